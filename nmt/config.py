@@ -1,0 +1,271 @@
+"""One typed tree that says what a run is. Every key is documented here, and only here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from nmt.errors import UserError
+
+
+class Section(BaseModel):
+    """A part of the tree: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True, frozen=True)
+
+
+class DataConfig(Section):
+    """Where sentence pairs come from."""
+
+    corpus: Literal["tatoeba", "hub", "files"] = "tatoeba"
+    """`tatoeba` (English-Spanish or English-Ukrainian), a Hugging Face Hub dataset, or local files."""
+    source: str = "en"
+    """Source language code."""
+    target: str = "es"
+    """Target language code."""
+    name: str | None = None
+    """hub: the dataset's name, such as `bentrevett/multi30k`."""
+    configuration: str | None = None
+    """hub: the dataset's configuration, such as `en-fr`."""
+    train: str | list[str] | None = None
+    """hub: split name; files: one .tsv or .jsonl file, or [source file, target file]; .gz is read too."""
+    dev: str | list[str] | None = None
+    """The same for the dev split."""
+    test: str | list[str] | None = None
+    """The same for the test split."""
+    source_column: str | int | None = None
+    """Column of the source text; dotted for nested columns (`translation.en`). Default: the language code."""
+    target_column: str | int | None = None
+    """Column of the target text."""
+    cache: str | None = None
+    """Cache directory; default: $NMT_CACHE, else the user's cache directory."""
+    min_words: int = Field(1, ge=1)
+    """Training pairs with fewer whitespace words on either side are left out."""
+    max_words: int = Field(200, ge=1)
+    """Training pairs with more whitespace words on either side are left out."""
+    max_length_ratio: float | None = Field(None, gt=1)
+    """Training pairs whose longer side has more than this many times the words of the shorter are left out."""
+    drop_identical: bool = False
+    """Leave out training pairs whose two sides are the same text."""
+    max_pairs: int | None = Field(None, ge=1)
+    """Use only the first so many training pairs."""
+
+
+class SubwordsConfig(Section):
+    """The joint SentencePiece vocabulary."""
+
+    vocabulary_size: int = Field(6000, ge=270)
+    """Pieces, at most; 256 bytes and 4 special pieces are among them."""
+    model_type: Literal["unigram", "bpe"] = "unigram"
+    """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
+    character_coverage: float = Field(0.9995, gt=0, le=1)
+    """Share of the corpus' characters with a piece of their own; the rest is spelled in bytes."""
+    sampling: float = Field(0.0, ge=0, le=1)
+    """Subword sampling in training: smoothing (unigram) or merge dropout (BPE); 0 is off."""
+
+
+class ModelConfig(Section):
+    """The network (Vaswani et al. 2017)."""
+
+    type: Literal["transformer"] = "transformer"
+    """The architecture."""
+    encoder_layers: int = Field(3, ge=1)
+    """Encoder layers."""
+    decoder_layers: int = Field(3, ge=1)
+    """Decoder layers."""
+    width: int = Field(192, ge=2)
+    """Width of the residual stream (the paper's d_model)."""
+    feed_forward: int = Field(512, ge=1)
+    """Width of the feed-forward layers (d_ff)."""
+    heads: int = Field(4, ge=1)
+    """Attention heads; they divide the width."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout of every sublayer's output and of the embeddings (section 5.4)."""
+    norm: Literal["pre", "post"] = "pre"
+    """Layer normalisation before each sublayer, or after it as in the paper."""
+    tied_embeddings: bool = True
+    """One matrix for source, target and output embeddings (section 3.4)."""
+    max_length: int = Field(256, ge=8)
+    """The most pieces of a sentence that training keeps and translation takes."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> ModelConfig:
+        if self.width % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
+        if self.width % 2:
+            raise ValueError(f"width ({self.width}) must be even, for sine and cosine")
+        return self
+
+
+class TrainingConfig(Section):
+    """How the network is trained."""
+
+    seed: int = 1
+    """Seed of initial weights, data order, dropout and subword sampling."""
+    batch_tokens: int = Field(2048, ge=16)
+    """Padded positions of the longer side in a batch, at most."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients are added before a step."""
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    """Adam (Kingma and Ba 2015), or with decoupled weight decay (Loshchilov and Hutter 2019)."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Peak learning rate."""
+    beta1: float = Field(0.9, ge=0, lt=1)
+    """Adam's decay of the gradient's mean."""
+    beta2: float = Field(0.98, ge=0, lt=1)
+    """Adam's decay of the gradient's mean square."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Weight decay of matrices (adamw only)."""
+    schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
+    """After warm-up: cosine to zero over the budget, inverse square root (section 5.3), or constant."""
+    warmup_steps: int = Field(400, ge=0)
+    """Steps of linear warm-up."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """Label smoothing (section 5.4)."""
+    clip_norm: float = Field(1.0, ge=0)
+    """Gradients are scaled down to this norm; 0 is off."""
+    max_steps: int | None = Field(None, ge=1)
+    """Budget in steps."""
+    max_epochs: float | None = Field(None, gt=0)
+    """Budget in passes over the corpus."""
+    max_minutes: float | None = Field(None, gt=0)
+    """Budget in minutes of training, validation included. The first budget reached ends the run."""
+    validate_every: int = Field(500, ge=1)
+    """Steps between validations; each saves a checkpoint."""
+    validation_pairs: int = Field(500, ge=1)
+    """Dev pairs translated at a validation for BLEU and chrF (the loss is over all of dev)."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after so many validations without a better dev loss."""
+    average: Literal["last", "best", "none"] = "last"
+    """Weights kept at the end: the mean of the last or best checkpoints, or the best one alone."""
+    average_count: int = Field(5, ge=1)
+    """How many checkpoints are averaged."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of matrix products; auto is bfloat16 on CUDA devices that have it, float32 elsewhere."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads; default: all cores."""
+
+    @model_validator(mode="after")
+    def _has_budget(self) -> TrainingConfig:
+        if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
+            raise ValueError("no budget: give max_steps, max_epochs or max_minutes")
+        return self
+
+
+class DecodingConfig(Section):
+    """How the trained network translates unless told otherwise."""
+
+    beam: int = Field(5, ge=1)
+    """Beam size; 1 is greedy."""
+    length_penalty: float = Field(1.0, ge=0)
+    """Exponent of the length penalty (Wu et al. 2016, equation 14)."""
+    min_length: int = Field(0, ge=0)
+    """Fewest pieces of a translation."""
+    max_length_factor: float = Field(2.0, gt=0)
+    """A translation has at most this many times the source's pieces ..."""
+    max_length_extra: int = Field(10, ge=1)
+    """... plus so many."""
+
+
+class AlignmentConfig(Section):
+    """The alignment head (`nmt/models/aligner.py`), trained after the translator."""
+
+    minutes: float = Field(0.0, ge=0)
+    """Minutes of training; 0 trains none, and alignments come from the mean of a layer's cross-attention."""
+    layer: int | None = None
+    """Cross-attention layer read when there is no alignment head, counted from 0; default: the last but one."""
+
+
+class RunConfig(Section):
+    """A whole run: what `nmt-train` reads and what a checkpoint keeps as `config.yaml`."""
+
+    checkpoint: str
+    """Directory that the run writes."""
+    data: DataConfig = DataConfig()
+    subwords: SubwordsConfig = SubwordsConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig
+    decoding: DecodingConfig = DecodingConfig()
+    alignment: AlignmentConfig = AlignmentConfig()
+
+
+def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
+    """Read a YAML file and apply `key.path=value` overrides (values are YAML too).
+
+    Raises UserError that names the file, the key's path and the mend.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} holds no keys; see configs/ for examples")
+    for override in overrides or []:
+        _apply_override(tree, override)
+    return parse_config(tree, str(path))
+
+
+def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
+    """Check a tree of plain values; `origin` names it in errors."""
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {'; '.join(_explain(item) for item in error.errors())}") from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """The configuration as YAML, every key included."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def describe_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[tuple[str, str, str]]:
+    """Every key of the tree as (path, default, meaning), for `nmt-train --help`."""
+    rows = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            rows += describe_keys(kind, f"{prefix}{name}.")
+        else:
+            default = "required" if field.is_required() else "" if field.default is None else str(field.default)
+            rows.append((prefix + name, default, " ".join((field.description or "").split())))
+    return rows
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"override {override!r} is not of the form key=value, such as training.seed=2")
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"override {override!r}: {section} is a value, not a section")
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"override {override!r}: the value is not YAML") from error
+
+
+def _explain(item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"]) or "the configuration"
+    if item["type"] == "extra_forbidden":
+        known = _keys_beside(item["loc"])
+        return f"{place}: unknown key; known here: {', '.join(known)}"
+    if item["type"] == "missing":
+        return f"{place}: this key is required"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{place}: {message} (it is {item['input']!r})" if not isinstance(item["input"], dict) else f"{place}: {message}"
+
+
+def _keys_beside(location: tuple) -> list[str]:
+    section: Any = RunConfig
+    for part in location[:-1]:
+        section = section.model_fields[part].annotation
+    return list(section.model_fields)

@@ -1,0 +1,56 @@
+"""Files that are either whole or absent, hashes, and the place for caches."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it into place when the block succeeds.
+
+    The block may create a file or a directory there. A crash leaves either the old `path` or the
+    new one, never half of it: the content reaches the disk before the rename does.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        # The suffix is kept because writers such as matplotlib choose the format by it.
+        temporary = scratch / path.name
+        yield temporary
+        for file in [temporary, *temporary.rglob("*")] if temporary.is_dir() else [temporary]:
+            _flush_to_disk(file)
+        if path.is_dir() and temporary.is_dir():
+            os.rename(path, scratch / "old")
+        os.replace(temporary, path)
+        _flush_to_disk(path.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: str | Path) -> str:
+    """The SHA-256 of a file's content, as hexadecimal text."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_directory() -> Path:
+    """Where downloads and encoded corpora are kept: `$NMT_CACHE`, else the user's cache directory."""
+    if override := os.environ.get("NMT_CACHE"):
+        return Path(override).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("nmt"))

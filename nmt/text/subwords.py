@@ -1,0 +1,177 @@
+"""Subword pieces by SentencePiece (Kudo and Richardson 2018), and which words each piece belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import sentencepiece
+
+from nmt.errors import UserError
+from nmt.text.words import Word, normalize, split_words
+
+PADDING, UNKNOWN, START, END = 0, 1, 2, 3
+"""The ids of `<pad>`, `<unk>`, `<s>` and `</s>` in every vocabulary of this project."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A sentence as subword pieces, each with its place in the text."""
+
+    text: str
+    """The sentence, NFC-normalised; all positions refer to it."""
+    ids: list[int]
+    """Piece ids, without `<s>` and `</s>`."""
+    pieces: list[str]
+    spans: list[tuple[int, int]]
+    """For each piece its first and one-past-last character in `text`; empty for the leading bytes of a character."""
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """The word and punctuation tokens of `text`."""
+        return split_words(self.text)
+
+    @cached_property
+    def words_of_piece(self) -> list[list[int]]:
+        """For each piece the positions of the words it covers: mostly one, two for a piece such as `."`.
+
+        A piece that covers no character of a word (a bare space, a leading byte) belongs to the word
+        that it leads to, or at the end of the text to the last word.
+        """
+        result = []
+        first = 0
+        for start, end in self.spans:
+            while first < len(self.words) and self.words[first].end <= start:
+                first += 1
+            covered = []
+            position = first
+            while position < len(self.words) and self.words[position].start < end:
+                covered.append(position)
+                position += 1
+            if not covered and self.words:
+                covered = [min(first, len(self.words) - 1)]
+            result.append(covered)
+        return result
+
+
+class Subwords:
+    """A SentencePiece model that both languages share."""
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except Exception as error:
+            raise UserError(f"the SentencePiece model is damaged ({error}); use another copy of it") from error
+        specials = [self._processor.id_to_piece(number) for number in range(min(4, len(self)))]
+        if specials != ["<pad>", "<unk>", "<s>", "</s>"]:
+            raise UserError(f"the SentencePiece model begins with {specials}, not with <pad> <unk> <s> </s>: not ours")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Subwords:
+        """Read a model file. Raises UserError when it is missing or damaged."""
+        try:
+            return cls(Path(path).read_bytes())
+        except OSError as error:
+            raise UserError(f"cannot read the subword model {path}: {error.strerror}; is the checkpoint whole?") from error
+
+    @classmethod
+    def train(
+        cls,
+        sentences: Iterable[str],
+        vocabulary_size: int,
+        model_type: str = "unigram",
+        character_coverage: float = 0.9995,
+    ) -> Subwords:
+        """Train a joint vocabulary with byte fallback, so that no input is ever `<unk>`.
+
+        The size is an upper bound: a small corpus gets what it has pieces for.
+        """
+        import io
+
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=(normalize(sentence) for sentence in sentences),
+                model_writer=model,
+                vocab_size=vocabulary_size,
+                hard_vocab_limit=False,
+                model_type=model_type,
+                character_coverage=character_coverage,
+                byte_fallback=True,
+                pad_id=PADDING,
+                unk_id=UNKNOWN,
+                bos_id=START,
+                eos_id=END,
+                input_sentence_size=2_000_000,
+                shuffle_input_sentence=False,
+                num_threads=2,
+                minloglevel=2,
+            )
+        except (RuntimeError, OSError) as error:
+            raise UserError(
+                f"SentencePiece cannot make {vocabulary_size} pieces of this corpus ({str(error).splitlines()[-1]}); "
+                "set subwords.vocabulary_size nearer to what it asks for"
+            ) from error
+        return cls(model.getvalue())
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file."""
+        Path(path).write_bytes(self.model)
+
+    def __len__(self) -> int:
+        """The vocabulary size."""
+        return self._processor.get_piece_size()
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the model, which tells vocabularies apart."""
+        return hashlib.sha256(self.model).hexdigest()
+
+    def encode(self, text: str) -> Encoding:
+        """One sentence as pieces with their places in the text."""
+        text = _storable(normalize(text))
+        result = self._processor.encode(text, return_type="offset_mapping")
+        return Encoding(text, result["ids"], result["pieces"], result["offsets"])
+
+    def encode_ids(self, texts: Sequence[str], sampling: float = 0.0) -> list[list[int]]:
+        """Piece ids alone, for many sentences.
+
+        `sampling` above 0 draws each segmentation from the unigram lattice with that smoothing (Kudo
+        2018), or drops merges with that probability in a BPE model (Provilkov et al. 2020).
+        """
+        texts = [_storable(normalize(text)) for text in texts]
+        if sampling:
+            return self._processor.encode(texts, enable_sampling=True, nbest_size=-1, alpha=sampling, num_threads=1)
+        return self._processor.encode(texts, num_threads=1)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Piece ids as NFC-normalised text."""
+        return normalize(self._processor.decode(list(ids)))
+
+    def decode_with_spans(self, ids: Sequence[int]) -> Encoding:
+        """Piece ids as text, each piece with its place in it: an Encoding of exactly these pieces."""
+        ids = list(ids)
+        result = self._processor.decode(ids, return_type="offset_mapping")
+        text, spans = result["text"], result["offsets"]
+        if normalize(text) != text:  # possible only for characters that were spelled out in bytes
+            spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
+        return Encoding(normalize(text), ids, self.pieces(ids), spans)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces' own spelling, `▁` for a space."""
+        return [self._processor.id_to_piece(number) for number in ids]
+
+
+def seed_sampling(seed: int) -> None:
+    """Seed SentencePiece's own random generator, which subword sampling draws from."""
+    sentencepiece.set_random_generator_seed(seed)
+
+
+def _storable(text: str) -> str:
+    # A lone surrogate has no UTF-8 form and would stop the C++ library.
+    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text

@@ -1,0 +1,80 @@
+"""What a translation carries: text, score, words, the alignment, and every attention head when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+END_OF_SENTENCE = "</s>"
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """Every attention weight of one sentence pair under the translator (Vaswani et al. 2017, section 3.2.3).
+
+    Row i of `decoder` and `cross` is the decoding step that predicts `target_pieces[i]`; every row sums to 1.
+    """
+
+    encoder: np.ndarray
+    """[layers, heads, source pieces, source pieces], float32: encoder self-attention."""
+    decoder: np.ndarray
+    """[layers, heads, target pieces, target pieces], float32: decoder self-attention; column j is the decoder's
+    j-th input, which is `<s>` for j = 0 and `target_pieces[j - 1]` after it. Zero above the diagonal."""
+    cross: np.ndarray
+    """[layers, heads, target pieces, source pieces], float32: attention of the decoder to the encoder."""
+    source_pieces: list[str]
+    """The encoder's input: subword pieces, `</s>` last."""
+    target_pieces: list[str]
+    """The decoder's output: subword pieces, `</s>` last."""
+    candidates: list[list[tuple[str, float]]] = field(default_factory=list)
+    """For each step the likeliest next pieces with their log-probabilities, best first."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One hypothesis for one source sentence."""
+
+    source: str
+    """The source sentence as it was given."""
+    text: str
+    """The translation."""
+    score: float
+    """Log-probability divided by the length penalty (Wu et al. 2016, equation 14): higher is better."""
+    source_words: list[str]
+    target_words: list[str]
+    attention: np.ndarray
+    """[target words, source words + 1], float32: rows sum to 1, the last column is `</s>` (aligned to nothing)."""
+    alignment: list[tuple[int, int]]
+    """Links (source word, target word), sorted."""
+    heads: AttentionMaps | None = None
+    """All layers and heads over pieces, when asked for."""
+    source_word_of_piece: list[list[int]] = field(default_factory=list)
+    """For each of `heads.source_pieces` the source words it belongs to (empty for `</s>`)."""
+    target_word_of_piece: list[list[int]] = field(default_factory=list)
+    """For each of `heads.target_pieces` the target words it belongs to (empty for `</s>`)."""
+    hypotheses: list[Translation] = field(default_factory=list)
+    """The n-best list, best first, when more than one was asked for; its first is this translation."""
+
+    @property
+    def pharaoh(self) -> str:
+        """The links in Pharaoh form, source-target: `0-0 1-2`."""
+        return " ".join(f"{source}-{target}" for source, target in self.alignment)
+
+    def as_dict(self) -> dict:
+        """The object that `nmt-translate --format json` prints."""
+        result = {
+            "source": self.source,
+            "translation": self.text,
+            "score": self.score,
+            "source_words": self.source_words,
+            "target_words": self.target_words,
+            "attention": self.attention.tolist(),
+            "alignment": self.pharaoh,
+        }
+        if self.hypotheses:
+            result["hypotheses"] = [hypothesis.as_dict() for hypothesis in self.hypotheses]
+        return result
+
+    def __str__(self) -> str:
+        return self.text
