@@ -1,0 +1,126 @@
+"""Sentence pairs: from a package index, the Hugging Face Hub or local files to Arrow data sets in splits."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.corpus.filters import ONLY_EMPTY, Filters
+from nmt.corpus.pairs import PairSource, SentencePair
+from nmt.errors import UserError
+from nmt.files import cache_directory
+
+if TYPE_CHECKING:
+    import datasets
+
+    from nmt.config import DataConfig
+
+__all__ = ["Corpus", "SentencePair", "load_corpus", "references"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """A parallel corpus in splits, on disk (Arrow, memory-mapped) and not in memory.
+
+    Attributes:
+        train, dev, test: columns "source" and "target" (str), and "source_id" and "target_id" (int)
+            where the corpus numbers its sentences. `test` is None when the corpus has none.
+        sha256: of the file that the pairs stand in (Tatoeba: the pinned .tsv; several local files: of
+            the list of their hashes); of the kept sentences for a Hub data set.
+        report: "corpus" (one line), and "splits": for each split the pairs "read" and "kept", those
+            "dropped" by reason, and the "sha256" of its sentences.
+    """
+
+    train: datasets.Dataset
+    dev: datasets.Dataset
+    test: datasets.Dataset | None
+    sha256: str
+    report: dict
+
+    def describe(self) -> str:
+        """The report for people: one line for the corpus and one for each split."""
+        lines = [f"corpus: {self.report['corpus']}"]
+        for name, counts in self.report["splits"].items():
+            dropped = [f"{count:,} {reason}" for reason, count in counts["dropped"].items()]
+            lines.append(
+                f"{name}: {counts['kept']:,} of {counts['read']:,} pairs"
+                + (f" (left out: {', '.join(dropped)})" if dropped else "")
+            )
+        return "\n".join(lines)
+
+
+def load_corpus(data: DataConfig) -> Corpus:
+    """The corpus that a configuration names, from the cache when it has been read before.
+
+    The filters (`min_words`, `max_words`, `max_length_ratio`, `drop_identical`, `max_pairs`) hold for
+    the training pairs; dev and test keep every pair but those with an empty side, so that a score
+    does not depend on how training data was cleaned. `max_pairs` stops reading the training pairs.
+    A Hub or file corpus without dev gets one: see `nmt.corpus.splits.HeldOut`.
+
+    Raises:
+        UserError: for data that cannot be found, fetched or understood, and for an empty split.
+    """
+    from nmt.corpus.store import key_of, open_or_build, write_split
+
+    cache = Path(data.cache).expanduser() if data.cache else cache_directory()
+    source = _pair_source(data, cache)
+    filters = Filters(**{field.name: getattr(data, field.name) for field in dataclasses.fields(Filters)})
+
+    def build(directory: Path) -> dict:
+        report: dict = {"corpus": source.description, "splits": {}}
+        for name, pairs in source.read().items():
+            counts = report["splits"][name] = {}
+            kept = (filters if name == "train" else ONLY_EMPTY)(pairs, counts)
+            counts["sha256"] = write_split(directory / f"{name}.arrow", kept, source.numbered)
+            if not counts["kept"]:
+                raise UserError(_why_empty(name, counts, source.description, data))
+        return report
+
+    key = key_of(identity=source.identity, filters=dataclasses.asdict(filters))
+    try:
+        splits, report = open_or_build(cache / "corpora" / key, build)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the corpus to the cache: {error}; choose another with data.cache or NMT_CACHE"
+        ) from error
+    sha256 = source.sha256 or key_of(splits={name: counts["sha256"] for name, counts in report["splits"].items()})
+    return Corpus(splits["train"], splits["dev"], splits.get("test"), sha256, report)
+
+
+def _pair_source(data: DataConfig, cache: Path) -> PairSource:
+    if data.corpus == "tatoeba":
+        from nmt.corpus.tatoeba import tatoeba
+
+        return tatoeba(data.source, data.target, cache)
+    if data.corpus == "hub":
+        from nmt.corpus.hub import hub
+
+        return hub(data, cache)
+    if data.corpus == "files":
+        from nmt.corpus.local import local
+
+        return local(data)
+    raise UserError(f"data.corpus {data.corpus!r} is unknown: use tatoeba, hub or files")
+
+
+def _why_empty(name: str, counts: dict, description: str, data: DataConfig) -> str:
+    if counts["read"]:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts["dropped"].items())
+        return f"no {name} pair of {description} is left ({reasons or 'data.max_pairs is 0'}): check the file and the filters"
+    if name == "dev" and data.corpus != "tatoeba" and data.dev is None:
+        return f"{description} is too small to hold out a dev set of one source sentence in a hundred: give data.dev"
+    return f"{description}: {name} is empty: give sentence pairs in data.{name}"
+
+
+def references(split: datasets.Dataset) -> tuple[list[str], list[list[str]]]:
+    """The unique source sentences in the order of their first pair, and for each all its target sentences.
+
+    A source sentence that occurs in several pairs is translated once and compared with the target
+    sentences of all of them; equal target sentences count once.
+    """
+    targets: dict[str, dict[str, None]] = {}
+    for batch in split.iter(batch_size=1000):
+        for source, target in zip(batch["source"], batch["target"], strict=True):
+            targets.setdefault(source, {})[target] = None
+    return list(targets), [list(group) for group in targets.values()]

@@ -1,0 +1,69 @@
+"""Pairs as Arrow files in the cache: written once as a stream, then memory-mapped, whatever their number."""
+
+import hashlib
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import datasets
+from datasets.arrow_writer import ArrowWriter
+from filelock import FileLock
+from tqdm import tqdm
+
+from nmt.corpus.pairs import SentencePair
+from nmt.files import atomic_path
+
+# Part of every key: raise it when the same input comes to give other pairs.
+LAYOUT = 1
+ROWS_AT_A_TIME = 1000
+
+
+def key_of(**settings: object) -> str:
+    """A name for the cache entry: SHA-256 of everything that the pairs depend on."""
+    return hashlib.sha256(json.dumps({"layout": LAYOUT, **settings}, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def write_split(path: Path, pairs: Iterable[SentencePair], numbered: bool) -> str:
+    """Write pairs to an Arrow file; the SHA-256 of all sentences in order (each ended by a line feed)."""
+    columns = {"source": "string", "target": "string"} | (
+        {"source_id": "int64", "target_id": "int64"} if numbered else {}
+    )
+    features = datasets.Features({name: datasets.Value(kind) for name, kind in columns.items()})
+    content = hashlib.sha256()
+    stream = iter(tqdm(pairs, desc=f"reading {path.stem}", unit=" pairs", disable=None, leave=False))
+    with ArrowWriter(path=str(path), features=features) as writer:
+        while batch := list(itertools.islice(stream, ROWS_AT_A_TIME)):
+            writer.write_batch({name: [getattr(pair, name) for pair in batch] for name in columns})
+            content.update("".join(f"{pair.source}\n{pair.target}\n" for pair in batch).encode())
+        writer.finalize()
+    return content.hexdigest()
+
+
+def open_or_build(directory: Path, build: Callable[[Path], dict]) -> tuple[dict[str, datasets.Dataset], dict]:
+    """The splits in a cache entry and its report; `build(empty directory) -> report` writes them when they are absent.
+
+    Processes that want the same entry at once wait for the first of them. An entry whose files cannot
+    be read, or do not hold the reported number of pairs, is built again.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{directory}.lock"):
+        try:
+            return _open(directory)
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(directory, ignore_errors=True)
+        with atomic_path(directory) as temporary:
+            temporary.mkdir()
+            report = build(temporary)
+            (temporary / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+        return _open(directory)
+
+
+def _open(directory: Path) -> tuple[dict[str, datasets.Dataset], dict]:
+    report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    splits = {name: datasets.Dataset.from_file(str(directory / f"{name}.arrow")) for name in report["splits"]}
+    for name, counts in report["splits"].items():
+        if len(splits[name]) != counts["kept"]:
+            raise ValueError(f"{directory}: {name} has {len(splits[name])} pairs, not {counts['kept']}")
+    return splits, report
