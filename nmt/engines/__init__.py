@@ -1,0 +1,1 @@
+"""Engines turn source pieces into hypotheses: PyTorch (every head) and CTranslate2 (fast)."""

@@ -1,0 +1,98 @@
+"""The PyTorch engine: translates batches, and reads every layer's and head's attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from nmt.batching import batches_for_decoding, pad
+from nmt.models import Transformer
+from nmt.search.beam import beam_search
+from nmt.search.greedy import greedy_search
+from nmt.search.options import Hypothesis, SearchOptions
+from nmt.text.subwords import END, PADDING, START, UNKNOWN
+from nmt.translation import AttentionMaps
+
+BATCH_TOKENS = 2048
+"""Source positions times beam in a batch; larger batches are slower on a CPU, whose caches they leave."""
+
+
+class TorchEngine:
+    """Translation by a network held in memory."""
+
+    def __init__(self, model: Transformer) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def translate(
+        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64
+    ) -> list[list[Hypothesis]]:
+        """The n-best list of each source (piece ids without `</s>`), order kept.
+
+        Sources are sorted by length into batches of at most `batch_sentences`, without padding beyond their own.
+        """
+        self.model.eval()
+        search = greedy_search if options.beam == 1 else beam_search
+        results: list[list[Hypothesis]] = [[] for _ in sources]
+        lengths = [len(source) + 1 for source in sources]
+        for batch in batches_for_decoding(lengths, max(1, BATCH_TOKENS * 5 // options.beam), batch_sentences):
+            source, source_lengths = self._tensors([sources[number] for number in batch])
+            max_lengths = [
+                min(options.max_length(len(sources[number])), self.model.config.max_length - 1) for number in batch
+            ]
+            state = self.model.start(source, source_lengths)
+            found = search(self.model.step, state, max_lengths, options, START, END, (PADDING, UNKNOWN, START))
+            for number, hypotheses in zip(batch, found, strict=True):
+                results[number] = hypotheses
+        return results
+
+    @torch.inference_mode()
+    def attention(
+        self,
+        sources: Sequence[list[int]],
+        targets: Sequence[list[int]],
+        names: Callable[[Sequence[int]], list[str]],
+        candidates: int = 0,
+    ) -> list[AttentionMaps]:
+        """All attention weights of each (source, target) pair, by one teacher-forced pass; order kept.
+
+        Exact for any hypothesis that a search found, since the network scores it from the same inputs.
+        `names` spells piece ids; `candidates` likeliest next pieces are listed for every step.
+        """
+        self.model.eval()
+        results: list[AttentionMaps | None] = [None] * len(sources)
+        lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
+        for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):
+            source, source_lengths = self._tensors([sources[number] for number in batch])
+            target = torch.from_numpy(pad([[START, *targets[number]] for number in batch], PADDING)).to(self.device)
+            memory, mask, encoder = self.model.encode(source, source_lengths, with_weights=True)
+            states, decoder, cross = self.model.decode(target, memory, mask, with_weights=True)
+            kinds = [torch.stack(kind).float().cpu().numpy() for kind in (encoder, decoder, cross)]
+            for row, number in enumerate(batch):
+                rows, columns = len(targets[number]) + 1, len(sources[number]) + 1
+                steps = []
+                if candidates:
+                    logits = self.model.logits(states[row, :rows]).log_softmax(dim=-1)
+                    best, pieces = logits.topk(min(candidates, logits.size(-1)))  # [target, candidates]
+                    steps = [
+                        list(zip(names(step), scores, strict=True))
+                        for step, scores in zip(pieces.tolist(), best.tolist(), strict=True)
+                    ]
+                results[number] = AttentionMaps(
+                    encoder=np.ascontiguousarray(kinds[0][:, row, :, :columns, :columns]),
+                    decoder=np.ascontiguousarray(kinds[1][:, row, :, :rows, :rows]),
+                    cross=np.ascontiguousarray(kinds[2][:, row, :, :rows, :columns]),
+                    source_pieces=names([*sources[number], END]),
+                    target_pieces=names([*targets[number], END]),
+                    candidates=steps,
+                )
+        return [maps for maps in results if maps is not None]
+
+    def _tensors(self, sources: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        # Piece ids to [batch, source] with `</s>` and the lengths [batch].
+        padded = torch.from_numpy(pad([[*source, END] for source in sources], PADDING))
+        lengths = torch.tensor([len(source) + 1 for source in sources])
+        return padded.to(self.device), lengths.to(self.device)

@@ -1,0 +1,228 @@
+"""The transformer (Vaswani et al. 2017) on a page: `encode`, `decode`, and `step` for one cached position."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config import ModelConfig
+from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
+from nmt.models.dropout import Dropout
+from nmt.models.state import DecoderState
+
+Weights = list[Tensor]
+"""Attention weights, one tensor [batch, heads, target, source] a layer."""
+
+
+class Residual(nn.Module):
+    """A sublayer's surroundings: residual connection, dropout, layer normalisation (section 5.4).
+
+    Post-norm, as in the paper: LayerNorm(x + Dropout(Sublayer(x))). Pre-norm (Xiong et al. 2020), which
+    trains without care: x + Dropout(Sublayer(LayerNorm(x))).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width)
+        self.dropout = Dropout(config.dropout)
+        self.pre = config.norm == "pre"
+
+    def enter(self, x: Tensor) -> Tensor:
+        """What the sublayer reads."""
+        return self.norm(x) if self.pre else x
+
+    def leave(self, x: Tensor, output: Tensor) -> Tensor:
+        """The sublayer's output joined to the stream."""
+        x = x + self.dropout(output)
+        return x if self.pre else self.norm(x)
+
+
+class FeedForward(nn.Module):
+    """Equation 2: max(0, x W_1 + b_1) W_2 + b_2, at every position alike."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.width, config.feed_forward)
+        self.outer = nn.Linear(config.feed_forward, config.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, length, width] to the same shape."""
+        return self.outer(self.inner(x).relu())
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention over the source, then feed-forward."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(config.width, config.heads)
+        self.feed_forward = FeedForward(config)
+        self.around_self = Residual(config)
+        self.around_feed_forward = Residual(config)
+
+    def forward(self, x: Tensor, mask: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor | None]:
+        """x [batch, source, width], mask [batch, 1, 1, source]; returns the same shape, and the weights."""
+        entered = self.around_self.enter(x)
+        output, weights = self.self_attention(entered, self.self_attention.project(entered), mask, with_weights)
+        x = self.around_self.leave(x, output)
+        x = self.around_feed_forward.leave(x, self.feed_forward(self.around_feed_forward.enter(x)))
+        return x, weights
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention over the target so far, cross-attention to the source, feed-forward."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(config.width, config.heads)
+        self.cross_attention = MultiHeadAttention(config.width, config.heads)
+        self.feed_forward = FeedForward(config)
+        self.around_self = Residual(config)
+        self.around_cross = Residual(config)
+        self.around_feed_forward = Residual(config)
+
+    def forward(
+        self, x: Tensor, self_mask: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, with_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """All target positions at once, x [batch, target, width]; `memory` is the cross-attention's keys and values."""
+        entered = self.around_self.enter(x)
+        output, self_weights = self.self_attention(
+            entered, self.self_attention.project(entered), self_mask, with_weights
+        )
+        x = self.around_self.leave(x, output)
+        x, cross_weights = self._look_at_source(x, memory, mask, with_weights)
+        return x, self_weights, cross_weights
+
+    def step(self, x: Tensor, past: tuple[Tensor, Tensor], memory: tuple[Tensor, Tensor], mask: Tensor) -> tuple:
+        """One new position of every hypothesis, x [batch, beam, width].
+
+        `past` holds the self-attention's keys and values [batch, beam, heads, past, width / heads]; they
+        are returned with the new position added. All hypotheses of a sentence share its `memory`: for
+        cross-attention the beam is simply a row of queries.
+        """
+        batch, beam, _ = x.shape
+        entered = self.around_self.enter(x).flatten(0, 1)[:, None]  # [batch * beam, 1, width]
+        new = self.self_attention.project(entered)  # each [batch * beam, heads, 1, width / heads]
+        keys, values = (
+            torch.cat([old, one.unflatten(0, (batch, beam))], dim=3) for old, one in zip(past, new, strict=True)
+        )
+        output, _ = self.self_attention(entered, (keys.flatten(0, 1), values.flatten(0, 1)))
+        x = self.around_self.leave(x, output.view_as(x))
+        x, _ = self._look_at_source(x, memory, mask)
+        return x, keys, values
+
+    def _look_at_source(
+        self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, with_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        output, weights = self.cross_attention(self.around_cross.enter(x), memory, mask, with_weights)
+        x = self.around_cross.leave(x, output)
+        x = self.around_feed_forward.leave(x, self.feed_forward(self.around_feed_forward.enter(x)))
+        return x, weights
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder with tied embeddings (section 3.4) and sinusoidal positions (section 3.5)."""
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.target_embedding = nn.Embedding(vocabulary_size, config.width)
+        self.source_embedding = self.target_embedding
+        self.output_weight = self.target_embedding.weight
+        if not config.tied_embeddings:
+            self.source_embedding = nn.Embedding(vocabulary_size, config.width)
+            self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.width))
+        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.dropout = Dropout(config.dropout)
+        self.encoder_layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+        self.decoder_layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+        # Pre-norm leaves the stream unnormalised, so each stack ends in a normalisation of its own.
+        final = nn.LayerNorm if config.norm == "pre" else nn.Identity
+        self.encoder_norm, self.decoder_norm = final(config.width), final(config.width)
+        self.register_buffer("positions", sinusoidal_positions(config.max_length, config.width), persistent=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=self.config.width**-0.5)
+        if not self.config.tied_embeddings:
+            nn.init.normal_(self.output_weight, std=self.config.width**-0.5)
+
+    def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
+        """source [batch, source] piece ids, lengths [batch].
+
+        Returns the memory [batch, source, width], its mask [batch, 1, 1, source], and each layer's weights.
+        """
+        mask = padding_mask(lengths, source.size(1))
+        x = self._embed(self.source_embedding, source)  # [batch, source, width]
+        weights: Weights = []
+        for layer in self.encoder_layers:
+            x, layer_weights = layer(x, mask, with_weights)
+            weights.append(layer_weights)
+        return self.encoder_norm(x), mask, weights
+
+    def decode(
+        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False
+    ) -> tuple[Tensor, Weights, Weights]:
+        """Teacher forcing: target [batch, target] piece ids beginning with `<s>`, all positions at once.
+
+        Returns states [batch, target, width] (`logits` turns them into scores of the next piece), and
+        each layer's self-attention and cross-attention weights.
+        """
+        self_mask = causal_mask(target.size(1), target.device)
+        x = self._embed(self.target_embedding, target)  # [batch, target, width]
+        self_weights: Weights = []
+        cross_weights: Weights = []
+        for layer in self.decoder_layers:
+            x, own, cross = layer(x, self_mask, layer.cross_attention.project(memory), mask, with_weights)
+            self_weights.append(own)
+            cross_weights.append(cross)
+        return self.decoder_norm(x), self_weights, cross_weights
+
+    def forward(self, source: Tensor, source_lengths: Tensor, target: Tensor) -> Tensor:
+        """States [batch, target, width] that predict the piece after each of `target`."""
+        memory, mask, _ = self.encode(source, source_lengths)
+        return self.decode(target, memory, mask)[0]
+
+    def logits(self, states: Tensor) -> Tensor:
+        """States [..., width] to unnormalised log-probabilities [..., vocabulary]."""
+        return nn.functional.linear(states, self.output_weight, self.output_bias)
+
+    def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
+        """The state before the first step: the source encoded, its keys and values projected once, no past."""
+        memory, mask, _ = self.encode(source, lengths)
+        projected = [part for layer in self.decoder_layers for part in layer.cross_attention.project(memory)]
+        heads = self.config.heads
+        nothing = memory.new_empty(source.size(0), 1, heads, 0, self.config.width // heads)
+        return DecoderState(per_sentence=[mask, *projected], per_hypothesis=[nothing] * (2 * len(self.decoder_layers)))
+
+    def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """One position: pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] and the next state."""
+        mask, *projected = state.per_sentence
+        past = state.per_hypothesis
+        x = self._embed(self.target_embedding, pieces, first=past[0].size(3))  # [batch, beam, width]
+        present: list[Tensor] = []
+        for number, layer in enumerate(self.decoder_layers):
+            pair = slice(2 * number, 2 * number + 2)
+            x, keys, values = layer.step(x, past[pair], projected[pair], mask)
+            present += [keys, values]
+        log_probabilities = self.logits(self.decoder_norm(x)).log_softmax(dim=-1)
+        return log_probabilities, DecoderState(state.per_sentence, present)
+
+    def _embed(self, embedding: nn.Embedding, pieces: Tensor, first: int | None = None) -> Tensor:
+        # Section 3.4: embeddings are scaled by sqrt(width). `first` is the one position of a decoding step.
+        positions = self.positions[: pieces.size(1)] if first is None else self.positions[first]
+        return self.dropout(embedding(pieces) * math.sqrt(self.config.width) + positions)
+
+
+def sinusoidal_positions(length: int, width: int) -> Tensor:
+    """Section 3.5: PE(p, 2i) = sin(p / 10000^(2i / width)), PE(p, 2i + 1) = cos(the same); [length, width]."""
+    position = torch.arange(length, dtype=torch.float64)[:, None]
+    angle = position / 10000 ** (torch.arange(0, width, 2, dtype=torch.float64) / width)  # [length, width / 2]
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).float()

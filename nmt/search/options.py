@@ -1,0 +1,59 @@
+"""What a search is asked for and what it finds; free of torch, since every engine speaks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nmt.errors import UserError
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search."""
+
+    beam: int = 5
+    """Hypotheses kept a step; 1 is greedy search."""
+    n_best: int = 1
+    """Hypotheses returned, at most `beam`."""
+    length_penalty: float = 1.0
+    """Exponent of the length penalty (Wu et al. 2016, equation 14)."""
+    min_length: int = 0
+    """Fewest pieces of a hypothesis, `</s>` not counted."""
+    max_length_factor: float = 2.0
+    """Most pieces of a hypothesis: this times the source's pieces plus `max_length_extra`."""
+    max_length_extra: int = 10
+
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise UserError(f"beam is {self.beam}; it must be 1 or more")
+        if not 1 <= self.n_best <= self.beam:
+            raise UserError(f"n-best is {self.n_best}; it must lie between 1 and the beam size {self.beam}")
+        if self.length_penalty < 0:
+            raise UserError(f"length penalty is {self.length_penalty}; it must not be negative")
+
+    def max_length(self, source_pieces: int) -> int:
+        """Most pieces of a hypothesis for a source of so many pieces."""
+        return max(1, self.min_length, int(self.max_length_factor * source_pieces) + self.max_length_extra)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One finished translation as pieces."""
+
+    pieces: list[int]
+    """Piece ids without `<s>` and `</s>`."""
+    log_probability: float
+    """Natural logarithm of the model's probability of the pieces and `</s>`."""
+    score: float
+    """`log_probability` divided by the length penalty."""
+    ended: bool = True
+    """Whether the model closed it with `</s>`; False when the longest length did."""
+    attention: np.ndarray | None = None
+    """[target pieces, source pieces], when the engine gives the alignment head's weights along."""
+
+
+def length_penalty(length: int | float, exponent: float) -> float:
+    """lp(Y) = ((5 + |Y|) / (5 + 1))^exponent (Wu et al. 2016, equation 14); `</s>` counts in |Y|."""
+    return ((5 + length) / 6) ** exponent
