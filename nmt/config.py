@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,7 +58,7 @@ class DataConfig(Section):
 class SubwordsConfig(Section):
     """The joint SentencePiece vocabulary."""
 
-    vocabulary_size: int = Field(6000, ge=270)
+    vocabulary_size: int = Field(6000, ge=270, le=65536)
     """Pieces, at most; 256 bytes and 4 special pieces are among them."""
     model_type: Literal["unigram", "bpe"] = "unigram"
     """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
@@ -194,13 +195,20 @@ class RunConfig(Section):
     alignment: AlignmentConfig = AlignmentConfig()
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's floats: PyYAML reads `2e-3` as text."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+
+
 def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
     """Read a YAML file and apply `key.path=value` overrides (values are YAML too).
 
     Raises UserError that names the file, the key's path and the mend.
     """
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise UserError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -248,7 +256,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         if not isinstance(tree, dict):
             raise UserError(f"override {override!r}: {section} is a value, not a section")
     try:
-        tree[last] = yaml.safe_load(text)
+        tree[last] = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise UserError(f"override {override!r}: the value is not YAML") from error
 

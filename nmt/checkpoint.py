@@ -1,0 +1,122 @@
+"""A checkpoint directory: configuration, subwords, weights, provenance. Nothing in it can run code.
+
+    config.yaml           the run's configuration
+    subwords.model        the SentencePiece model
+    weights.safetensors   the translator
+    aligner.safetensors   the alignment head, when there is one
+    ctranslate2/          the translator for CTranslate2, when exported
+    metadata.json         provenance, scores, and the SHA-256 of every file above
+    log.jsonl, training/  the run's record, and what `--resume` needs
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmt.errors import UserError
+from nmt.files import atomic_path, sha256_of
+
+CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
+    "config.yaml",
+    "subwords.model",
+    "weights.safetensors",
+    "aligner.safetensors",
+    "metadata.json",
+)
+CTRANSLATE2 = "ctranslate2"
+LARGEST_METADATA = 1_000_000
+
+
+def default_checkpoint() -> Path:
+    """The shipped checkpoint: in a clone under `checkpoints/`, in an installed wheel beside the code.
+
+    `$NMT_CHECKPOINT` names another.
+    """
+    if override := os.environ.get("NMT_CHECKPOINT"):
+        return Path(override).expanduser()
+    package = Path(__file__).parent
+    inside, beside = package / "shipped" / "tatoeba-en-es", package.parent / "checkpoints" / "tatoeba-en-es"
+    return beside if beside.exists() else inside
+
+
+class Checkpoint:
+    """A checkpoint directory, opened for reading: every file is checked against `metadata.json` first."""
+
+    def __init__(self, directory: str | Path) -> None:
+        """Raises UserError when the directory is not a checkpoint."""
+        self.directory = Path(directory)
+        if not self.directory.is_dir():
+            raise UserError(f"there is no checkpoint directory {directory}; train one with nmt-train, or mend --checkpoint")
+        path = self.directory / METADATA
+        try:
+            if path.stat().st_size > LARGEST_METADATA:
+                raise UserError(f"{path} is implausibly large; use another copy of the checkpoint")
+            self.metadata = json.loads(path.read_text(encoding="utf-8"))
+            self.files: dict[str, str] = self.metadata["files"]
+        except OSError as error:
+            raise UserError(
+                f"{directory} is not a finished checkpoint: cannot read {METADATA} ({error.strerror})"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is damaged; use another copy of the checkpoint") from error
+
+    def has(self, name: str) -> bool:
+        """Whether the checkpoint lists the file."""
+        return name in self.files
+
+    def path(self, name: str) -> Path:
+        """A listed file, after its hash was checked. Raises UserError when it is missing or altered."""
+        path = self.directory / name
+        if not self.has(name):
+            raise UserError(f"checkpoint {self.directory} has no {name}")
+        if not path.is_file():
+            raise UserError(f"checkpoint {self.directory} lacks {name}; use another copy of it")
+        if not path.resolve().is_relative_to(self.directory.resolve()):
+            raise UserError(f"{path} leads out of the checkpoint; refused")
+        if sha256_of(path) != self.files[name]:
+            raise UserError(f"{path} does not match its checksum in {METADATA}; use another copy of the checkpoint")
+        return path
+
+
+def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:
+    """Write `metadata.json` with the hashes of the checkpoint's files as they now are."""
+    names = [CONFIG, SUBWORDS, WEIGHTS, ALIGNER]
+    files = [directory / name for name in names] + sorted((directory / CTRANSLATE2).glob("*"))
+    hashes = {str(path.relative_to(directory)): sha256_of(path) for path in files if path.is_file()}
+    write_text(directory / METADATA, json.dumps({**metadata, "files": hashes}, indent=2, ensure_ascii=False) + "\n")
+
+
+def add_file(directory: str | Path, name: str) -> None:
+    """List a file, or the files of a directory, that was added to a checkpoint."""
+    write_checkpoint_metadata(Path(directory), {**Checkpoint(directory).metadata})
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
+    """Write named arrays as safetensors, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Named float32 arrays of a safetensors file, whatever precision they are stored in. Raises UserError."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return {name: array.astype(np.float32, copy=False) for name, array in load_file(path).items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error}); use another copy of it") from error

@@ -1,0 +1,123 @@
+"""Sentence pairs as piece ids on disk, memory-mapped, and tensors of any batch of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.batching import pad, split_by_tokens
+from nmt.files import atomic_path
+from nmt.text.subwords import END, PADDING, START, Subwords, seed_sampling
+
+if TYPE_CHECKING:
+    import datasets
+
+ROWS = 10_000
+"""Pairs that are encoded at a time."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded tensors of some sentence pairs."""
+
+    source: Tensor
+    """[batch, source] piece ids with `</s>`."""
+    source_lengths: Tensor
+    """[batch], `</s>` counted."""
+    target_input: Tensor
+    """[batch, target] piece ids beginning with `<s>`: what the decoder reads (teacher forcing)."""
+    labels: Tensor
+    """[batch, target] piece ids ending with `</s>`: what it predicts; padding after it."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(*(x.to(device) for x in (self.source, self.source_lengths, self.target_input, self.labels)))
+
+
+def make_batch(sources: list[list[int]], targets: list[list[int]]) -> Batch:
+    """Piece ids without special pieces to padded tensors."""
+    return Batch(
+        torch.from_numpy(pad([[*source, END] for source in sources], PADDING)),
+        torch.tensor([len(source) + 1 for source in sources]),
+        torch.from_numpy(pad([[START, *target] for target in targets], PADDING)),
+        torch.from_numpy(pad([[*target, END] for target in targets], PADDING)),
+    )
+
+
+class EncodedPairs:
+    """A split's pairs as piece ids; pairs longer than the model takes are left out and counted.
+
+    Ids lie in one flat file a side, so that memory does not grow with the corpus. With subword
+    sampling, batches are encoded anew from the text.
+    """
+
+    def __init__(
+        self,
+        pairs: datasets.Dataset,
+        identity: str,
+        subwords: Subwords,
+        max_length: int,
+        cache: Path,
+        sampling: float = 0.0,
+    ) -> None:
+        """`identity` is a hash of the pairs; with the vocabulary it names the files under `cache`."""
+        self.pairs, self.subwords, self.max_length, self.sampling = pairs, subwords, max_length, sampling
+        key = hashlib.sha256(f"{identity} {subwords.sha256}".encode()).hexdigest()[:32]
+        place = cache / "encoded" / key
+        if not place.exists():
+            self._encode(place)
+        self._sides = {
+            side: (np.memmap(place / f"{side}.ids", np.uint16, "r"), np.load(place / f"{side}.ends.npy", mmap_mode="r"))
+            for side in ("source", "target")
+        }
+        lengths = [np.diff(ends, prepend=0).astype(np.int32) + 1 for _, ends in self._sides.values()]
+        self.numbers = np.flatnonzero((lengths[0] <= max_length) & (lengths[1] <= max_length)).astype(np.int32)
+        """The pairs that fit, by their number in `pairs`."""
+        self.source_lengths, self.target_lengths = lengths[0][self.numbers], lengths[1][self.numbers]
+        self.left_out = len(pairs) - len(self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def batch(self, rows: np.ndarray, sampling_seed: int | None = None) -> Batch:
+        """The tensors of `rows` [batch]; with a seed, and sampling configured, segmented by chance."""
+        numbers = self.numbers[rows]
+        if self.sampling and sampling_seed is not None:
+            seed_sampling(sampling_seed)
+            texts = self.pairs[numbers.tolist()]
+            sides = [
+                [ids[: self.max_length - 1] for ids in self.subwords.encode_ids(texts[side], self.sampling)]
+                for side in ("source", "target")
+            ]
+            return make_batch(*sides)
+        return make_batch(self._ids("source", numbers), self._ids("target", numbers))
+
+    def in_order(self, batch_tokens: int) -> Iterator[Batch]:
+        """All pairs, shortest first, in batches of a token budget."""
+        longest = np.maximum(self.source_lengths, self.target_lengths)
+        order = np.argsort(longest, kind="stable")
+        for rows in split_by_tokens(order, longest[order], batch_tokens):
+            yield self.batch(rows)
+
+    def _ids(self, side: str, numbers: np.ndarray) -> list[list[int]]:
+        ids, ends = self._sides[side]
+        return [ids[(ends[number - 1] if number else 0) : ends[number]].tolist() for number in numbers]
+
+    def _encode(self, place: Path) -> None:
+        with atomic_path(place) as temporary:
+            temporary.mkdir()
+            for side in ("source", "target"):
+                lengths = np.empty(len(self.pairs), np.int64)
+                with open(temporary / f"{side}.ids", "wb") as file:
+                    for first in range(0, len(self.pairs), ROWS):
+                        encoded = self.subwords.encode_ids(self.pairs[first : first + ROWS][side])
+                        lengths[first : first + len(encoded)] = [len(ids) for ids in encoded]
+                        np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(file)
+                np.save(temporary / f"{side}.ends.npy", np.cumsum(lengths))

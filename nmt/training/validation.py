@@ -1,0 +1,77 @@
+"""Dev loss, and BLEU, chrF and a few translations of dev sentences, while training goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from nmt.config import DecodingConfig
+from nmt.engines.torch_engine import TorchEngine
+from nmt.models import Transformer
+from nmt.search.options import SearchOptions
+from nmt.text.subwords import PADDING, Subwords
+from nmt.training.objective import plain_cross_entropy
+from nmt.training.pairs import Batch, EncodedPairs
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a validation found."""
+
+    loss: float
+    """Cross-entropy in nats a target piece, `</s>` counted, without label smoothing, over all dev pairs."""
+    bleu: float
+    chrf: float
+    examples: list[tuple[str, str, str]]
+    """A few (source, translation, reference)."""
+
+
+def dev_loss(model: Transformer, pairs: EncodedPairs, batch_tokens: int) -> float:
+    """Mean cross-entropy of all pairs in nats a target piece."""
+    model.eval()
+    total = pieces = 0.0
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        for batch in pairs.in_order(batch_tokens):
+            total += batch_loss(model, batch.to(device), smoothing=0.0, loss=plain_cross_entropy).item()
+            pieces += int((batch.labels != PADDING).sum())
+    return total / pieces
+
+
+def batch_loss(model: Transformer, batch: Batch, smoothing: float, loss) -> torch.Tensor:
+    """Summed loss of a batch; states of padding are dropped before the costly output projection."""
+    states = model(batch.source, batch.source_lengths, batch.target_input)  # [batch, target, width]
+    real = batch.labels != PADDING  # [batch, target]
+    return loss(states[real], model.output_weight, model.output_bias, batch.labels[real], smoothing)
+
+
+def validate(
+    model: Transformer,
+    pairs: EncodedPairs,
+    sources: list[str],
+    references: list[list[str]],
+    subwords: Subwords,
+    decoding: DecodingConfig,
+    batch_tokens: int,
+) -> Scores:
+    """Loss over `pairs`; greedy translations of `sources` against all their `references`."""
+    from sacrebleu.metrics import BLEU, CHRF
+
+    loss = dev_loss(model, pairs, batch_tokens)
+    options = SearchOptions(
+        beam=1, max_length_factor=decoding.max_length_factor, max_length_extra=decoding.max_length_extra
+    )
+    longest = model.config.max_length - 1
+    ids = [source[:longest] for source in subwords.encode_ids(sources)]
+    texts = [subwords.decode(found[0].pieces) for found in TorchEngine(model).translate(ids, options)]
+    streams = reference_streams(references)
+    chosen = range(0, len(sources), max(1, len(sources) // 3))
+    examples = [(sources[number], texts[number], references[number][0]) for number in list(chosen)[:3]]
+    return Scores(loss, BLEU().corpus_score(texts, streams).score, CHRF().corpus_score(texts, streams).score, examples)
+
+
+def reference_streams(references: list[list[str]]) -> list[list[str | None]]:
+    """Per-sentence reference lists to sacreBLEU's streams: None where a sentence has fewer references."""
+    most = max(map(len, references))
+    return [[group[number] if number < len(group) else None for group in references] for number in range(most)]
