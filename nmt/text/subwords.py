@@ -109,7 +109,7 @@ class Subwords:
                 eos_id=END,
                 input_sentence_size=2_000_000,
                 shuffle_input_sentence=False,
-                num_threads=2,
+                num_threads=16,  # the pieces depend on it, so it is the same on every machine
                 minloglevel=2,
             )
         except (RuntimeError, OSError) as error:
