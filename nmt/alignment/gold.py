@@ -1,0 +1,46 @@
+"""The sentences of gold pairs, looked up in the corpus by their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nmt.alignment.error_rate import GoldPair
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.corpus import Corpus
+
+
+def english_spanish_corpus() -> Corpus:
+    """The corpus that gold pairs are numbered by: Tatoeba, English to Spanish.
+
+    Raises:
+        UserError: when it is not in the cache and cannot be fetched.
+    """
+    from nmt.config import DataConfig
+    from nmt.corpus import load_corpus
+
+    return load_corpus(DataConfig(corpus="tatoeba", source="en", target="es"))
+
+
+def find_sentences(gold: Sequence[GoldPair], corpus: Corpus) -> list[tuple[str, str]]:
+    """The (English, Spanish) sentences of each gold pair; the corpus runs from English to Spanish.
+
+    Raises:
+        UserError: for a pair that the corpus does not have.
+    """
+    wanted = {(pair.english_id, pair.spanish_id): None for pair in gold}
+    sentences: dict[tuple[int, int], tuple[str, str]] = {}
+    for split in (corpus.test, corpus.dev, corpus.train):
+        if split is None or len(sentences) == len(wanted):
+            continue
+        numbers = zip(split["source_id"], split["target_id"], strict=True)
+        for row, pair in enumerate(numbers):
+            if pair in wanted:
+                sentences[pair] = (split[row]["source"], split[row]["target"])
+    for pair in wanted:
+        if pair not in sentences:
+            raise UserError(f"the corpus has no pair of the sentences {pair[0]} (English) and {pair[1]} (Spanish): "
+                            "correct the numbers in the gold file")
+    return [sentences[pair.english_id, pair.spanish_id] for pair in gold]

@@ -1,0 +1,110 @@
+"""Words given by spaces, as text that looks like training text, and links back over the words as given.
+
+Tokenised corpora write `Where is the station ?`. A model that has only seen `station?` is given that
+instead; links then come back to the five words that were given.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nmt.alignment import Link
+from nmt.text.words import Word, normalize
+
+# What is written against the word before it, and against the word after it.
+CLOSING = re.compile(r"[.,;:!?…%)\]}»”]+|['’](?:s|m|d|ll|re|ve)|n['’]t", re.IGNORECASE)
+OPENING = re.compile(r"[¿¡(\[{«“$£€]+")
+QUOTE = '"'
+# `20 . 5`, `10 : 30` and `1 , 000` are one number, `T - shirt` and `and / or` one word.
+DECIMAL = re.compile(r"[.:]")
+JOINING = re.compile(r"[-/]")
+
+
+@dataclass(frozen=True)
+class JoinedWords:
+    """Given words as running text."""
+
+    text: str
+    """NFC-normalised, so positions of `nmt.text.words.split_words(text)` refer to it as it is."""
+    spans: list[tuple[int, int]]
+    """For each given word its first and one-past-last character in `text`; they follow each other without overlap."""
+
+    def words_of_tokens(self, tokens: Sequence[Word]) -> list[list[int]]:
+        """For each token of `text` the given words that it overlaps: `don't` overlaps both of `do n't`."""
+        result = []
+        first = 0
+        for token in tokens:
+            while first < len(self.spans) and self.spans[first][1] <= token.start:
+                first += 1
+            last = first
+            while last < len(self.spans) and self.spans[last][0] < token.end:
+                last += 1
+            result.append(list(range(first, last)))
+        return result
+
+
+def given_words(line: str) -> list[str]:
+    """The words of a line, separated by spaces or tabs only: other white space belongs to words."""
+    return [word for word in re.split(r"[ \t]+", line.strip("\r\n")) if word]
+
+
+def join_words(words: Sequence[str]) -> JoinedWords:
+    """Running text of the given words, with punctuation re-attached and the place of each word.
+
+    The words stay whole and in order: joining only decides which spaces between them go.
+    """
+    words = [normalize(word) for word in words]
+    text, spans = "", []
+    quoted = False
+    for position, word in enumerate(words):
+        before = words[position - 1] if position else ""
+        apart = not _attached(words, position, quoted) or not _stays_composed(before, word)
+        quoted ^= word == QUOTE
+        text += " " if position and apart else ""
+        spans.append((len(text), len(text) + len(word)))
+        text += word
+    return JoinedWords(text, spans)
+
+
+def links_over_given_words(
+    links: Iterable[Link], source_words: Sequence[Sequence[int]], target_words: Sequence[Sequence[int]]
+) -> list[Link]:
+    """Links between tokens as links between the given words that the tokens overlap (see `words_of_tokens`)."""
+    return sorted({
+        (source, target)
+        for source_token, target_token in links
+        for source in source_words[source_token]
+        for target in target_words[target_token]
+    })
+
+
+def _attached(words: Sequence[str], position: int, quoted: bool) -> bool:
+    """Whether no space stands before the word at `position`; `quoted` says that a quotation mark is still open."""
+    if position == 0:
+        return False
+    before, word = words[position - 1], words[position]
+    after = words[position + 1] if position + 1 < len(words) else ""
+    if CLOSING.fullmatch(word) or OPENING.fullmatch(before):
+        return True
+    if QUOTE in (word, before):
+        # A mark that opens clings to what follows it, one that closes to what stands before it.
+        return quoted
+    if JOINING.fullmatch(word):
+        return _is_word(before) and _is_word(after)
+    earlier = words[position - 2] if position >= 2 else ""
+    if JOINING.fullmatch(before):
+        return _is_word(earlier) and _is_word(word)
+    if DECIMAL.fullmatch(before):
+        return earlier.isdigit() and word.isdigit()
+    if before == ",":
+        return earlier.isdigit() and len(earlier) <= 3 and word.isdigit() and len(word) == 3
+    return False
+
+
+def _is_word(word: str) -> bool:
+    return bool(word) and word[-1].isalnum() and word[0].isalnum()
+
+
+def _stays_composed(before: str, word: str) -> bool:
+    """Whether writing the two together composes no characters across the border (a lone accent, Hangul letters)."""
+    return normalize(before + word) == before + word
