@@ -1,0 +1,124 @@
+"""The common hand of all figures: fonts, labels, colour bar, and writing the file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from matplotlib import font_manager, rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from nmt.errors import UserError
+from nmt.files import atomic_path
+from nmt.inspection.colours import colour_table
+from nmt.inspection.labels import shorten
+
+FORMATS = ("png", "svg", "pdf")
+INK, FAINT, GRID = "#1b1f24", "#6a737d", "#dfe3e8"
+_LONGEST_LABEL = 24
+MARGIN, PAD = 0.12, 0.06
+PAGE_WIDTH = 9.0
+# Turned about the anchor, so that a viewer with other fonts than ours still starts the word at the matrix.
+UPWARDS: dict = {"rotation": 90, "rotation_mode": "anchor", "horizontalalignment": "left"}
+# Fonts in the order in which a missing character is looked for; only the installed ones are used.
+_FONTS = (
+    """
+DejaVu Sans, Noto Sans, Noto Sans CJK SC, Noto Sans CJK JP, Noto Sans SC, Noto Sans JP, Noto Sans KR, Source
+Han Sans SC, WenQuanYi Zen Hei, WenQuanYi Micro Hei, Droid Sans Fallback, PingFang SC, Hiragino Sans, Apple SD
+Gothic Neo, Microsoft YaHei, Yu Gothic, Malgun Gothic, SimHei, Noto Sans Arabic, Noto Sans Hebrew, Noto Sans
+Devanagari, Noto Sans Bengali, Noto Sans Tamil, Noto Sans Thai, Noto Sans Ethiopic, Noto Sans Georgian, Noto
+Sans Armenian, Arial Unicode MS, Nirmala UI, FreeSans, Noto Emoji, Symbola
+""".replace("\n", " ")
+    .strip()
+    .split(", ")
+)
+
+
+def check_suffix(path: str | Path) -> None:
+    if Path(path).suffix.lower().lstrip(".") not in FORMATS:
+        raise UserError(f"cannot draw {path}: the name must end in .png, .svg or .pdf")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def bare_axes(axes: Axes, rows: int, columns: int) -> None:
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(max(rows, 1) - 0.5, -0.5), xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(color=FAINT, linewidth=0.6)
+
+
+def write(
+    axes: Axes, x: float, y: float, word: str, size: float, offset: tuple[float, float] = (0, 0), **style
+) -> None:
+    style = {"horizontalalignment": "center", "verticalalignment": "center", "color": INK, **style}
+    axes.annotate(
+        shorten(word, _LONGEST_LABEL),
+        (x, y),
+        (offset[0] * 72, offset[1] * 72),
+        textcoords="offset points",
+        fontsize=size,
+        fontfamily=families(),
+        parse_math=False,
+        annotation_clip=False,
+        **style,
+    )
+
+
+def extent(word: str, size: float) -> tuple[float, float]:
+    """Width and height of a label in inches."""
+    figure = new_figure(1, 1)
+    text = Text(0, 0, shorten(word, _LONGEST_LABEL), fontsize=size, fontfamily=families(), parse_math=False)
+    figure.add_artist(text)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        box = text.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+    return box.width / figure.dpi, box.height / figure.dpi
+
+
+def families() -> list[str]:
+    installed = set(font_manager.get_font_names())
+    return [name for name in _FONTS if name in installed] or ["sans-serif"]
+
+
+def colour_map() -> ListedColormap:
+    return ListedColormap(colour_table() / 255, name="nmt")
+
+
+def colour_bar(figure: Figure, left: float, top: float, height: float) -> None:
+    width, total = figure.get_size_inches()
+    axes = figure.add_axes((left / width, 1 - (top + height) / total, 0.1 / width, height / total))
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), colour_map()), cax=axes, ticks=[0, 0.25, 0.5, 0.75, 1])
+    bar.ax.tick_params(labelsize=7, width=0.5, length=2, color=FAINT, labelcolor=INK)
+    bar.outline.set(linewidth=0.5, edgecolor=FAINT)  # type: ignore[operator]
+    axes.set_title("weight", fontsize=7, color=INK, pad=4)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write the figure whole or not at all; text stays text in SVG and PDF."""
+    kind = Path(path).suffix.lower().lstrip(".")
+    # Agg cannot draw beyond 2^16 pixels a side.
+    resolution = min(200.0, 60_000 / max(figure.get_size_inches()))
+    stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    with (
+        atomic_path(path) as temporary,
+        rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "nmt"}),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        figure.savefig(temporary, format=kind, dpi=resolution, bbox_inches="tight", pad_inches=0.1, metadata=stamp)
+    missing = sum("missing from" in str(warning.message) for warning in caught)
+    if missing:
+        warnings.warn(
+            f"{path}: no installed font has {missing} of the characters, placeholders are drawn; "
+            "install fonts for the script, such as Debian's fonts-noto-core and fonts-noto-cjk",
+            stacklevel=3,
+        )

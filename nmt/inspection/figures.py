@@ -1,0 +1,193 @@
+"""Alignment matrices and attention heads as figures for papers (Bahdanau et al. 2015, Figure 3)."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from nmt.errors import UserError
+from nmt.inspection.colours import GOLD_COLOUR, LINK_COLOUR
+from nmt.inspection.drawing import (
+    FAINT,
+    INK,
+    MARGIN,
+    UPWARDS,
+    bare_axes,
+    check_suffix,
+    colour_bar,
+    colour_map,
+    new_figure,
+    save,
+    write,
+)
+from nmt.inspection.labels import width_of
+from nmt.inspection.panel import Links, Panel, shelves
+from nmt.translation import AttentionMaps, Translation
+
+
+def plot_alignment(
+    translations: Translation | Sequence[Translation],
+    path: str | Path,
+    gold: Links | Sequence[Links | None] | None = None,
+) -> None:
+    """Draw the alignment matrix of one or several translations into a PNG, SVG or PDF file, chosen by the suffix.
+
+    Source words run along the top, target words down the side, dark is much weight; predicted links are outlined and
+    gold links, when given (one list for one translation, a list of lists for several), are marked with a dot. The
+    columns of a right-to-left source run from right to left, as the sentence does.
+
+    Raises:
+        UserError: another suffix, nothing to draw, or gold links that do not belong to the sentences.
+    """
+    if isinstance(translations, Translation):
+        translations, gold_lists = [translations], [cast(Links | None, gold)]
+    else:
+        gold_lists = [None] * len(translations) if gold is None else list(cast(Sequence[Links | None], gold))
+    _check(translations, gold_lists, path)
+    panels = [Panel.measured(translation, links) for translation, links in zip(translations, gold_lists, strict=True)]
+    positions, width, height = shelves(panels)
+    figure = new_figure(width, height)
+    for number, (panel, (left, top)) in enumerate(zip(panels, positions, strict=True)):
+        axes = figure.add_axes(
+            (
+                (left + panel.left) / width,
+                1 - (top + panel.top + panel.height) / height,
+                panel.width / width,
+                panel.height / height,
+            )
+        )
+        panel.draw(axes, caption=f"({_letters(number)})" if len(panels) > 1 else None)
+    first, (left, top) = panels[0], positions[0]
+    right = max(left + panel.total_width for panel, (left, _) in zip(panels, positions, strict=True))
+    colour_bar(figure, right + 0.25, top + first.top, max(min(first.height, 1.8), 1.0))
+    _legend(figure, (left + first.left) / width, gold=any(gold_lists))
+    save(figure, path)
+
+
+def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> None:
+    """Draw every head of every layer as one grid: layers downwards, heads across.
+
+    Args:
+        heads: the attention weights of one sentence pair.
+        path: PNG, SVG or PDF, by the suffix.
+        kind: `encoder`, `decoder` or `cross`.
+
+    Raises:
+        UserError: another suffix or an unknown kind.
+    """
+    check_suffix(path)
+    if kind not in ("encoder", "decoder", "cross"):
+        raise UserError(f"no attention of kind {kind!r}: choose encoder, decoder or cross")
+    weights = getattr(heads, kind)
+    row_labels = heads.source_pieces if kind == "encoder" else heads.target_pieces
+    column_labels = ["<s>", *heads.target_pieces[:-1]] if kind == "decoder" else heads.source_pieces
+    layers, count, rows, columns = weights.shape
+    cell = min(0.16, 2.4 / max(rows, columns))
+    # Labels that would be smaller than four points are left out: the thumbnail then shows the pattern alone.
+    size = cell * 72 * 0.8 if cell * 72 * 0.8 >= 4 else None
+    label_space = max(map(width_of, [*row_labels, *column_labels])) * size * 0.6 / 72 if size else 0.0
+    label_space = min(label_space, 1.6)
+    panel_width, panel_height, gap = columns * cell, rows * cell, 0.14
+    width = 2 * MARGIN + 0.5 + label_space + count * (panel_width + gap) + 0.7
+    height = 2 * MARGIN + 0.35 + label_space + layers * (panel_height + gap)
+    figure = new_figure(width, height)
+    for layer in range(layers):
+        for head in range(count):
+            left = MARGIN + 0.5 + label_space + head * (panel_width + gap)
+            top = MARGIN + 0.35 + label_space + layer * (panel_height + gap)
+            axes = figure.add_axes(
+                (left / width, 1 - (top + panel_height) / height, panel_width / width, panel_height / height)
+            )
+            bare_axes(axes, rows, columns)
+            axes.imshow(weights[layer, head], cmap=colour_map(), vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+            if size and head == 0:
+                for row, label in enumerate(row_labels):
+                    write(axes, -0.7, row, label, size, horizontalalignment="right")
+            if size and layer == 0:
+                for column, label in enumerate(column_labels):
+                    write(axes, column, -0.7, label, size, **UPWARDS)
+            if layer == 0:
+                figure.text(
+                    (left + panel_width / 2) / width,
+                    1 - (MARGIN + 0.12) / height,
+                    f"head {head + 1}",
+                    fontsize=8,
+                    horizontalalignment="center",
+                    verticalalignment="center",
+                    color=FAINT,
+                )
+            if head == 0:
+                figure.text(
+                    (MARGIN + 0.12) / width,
+                    1 - (top + panel_height / 2) / height,
+                    f"layer {layer + 1}",
+                    fontsize=8,
+                    rotation=90,
+                    horizontalalignment="center",
+                    verticalalignment="center",
+                    color=FAINT,
+                )
+    colour_bar(figure, width - MARGIN - 0.6, MARGIN + 0.35 + label_space, min(layers * panel_height, 1.8))
+    save(figure, path)
+
+
+def _check(translations: Sequence[Translation], gold: Sequence[Links | None], path: str | Path) -> None:
+    check_suffix(path)
+    if not translations:
+        raise UserError(f"nothing to draw in {path}: give at least one sentence")
+    if len(gold) != len(translations):
+        raise UserError(f"{len(gold)} lists of gold links for {len(translations)} translations: give one each")
+    for number, (translation, links) in enumerate(zip(translations, gold, strict=True), start=1):
+        sizes = len(translation.source_words), len(translation.target_words)
+        for source, target in links or ():
+            if not (0 <= source < sizes[0] and 0 <= target < sizes[1]):
+                raise UserError(
+                    f"gold link {source}-{target} is outside sentence {number} ({sizes[0]} x {sizes[1]} words)"
+                )
+
+
+def _legend(figure: Figure, left: float, gold: bool) -> None:
+    style: dict = {"linestyle": "", "markersize": 7}
+    handles = [
+        Line2D(
+            [],
+            [],
+            marker="s",
+            markerfacecolor="none",
+            markeredgecolor=LINK_COLOUR,
+            markeredgewidth=1.5,
+            label="predicted link",
+            **style,
+        )
+    ]
+    if gold:
+        handles.append(
+            Line2D([], [], marker="o", markerfacecolor=GOLD_COLOUR, markeredgecolor="white", label="gold link", **style)
+        )
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(left, 0),
+        ncols=2,
+        fontsize=8,
+        frameon=False,
+        borderpad=0.2,
+        handletextpad=0.2,
+        columnspacing=1.2,
+        labelcolor=INK,
+    )
+
+
+def _letters(number: int) -> str:
+    """a, b, ..., z, aa, ab, ..."""
+    letters = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = string.ascii_lowercase[rest] + letters
+    return letters

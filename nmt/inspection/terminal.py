@@ -1,0 +1,123 @@
+"""An alignment matrix in the terminal: shaded blocks in colour, plain characters without."""
+
+import os
+from collections.abc import Mapping
+from typing import TextIO
+
+import numpy as np
+import wcwidth
+
+from nmt.inspection.colours import colour_table, text_on
+from nmt.inspection.labels import reads_right_to_left, shorten, width_of
+from nmt.translation import END_OF_SENTENCE, Translation
+
+SHADES = " .:-=+*#%@"
+"""Plain shades: the k-th stands for weights of at least k tenths."""
+
+_CELL = 3
+_TALLEST_LABEL = 12
+_RESET = "\x1b[0m"
+
+
+def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `stream` is a terminal that shows colour and the user has not said no (https://no-color.org)."""
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb" and stream.isatty()
+
+
+def render_alignment(
+    translation: Translation, width: int = 80, colour: bool = False, true_colour: bool | None = None
+) -> str:
+    """The alignment matrix as lines of at most `width` columns: source words on top, read downwards.
+
+    Each cell is three columns wide; `[ ]` around it is a link. A matrix that is too wide goes on in further panels
+    below, and long target words are shortened. Below a width of 12 columns the matrix is drawn as if there were 12.
+
+    Args:
+        translation: what to draw.
+        width: columns of the terminal.
+        colour: shade cells with colours instead of characters.
+        true_colour: 24-bit colours instead of the 256-colour palette; by default as `$COLORTERM` says.
+    """
+    if true_colour is None:
+        true_colour = os.environ.get("COLORTERM") in {"truecolor", "24bit"}
+    width = max(width, 12)
+    source = [*translation.source_words, END_OF_SENTENCE]
+    longest = max((width_of(shorten(word, width)) for word in translation.target_words), default=0)
+    side = min(longest, max(width // 3, 4))
+    per_panel = max((width - side - 1) // _CELL, 1)
+    links = set(translation.alignment)
+    lines = []
+    for start in range(0, len(source), per_panel):
+        columns = range(start, min(start + per_panel, len(source)))
+        if start:
+            lines.append("")
+        lines += _header([source[column] for column in columns], side)
+        for row, word in enumerate(translation.target_words):
+            cells = (
+                _cell(float(translation.attention[row, column]), (column, row) in links, colour, true_colour)
+                for column in columns
+            )
+            lines.append(_label(word, side) + " " + "".join(cells))
+    lines += ["", *_legend(width, colour, true_colour)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _header(words: list[str], side: int) -> list[str]:
+    """The source words written downwards, their last characters just above the matrix."""
+    stacks = [_stack(word) for word in words]
+    height = max(map(len, stacks))
+    stacks = [[""] * (height - len(stack)) + stack for stack in stacks]
+    return [" " * (side + 1) + "".join(_centred(stack[line]) for stack in stacks) for line in range(height)]
+
+
+def _stack(word: str) -> list[str]:
+    """The characters of a word as people see them, at most so many; accents stay on their letters."""
+    stack: list[str] = []
+    for grapheme in wcwidth.iter_graphemes(shorten(word, 1000)):
+        if width_of(grapheme) == 0 and stack:
+            stack[-1] += grapheme
+        else:
+            stack.append(grapheme if 0 < width_of(grapheme) < _CELL else "\N{REPLACEMENT CHARACTER}")
+    return stack if len(stack) <= _TALLEST_LABEL else [*stack[: _TALLEST_LABEL - 1], "⋮"]
+
+
+def _centred(grapheme: str) -> str:
+    room = _CELL - width_of(grapheme)
+    return " " * (room - room // 2) + grapheme + " " * (room // 2)
+
+
+def _label(word: str, side: int) -> str:
+    word = shorten(word, side)
+    # A left-to-right mark keeps terminals that know about direction from turning the whole line round.
+    mark = "\N{LEFT-TO-RIGHT MARK}" if reads_right_to_left([word]) else ""
+    return mark + " " * (side - width_of(word)) + word + mark
+
+
+def _cell(weight: float, link: bool, colour: bool, true_colour: bool) -> str:
+    left, right = "[]" if link else "  "
+    if not colour:
+        return left + SHADES[min(max(int(weight * len(SHADES)), 0), len(SHADES) - 1)] + right
+    shade = colour_table(dark=True)[int(np.clip(round(weight * 255), 0, 255))]
+    ink = 30 if text_on(shade) == "black" else 97
+    return f"\x1b[{ink};48;{_colour_code(shade, true_colour)}m{left} {right}{_RESET}"
+
+
+def _colour_code(shade: np.ndarray, true_colour: bool) -> str:
+    red, green, blue = (int(channel) for channel in shade)
+    if true_colour:
+        return f"2;{red};{green};{blue}"
+    # The palette's cube has six levels a channel: 0, 95, 135, 175, 215, 255.
+    levels = np.array([0, 95, 135, 175, 215, 255])
+    nearest = [int(np.abs(levels - channel).argmin()) for channel in (red, green, blue)]
+    return f"5;{16 + 36 * nearest[0] + 6 * nearest[1] + nearest[2]}"
+
+
+def _legend(width: int, colour: bool, true_colour: bool) -> list[str]:
+    if colour:
+        scale = "".join(_cell(weight, False, colour, true_colour) for weight in (0, 0.25, 0.5, 0.75, 1))
+        parts = [(f"weight 0 {scale} 1", len("weight 0  1") + 5 * _CELL), ("[ ] link", 8)]
+    else:
+        parts = [(f"weight 0 |{SHADES}| 1", len("weight 0 || 1") + len(SHADES)), ("[ ] link", 8)]
+    if sum(size for _, size in parts) + 3 <= width:
+        return ["   ".join(text for text, _ in parts)]
+    return [text for text, size in parts if size <= width]
