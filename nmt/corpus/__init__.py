@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmt.corpus.filters import ONLY_EMPTY, Filters
 from nmt.corpus.pairs import PairSource, SentencePair
+from nmt.corpus.splits import hold_out
 from nmt.errors import UserError
 from nmt.files import cache_directory
 
@@ -36,7 +37,7 @@ class Corpus:
     dev: datasets.Dataset
     test: datasets.Dataset | None
     sha256: str
-    report: dict
+    report: dict[str, Any]
 
     def describe(self) -> str:
         """The report for people: one line for the corpus and one for each split."""
@@ -56,7 +57,7 @@ def load_corpus(data: DataConfig) -> Corpus:
     The filters (`min_words`, `max_words`, `max_length_ratio`, `drop_identical`, `max_pairs`) hold for
     the training pairs; dev and test keep every pair but those with an empty side, so that a score
     does not depend on how training data was cleaned. `max_pairs` stops reading the training pairs.
-    A Hub or file corpus without dev gets one: see `nmt.corpus.splits.HeldOut`.
+    A Hub or file corpus without dev gets one: see `nmt.corpus.splits.hold_out`.
 
     Raises:
         UserError: for data that cannot be found, fetched or understood, and for an empty split.
@@ -68,13 +69,18 @@ def load_corpus(data: DataConfig) -> Corpus:
     filters = Filters(**{field.name: getattr(data, field.name) for field in dataclasses.fields(Filters)})
 
     def build(directory: Path) -> dict:
-        report: dict = {"corpus": source.description, "splits": {}}
-        for name, pairs in source.read().items():
-            counts = report["splits"][name] = {}
-            kept = (filters if name == "train" else ONLY_EMPTY)(pairs, counts)
+        report: dict[str, Any] = {"splits": {}}
+        pairs = source.read()
+        in_dev = None
+        if "dev" not in pairs:
+            pairs["dev"], in_dev = hold_out(pairs["train"])
+        for name in pairs:
+            counts: dict[str, Any] = {}
+            report["splits"][name] = counts
+            kept = filters(pairs[name], counts, in_dev) if name == "train" else ONLY_EMPTY(pairs[name], counts)
             counts["sha256"] = write_split(directory / f"{name}.arrow", kept, source.numbered)
             if not counts["kept"]:
-                raise UserError(_why_empty(name, counts, source.description, data))
+                raise UserError(_why_empty(name, counts, source.description))
         return report
 
     key = key_of(identity=source.identity, filters=dataclasses.asdict(filters))
@@ -82,9 +88,10 @@ def load_corpus(data: DataConfig) -> Corpus:
         splits, report = open_or_build(cache / "corpora" / key, build)
     except OSError as error:
         raise UserError(
-            f"cannot write the corpus to the cache: {error}; choose another with data.cache or NMT_CACHE"
+            f"cannot keep the corpus in the cache ({error}): choose another place with data.cache or NMT_CACHE"
         ) from error
     sha256 = source.sha256 or key_of(splits={name: counts["sha256"] for name, counts in report["splits"].items()})
+    report = {"corpus": source.description} | report
     return Corpus(splits["train"], splits["dev"], splits.get("test"), sha256, report)
 
 
@@ -104,13 +111,11 @@ def _pair_source(data: DataConfig, cache: Path) -> PairSource:
     raise UserError(f"data.corpus {data.corpus!r} is unknown: use tatoeba, hub or files")
 
 
-def _why_empty(name: str, counts: dict, description: str, data: DataConfig) -> str:
+def _why_empty(name: str, counts: dict[str, Any], description: str) -> str:
     if counts["read"]:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts["dropped"].items())
-        return f"no {name} pair of {description} is left ({reasons or 'data.max_pairs is 0'}): check the file and the filters"
-    if name == "dev" and data.corpus != "tatoeba" and data.dev is None:
-        return f"{description} is too small to hold out a dev set of one source sentence in a hundred: give data.dev"
-    return f"{description}: {name} is empty: give sentence pairs in data.{name}"
+        return f"no {name} pair of {description} is left ({reasons}): see to the data and the filters, or add pairs"
+    return f"{description}: {name} is empty: put sentence pairs into data.{name}"
 
 
 def references(split: datasets.Dataset) -> tuple[list[str], list[list[str]]]:

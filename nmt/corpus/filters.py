@@ -1,7 +1,8 @@
 """Filters: which training pairs are worth learning from, and how many were left out and why."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from nmt.corpus.pairs import SentencePair
 
@@ -12,7 +13,7 @@ class Filters:
     scripts that write none (Chinese, Japanese, Thai).
 
     A pair without a word on either side is always left out. `max_length_ratio` is the longer side's
-    words over the shorter's; `max_pairs` takes the first so many of the pairs that pass.
+    words over the shorter's; `max_pairs` (at least 1) takes the first so many of the pairs that pass.
     """
 
     min_words: int = 1
@@ -36,14 +37,20 @@ class Filters:
             return "identical sides"
         return None
 
-    def __call__(self, pairs: Iterable[SentencePair], report: dict) -> Iterator[SentencePair]:
-        """The pairs that pass; `report` gets the counts "read", "kept" and one for each reason."""
+    def __call__(
+        self,
+        pairs: Iterable[SentencePair],
+        report: dict[str, Any],
+        in_dev: Callable[[SentencePair], bool] | None = None,
+    ) -> Iterator[SentencePair]:
+        """The pairs that pass, and that are not `in_dev`; `report` gets the counts "read", "kept" and "dropped"."""
         report.update({"read": 0, "kept": 0, "dropped": {}})
-        if self.max_pairs == 0:
-            return
         for pair in pairs:
             report["read"] += 1
-            if reason := self.reason_against(pair):
+            reason = self.reason_against(pair)
+            if reason is None and in_dev is not None and in_dev(pair):
+                reason = "held out for dev"
+            if reason is not None:
                 report["dropped"][reason] = report["dropped"].get(reason, 0) + 1
                 continue
             report["kept"] += 1

@@ -1,13 +1,15 @@
 """Splits that share no sentence: training data must not tell the answers of the test."""
 
 import hashlib
+import heapq
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from nmt.corpus.pairs import SentencePair
 
 HELD_OUT_ONE_IN = 100
+MOST_HELD_OUT = 1000
 
 
 def normalise(sentence: str) -> str:
@@ -59,45 +61,34 @@ def _tatoeba_split(key: int) -> str:
     return "test" if remainder < 10 else "dev" if remainder < 20 else "train"
 
 
-class HeldOut:
-    """One source sentence in a hundred, chosen by hash, as "dev" of a corpus that has none; the rest is "train".
+def hold_out(pairs: Iterable[SentencePair]) -> tuple[list[SentencePair], Callable[[SentencePair], bool]]:
+    """A dev set for a corpus that has none, and whether a pair may therefore not be in train.
 
-    All pairs of one normalised source sentence stay together, and training pairs whose target
-    sentence is also one of "dev" are left out of both, so no normalised sentence of either language
-    stands in two splits. The choice needs no memory of the corpus but of the held-out target
-    sentences; the pairs are read twice.
+    Dev is one pair in a hundred, at most 1,000: the first pair of each of the source sentences whose
+    SHA-256 is smallest, which is a sample that does not depend on the order of the corpus, found in
+    one pass and little memory. Train is then every pair that shares neither of its normalised
+    sentences with dev.
     """
+    sample: dict[int, SentencePair] = {}
+    largest_first: list[int] = []
+    count = 0
+    for pair in pairs:
+        if not pair.source.strip() or not pair.target.strip():
+            continue
+        count += 1
+        key = _hash(pair.source)
+        if key in sample or (len(sample) == MOST_HELD_OUT and key > -largest_first[0]):
+            continue
+        sample[key] = pair
+        heapq.heappush(largest_first, -key)
+        if len(sample) > MOST_HELD_OUT:
+            del sample[-heapq.heappop(largest_first)]
+    dev = [sample[key] for key in sorted(sample)[: max(1, count // HELD_OUT_ONE_IN)]]
+    sources = {_hash(pair.source) for pair in dev}
+    targets = {_hash(pair.target) for pair in dev}
+    return dev, lambda pair: _hash(pair.source) in sources or _hash(pair.target) in targets
 
-    def __init__(self, pairs: Iterable[SentencePair]) -> None:
-        self.pairs = pairs
 
-    def splits(self) -> dict[str, Iterable[SentencePair]]:
-        return {"dev": _Part(self._dev), "train": _Part(self._train)}
-
-    def _dev(self) -> Iterator[SentencePair]:
-        return (pair for pair in self.pairs if is_held_out(pair.source))
-
-    def _train(self) -> Iterator[SentencePair]:
-        targets = {hashed(pair.target) for pair in self._dev()}
-        for pair in self.pairs:
-            if not is_held_out(pair.source) and hashed(pair.target) not in targets:
-                yield pair
-
-
-def hashed(sentence: str) -> int:
+def _hash(sentence: str) -> int:
     """64 bits of the SHA-256 of the normalised sentence."""
     return int.from_bytes(hashlib.sha256(normalise(sentence).encode()).digest()[:8])
-
-
-def is_held_out(source: str) -> bool:
-    return hashed(source) % HELD_OUT_ONE_IN == 0
-
-
-class _Part:
-    """An iterable that starts anew each time."""
-
-    def __init__(self, start) -> None:  # type: ignore[no-untyped-def]
-        self.start = start
-
-    def __iter__(self) -> Iterator[SentencePair]:
-        return self.start()

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import datasets
 from datasets.arrow_writer import ArrowWriter
@@ -41,29 +42,38 @@ def write_split(path: Path, pairs: Iterable[SentencePair], numbered: bool) -> st
     return content.hexdigest()
 
 
-def open_or_build(directory: Path, build: Callable[[Path], dict]) -> tuple[dict[str, datasets.Dataset], dict]:
+def open_or_build(
+    directory: Path, build: Callable[[Path], dict[str, Any]]
+) -> tuple[dict[str, datasets.Dataset], dict[str, Any]]:
     """The splits in a cache entry and its report; `build(empty directory) -> report` writes them when they are absent.
 
     Processes that want the same entry at once wait for the first of them. An entry whose files cannot
     be read, or do not hold the reported number of pairs, is built again.
     """
+    if entry := _open(directory):
+        return entry
     directory.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{directory}.lock"):
-        try:
-            return _open(directory)
-        except (OSError, ValueError, KeyError):
-            shutil.rmtree(directory, ignore_errors=True)
+        if entry := _open(directory):
+            return entry
+        for left_by_the_killed in directory.parent.glob(f".{directory.name}.*"):
+            shutil.rmtree(left_by_the_killed, ignore_errors=True)
         with atomic_path(directory) as temporary:
             temporary.mkdir()
             report = build(temporary)
             (temporary / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
-        return _open(directory)
+        entry = _open(directory)
+        if entry is None:
+            raise OSError(f"{directory} cannot be read back")
+        return entry
 
 
-def _open(directory: Path) -> tuple[dict[str, datasets.Dataset], dict]:
-    report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
-    splits = {name: datasets.Dataset.from_file(str(directory / f"{name}.arrow")) for name in report["splits"]}
-    for name, counts in report["splits"].items():
-        if len(splits[name]) != counts["kept"]:
-            raise ValueError(f"{directory}: {name} has {len(splits[name])} pairs, not {counts['kept']}")
-    return splits, report
+def _open(directory: Path) -> tuple[dict[str, datasets.Dataset], dict[str, Any]] | None:
+    """The entry, or None when it is absent or damaged."""
+    try:
+        report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+        splits = {name: datasets.Dataset.from_file(str(directory / f"{name}.arrow")) for name in report["splits"]}
+        whole = all(len(splits[name]) == counts["kept"] for name, counts in report["splits"].items())
+    except (OSError, ValueError, KeyError, TypeError):  # pyarrow's errors are among them
+        return None
+    return (splits, report) if whole else None

