@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from nmt.batching import batches_for_decoding, pad
-from nmt.models import Transformer
+from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays
+from nmt.config import load_config
+from nmt.models import Transformer, build_model, load_weights
 from nmt.search.beam import beam_search
 from nmt.search.greedy import greedy_search
 from nmt.search.options import Hypothesis, SearchOptions
@@ -23,8 +25,18 @@ class TorchEngine:
     """Translation by a network held in memory."""
 
     def __init__(self, model: Transformer) -> None:
-        self.model = model
+        self.model = model.eval()
         self.device = next(model.parameters()).device
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, vocabulary_size: int, threads: int | None = None) -> TorchEngine:
+        """The network of a checkpoint, on a GPU where there is one. Raises UserError when its weights do not fit."""
+        if threads:
+            torch.set_num_threads(threads)
+        config = load_config(checkpoint.path(CONFIG)).model
+        model = build_model(config, vocabulary_size)
+        load_weights(model, load_arrays(checkpoint.path(WEIGHTS)), checkpoint.directory)
+        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"))
 
     @torch.inference_mode()
     def translate(

@@ -20,14 +20,14 @@ from nmt.config import RunConfig, TrainingConfig, dump_config, load_config
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory
-from nmt.models import Transformer, build_model
+from nmt.models import Transformer, build_model, load_weights, own_weights
 from nmt.batching import BatchSampler
 from nmt.text.subwords import PADDING, Subwords
 from nmt.training.log import RunLog
 from nmt.training.objective import plain_cross_entropy, smoothed_cross_entropy
 from nmt.training.pairs import EncodedPairs
 from nmt.training.schedule import learning_rate
-from nmt.training.state import Progress, average, keep_for_average, load_state, load_weights, own_weights, save_state
+from nmt.training.state import Progress, average, keep_for_average, load_state, save_state
 from nmt.training.validation import Scores, batch_loss, dev_loss, validate
 
 
@@ -238,6 +238,9 @@ def finish(
     metadata = {
         "source": config.data.source,
         "target": config.data.target,
+        "max_length": config.model.max_length,
+        "decoding": config.decoding.model_dump(),
+        "alignment_layer": alignment_layer(config),
         "weights": chosen,
         "dev_loss": round(loss, 4),
         "steps": progress.step,
@@ -252,6 +255,12 @@ def finish(
     }
     write_checkpoint_metadata(directory, metadata)
     print(f"dev loss {loss:.3f} ({chosen}); checkpoint: {directory}", file=sys.stderr)
+
+
+def alignment_layer(config: RunConfig) -> int:
+    """The decoder layer whose cross-attention serves as alignment where there is no alignment head."""
+    layer = config.alignment.layer
+    return max(0, config.model.decoder_layers - 2) if layer is None else layer
 
 
 def prepare_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> None:

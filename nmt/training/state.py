@@ -15,6 +15,7 @@ from torch import nn
 
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
+from nmt.models import load_weights, own_weights
 
 KEPT_STATES = 2
 """Whole states kept, so that damage to the newest loses one interval at most."""
@@ -79,23 +80,6 @@ def load_state(directory: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     if damaged:
         raise UserError(f"every saved state in {directory / 'training'} is damaged; start anew with --overwrite")
     raise UserError(f"there is nothing to resume in {directory}; run without --resume")
-
-
-def own_weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The model's weights by name, each tied matrix once."""
-    return {name: parameter.detach().cpu().contiguous() for name, parameter in model.named_parameters()}
-
-
-def load_weights(model: nn.Module, weights: dict[str, Any], origin: Path) -> None:
-    """Copy weights into the model. Raises UserError when names or shapes differ."""
-    parameters = dict(model.named_parameters())
-    wrong = sorted(set(parameters) ^ set(weights))
-    wrong += [name for name in parameters if name in weights and parameters[name].shape != weights[name].shape]
-    if wrong:
-        raise UserError(f"the weights in {origin} are of another network or vocabulary (see {wrong[0]})")
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(torch.as_tensor(weights[name]))
 
 
 def keep_for_average(directory: Path, step: int, model: nn.Module, wanted: list[int]) -> None:

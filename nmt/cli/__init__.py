@@ -1,0 +1,1 @@
+"""The commands: each is one small file of arguments and printing."""

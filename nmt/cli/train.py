@@ -1,0 +1,53 @@
+"""`nmt-train`: a configuration in, a checkpoint out."""
+
+from __future__ import annotations
+
+import sys
+
+from nmt.cli.common import INTERRUPTED, parser, run
+
+EXAMPLES = """\
+  nmt-train configs/quickstart.yaml
+  nmt-train configs/quickstart.yaml training.seed=2 checkpoint=checkpoints/second
+  nmt-train configs/tatoeba-en-es.yaml --resume"""
+
+
+def main(arguments: list[str]) -> int:
+    """Parse the arguments and train."""
+    options = make_parser().parse_args(arguments)
+    from nmt.config import load_config
+
+    config = load_config(options.config, options.overrides)
+    from nmt.training.loop import Interrupted, train
+
+    try:
+        train(config, resume=options.resume, overwrite=options.overwrite)
+    except Interrupted as reason:
+        print(f"nmt-train: {reason}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def make_parser():
+    """The command's arguments; the help lists every configuration key."""
+    arguments = parser("nmt-train", "Train a translator as a YAML configuration says.", EXAMPLES)
+    arguments.add_argument("config", metavar="CONFIG", help="YAML file; see configs/")
+    arguments.add_argument("overrides", nargs="*", metavar="key=value", help="configuration keys to change")
+    group = arguments.add_mutually_exclusive_group()
+    group.add_argument("--resume", action="store_true", help="go on with the run in the checkpoint directory")
+    group.add_argument("--overwrite", action="store_true", help="replace the run in the checkpoint directory")
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        from nmt.config import describe_keys
+
+        rows = [f"  {key} = {default}\n      {meaning}" for key, default, meaning in describe_keys()]
+        arguments.epilog = f"{arguments.epilog}\n\nconfiguration keys, their defaults and meanings:\n" + "\n".join(rows)
+    return arguments
+
+
+def entry() -> int:
+    """The console script."""
+    return run("nmt-train", main)
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

@@ -1,0 +1,148 @@
+"""`nmt-translate`: text in, translations and their alignment out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+
+from nmt.cli.common import (
+    add_checkpoint_arguments,
+    add_search_arguments,
+    check_writable,
+    parser,
+    positive,
+    read_lines,
+    run,
+    with_progress,
+    writer,
+)
+from nmt.errors import UserError
+
+EXAMPLES = """\
+  nmt-translate "Where is the station?"
+  nmt-translate "She brought me a cup of tea." --show alignment
+  nmt-translate "She brought me a cup of tea." --plot tea.png
+  nmt-translate "She brought me a cup of tea." --plot tea.html    every layer and head, to explore
+  nmt-translate --input english.txt --output spanish.txt
+  cat english.txt | nmt-translate --format json | jq .alignment
+  nmt-translate "He knows." --beam 8 --n-best 3"""
+PICTURES_AT_MOST = 100
+
+
+def main(arguments: list[str]) -> None:
+    """Parse the arguments and translate."""
+    options = make_parser().parse_args(arguments)
+    if options.text and options.input:
+        raise UserError("give TEXT or --input, not both")
+    for path in (options.output, options.plot, options.attention):
+        check_writable(path)
+    from nmt.translator import Translator
+
+    translator = Translator.load(options.checkpoint, options.engine, options.threads)
+    lines = options.text or read_lines(options.input)
+    wants_heads = bool(options.attention) or str(options.plot).endswith(".html")
+    translations = translator.stream(
+        lines,
+        heads=wants_heads,
+        batch_size=options.batch_size,
+        beam=options.beam,
+        n_best=options.n_best,
+        length_penalty=options.length_penalty,
+    )
+    kept: list = []
+    with writer(options.output) as output:
+        progress = with_progress(translations, "sentences", wanted=options.output is not None)
+        for number, translation in enumerate(progress):
+            for line in FORMATS[options.format](number, translation):
+                print(line, file=output)
+            if options.show:
+                print(_picture(translation), file=output)
+            if options.plot or options.attention:
+                kept.append(translation)
+                if len(kept) > PICTURES_AT_MOST:
+                    raise UserError(f"--plot and --attention take at most {PICTURES_AT_MOST} sentences")
+            if output is sys.stdout and not options.input and not options.text:
+                output.flush()  # a person or a program may be waiting for each line
+    if options.plot:
+        _plot(kept, options.plot)
+    if options.attention:
+        _save_attention(kept, options.attention)
+
+
+def make_parser():
+    """The command's arguments."""
+    arguments = parser("nmt-translate", "Translate text, one sentence a line, and show what was translated from what.", EXAMPLES)
+    arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
+    arguments.add_argument("--input", metavar="FILE", help="UTF-8 text, one sentence a line; - is standard input")
+    arguments.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
+    add_checkpoint_arguments(arguments)
+    add_search_arguments(arguments)
+    arguments.add_argument("--n-best", type=positive, default=1, metavar="N", help="hypotheses a sentence (default: 1)")
+    arguments.add_argument(
+        "--format",
+        choices=list(FORMATS),
+        default="text",
+        help="text: the translation alone, or `line ||| translation ||| score` with --n-best; json: one object a line",
+    )
+    arguments.add_argument("--show", choices=["alignment"], help="draw the alignment in the terminal")
+    arguments.add_argument("--plot", metavar="FILE", help="draw it to .png, .svg or .pdf, or to an .html page to explore")
+    arguments.add_argument("--attention", metavar="FILE.safetensors", help="save every layer and head of all attention")
+    return arguments
+
+
+def _as_text(number: int, translation) -> Iterator[str]:
+    if not translation.hypotheses:
+        yield translation.text
+    for hypothesis in translation.hypotheses:
+        yield f"{number} ||| {hypothesis.text} ||| {hypothesis.score:.4f}"
+
+
+def _as_json(_number: int, translation) -> Iterator[str]:
+    yield json.dumps(translation.as_dict(), ensure_ascii=False)
+
+
+FORMATS = {"text": _as_text, "json": _as_json}
+
+
+def _picture(translation) -> str:
+    from nmt.inspection.terminal import render_alignment, wants_colour
+
+    return render_alignment(translation, shutil.get_terminal_size((80, 24)).columns, wants_colour(sys.stdout))
+
+
+def _plot(translations: list, path: str) -> None:
+    if path.endswith(".html"):
+        from nmt.cli.common import writer
+        from nmt.inspection.explorer import explorer_page
+
+        with writer(path) as file:
+            file.write(explorer_page(translations))
+        return
+    from nmt.inspection.figures import plot_alignment
+
+    plot_alignment(translations, path)
+
+
+def _save_attention(translations: Iterable, path: str) -> None:
+    from nmt.checkpoint import save_arrays
+
+    arrays, names = {}, {}
+    for number, translation in enumerate(translations):
+        if translation.heads is None:
+            continue
+        for kind in ("encoder", "decoder", "cross"):
+            arrays[f"{number}.{kind}"] = getattr(translation.heads, kind)
+        names[f"{number}.source_pieces"] = json.dumps(translation.heads.source_pieces, ensure_ascii=False)
+        names[f"{number}.target_pieces"] = json.dumps(translation.heads.target_pieces, ensure_ascii=False)
+    save_arrays(path, arrays, names)
+
+
+def entry() -> int:
+    """The console script."""
+    return run("nmt-translate", main)
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

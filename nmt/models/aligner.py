@@ -1,0 +1,267 @@
+"""The alignment head, and the two mixture models that teach it which word translates which.
+
+Both read whole words. The vector of a word is the sum of its pieces' embeddings, so every word has one and a
+matrix over words needs no pooling. Words are numbered types; number 0 is padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CLIP = 20
+"""Relative positions further apart than this many words share one bias."""
+
+
+@dataclass(frozen=True)
+class AlignerConfig:
+    """Sizes and budget of the alignment head's training; the defaults are the shipped recipe."""
+
+    width: int = 96
+    """Width of the alignment head's word vectors and similarity spaces."""
+    hidden: int = 192
+    """Hidden width of its context encoders."""
+    context: int = 2
+    """Words on each side that a context encoder sees."""
+    channels: int = 16
+    """Channels of the convolution over the alignment matrix."""
+    teacher_width: int = 128
+    teacher_steps: int = 2500
+    """Optimiser steps of each of the two mixture models."""
+    student_steps: int = 2500
+    """Optimiser steps of the alignment head itself."""
+    batch_words: int = 4000
+    """Padded words of the longer side in a batch, at most."""
+    learning_rate: float = 2e-3
+    dropout: float = 0.1
+    own_vector_count: int = 3
+    """Words of several pieces seen this often have a vector of their own in the mixture models."""
+    longest: int = 60
+    """Longer sentences (in words) are left out of training."""
+
+
+@dataclass(frozen=True)
+class WordTypes:
+    """The different words of one language of a corpus, and their pieces. Word 0 is padding."""
+
+    pieces: np.ndarray
+    """[all pieces], int64: the words' piece ids, one word after another."""
+    starts: np.ndarray
+    """[words + 1], int64: word n has the pieces `starts[n]` to `starts[n + 1]`, at least one."""
+    counts: np.ndarray
+    """[words], int64: occurrences in the corpus."""
+
+    def bags(self, words: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Piece ids and offsets of `words` [n] as `torch.nn.functional.embedding_bag` takes them."""
+        first, sizes = self.starts[words], self.starts[words + 1] - self.starts[words]
+        offsets = np.cumsum(sizes) - sizes
+        positions = np.repeat(first - offsets, sizes) + np.arange(sizes.sum())
+        return torch.from_numpy(self.pieces[positions]), torch.from_numpy(offsets)
+
+    def with_own_vectors(self, pieces: int, count: int) -> tuple[WordTypes, int]:
+        """Words of several pieces seen at least `count` times get one more "piece", numbered from `pieces` on.
+
+        Returns the new table and the number of vectors it refers to.
+        """
+        sizes = np.diff(self.starts)
+        chosen = np.flatnonzero((sizes > 1) & (self.counts >= count))
+        own = np.arange(pieces, pieces + len(chosen))
+        extended = np.insert(self.pieces, self.starts[chosen + 1], own)
+        grown = sizes.copy()
+        grown[chosen] += 1
+        return WordTypes(extended, np.concatenate([[0], np.cumsum(grown)]), self.counts), pieces + len(chosen)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """One side of a batch, with every different word once."""
+
+    words: np.ndarray
+    """[types], int64: the different words, ascending."""
+    index: Tensor
+    """[batch, length], int64: positions in `words`."""
+    mask: Tensor
+    """[batch, length], float32: 1 for words, 0 for padding."""
+
+    @classmethod
+    def of(cls, padded: np.ndarray) -> Sentences:
+        """From word numbers [batch, length], 0 for padding."""
+        words, index = np.unique(padded, return_inverse=True)
+        return cls(words, torch.from_numpy(index.reshape(padded.shape)), torch.from_numpy((padded > 0).astype(np.float32)))
+
+
+def windows(vectors: Tensor, reach: int, centre: bool) -> Tensor:
+    """[batch, length, width] -> [batch, length, width * (2 reach + centre)]: each word's neighbours side by side."""
+    length = vectors.shape[1]
+    padded = F.pad(vectors, (0, 0, reach, reach))
+    shifts = [shift for shift in range(2 * reach + 1) if centre or shift != reach]
+    return torch.cat([padded[:, shift : shift + length] for shift in shifts], dim=-1)
+
+
+class Positions(nn.Module):
+    """Bias of a cell (target j, source i) by how far it lies from the diagonal, in words and scaled to the lengths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = nn.Parameter(-0.1 * torch.arange(-CLIP, CLIP + 1).abs().float())
+        self.scaled = nn.Parameter(-0.2 * torch.arange(-CLIP, CLIP + 1).abs().float())
+
+    def forward(self, source_mask: Tensor, target_mask: Tensor) -> Tensor:
+        """Masks [batch, source], [batch, target] -> biases [batch, target, source]."""
+        plain, scaled = relative_positions(
+            source_mask.shape[1], target_mask.shape[1], source_mask.sum(1).numpy(), target_mask.sum(1).numpy()
+        )
+        # Embedding lookups, because their gradient is much faster than that of plain indexing.
+        return (
+            F.embedding(torch.from_numpy(plain), self.plain[:, None])[..., 0]
+            + F.embedding(torch.from_numpy(scaled), self.scaled[:, None])[..., 0]
+        )
+
+
+def relative_positions(
+    source: int, target: int, source_lengths: np.ndarray, target_lengths: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices into the two tables of `Positions`: [1, target, source] and [batch, target, source]."""
+    i = np.arange(source, dtype=np.float32)[None, None, :]
+    j = np.arange(target, dtype=np.float32)[None, :, None]
+    ratio = (target_lengths / np.maximum(source_lengths, 1)).astype(np.float32)[:, None, None]
+    plain = np.clip(i - j, -CLIP, CLIP).astype(np.int64) + CLIP
+    scaled = np.clip(np.rint((i + np.float32(0.5)) * ratio - (j + np.float32(0.5))), -CLIP, CLIP).astype(np.int64) + CLIP
+    return plain, scaled
+
+
+class MixtureAligner(nn.Module):
+    """A translation model in which every target word comes from one source word, or from none.
+
+    p(y_j | x, y_without_j) = sum_i p(i | j, x, y_without_j) p(y_j | x_i)
+
+    as in IBM model 2 and the HMM (Brown et al. 1993, equation 31; Vogel et al. 1996), with both factors neural:
+
+    - the lexicon p(y | x_i) is a softmax of a bilinear form of the two words' vectors *alone*, so a source word
+      cannot speak for its neighbours; `null` has the target language's own unigram distribution;
+    - the prior p(i | j, ...) sees everything but y_j, as in Mask-Align (Chen et al. 2021, section 3.1): source
+      words in context, the target words around j, position, and where the words around j would lie.
+
+    The alignment is the exact posterior over i given y_j, not the prior (attention), so it knows the aligned word.
+    The softmax runs over the target words of the batch.
+    """
+
+    def __init__(self, config: AlignerConfig, pieces: int, source: WordTypes, target: WordTypes) -> None:
+        super().__init__()
+        width, reach = config.teacher_width, 2
+        self.reach = reach
+        self.source, source_vectors = source.with_own_vectors(pieces, config.own_vector_count)
+        self.target, target_vectors = target.with_own_vectors(pieces, config.own_vector_count)
+        self.source_embedding = nn.Parameter(torch.randn(source_vectors, width) * width**-0.5)
+        self.target_embedding = nn.Parameter(torch.randn(target_vectors, width) * width**-0.5)
+        self.lexicon_source = nn.Linear(width, width, bias=False)
+        self.lexicon_target = nn.Linear(width, width, bias=False)
+        frequency = torch.tensor(target.counts, dtype=torch.float32) + 0.5
+        self.unigram = nn.Parameter((frequency / frequency.sum()).log())
+        self.query = _two_layers(2 * reach * width, 2 * width, width)
+        self.key = _two_layers((2 * reach + 1) * width, 2 * width, width)
+        self.null = nn.Linear(width, 1)
+        self.positions = Positions()
+        self.neighbours = nn.Conv2d(1, config.channels, (5, 7), padding=(2, 3))
+        self.neighbours_out = nn.Conv2d(config.channels, 1, 1)
+        self.dropout = nn.Dropout(config.dropout)
+        self.scale = width**-0.5
+        # Row 0 of the kernel window is the word's own row, which the prior must not see.
+        others = torch.ones(1, 1, 5, 7)
+        others[:, :, 2] = 0
+        self.register_buffer("others", others, persistent=False)
+        with torch.no_grad():
+            self.query[2].weight *= 0.1
+            for parameter in (self.null.weight, self.null.bias, self.neighbours_out.weight, self.neighbours_out.bias):
+                parameter.zero_()
+
+    def forward(self, source: Sentences, target: Sentences) -> Tensor:
+        """log p(i | j, ...) + log p(y_j | x_i): [batch, target, source + 1], null last."""
+        source_words = F.embedding_bag(*_swap(self.source.bags(source.words), self.source_embedding), mode="sum")
+        target_words = F.embedding_bag(*_swap(self.target.bags(target.words), self.target_embedding), mode="sum")
+        translation = self._translation(source, target, source_words, target_words)  # [batch, target, source + 1]
+        x = self.dropout(F.embedding(source.index, source_words)) * source.mask[..., None]
+        y = self.dropout(F.embedding(target.index, target_words)) * target.mask[..., None]
+        query = self.query(windows(y, self.reach, centre=False))
+        key = self.key(windows(x, self.reach, centre=True))
+        positions = self.positions(source.mask, target.mask)
+        absent = source.mask[:, None] == 0
+        with torch.no_grad():  # where every target word would lie by its lexicon and position alone
+            null = self.null.bias.expand(*positions.shape[:2], 1)
+            crude = translation + torch.cat([positions.masked_fill(absent, -1e9), null], dim=-1)
+            crude = crude.softmax(-1)[..., :-1] * target.mask[..., None]
+        near = F.conv2d(crude[:, None], self.neighbours.weight * self.others, self.neighbours.bias, padding=(2, 3))
+        prior = query @ key.transpose(1, 2) * self.scale + positions + self.neighbours_out(near.relu())[:, 0]
+        prior = torch.cat([prior.masked_fill(absent, -1e9), self.null(query)], dim=-1)
+        return prior.log_softmax(-1) + translation
+
+    def _translation(self, source: Sentences, target: Sentences, source_words: Tensor, target_words: Tensor) -> Tensor:
+        """log p(y_j | x_i), [batch, target, source + 1], null last."""
+        bias = self.unigram[torch.from_numpy(target.words)].masked_fill(torch.from_numpy(target.words == 0), -1e9)
+        lexicon = self.dropout(self.lexicon_source(source_words)) @ self.lexicon_target(target_words).T
+        lexicon = F.log_softmax(F.pad(lexicon, (0, 0, 0, 1)) + bias, dim=-1)  # [source types + 1, target types]
+        batch, length = source.index.shape
+        rows = torch.cat([source.index, torch.full((batch, 1), len(source.words))], dim=1)
+        cells = rows[:, None] * len(target.words) + target.index[:, :, None]
+        return lexicon.flatten().gather(0, cells.flatten()).view(batch, -1, length + 1)
+
+
+class AlignmentHead(nn.Module):
+    """The probability of a link for every pair of words; it sees both sentences and serves both directions.
+
+    w_i = sum of the embeddings of word i's pieces; a_i = A w_i;
+    h_i = V relu(U [w_(i-2) ... w_(i+2)] + u) + v (likewise b_j, g_j for the target, with matrices of its own);
+    S_ji = (a_i . b_j + h_i . g_j) / sqrt(width) + position(j, i) + c;
+    P, Q = softmax of S over the source and over the target, each against a null of 0;
+    logit_ji = S_ji + convolution(P, Q)_ji.
+
+    The convolution sees the neighbouring cells, so words that lie beside each other can support or exclude links.
+    """
+
+    def __init__(self, config: AlignerConfig, pieces: int) -> None:
+        super().__init__()
+        width = config.width
+        self.reach = config.context
+        self.embedding = nn.Parameter(torch.randn(pieces, width) * width**-0.5)
+        self.source_word = nn.Linear(width, width, bias=False)
+        self.target_word = nn.Linear(width, width, bias=False)
+        self.source_context = _two_layers((2 * self.reach + 1) * width, config.hidden, width)
+        self.target_context = _two_layers((2 * self.reach + 1) * width, config.hidden, width)
+        self.positions = Positions()
+        self.offset = nn.Parameter(torch.tensor(-2.0))
+        self.cells = nn.Conv2d(2, config.channels, 5, padding=2)
+        self.cells_out = nn.Conv2d(config.channels, 1, 1)
+        self.dropout = nn.Dropout(config.dropout)
+        self.scale = width**-0.5
+        nn.init.zeros_(self.cells_out.weight)
+        nn.init.zeros_(self.cells_out.bias)
+
+    def forward(self, source: Sentences, target: Sentences, source_types: WordTypes, target_types: WordTypes) -> Tensor:
+        """Link logits [batch, target, source]; cells of padding are meaningless."""
+        x_words = F.embedding_bag(*_swap(source_types.bags(source.words), self.embedding), mode="sum")
+        y_words = F.embedding_bag(*_swap(target_types.bags(target.words), self.embedding), mode="sum")
+        x = self.dropout(F.embedding(source.index, x_words)) * source.mask[..., None]  # [batch, source, width]
+        y = self.dropout(F.embedding(target.index, y_words)) * target.mask[..., None]
+        scores = self.target_word(y) @ self.source_word(x).transpose(1, 2)  # [batch, target, source]
+        scores = scores + self.target_context(windows(y, self.reach, centre=True)) @ self.source_context(
+            windows(x, self.reach, centre=True)
+        ).transpose(1, 2)
+        scores = scores * self.scale + self.positions(source.mask, target.mask) + self.offset
+        real = target.mask[:, :, None] * source.mask[:, None, :]
+        kept = scores.masked_fill(real == 0, -1e9)
+        over_source = F.pad(kept, (0, 1)).softmax(2)[:, :, :-1]
+        over_target = F.pad(kept, (0, 0, 0, 1)).softmax(1)[:, :-1]
+        maps = torch.stack([over_source, over_target], dim=1)  # [batch, 2, target, source]
+        return scores + self.cells_out(self.cells(maps).relu())[:, 0]
+
+
+def _two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+
+
+def _swap(bags: tuple[Tensor, Tensor], weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return bags[0], weight, bags[1]

@@ -1,0 +1,246 @@
+"""Training of the alignment head: two mixture models learn to align without supervision, the head learns from both.
+
+1. A `MixtureAligner` for each direction maximises the likelihood of the target words given the source words.
+2. Each gives its posterior for every cell of every training pair; the two are averaged.
+3. The `AlignmentHead`, which sees both sentences, learns that average cell by cell (cross-entropy), as alignments of
+   a model's own are used by Garg et al. (2019, section 4.2) and Chen et al. (2020, section 3.2). It is small and has
+   no vectors of whole words, so it generalises what its teachers only remember.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from nmt.batching import BatchSampler
+from nmt.errors import UserError
+from nmt.files import atomic_path
+from nmt.models.aligner import AlignerConfig, AlignmentHead, MixtureAligner, Sentences, WordTypes
+from nmt.text.subwords import PADDING, Subwords
+from nmt.text.word_pieces import word_pieces
+from nmt.text.words import split_words
+
+FORWARD, REVERSE = 0, 1
+Progress = Callable[[str, int, int, float], None]
+"""Called with the stage's name, step, steps, and the mean loss of the latest steps."""
+
+
+@dataclass(frozen=True)
+class WordCorpus:
+    """Sentence pairs as word numbers of two tables; `sides[0]` is the first language (the source of `FORWARD`)."""
+
+    types: tuple[WordTypes, WordTypes]
+    words: tuple[np.ndarray, np.ndarray]
+    """Two of [all words], int32: the sentences one after another."""
+    starts: tuple[np.ndarray, np.ndarray]
+    """Two of [pairs + 1], int64: sentence n is `words[starts[n]:starts[n + 1]]`."""
+    pieces: int
+    """Size of the subword vocabulary."""
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[str, str]], subwords: Subwords, longest: int) -> WordCorpus:
+        """Split and number the words. Pairs with an empty side or more than `longest` words are left out."""
+        tables: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        words: tuple[list[int], list[int]] = ([], [])
+        lengths: tuple[list[int], list[int]] = ([], [])
+        for pair in pairs:
+            sides = [[word.text.lower() for word in split_words(text)] for text in pair]
+            if not all(0 < len(side) <= longest for side in sides):
+                continue
+            for side, table, flat, sizes in zip(sides, tables, words, lengths, strict=True):
+                flat += [table.setdefault(word, len(table) + 1) for word in side]
+                sizes.append(len(side))
+        if not lengths[0]:
+            raise UserError("no sentence pair is left to train the alignment head on; give pairs with words on both sides")
+        flats = (np.array(words[0], np.int32), np.array(words[1], np.int32))
+        types = tuple(_word_types(table, flat, subwords) for table, flat in zip(tables, flats, strict=True))
+        starts = tuple(np.concatenate([[0], np.cumsum(sizes)]) for sizes in lengths)
+        return cls((types[0], types[1]), flats, (starts[0], starts[1]), len(subwords))
+
+    def __len__(self) -> int:
+        return len(self.starts[0]) - 1
+
+    def lengths(self, side: int) -> np.ndarray:
+        """[pairs], words of each sentence."""
+        return np.diff(self.starts[side])
+
+    def batch(self, side: int, numbers: np.ndarray) -> Sentences:
+        """The sentences `numbers` [batch] of one side, padded."""
+        first, sizes = self.starts[side][numbers], self.lengths(side)[numbers]
+        padded = np.zeros((len(numbers), sizes.max()), np.int64)
+        for row, (start, size) in enumerate(zip(first, sizes, strict=True)):
+            padded[row, :size] = self.words[side][start : start + size]
+        return Sentences.of(padded)
+
+    def fingerprint(self) -> str:
+        """Tells corpora apart."""
+        digest = hashlib.sha256(str(self.pieces).encode())
+        for array in (*self.words, *self.starts, *(types.pieces for types in self.types)):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+
+def train_aligner(
+    pairs: Sequence[tuple[str, str]],
+    subwords: Subwords,
+    config: AlignerConfig | None = None,
+    *,
+    seed: int = 1,
+    directory: str | Path,
+    processes: int = 1,
+    on_progress: Progress | None = None,
+) -> dict[str, np.ndarray]:
+    """Train an alignment head on sentence pairs (first language, second language); returns its parameters, float32.
+
+    `directory` keeps the teachers' posteriors, so an interrupted run starts again at the stage it was in. With
+    `processes=2` the teachers are trained at once, one core each. The result depends on (pairs, subwords, config,
+    seed) alone. Raises UserError when no pair is usable.
+    """
+    config = config or AlignerConfig()
+    corpus = WordCorpus.of(pairs, subwords, config.longest)
+    teacher_keys = {**asdict(config), "student_steps": 0, "width": 0, "hidden": 0, "context": 0}
+    key = hashlib.sha256(f"{corpus.fingerprint()} {json.dumps(teacher_keys)} {seed}".encode()).hexdigest()[:12]
+    files = [Path(directory) / f"aligner-teacher-{name}-{key}.npy" for name in ("forward", "reverse")]
+    missing = [(direction, path) for direction, path in enumerate(files) if not path.exists()]
+    if processes > 1 and len(missing) > 1:
+        with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+            for job in [pool.submit(_teach, corpus, direction, config, seed, path) for direction, path in missing]:
+                job.result()
+    else:
+        for direction, path in missing:
+            _teach(corpus, direction, config, seed, path, on_progress)
+    forward, reverse = (np.load(path) for path in files)
+    return train_head(corpus, (forward.astype(np.float32) + reverse) / 2, config, seed, on_progress)
+
+
+def train_head(
+    corpus: WordCorpus, targets: np.ndarray, config: AlignerConfig, seed: int = 1, on_progress: Progress | None = None
+) -> dict[str, np.ndarray]:
+    """Train an `AlignmentHead` on link probabilities (or 0/1 links of any origin) of the corpus.
+
+    `targets` [all cells], float: for each pair its [target, source] matrix, row by row, one pair after another.
+    """
+    with _one_thread():
+        torch.manual_seed(seed)
+        head = AlignmentHead(config, corpus.pieces)
+        starts = _cell_starts(corpus)
+
+        def loss_of(numbers: np.ndarray) -> tuple[Tensor, Tensor]:
+            source, target = corpus.batch(FORWARD, numbers), corpus.batch(REVERSE, numbers)
+            logits = head(source, target, *corpus.types)
+            wanted = torch.zeros_like(logits)
+            for row, number in enumerate(numbers):
+                shape = corpus.lengths(REVERSE)[number], corpus.lengths(FORWARD)[number]
+                cells = targets[starts[number] : starts[number + 1]].reshape(shape)
+                wanted[row, : shape[0], : shape[1]] = torch.from_numpy(cells)
+            real = target.mask[:, :, None] * source.mask[:, None]
+            loss = F.binary_cross_entropy_with_logits(logits, wanted, weight=real, reduction="sum")
+            return loss, target.mask.sum()
+
+        _optimise(head, corpus, loss_of, config.student_steps, config, seed, "alignment head", on_progress)
+        return {name: value.detach().numpy().copy() for name, value in head.state_dict().items()}
+
+
+def _teach(
+    corpus: WordCorpus, direction: int, config: AlignerConfig, seed: int, path: Path, on_progress: Progress | None = None
+) -> None:
+    """Train one `MixtureAligner` and write its posteriors, float16, all cells [target, source] in corpus order."""
+    with _one_thread():
+        torch.manual_seed(seed + direction)
+        sides = (FORWARD, REVERSE) if direction == FORWARD else (REVERSE, FORWARD)
+        model = MixtureAligner(config, corpus.pieces, corpus.types[sides[0]], corpus.types[sides[1]])
+
+        def loss_of(numbers: np.ndarray) -> tuple[Tensor, Tensor]:
+            source, target = corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)
+            likelihood = model(source, target).logsumexp(-1)  # [batch, target]
+            return -(likelihood * target.mask).sum(), target.mask.sum()
+
+        name = "forward teacher" if direction == FORWARD else "reverse teacher"
+        _optimise(model, corpus, loss_of, config.teacher_steps, config, seed + direction, name, on_progress)
+        model.eval()
+        starts = _cell_starts(corpus)
+        posteriors = np.empty(starts[-1], np.float16)
+        with torch.no_grad():
+            for numbers in _sampler(corpus, config, seed).batches(0):
+                posterior = model(corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)).softmax(-1).numpy()
+                for row, number in enumerate(numbers):
+                    shape = corpus.lengths(sides[1])[number], corpus.lengths(sides[0])[number]
+                    cells = posterior[row, : shape[0], : shape[1]]
+                    posteriors[starts[number] : starts[number + 1]] = (cells if direction == FORWARD else cells.T).ravel()
+        with atomic_path(path) as temporary:
+            np.save(temporary, posteriors)
+
+
+def _optimise(
+    model: nn.Module,
+    corpus: WordCorpus,
+    loss_of: Callable[[np.ndarray], tuple[Tensor, Tensor]],
+    steps: int,
+    config: AlignerConfig,
+    seed: int,
+    name: str,
+    on_progress: Progress | None,
+) -> None:
+    """Adam (Kingma and Ba 2015) with a short warmup and a decay to zero over `steps`."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+    model.train()
+    recent = 0.0
+    batches = _endless(_sampler(corpus, config, seed))
+    warmup = min(200, max(1, steps // 5))
+    for step in tqdm(range(steps), desc=name, unit="step", disable=None):
+        rate = min(1.0, (step + 1) / warmup) * (1 - step / steps) ** 0.7
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * rate
+        loss, words = loss_of(next(batches))
+        loss = loss / words
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        recent += loss.item()
+        if on_progress and ((step + 1) % 100 == 0 or step + 1 == steps):
+            on_progress(name, step + 1, steps, recent / (step % 100 + 1))
+            recent = 0.0
+
+
+def _sampler(corpus: WordCorpus, config: AlignerConfig, seed: int) -> BatchSampler:
+    return BatchSampler(corpus.lengths(FORWARD), corpus.lengths(REVERSE), config.batch_words, seed)
+
+
+def _endless(sampler: BatchSampler) -> Iterator[np.ndarray]:
+    epoch = 0
+    while True:
+        yield from sampler.batches(epoch)
+        epoch += 1
+
+
+def _cell_starts(corpus: WordCorpus) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(corpus.lengths(FORWARD) * corpus.lengths(REVERSE))])
+
+
+def _word_types(table: dict[str, int], flat: np.ndarray, subwords: Subwords) -> WordTypes:
+    pieces = [[PADDING], *word_pieces(subwords, list(table))]
+    starts = np.concatenate([[0], np.cumsum([len(word) for word in pieces])])
+    return WordTypes(np.concatenate(pieces).astype(np.int64), starts, np.bincount(flat, minlength=len(pieces)))
+
+
+class _one_thread:
+    """These models are so small that a second thread costs more than it does; it also keeps results reproducible."""
+
+    def __enter__(self) -> None:
+        self.threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def __exit__(self, *error: object) -> None:
+        torch.set_num_threads(self.threads)

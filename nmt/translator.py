@@ -1,0 +1,237 @@
+"""Text in, translations with their alignment out. Commands, the demo and notebooks all go through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+import numpy as np
+
+from nmt.alignment import Link
+from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, default_checkpoint
+from nmt.errors import UserError
+from nmt.search.options import Hypothesis, SearchOptions
+from nmt.text.subwords import Encoding, Subwords
+from nmt.translation import AttentionMaps, Translation
+
+if TYPE_CHECKING:
+    from nmt.alignment.aligner import AlignedPair, Aligner
+    from nmt.engines.ctranslate2_engine import CTranslate2Engine
+    from nmt.engines.torch_engine import TorchEngine
+
+EngineName = Literal["auto", "torch", "ctranslate2"]
+READ_AHEAD = 1024
+"""Lines that a stream takes at a time: enough to sort by length, few enough to hold."""
+CANDIDATES = 5
+"""Next pieces listed for every step when all heads are asked for."""
+
+
+class Translator:
+    """A loaded checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint, engine: EngineName = "auto", threads: int | None = None) -> None:
+        """Prefer `Translator.load`. `threads` limits the CPU threads of an engine (default: all cores)."""
+        self.checkpoint, self.threads = checkpoint, threads
+        self.subwords = Subwords.load(checkpoint.path(SUBWORDS))
+        exported = checkpoint.has(f"{CTRANSLATE2}/model.bin")
+        if engine == "ctranslate2" and not exported:
+            raise UserError(f"checkpoint {checkpoint.directory} has no CTranslate2 files; make them with nmt-export")
+        self.fast = engine == "ctranslate2" or (engine == "auto" and exported)
+        self.engine_name = engine
+
+    @classmethod
+    def load(
+        cls, checkpoint: str | Path | None = None, engine: EngineName = "auto", threads: int | None = None
+    ) -> Translator:
+        """Open a checkpoint directory; without an argument the shipped English-Spanish one.
+
+        `auto` takes CTranslate2 where the checkpoint has its files, and PyTorch for what only PyTorch
+        can tell: every layer and head. Raises UserError when the directory is not a whole checkpoint.
+        """
+        return cls(Checkpoint(checkpoint if checkpoint is not None else default_checkpoint()), engine, threads)
+
+    @property
+    def source(self) -> str:
+        """The source language's code."""
+        return self.checkpoint.metadata["source"]
+
+    @property
+    def target(self) -> str:
+        """The target language's code."""
+        return self.checkpoint.metadata["target"]
+
+    @overload
+    def translate(self, text: str, **options) -> Translation: ...
+    @overload
+    def translate(self, text: Sequence[str], **options) -> list[Translation]: ...
+    def translate(self, text, **options):
+        """Translate one sentence, or a list of them.
+
+        Options, each with the checkpoint's own default:
+            beam: hypotheses kept a step; 1 is greedy.
+            n_best: hypotheses returned in `Translation.hypotheses`, at most `beam`.
+            length_penalty: exponent of the length penalty (Wu et al. 2016).
+            min_length, max_length_factor, max_length_extra: bounds of the length in pieces.
+            heads: True also returns every layer's and head's attention (PyTorch).
+            batch_size: sentences translated together.
+
+        Raises UserError for a sentence that is longer than the model takes.
+        """
+        if isinstance(text, str):
+            return next(self.stream([text], **options))
+        return list(self.stream(text, **options))
+
+    def stream(
+        self, lines: Iterable[str], heads: bool = False, batch_size: int = 64, **options
+    ) -> Iterator[Translation]:
+        """Translate lines as they come, order kept; memory does not grow with their number."""
+        search = self.search_options(**options)
+        if heads and self.engine_name == "ctranslate2":
+            raise UserError("the CTranslate2 engine cannot return every head; use the engine auto or torch")
+        # `auto` gives every request for heads to PyTorch whole, so that heads and translation are one model's.
+        engine = self._ctranslate2 if self.fast and not heads else self._torch
+        lines = iter(lines)
+        number = 0
+        while chunk := list(islice(lines, READ_AHEAD)):
+            encodings = [self.subwords.encode(line) for line in chunk]
+            for offset, encoding in enumerate(encodings):
+                self._check_length(encoding, number + offset + 1)
+            number += len(chunk)
+            filled = [row for row, encoding in enumerate(encodings) if encoding.words and encoding.ids]
+            found = engine.translate([encodings[row].ids for row in filled], search, batch_size)
+            results = dict(zip(filled, self._finish(chunk, encodings, filled, found, heads), strict=True))
+            for row, line in enumerate(chunk):
+                yield results.get(row) or _empty(line)
+
+    def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
+        """Word alignments of given (source, target) sentences by the alignment head, order kept.
+
+        Raises UserError when the checkpoint has no alignment head.
+        """
+        if self.aligner is None:
+            raise UserError(f"checkpoint {self.checkpoint.directory} has no alignment head; train one (alignment.minutes)")
+        return self.aligner.align(pairs)
+
+    @cached_property
+    def aligner(self) -> Aligner | None:
+        """The alignment head, when the checkpoint has one."""
+        if not self.checkpoint.has(ALIGNER):
+            return None
+        from nmt.alignment.aligner import Aligner
+
+        return Aligner.load(self.checkpoint.path(ALIGNER), self.subwords)
+
+    def attention(self, source: str, target: str) -> AttentionMaps:
+        """Every layer's and head's attention for a given pair of sentences (teacher forcing, PyTorch)."""
+        encodings = [self.subwords.encode(text) for text in (source, target)]
+        return self._torch.attention([encodings[0].ids], [encodings[1].ids], self.subwords.pieces, CANDIDATES)[0]
+
+    def search_options(self, **options) -> SearchOptions:
+        """The checkpoint's decoding defaults with `options` in place of those that are not None."""
+        given = {name: value for name, value in options.items() if value is not None}
+        try:
+            settings = {**self.checkpoint.metadata["decoding"], **given}
+            if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
+                settings["beam"] = max(settings["beam"], given.get("n_best", 1))
+            return SearchOptions(**settings)
+        except TypeError as error:
+            raise UserError(f"unknown option: {error}") from error
+
+    def _finish(
+        self,
+        lines: list[str],
+        encodings: list[Encoding],
+        filled: list[int],
+        found: list[list[Hypothesis]],
+        heads: bool,
+    ) -> Iterator[Translation]:
+        """Hypotheses to translations: text, words, alignment, heads."""
+        rows = [row for row, hypotheses in zip(filled, found, strict=True) for _ in hypotheses]
+        flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
+        sources = [encodings[row] for row in rows]
+        targets = [self.subwords.decode_with_spans(hypothesis.pieces) for hypothesis in flat]
+        maps: list[AttentionMaps] = []
+        if heads:
+            ids = [source.ids for source in sources], [hypothesis.pieces for hypothesis in flat]
+            maps = self._torch.attention(*ids, self.subwords.pieces, CANDIDATES)
+        made = []
+        for number, (matrix, links) in enumerate(self._alignments(sources, targets, flat)):
+            extra = {}
+            if heads:
+                extra = {
+                    "heads": maps[number],
+                    "source_word_of_piece": [*sources[number].words_of_piece, []],
+                    "target_word_of_piece": [*targets[number].words_of_piece, []],
+                }
+            made.append(
+                Translation(
+                    source=lines[rows[number]],
+                    text=targets[number].text,
+                    score=flat[number].score,
+                    source_words=[word.text for word in sources[number].words],
+                    target_words=[word.text for word in targets[number].words],
+                    attention=matrix,
+                    alignment=links,
+                    **extra,
+                )
+            )
+        first = 0
+        for hypotheses in found:
+            group = made[first : first + len(hypotheses)]
+            first += len(hypotheses)
+            yield replace(group[0], hypotheses=group) if len(group) > 1 else group[0]
+
+    def _alignments(
+        self, sources: list[Encoding], targets: list[Encoding], hypotheses: list[Hypothesis]
+    ) -> Iterator[tuple[np.ndarray, list[Link]]]:
+        """The word matrix and the links of each translation: the alignment head's, or else raw attention's."""
+        if self.aligner is not None:
+            pairs = [(source.text, target.text) for source, target in zip(sources, targets, strict=True)]
+            for aligned in self.aligner.align(pairs):
+                yield aligned.matrix, aligned.links
+            return
+        from nmt.alignment.links import argmax_links
+        from nmt.alignment.pieces import word_attention
+
+        for source, target, weights in zip(sources, targets, self._raw(sources, hypotheses), strict=True):
+            memberships = [*source.words_of_piece, []], target.words_of_piece
+            matrix = word_attention(weights, *memberships, len(source.words), len(target.words))
+            yield matrix, argmax_links(matrix)
+
+    def _raw(self, sources: list[Encoding], hypotheses: list[Hypothesis]) -> Iterator[np.ndarray]:
+        # [target pieces, source pieces] of each hypothesis: one layer's cross-attention, the mean over its heads.
+        if all(hypothesis.attention is not None for hypothesis in hypotheses):
+            yield from (hypothesis.attention for hypothesis in hypotheses)  # type: ignore[misc]
+            return
+        ids = [source.ids for source in sources], [hypothesis.pieces for hypothesis in hypotheses]
+        layer = self.checkpoint.metadata["alignment_layer"]
+        for maps in self._torch.attention(*ids, self.subwords.pieces):
+            yield maps.cross[layer, :, :-1].mean(axis=0)
+
+    def _check_length(self, encoding: Encoding, number: int) -> None:
+        longest = self.checkpoint.metadata["max_length"] - 1
+        if len(encoding.ids) > longest:
+            raise UserError(
+                f"line {number} has {len(encoding.ids)} subword pieces, the model takes {longest}; split the line"
+            )
+
+    @cached_property
+    def _torch(self) -> TorchEngine:
+        from nmt.engines.torch_engine import TorchEngine
+
+        return TorchEngine.load(self.checkpoint, len(self.subwords), self.threads)
+
+    @cached_property
+    def _ctranslate2(self) -> CTranslate2Engine:
+        from nmt.engines.ctranslate2_engine import CTranslate2Engine
+
+        return CTranslate2Engine.load(self.checkpoint, self.subwords, self.threads)
+
+
+def _empty(line: str) -> Translation:
+    # A line without words is not given to the network, which would make something up.
+    return Translation(line, "", 0.0, [], [], np.zeros((0, 1), np.float32), [])
