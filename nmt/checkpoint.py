@@ -92,8 +92,8 @@ def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> N
     write_text(directory / METADATA, json.dumps({**metadata, "files": hashes}, indent=2, ensure_ascii=False) + "\n")
 
 
-def add_file(directory: str | Path, name: str) -> None:
-    """List a file, or the files of a directory, that was added to a checkpoint."""
+def add_files(directory: str | Path) -> None:
+    """List the files that were added to a finished checkpoint since its metadata was written."""
     write_checkpoint_metadata(Path(directory), {**Checkpoint(directory).metadata})
 
 

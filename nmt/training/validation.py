@@ -8,6 +8,7 @@ import torch
 
 from nmt.config import DecodingConfig
 from nmt.engines.torch_engine import TorchEngine
+from nmt.evaluation import score
 from nmt.models import Transformer
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import PADDING, Subwords
@@ -56,8 +57,6 @@ def validate(
     batch_tokens: int,
 ) -> Scores:
     """Loss over `pairs`; greedy translations of `sources` against all their `references`."""
-    from sacrebleu.metrics import BLEU, CHRF
-
     loss = dev_loss(model, pairs, batch_tokens)
     options = SearchOptions(
         beam=1, max_length_factor=decoding.max_length_factor, max_length_extra=decoding.max_length_extra
@@ -65,13 +64,7 @@ def validate(
     longest = model.config.max_length - 1
     ids = [source[:longest] for source in subwords.encode_ids(sources)]
     texts = [subwords.decode(found[0].pieces) for found in TorchEngine(model).translate(ids, options)]
-    streams = reference_streams(references)
+    bleu, _, chrf, _ = score(texts, references)
     chosen = range(0, len(sources), max(1, len(sources) // 3))
     examples = [(sources[number], texts[number], references[number][0]) for number in list(chosen)[:3]]
-    return Scores(loss, BLEU().corpus_score(texts, streams).score, CHRF().corpus_score(texts, streams).score, examples)
-
-
-def reference_streams(references: list[list[str]]) -> list[list[str | None]]:
-    """Per-sentence reference lists to sacreBLEU's streams: None where a sentence has fewer references."""
-    most = max(map(len, references))
-    return [[group[number] if number < len(group) else None for group in references] for number in range(most)]
+    return Scores(loss, bleu, chrf, examples)

@@ -1,0 +1,94 @@
+"""`nmt-evaluate`: BLEU and chrF of a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from nmt.cli.common import (
+    add_checkpoint_arguments,
+    add_search_arguments,
+    check_writable,
+    parser,
+    read_lines,
+    run,
+    writer,
+)
+from nmt.errors import UserError
+
+EXAMPLES = """\
+  nmt-evaluate --checkpoint checkpoints/tatoeba-en-es
+  nmt-evaluate --checkpoint checkpoints/quickstart --split dev --beam 1
+  nmt-evaluate --source flickr.en --reference flickr.de --reference other.de --checkpoint checkpoints/multi30k-en-de"""
+
+
+def main(arguments: list[str]) -> None:
+    """Parse the arguments and evaluate."""
+    commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
+    add_checkpoint_arguments(commands)
+    commands.add_argument("--split", choices=["test", "dev"], default="test", help="split of its corpus (default: test)")
+    commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
+    commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
+    add_search_arguments(commands)
+    commands.add_argument("--output", metavar="FILE", help="also write the translations there")
+    commands.add_argument("--format", choices=["text", "json"], default="text", help="how to print the scores")
+    options = commands.parse_args(arguments)
+    if bool(options.source) != bool(options.reference):
+        raise UserError("--source and --reference go together")
+    check_writable(options.output)
+    from nmt.evaluation import evaluate
+    from nmt.translator import Translator
+
+    translator = Translator.load(options.checkpoint, options.engine, options.threads)
+    sources, references, name = _from_files(options) if options.source else _from_split(translator, options.split)
+    result = evaluate(
+        translator,
+        sources,
+        references,
+        beam=options.beam,
+        length_penalty=options.length_penalty,
+        batch_size=options.batch_size,
+    )
+    if options.output:
+        with writer(options.output) as file:
+            file.writelines(f"{text}\n" for text in result.translations)
+    if options.format == "json":
+        values = {key: value for key, value in vars(result).items() if key != "translations"}
+        print(json.dumps({"data": name, **values}))
+        return
+    print(f"{name}: {result.sentences:,} sentences, {sum(map(len, references)):,} references")
+    print(f"BLEU {result.bleu:.1f}   {result.bleu_signature}")
+    print(f"chrF {result.chrf:.1f}   {result.chrf_signature}")
+    print(f"{result.sentences_per_second:.0f} sentences a second, translation and alignment")
+
+
+def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str]:
+    """The unique source sentences of a split of the checkpoint's corpus, each with all its translations."""
+    from nmt.checkpoint import CONFIG
+    from nmt.config import load_config
+    from nmt.corpus import load_corpus, references
+
+    corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG)).data)
+    pairs = corpus.test if split == "test" else corpus.dev
+    if pairs is None:
+        raise UserError("the checkpoint's corpus has no test split; use --split dev, or --source and --reference")
+    name = f"{split} split of the corpus {corpus.sha256[:12]}"
+    return *references(pairs), name
+
+
+def _from_files(options) -> tuple[list[str], list[list[str]], str]:
+    sources = list(read_lines(options.source))
+    columns = [list(read_lines(path)) for path in options.reference]
+    for path, column in zip(options.reference, columns, strict=True):
+        if len(column) != len(sources):
+            raise UserError(f"{path} has {len(column)} lines, {options.source} has {len(sources)}; they must match")
+    return sources, [list(group) for group in zip(*columns, strict=True)], options.source
+
+
+def entry() -> int:
+    """The console script."""
+    return run("nmt-evaluate", main)
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

@@ -1,0 +1,53 @@
+"""BLEU and chrF of a translator on a split or on files, by sacreBLEU, with signatures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.translator import Translator
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    bleu: float
+    bleu_signature: str
+    chrf: float
+    chrf_signature: str
+    sentences: int
+    sentences_per_second: float
+    """Text to text and alignment, loading not counted."""
+    translations: list[str]
+
+
+def score(translations: list[str], references: list[list[str]]) -> tuple[float, str, float, str]:
+    """(BLEU, its signature, chrF, its signature) of translations, each with one or more references."""
+    from sacrebleu.metrics import BLEU, CHRF
+
+    streams = reference_streams(references)
+    bleu, chrf = BLEU(), CHRF()
+    values = bleu.corpus_score(translations, streams).score, chrf.corpus_score(translations, streams).score
+    return values[0], str(bleu.get_signature()), values[1], str(chrf.get_signature())
+
+
+def reference_streams(references: list[list[str]]) -> list[list[str | None]]:
+    """Per-sentence reference lists as sacreBLEU's streams: None where a sentence has fewer references."""
+    most = max(map(len, references))
+    return [[group[number] if number < len(group) else None for group in references] for number in range(most)]
+
+
+def evaluate(translator: Translator, sources: list[str], references: list[list[str]], **options) -> Evaluation:
+    """Translate `sources` with `options` of Translator.translate and score them against `references`."""
+    if not sources:
+        raise UserError("there is nothing to evaluate: no source sentence")
+    translator.translate(sources[:1], **options)  # the first call also loads the network
+    started = time.perf_counter()
+    translations = [translation.text for translation in translator.stream(sources, **options)]
+    seconds = time.perf_counter() - started
+    return Evaluation(*score(translations, references), len(sources), len(sources) / seconds, translations)
