@@ -36,7 +36,7 @@ class AlignerConfig:
     """Optimiser steps of the alignment head itself."""
     batch_words: int = 4000
     """Padded words of the longer side in a batch, at most."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     dropout: float = 0.1
     own_vector_count: int = 3
     """Words of several pieces seen this often have a vector of their own in the mixture models."""
@@ -112,26 +112,16 @@ class Positions(nn.Module):
 
     def forward(self, source_mask: Tensor, target_mask: Tensor) -> Tensor:
         """Masks [batch, source], [batch, target] -> biases [batch, target, source]."""
-        plain, scaled = relative_positions(
-            source_mask.shape[1], target_mask.shape[1], source_mask.sum(1).numpy(), target_mask.sum(1).numpy()
-        )
+        i = torch.arange(source_mask.shape[1])[None, None, :]
+        j = torch.arange(target_mask.shape[1])[None, :, None]
+        stretch = (target_mask.sum(1) / source_mask.sum(1).clamp_min(1))[:, None, None]
+        plain = (i - j).clamp(-CLIP, CLIP) + CLIP  # [1, target, source]
+        scaled = ((i + 0.5) * stretch - (j + 0.5)).round().clamp(-CLIP, CLIP).long() + CLIP  # [batch, target, source]
         # Embedding lookups, because their gradient is much faster than that of plain indexing.
         return (
-            F.embedding(torch.from_numpy(plain), self.plain[:, None])[..., 0]
-            + F.embedding(torch.from_numpy(scaled), self.scaled[:, None])[..., 0]
+            F.embedding(plain, self.plain[:, None])[..., 0]
+            + F.embedding(scaled, self.scaled[:, None])[..., 0]
         )
-
-
-def relative_positions(
-    source: int, target: int, source_lengths: np.ndarray, target_lengths: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Indices into the two tables of `Positions`: [1, target, source] and [batch, target, source]."""
-    i = np.arange(source, dtype=np.float32)[None, None, :]
-    j = np.arange(target, dtype=np.float32)[None, :, None]
-    ratio = (target_lengths / np.maximum(source_lengths, 1)).astype(np.float32)[:, None, None]
-    plain = np.clip(i - j, -CLIP, CLIP).astype(np.int64) + CLIP
-    scaled = np.clip(np.rint((i + np.float32(0.5)) * ratio - (j + np.float32(0.5))), -CLIP, CLIP).astype(np.int64) + CLIP
-    return plain, scaled
 
 
 class MixtureAligner(nn.Module):

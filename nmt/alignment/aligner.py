@@ -1,0 +1,234 @@
+"""The alignment head at work, in numpy: which word of a sentence pair translates which.
+
+The head is trained by `nmt.training.aligner`; its equations stand in `nmt.models.aligner.AlignmentHead`, which
+this module follows line by line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from nmt.alignment import Link
+from nmt.alignment.links import threshold_links
+from nmt.errors import UserError
+from nmt.files import atomic_path
+from nmt.text.subwords import Subwords
+from nmt.text.word_pieces import word_pieces
+from nmt.text.words import split_words
+
+LONGEST = 512
+"""Words of a sentence, at most: the matrix of a longer pair is all null and it has no links."""
+CELLS_PER_BATCH = 2**14
+"""Padded cells [target, source] that are computed at once; more would leave the processor's caches."""
+CLIP = 20
+WORDS_KEPT = 100_000
+"""Words whose pieces are remembered."""
+
+
+@dataclass(frozen=True)
+class AlignedPair:
+    """Two sentences and the links between their words."""
+
+    source_words: list[str]
+    target_words: list[str]
+    probabilities: np.ndarray
+    """[target words, source words], float32: the probability of each link. The two directions are one here."""
+    links: list[Link]
+    """(source word, target word), sorted: the links above the head's threshold."""
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """[target words, source words + 1], float32, rows sum to 1: last the probability of no link at all."""
+        return _with_null(self.probabilities)
+
+    @cached_property
+    def reverse_matrix(self) -> np.ndarray:
+        """[source words, target words + 1], float32: the same from the source words' side."""
+        return _with_null(self.probabilities.T)
+
+
+class Aligner:
+    """Aligns sentence pairs of the two languages that it was trained on."""
+
+    def __init__(self, parameters: Mapping[str, np.ndarray], subwords: Subwords, threshold: float = 0.5) -> None:
+        """`parameters` as `nmt.training.aligner.train_aligner` returns them, of any float type."""
+        self._parameters = {name: np.asarray(value, np.float32) for name, value in parameters.items()}
+        self._subwords = subwords
+        self.threshold = threshold
+        embedding = self._parameters["embedding"]
+        if len(embedding) != len(subwords):
+            raise UserError(
+                f"the alignment head knows {len(embedding)} pieces and the subword model {len(subwords)}; "
+                "they come from different checkpoints"
+            )
+        self._reach = (self._parameters["source_context.0.weight"].shape[1] // embedding.shape[1] - 1) // 2
+        self._pieces: dict[str, list[int]] = {}
+
+    @classmethod
+    def load(cls, path: str | Path, subwords: Subwords) -> Aligner:
+        """Read what `save_aligner` wrote. Raises UserError when the file is missing, damaged or of another vocabulary."""
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                metadata = file.metadata() or {}
+                parameters = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            settings = json.loads(metadata["aligner"])
+            if settings["subwords"] != subwords.sha256:
+                raise UserError(f"the alignment head {path} belongs to another subword model; use its own checkpoint's")
+            return cls(parameters, subwords, settings["threshold"])
+        except OSError as error:
+            raise UserError(f"cannot read the alignment head {path}: {error}; is the checkpoint whole?") from error
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise UserError(f"{path} is not an alignment head ({error}); is the checkpoint whole?") from error
+
+    def align(self, pairs: Sequence[tuple[str, str]], swapped: bool = False) -> list[AlignedPair]:
+        """Align sentences, in order; words are those of `nmt.text.words.split_words`.
+
+        A pair is (first language, second language) as in training, or (second, first) with `swapped`; source and
+        target of the result are as in the pair. With an empty side, or one of more than `LONGEST` words, all is null.
+        """
+        words = [tuple([word.text for word in split_words(text)] for text in pair) for pair in pairs]
+        return self.align_words([(source, target) for source, target in words], swapped)
+
+    def align_words(
+        self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]], swapped: bool = False
+    ) -> list[AlignedPair]:
+        """As `align`, for pairs of words that are split already."""
+        sides = [(target, source) if swapped else (source, target) for source, target in pairs]
+        results: list[AlignedPair | None] = [None] * len(pairs)
+        for batch in _batches(sides):
+            logits = self.logits([sides[number] for number in batch])
+            # The clip keeps the exponential finite.
+            probabilities = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
+            for row, number in enumerate(batch):
+                first, second = sides[number]
+                cells = probabilities[row, : len(second), : len(first)]
+                results[number] = self._result(pairs[number], cells.T if swapped else cells)
+        return [
+            result or self._result(pair, np.zeros((len(pair[1]), len(pair[0])), np.float32))
+            for result, pair in zip(results, pairs, strict=True)
+        ]
+
+    def logits(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> np.ndarray:
+        """Link logits [batch, target, source] of word pairs (first language, second language), padded."""
+        parameters = self._parameters
+        x, x_lengths = self._embed([source for source, _ in pairs])  # [batch, source, width]
+        y, y_lengths = self._embed([target for _, target in pairs])  # [batch, target, width]
+        scores = (y @ parameters["target_word.weight"].T) @ (x @ parameters["source_word.weight"].T).transpose(0, 2, 1)
+        scores += self._context(y, "target_context") @ self._context(x, "source_context").transpose(0, 2, 1)
+        scores *= np.float32(x.shape[2] ** -0.5)
+        scores += self._positions(x.shape[1], y.shape[1], x_lengths, y_lengths) + parameters["offset"]
+        x_absent = np.arange(x.shape[1])[None, None, :] >= x_lengths[:, None, None]
+        y_absent = np.arange(y.shape[1])[None, :, None] >= y_lengths[:, None, None]
+        kept = np.where(x_absent | y_absent, np.float32(-1e9), scores)
+        return scores + self._convolve(_softmax_with_null(kept, 2), _softmax_with_null(kept, 1))
+
+    def _embed(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors [batch, length, width], zero for padding, and lengths [batch]."""
+        lengths = np.array([len(sentence) for sentence in sentences])
+        types: dict[str, int] = {}
+        rows = [types.setdefault(word, len(types)) for sentence in sentences for word in sentence]
+        pieces = self._pieces_of(list(types))
+        starts = np.cumsum([0, *(len(word) for word in pieces)])[:-1]
+        embedding = self._parameters["embedding"]
+        vectors = np.add.reduceat(embedding[np.concatenate(pieces)], starts, axis=0)  # [types, width]
+        padded = np.zeros((len(sentences), lengths.max(), embedding.shape[1]), np.float32)
+        padded[np.arange(lengths.max()) < lengths[:, None]] = vectors[rows]
+        return padded, lengths
+
+    def _pieces_of(self, words: list[str]) -> list[list[int]]:
+        if len(self._pieces) > WORDS_KEPT:
+            self._pieces.clear()
+        if unknown := [word for word in words if word not in self._pieces]:
+            self._pieces.update(zip(unknown, word_pieces(self._subwords, unknown), strict=True))
+        return [self._pieces[word] for word in words]
+
+    def _context(self, vectors: np.ndarray, name: str) -> np.ndarray:
+        length, parameters = vectors.shape[1], self._parameters
+        padded = np.pad(vectors, ((0, 0), (self._reach, self._reach), (0, 0)))
+        windows = np.concatenate([padded[:, shift : shift + length] for shift in range(2 * self._reach + 1)], axis=2)
+        hidden = windows @ parameters[f"{name}.0.weight"].T + parameters[f"{name}.0.bias"]
+        return np.maximum(hidden, 0) @ parameters[f"{name}.2.weight"].T + parameters[f"{name}.2.bias"]
+
+    def _positions(self, source: int, target: int, source_lengths: np.ndarray, target_lengths: np.ndarray) -> np.ndarray:
+        plain, scaled = relative_positions(source, target, source_lengths, target_lengths)
+        return self._parameters["positions.plain"][plain] + self._parameters["positions.scaled"][scaled]
+
+    def _convolve(self, over_source: np.ndarray, over_target: np.ndarray) -> np.ndarray:
+        """Two maps [batch, target, source] -> [batch, target, source]."""
+        kernel = self._parameters["cells.weight"]  # [channels, 2, rows, columns]
+        channels, _, rows, columns = kernel.shape
+        maps = np.stack([over_source, over_target], axis=1)
+        padded = np.pad(maps, ((0, 0), (0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2)))
+        patches = np.lib.stride_tricks.sliding_window_view(padded, (rows, columns), axis=(2, 3))
+        batch, _, target, source = maps.shape
+        patches = patches.transpose(0, 2, 3, 1, 4, 5).reshape(batch * target * source, -1)
+        hidden = np.maximum(patches @ kernel.reshape(channels, -1).T + self._parameters["cells.bias"], 0)
+        result = hidden @ self._parameters["cells_out.weight"].reshape(channels) + self._parameters["cells_out.bias"]
+        return result.reshape(batch, target, source)
+
+    def _result(self, pair: tuple[Sequence[str], Sequence[str]], probabilities: np.ndarray) -> AlignedPair:
+        links = threshold_links(probabilities, self.threshold)
+        return AlignedPair(list(pair[0]), list(pair[1]), np.ascontiguousarray(probabilities, np.float32), links)
+
+
+def save_aligner(
+    path: str | Path, parameters: Mapping[str, np.ndarray], subwords: Subwords, threshold: float = 0.5
+) -> None:
+    """Write an alignment head as safetensors in half precision, with its threshold and its vocabulary's hash."""
+    settings = {"threshold": threshold, "subwords": subwords.sha256}
+    halves = {name: np.ascontiguousarray(value, np.float16) for name, value in parameters.items()}
+    with atomic_path(path) as temporary:
+        save_file(halves, temporary, {"aligner": json.dumps(settings)})
+
+
+def relative_positions(
+    source: int, target: int, source_lengths: np.ndarray, target_lengths: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far a cell lies from the diagonal, 0 to 2 `CLIP`: in words [1, target, source], and with the source
+    stretched to the target's length [batch, target, source]."""
+    i = np.arange(source, dtype=np.float32)[None, None, :]
+    j = np.arange(target, dtype=np.float32)[None, :, None]
+    ratio = (target_lengths / np.maximum(source_lengths, 1)).astype(np.float32)[:, None, None]
+    plain = np.clip(i - j, -CLIP, CLIP).astype(np.int64) + CLIP
+    scaled = np.rint((i + np.float32(0.5)) * ratio - (j + np.float32(0.5)))
+    return plain, np.clip(scaled, -CLIP, CLIP).astype(np.int64) + CLIP
+
+
+def _softmax_with_null(scores: np.ndarray, axis: int) -> np.ndarray:
+    """Softmax along `axis` with one more score of 0, which is left out of the result."""
+    highest = np.maximum(scores.max(axis=axis, keepdims=True), 0)
+    powers = np.exp(scores - highest)
+    return powers / (powers.sum(axis=axis, keepdims=True) + np.exp(-highest))
+
+
+def _with_null(probabilities: np.ndarray) -> np.ndarray:
+    """[rows, columns] -> [rows, columns + 1], float32, rows sum to 1: last that no link of the row holds."""
+    null = np.prod(1 - probabilities.astype(np.float64), axis=1, keepdims=True)
+    matrix = np.concatenate([probabilities, null], axis=1)
+    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _batches(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Iterator[list[int]]:
+    """Numbers of the pairs that can be aligned, those of like lengths together."""
+    sizes = {number: (len(source), len(target)) for number, (source, target) in enumerate(pairs)}
+    batch: list[int] = []
+    rows = columns = 0
+    for number in sorted(sizes, key=lambda number: (max(sizes[number]), sizes[number])):
+        source, target = sizes[number]
+        if not source or not target or max(source, target) > LONGEST:
+            continue
+        rows, columns = max(rows, target), max(columns, source)
+        if batch and rows * columns * (len(batch) + 1) > CELLS_PER_BATCH:
+            yield batch
+            batch, rows, columns = [], target, source
+        batch.append(number)
+    if batch:
+        yield batch
