@@ -95,4 +95,6 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """What went wrong in one line; the library wraps the error that tells it in one that does not."""
+    cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else None
+    return " ".join(str(cause or error).split())[:300] or type(error).__name__
