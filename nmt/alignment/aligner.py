@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -74,7 +75,7 @@ class Aligner:
 
     @classmethod
     def load(cls, path: str | Path, subwords: Subwords) -> Aligner:
-        """Read what `save_aligner` wrote. Raises UserError when the file is missing, damaged or of another vocabulary."""
+        """Read what `save_aligner` wrote. UserError: the file is missing, damaged or of another vocabulary."""
         try:
             with safe_open(str(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
@@ -157,8 +158,8 @@ class Aligner:
         hidden = windows @ parameters[f"{name}.0.weight"].T + parameters[f"{name}.0.bias"]
         return np.maximum(hidden, 0) @ parameters[f"{name}.2.weight"].T + parameters[f"{name}.2.bias"]
 
-    def _positions(self, source: int, target: int, source_lengths: np.ndarray, target_lengths: np.ndarray) -> np.ndarray:
-        plain, scaled = relative_positions(source, target, source_lengths, target_lengths)
+    def _positions(self, *sizes: Any) -> np.ndarray:
+        plain, scaled = relative_positions(*sizes)
         return self._parameters["positions.plain"][plain] + self._parameters["positions.scaled"][scaled]
 
     def _convolve(self, over_source: np.ndarray, over_target: np.ndarray) -> np.ndarray:

@@ -91,7 +91,8 @@ class Sentences:
     def of(cls, padded: np.ndarray) -> Sentences:
         """From word numbers [batch, length], 0 for padding."""
         words, index = np.unique(padded, return_inverse=True)
-        return cls(words, torch.from_numpy(index.reshape(padded.shape)), torch.from_numpy((padded > 0).astype(np.float32)))
+        mask = torch.from_numpy((padded > 0).astype(np.float32))
+        return cls(words, torch.from_numpy(index.reshape(padded.shape)), mask)
 
 
 def windows(vectors: Tensor, reach: int, centre: bool) -> Tensor:

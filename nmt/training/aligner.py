@@ -62,7 +62,7 @@ class WordCorpus:
                 flat += [table.setdefault(word, len(table) + 1) for word in side]
                 sizes.append(len(side))
         if not lengths[0]:
-            raise UserError("no sentence pair is left to train the alignment head on; give pairs with words on both sides")
+            raise UserError("no sentence pair is left to train the alignment head on; give some with words")
         flats = (np.array(words[0], np.int32), np.array(words[1], np.int32))
         types = tuple(_word_types(table, flat, subwords) for table, flat in zip(tables, flats, strict=True))
         starts = tuple(np.concatenate([[0], np.cumsum(sizes)]) for sizes in lengths)
@@ -153,7 +153,12 @@ def train_head(
 
 
 def _teach(
-    corpus: WordCorpus, direction: int, config: AlignerConfig, seed: int, path: Path, on_progress: Progress | None = None
+    corpus: WordCorpus,
+    direction: int,
+    config: AlignerConfig,
+    seed: int,
+    path: Path,
+    on_progress: Progress | None = None,
 ) -> None:
     """Train one `MixtureAligner` and write its posteriors, float16, all cells [target, source] in corpus order."""
     with _one_thread():
@@ -177,7 +182,8 @@ def _teach(
                 for row, number in enumerate(numbers):
                     shape = corpus.lengths(sides[1])[number], corpus.lengths(sides[0])[number]
                     cells = posterior[row, : shape[0], : shape[1]]
-                    posteriors[starts[number] : starts[number + 1]] = (cells if direction == FORWARD else cells.T).ravel()
+                    cells = cells if direction == FORWARD else cells.T
+                    posteriors[starts[number] : starts[number + 1]] = cells.ravel()
         with atomic_path(path) as temporary:
             np.save(temporary, posteriors)
 

@@ -1,0 +1,199 @@
+"""The alignment head: it learns a made-up language, and its numpy runtime computes what its torch module does."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from nmt.alignment.aligner import LONGEST, Aligner, save_aligner  # noqa: E402
+from nmt.errors import UserError  # noqa: E402
+from nmt.models.aligner import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
+from nmt.text.subwords import Subwords  # noqa: E402
+from nmt.text.word_pieces import word_pieces  # noqa: E402
+from nmt.training.aligner import WordCorpus, train_aligner  # noqa: E402
+
+SMALL = AlignerConfig(
+    width=32, hidden=32, teacher_width=32, teacher_steps=120, student_steps=120, batch_words=600, learning_rate=1e-2
+)
+
+
+def toy_corpus(size: int, seed: int) -> list[tuple[str, str, set[tuple[int, int]]]]:
+    """Pairs of a language and its translation with their true links: every "adjective" moves behind its noun, and
+    each sentence of the second language begins with a particle that translates nothing."""
+    draw = random.Random(seed)
+    syllables = ["ba", "ke", "li", "mo", "nu", "ra", "se", "ti"]
+    names = [first + second for first in syllables for second in syllables]
+    adjectives, nouns = names[:12], names[12:44]
+    translation = {word: "x" + word[::-1] for word in names}
+    result = []
+    for _ in range(size):
+        source: list[str] = []
+        target, links = ["zo"], set()
+        for _ in range(draw.randint(1, 4)):
+            noun, start = draw.choice(nouns), len(source)
+            if draw.random() < 0.5:
+                adjective = draw.choice(adjectives)
+                source += [adjective, noun]
+                links |= {(start + 1, len(target)), (start, len(target) + 1)}
+                target += [translation[noun], translation[adjective]]
+            else:
+                source.append(noun)
+                links.add((start, len(target)))
+                target.append(translation[noun])
+        result.append((" ".join(source), " ".join(target), links))
+    return result
+
+
+@pytest.fixture(scope="module")
+def subwords() -> Subwords:
+    sentences = [side for pair in toy_corpus(500, seed=1) for side in pair[:2]]
+    return Subwords.train([*sentences, "Where's the station? ¿Dónde está?"], 400)
+
+
+@pytest.fixture(scope="module")
+def trained(subwords, tmp_path_factory):
+    pairs = [pair[:2] for pair in toy_corpus(1500, seed=2)]
+    return train_aligner(pairs, subwords, SMALL, directory=tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(scope="module")
+def random_aligner(subwords) -> Aligner:
+    """A head with random weights, so that nothing is nearly zero."""
+    torch.manual_seed(3)
+    head = AlignmentHead(SMALL, len(subwords))
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.3)
+    return Aligner({name: value.numpy() for name, value in head.state_dict().items()}, subwords)
+
+
+def test_learns_a_toy_language_without_supervision(subwords, trained):
+    test = toy_corpus(200, seed=4)
+    found = [set(pair.links) for pair in Aligner(trained, subwords).align([pair[:2] for pair in test])]
+    truth = [pair[2] for pair in test]
+    right = sum(len(a & b) for a, b in zip(found, truth, strict=True))
+    error_rate = 1 - 2 * right / (sum(map(len, found)) + sum(map(len, truth)))
+    assert error_rate < 0.05
+
+
+def test_swapped_pairs_give_transposed_alignments(subwords, trained):
+    pairs = [pair[:2] for pair in toy_corpus(30, seed=5)]
+    aligner = Aligner(trained, subwords)
+    swapped = aligner.align([(target, source) for source, target in pairs], swapped=True)
+    for straight, turned in zip(aligner.align(pairs), swapped, strict=True):
+        assert turned.source_words == straight.target_words
+        np.testing.assert_array_equal(turned.probabilities, straight.probabilities.T)
+        assert {(j, i) for i, j in turned.links} == set(straight.links)
+        np.testing.assert_array_equal(turned.matrix, straight.reverse_matrix)
+
+
+def test_same_seed_same_head_and_stages_are_kept(subwords, tmp_path):
+    pairs = [pair[:2] for pair in toy_corpus(60, seed=6)]
+    config = AlignerConfig(width=16, hidden=16, teacher_width=16, teacher_steps=3, student_steps=3, batch_words=100)
+    stages: list[str] = []
+
+    def run(directory, seed):
+        stages.clear()
+        return train_aligner(
+            pairs, subwords, config, seed=seed, directory=directory, on_progress=lambda name, *_: stages.append(name)
+        )
+
+    first = run(tmp_path / "a", 1)
+    assert stages == ["forward teacher", "reverse teacher", "alignment head"]
+    again = run(tmp_path / "b", 1)
+    resumed = run(tmp_path / "a", 1)
+    assert stages == ["alignment head"]
+    other = run(tmp_path / "a", 2)
+    assert stages[0] == "forward teacher"
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, again[name])
+        np.testing.assert_array_equal(value, resumed[name])
+    assert any(not np.array_equal(value, other[name]) for name, value in first.items())
+
+
+def test_numpy_runtime_equals_torch_module(subwords, random_aligner):
+    words = [(source.split(), target.split()) for source, target, _ in toy_corpus(40, seed=7)]
+    words.append((["Where's", "ŭnseen", "?"], ["¿"]))
+    tables: list[dict[str, int]] = [{}, {}]
+    numbers = [
+        [[table.setdefault(word, len(table) + 1) for word in side] for side, table in zip(pair, tables, strict=True)]
+        for pair in words
+    ]
+    types = []
+    for table in tables:
+        pieces = [[0], *word_pieces(subwords, list(table))]
+        starts = np.concatenate([[0], np.cumsum([len(ids) for ids in pieces])])
+        types.append(WordTypes(np.concatenate(pieces).astype(np.int64), starts, np.ones(len(pieces), np.int64)))
+
+    def padded(side):
+        width = max(len(pair[side]) for pair in numbers)
+        return Sentences.of(np.array([pair[side] + [0] * (width - len(pair[side])) for pair in numbers]))
+
+    head = AlignmentHead(SMALL, len(subwords)).eval()
+    head.load_state_dict({name: torch.from_numpy(value) for name, value in random_aligner._parameters.items()})
+    with torch.no_grad():
+        logits = head(padded(0), padded(1), types[0], types[1]).numpy()
+    results = random_aligner.align_words(words)
+    for row, (source, target) in enumerate(words):
+        expected = 1 / (1 + np.exp(-logits[row, : len(target), : len(source)]))
+        np.testing.assert_allclose(results[row].probabilities, expected, atol=2e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40)), max_size=5))
+def test_bounds_and_row_sums_for_any_unicode(random_aligner, pairs):
+    results = random_aligner.align(pairs)
+    assert len(results) == len(pairs)
+    for pair in results:
+        source, target = len(pair.source_words), len(pair.target_words)
+        assert pair.matrix.shape == (target, source + 1) and pair.reverse_matrix.shape == (source, target + 1)
+        for matrix in (pair.matrix, pair.reverse_matrix):
+            assert matrix.dtype == np.float32 and (matrix >= 0).all()
+            np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-5)
+        assert pair.links == sorted(set(pair.links))
+        assert all(0 <= i < source and 0 <= j < target for i, j in pair.links)
+
+
+def test_a_pair_is_aligned_alike_alone_and_in_company(random_aligner):
+    pairs = [pair[:2] for pair in toy_corpus(50, seed=8)]
+    together = random_aligner.align(pairs)
+    for pair, result in zip(pairs[:10], together, strict=False):
+        np.testing.assert_allclose(random_aligner.align([pair])[0].probabilities, result.probabilities, atol=1e-5)
+
+
+def test_empty_and_overlong_sides_align_to_nothing(random_aligner):
+    empty, both, long = random_aligner.align([("", "xab"), ("", ""), ("ba " * (LONGEST + 1), "xab")])
+    assert not empty.links and empty.matrix.tolist() == [[1.0]] and empty.reverse_matrix.shape == (0, 2)
+    assert not both.links and both.matrix.shape == (0, 1)
+    assert not long.links and long.matrix[0, -1] == 1
+
+
+def test_saved_head_loads_and_belongs_to_its_vocabulary(subwords, random_aligner, tmp_path):
+    save_aligner(tmp_path / "aligner.safetensors", random_aligner._parameters, subwords, threshold=0.4)
+    loaded = Aligner.load(tmp_path / "aligner.safetensors", subwords)
+    assert loaded.threshold == 0.4
+    pair = [("ba ke li", "zo xil xek")]
+    np.testing.assert_allclose(
+        loaded.align(pair)[0].probabilities, random_aligner.align(pair)[0].probabilities, atol=0.02
+    )
+    with pytest.raises(UserError, match="another subword model"):
+        Aligner.load(tmp_path / "aligner.safetensors", Subwords.train(["an other language"] * 3, 300))
+    (tmp_path / "damaged").write_bytes(b"no head")
+    with pytest.raises(UserError, match="not an alignment head"):
+        Aligner.load(tmp_path / "damaged", subwords)
+    with pytest.raises(UserError, match="cannot read"):
+        Aligner.load(tmp_path / "missing", subwords)
+
+
+def test_words_are_lower_cased_and_keep_their_pieces_anywhere(subwords):
+    assert word_pieces(subwords, ["STATION", "?"]) == word_pieces(subwords, ["station", "?"])
+    assert all(ids for ids in word_pieces(subwords, ["", " ", "\u0301", "日本", "a" * 500]))
+
+
+def test_corpus_without_usable_pairs_is_refused(subwords):
+    with pytest.raises(UserError, match="no sentence pair"):
+        WordCorpus.of([("", "xab"), ("ba", "...".replace(".", " "))], subwords, longest=60)
