@@ -41,7 +41,10 @@ def test_links_come_back_to_the_given_words():
     assert source_words == [[0], [1, 2], [3], [4]]
     assert target_words == [[0], [1], [1], [1], [1]]
     assert links_over_given_words([(1, 0), (2, 3), (3, 4)], source_words, target_words) == [
-        (1, 0), (2, 0), (3, 1), (4, 1),
+        (1, 0),
+        (2, 0),
+        (3, 1),
+        (4, 1),
     ]
 
 
@@ -64,7 +67,8 @@ def test_every_given_word_stands_whole_and_in_order(words):
     for token, covered in zip(tokens, members, strict=True):
         # Against the definition, character by character.
         assert covered == [
-            number for number, (start, end) in enumerate(joined.spans)
+            number
+            for number, (start, end) in enumerate(joined.spans)
             if any(start <= place < end for place in range(token.start, token.end))
         ]
         assert covered

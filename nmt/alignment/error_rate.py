@@ -39,8 +39,7 @@ class AlignmentScore:
     """The harmonic mean of precision and recall."""
 
     def __str__(self) -> str:
-        return (f"AER {self.error_rate:.4f}  precision {self.precision:.4f}  "
-                f"recall {self.recall:.4f}  F1 {self.f1:.4f}")
+        return f"AER {self.error_rate:.4f}  precision {self.precision:.4f}  recall {self.recall:.4f}  F1 {self.f1:.4f}"
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,11 @@ def score(alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair]) -> A
 
 
 def bootstrap(
-    alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair],
-    samples: int = 10_000, level: float = 0.95, seed: int = 1,
+    alignments: Sequence[Collection[Link]],
+    gold: Sequence[GoldPair],
+    samples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 1,
 ) -> Interval:
     """The error rate and its percentile bootstrap interval over sentence pairs (Efron and Tibshirani 1993, ch. 13)."""
     counts = _counts(alignments, gold)
@@ -106,8 +108,12 @@ def bootstrap(
 
 
 def bootstrap_difference(
-    first: Sequence[Collection[Link]], second: Sequence[Collection[Link]], gold: Sequence[GoldPair],
-    samples: int = 10_000, level: float = 0.95, seed: int = 1,
+    first: Sequence[Collection[Link]],
+    second: Sequence[Collection[Link]],
+    gold: Sequence[GoldPair],
+    samples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 1,
 ) -> Interval:
     """The error rate of the first system minus the second's, both on the same resampled pairs (Koehn 2004)."""
     counts = _counts(first, gold), _counts(second, gold)

@@ -41,6 +41,8 @@ def find_sentences(gold: Sequence[GoldPair], corpus: Corpus) -> list[tuple[str, 
                 sentences[pair] = (split[row]["source"], split[row]["target"])
     for pair in wanted:
         if pair not in sentences:
-            raise UserError(f"the corpus has no pair of the sentences {pair[0]} (English) and {pair[1]} (Spanish): "
-                            "correct the numbers in the gold file")
+            raise UserError(
+                f"the corpus has no pair of the sentences {pair[0]} (English) and {pair[1]} (Spanish): "
+                "correct the numbers in the gold file"
+            )
     return [sentences[pair.english_id, pair.spanish_id] for pair in gold]

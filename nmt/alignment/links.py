@@ -110,8 +110,7 @@ def select_by_agreement(
             for j, other in enumerate(linked_back):
                 counts[i, j] += agreement(linked, list(other))
     ratio = counts[..., 0] / np.maximum(counts[..., 1], 1)
-    i, j = np.unravel_index(ratio.argmax(), ratio.shape)
-    return int(i), int(j)
+    return divmod(int(ratio.argmax()), ratio.shape[1])
 
 
 def best_layer(forward: Sequence[np.ndarray], reverse: Sequence[np.ndarray]) -> tuple[int, int]:
@@ -122,9 +121,7 @@ def best_layer(forward: Sequence[np.ndarray], reverse: Sequence[np.ndarray]) -> 
     return select_by_agreement([stack.mean(axis=1) for stack in forward], [stack.mean(axis=1) for stack in reverse])
 
 
-def best_head(
-    forward: Sequence[np.ndarray], reverse: Sequence[np.ndarray]
-) -> tuple[tuple[int, int], tuple[int, int]]:
+def best_head(forward: Sequence[np.ndarray], reverse: Sequence[np.ndarray]) -> tuple[tuple[int, int], tuple[int, int]]:
     """The (layer, head) of each direction that agrees best with one of the other's, as in `best_layer`."""
     chosen = select_by_agreement(
         [stack.reshape(-1, *stack.shape[2:]) for stack in forward],

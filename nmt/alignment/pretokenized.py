@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nmt.alignment import Link
-from nmt.text.words import Word, normalize
+from nmt.text.words import Word, normalize, split_words
 
 # What is written against the word before it, and against the word after it.
 CLOSING = re.compile(r"[.,;:!?…%)\]}»”]+|['’](?:s|m|d|ll|re|ve)|n['’]t", re.IGNORECASE)
@@ -28,6 +28,11 @@ class JoinedWords:
     """NFC-normalised, so positions of `nmt.text.words.split_words(text)` refer to it as it is."""
     spans: list[tuple[int, int]]
     """For each given word its first and one-past-last character in `text`; they follow each other without overlap."""
+
+    @property
+    def words(self) -> list[str]:
+        """The words, NFC-normalised."""
+        return [self.text[start:end] for start, end in self.spans]
 
     def words_of_tokens(self, tokens: Sequence[Word]) -> list[list[int]]:
         """For each token of `text` the given words that it overlaps: `don't` overlaps both of `do n't`."""
@@ -66,16 +71,23 @@ def join_words(words: Sequence[str]) -> JoinedWords:
     return JoinedWords(text, spans)
 
 
+def written_words(text: str) -> JoinedWords:
+    """A sentence as it is written, its words being its word and punctuation tokens."""
+    return JoinedWords(normalize(text), [(word.start, word.end) for word in split_words(text)])
+
+
 def links_over_given_words(
     links: Iterable[Link], source_words: Sequence[Sequence[int]], target_words: Sequence[Sequence[int]]
 ) -> list[Link]:
     """Links between tokens as links between the given words that the tokens overlap (see `words_of_tokens`)."""
-    return sorted({
-        (source, target)
-        for source_token, target_token in links
-        for source in source_words[source_token]
-        for target in target_words[target_token]
-    })
+    return sorted(
+        {
+            (source, target)
+            for source_token, target_token in links
+            for source in source_words[source_token]
+            for target in target_words[target_token]
+        }
+    )
 
 
 def _attached(words: Sequence[str], position: int, quoted: bool) -> bool:

@@ -1,0 +1,261 @@
+"""`nmt-align`: sentence pairs in, word alignments out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nmt.alignment import Link
+from nmt.alignment.links import argmax_links, transpose
+from nmt.alignment.pharaoh import format_links
+from nmt.alignment.pieces import word_attention
+from nmt.alignment.pretokenized import (
+    JoinedWords,
+    given_words,
+    join_words,
+    links_over_given_words,
+    written_words,
+)
+from nmt.alignment.symmetrization import SYMMETRIZATIONS
+from nmt.cli.common import check_writable, parser, read_lines, run, with_progress, writer
+from nmt.errors import UserError
+from nmt.text.words import split_words
+
+if TYPE_CHECKING:
+    from nmt.alignment.aligner import AlignedPair
+    from nmt.translator import Translator
+
+EXAMPLES = """\
+  nmt-align --source english.txt --target spanish.txt > links.txt
+  nmt-align pairs.tsv --format json | jq .alignment
+  echo "Where is the station? ||| ¿Dónde está la estación?" | nmt-align
+  nmt-align --pretokenized --source english.tok --target spanish.tok --symmetrize grow-diag-final-and
+  nmt-align --gold data/alignments/tatoeba-en-es-dev.tsv
+
+Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
+tokens of each side, with --pretokenized the words between spaces."""
+READ_AHEAD = 256
+"""Pairs aligned together: enough to fill batches, few enough to stream."""
+
+
+class Pair(NamedTuple):
+    """A pair as running text, with the places of the words that links count."""
+
+    source: JoinedWords
+    target: JoinedWords
+
+
+class Aligned(NamedTuple):
+    """What is printed for a pair; without a matrix where it could not be aligned."""
+
+    source_words: list[str]
+    target_words: list[str]
+    links: list[Link]
+    matrix: np.ndarray | None
+    """[target words, source words + 1]: rows sum to 1, the last column is "aligned to nothing"."""
+
+
+def main(arguments: list[str]) -> None:
+    """Parse the arguments and align."""
+    options = make_parser().parse_args(arguments)
+    if bool(options.source) != bool(options.target):
+        raise UserError("give --source and --target together: line n of one is translated by line n of the other")
+    if sum(map(bool, (options.pairs, options.source, options.gold))) > 1:
+        raise UserError("give one of FILE.tsv, --source with --target, and --gold")
+    if options.gold and options.pretokenized:
+        raise UserError("the gold links count word and punctuation tokens: leave --pretokenized out")
+    check_writable(options.output)
+    from nmt.translator import Translator
+
+    translator = Translator.load(options.checkpoint)
+    with writer(options.output) as output:
+        if options.gold:
+            print(score_gold(translator, options.gold, options.symmetrize), file=output)
+            return
+        pairs = as_given(read_pairs(options), options.pretokenized)
+        aligned = with_progress(
+            align(translator, pairs, options.symmetrize), "pairs", wanted=options.output is not None
+        )
+        for pair in aligned:
+            print(FORMATS[options.format](pair), file=output)
+            if output is sys.stdout and not options.pairs and not options.source:
+                output.flush()
+
+
+def make_parser():
+    """The command's arguments."""
+    arguments = parser("nmt-align", "Align the words of sentence pairs.", EXAMPLES)
+    arguments.add_argument(
+        "pairs",
+        nargs="?",
+        metavar="FILE.tsv",
+        help="tab-separated source and target (default: lines of `source ||| target` on standard input)",
+    )
+    arguments.add_argument(
+        "--source", metavar="FILE", help="source sentences, one a line, in the checkpoint's source language"
+    )
+    arguments.add_argument("--target", metavar="FILE", help="their translations, line by line")
+    arguments.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
+    arguments.add_argument(
+        "--checkpoint", metavar="DIR", help="checkpoint directory (default: the shipped English-Spanish one)"
+    )
+    arguments.add_argument(
+        "--pretokenized",
+        action="store_true",
+        help="words are given by spaces, and links count them; the model is given text with punctuation re-attached",
+    )
+    arguments.add_argument(
+        "--symmetrize",
+        choices=list(SYMMETRIZATIONS),
+        metavar="METHOD",
+        help="join the two directions' arg-max links by this method instead of the head's own decision: "
+        + ", ".join(SYMMETRIZATIONS),
+    )
+    arguments.add_argument(
+        "--format",
+        choices=list(FORMATS),
+        default="pharaoh",
+        help="pharaoh: `0-0 1-2`; json: an object a line with words, matrix, links and their scores (default: pharaoh)",
+    )
+    arguments.add_argument(
+        "--gold",
+        metavar="FILE.tsv",
+        help="align the numbered pairs of this file of gold links instead, and print AER, precision, recall and F1",
+    )
+    return arguments
+
+
+def read_pairs(options) -> Iterator[tuple[str, str]]:
+    """The sentence pairs that the arguments name, one by one."""
+    if options.source:
+        for number, (source, target) in enumerate(
+            zip_longest(read_lines(options.source), read_lines(options.target)), 1
+        ):
+            if source is None or target is None:
+                shorter, longer = (options.source, options.target)[:: 1 if source is None else -1]
+                raise UserError(f"{shorter} ends after line {number - 1}, but {longer} goes on: give parallel files")
+            yield source, target
+        return
+    for number, line in enumerate(read_lines(options.pairs), 1):
+        sides = line.split("\t")[:2] if options.pairs else line.split("|||")
+        if not line.strip():
+            yield "", ""
+        elif len(sides) == 2:
+            yield sides[0].strip(), sides[1].strip()
+        elif options.pairs:
+            raise UserError(f"{options.pairs}, line {number}: no tab between source and target")
+        else:
+            raise UserError(f"standard input, line {number}: write one `source ||| target` a line, with one |||")
+
+
+def as_given(pairs: Iterable[tuple[str, str]], pretokenized: bool) -> Iterator[Pair]:
+    """Each side as running text: the words between spaces joined, or the sentence as it is."""
+    for source, target in pairs:
+        if pretokenized:
+            yield Pair(join_words(given_words(source)), join_words(given_words(target)))
+        else:
+            yield Pair(written_words(source), written_words(target))
+
+
+def align(translator: Translator, pairs: Iterable[Pair], method: str | None = None) -> Iterator[Aligned]:
+    """Align pairs as they come, order kept; a pair that cannot be aligned is warned of once and has no links.
+
+    `method` joins the arg-max links of both directions by one of `SYMMETRIZATIONS`, in place of the head's own links.
+    """
+    pairs = iter(pairs)
+    number = 0
+    while chunk := list(islice(pairs, READ_AHEAD)):
+        for pair, aligned in zip(
+            chunk, translator.align([(pair.source.text, pair.target.text) for pair in chunk]), strict=True
+        ):
+            number += 1
+            obstacle = _obstacle(aligned)
+            if obstacle:
+                print(f"nmt-align: warning: pair {number} is not aligned: {obstacle}", file=sys.stderr)
+                yield Aligned(pair.source.words, pair.target.words, [], None)
+            else:
+                yield _over_given_words(pair, aligned, _links(aligned, method))
+
+
+def _obstacle(aligned: AlignedPair) -> str | None:
+    from nmt.alignment.aligner import LONGEST
+
+    for side, words in (("source", aligned.source_words), ("target", aligned.target_words)):
+        if not words:
+            return f"its {side} has no words"
+        if len(words) > LONGEST:
+            return f"its {side} has {len(words)} words, the model takes {LONGEST}"
+    return None
+
+
+def _links(aligned: AlignedPair, method: str | None) -> list[Link]:
+    if method is None:
+        return aligned.links
+    return SYMMETRIZATIONS[method](argmax_links(aligned.matrix), transpose(argmax_links(aligned.reverse_matrix)))
+
+
+def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Aligned:
+    """From the model's tokens to the words that links count; the two are the same unless words were given."""
+    source = pair.source.words_of_tokens(split_words(pair.source.text))
+    target = pair.target.words_of_tokens(split_words(pair.target.text))
+    matrix = word_attention(aligned.matrix, [*source, []], target, len(pair.source.spans), len(pair.target.spans))
+    return Aligned(pair.source.words, pair.target.words, links_over_given_words(links, source, target), matrix)
+
+
+def score_gold(translator: Translator, path: str, method: str | None) -> str:
+    """Align the pairs of a gold file and say how well.
+
+    Raises:
+        UserError: for a file that is not gold links, and for a checkpoint of other languages.
+    """
+    from nmt.alignment.error_rate import read_gold, score
+    from nmt.alignment.gold import english_spanish_corpus, find_sentences
+
+    gold = read_gold(path)
+    languages = translator.source, translator.target
+    if sorted(languages) != ["en", "es"]:
+        raise UserError(
+            f"the gold links are English-Spanish and the checkpoint is {'-'.join(languages)}: choose another"
+        )
+    pairs = find_sentences(gold, english_spanish_corpus())
+    if languages == ("en", "es"):
+        links = [pair.links for pair in align(translator, as_given(pairs, False), method)]
+    else:
+        flipped = align(translator, as_given([(spanish, english) for english, spanish in pairs], False), method)
+        links = [sorted(transpose(pair.links)) for pair in flipped]
+    return f"{score(links, gold)}  ({len(gold)} pairs)"
+
+
+def _as_pharaoh(pair: Aligned) -> str:
+    return format_links(pair.links)
+
+
+def _as_json(pair: Aligned) -> str:
+    matrix = [] if pair.matrix is None else pair.matrix.tolist()
+    return json.dumps(
+        {
+            "source_words": pair.source_words,
+            "target_words": pair.target_words,
+            "attention": matrix,
+            "alignment": format_links(pair.links),
+            "scores": [matrix[target][source] for source, target in pair.links],
+        },
+        ensure_ascii=False,
+    )
+
+
+FORMATS = {"pharaoh": _as_pharaoh, "json": _as_json}
+
+
+def entry() -> int:
+    """The console script."""
+    return run("nmt-align", main)
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

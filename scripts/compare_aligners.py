@@ -1,0 +1,314 @@
+#!/usr/bin/env python
+"""One table of word aligners on the gold pairs: a diagonal, eflomal, fast_align, and this project's methods.
+
+    python scripts/compare_aligners.py [--checkpoint DIR] [--reverse-checkpoint DIR] [--output FILE.md]
+
+The statistical aligners are trained on the training split plus the gold pairs, as they are used; their links are
+kept in the cache, since training takes minutes (--fresh trains again). Ours never sees the gold pairs. Needs a C
+compiler, for eflomal; fast_align takes part where it is on the PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # from a clone that is not installed
+
+from statistical_aligners import (  # noqa: E402
+    Alignments,
+    make_eflomal_priors,
+    run_eflomal,
+    run_fast_align,
+    write_pairs,
+)
+
+from nmt.alignment import Link  # noqa: E402
+from nmt.alignment import links as extraction  # noqa: E402
+from nmt.alignment.error_rate import GoldPair, bootstrap, bootstrap_difference, read_gold, score  # noqa: E402
+from nmt.alignment.gold import english_spanish_corpus, find_sentences  # noqa: E402
+from nmt.alignment.pieces import word_attention  # noqa: E402
+from nmt.alignment.symmetrization import grow_diag_final_and, intersection  # noqa: E402
+from nmt.cli.common import run  # noqa: E402
+from nmt.files import atomic_path, cache_directory  # noqa: E402
+from nmt.text.words import split_words  # noqa: E402
+from nmt.translator import Translator  # noqa: E402
+
+SPEED_PAIRS = (150, 1_500, 10_000)
+DEV_PAIRS = 500
+"""Dev pairs on which a layer or a head is chosen, without gold links."""
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class Speed(NamedTuple):
+    """How long aligning some pairs takes, in seconds of processor time."""
+
+    aligner: str
+    pairs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    method: str
+    links: list[list[Link]]
+    ours: bool
+    minutes: float | None = None
+    """Training, both directions, in minutes of processor time; None where nothing is trained for aligning."""
+
+
+def diagonal(pairs: Pairs) -> Row:
+    """Each target word with the source word at the same relative place."""
+    links = []
+    for source, target in pairs:
+        words, length = len(split_words(source)), len(split_words(target))
+        links.append([(int((place + 0.5) * words / length), place) for place in range(length)])
+    return Row("diagonal", links, ours=False)
+
+
+# The statistical aligners
+
+
+def statistical_rows(gold: Pairs, training: Pairs, fresh: bool) -> tuple[list[Row], list[Speed]]:
+    """The rows of eflomal and fast_align, and how fast eflomal aligns."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = write_pairs(Path(directory) / "corpus", [*gold, *training])
+        key = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        kept = cache_directory() / "aligners" / "runs" / key
+        rows = []
+        for name, run in (("fast_align", run_fast_align), ("eflomal", run_eflomal)):
+            found = _kept(kept / f"{name}.json", run, path, len(gold), fresh)
+            if found is None:
+                print(f"{name} is not on the PATH and takes no part", file=sys.stderr)
+                continue
+            both = list(zip(found.forward, found.reverse, strict=True))
+            for method, links in (
+                ("forward", found.forward),
+                ("reverse", found.reverse),
+                ("intersected", [intersection(*pair) for pair in both]),
+                ("grow-diag-final-and", [grow_diag_final_and(*pair) for pair in both]),
+            ):
+                rows.append(Row(f"{name}, {method}", links, ours=False, minutes=found.seconds / 60))
+        speeds = kept / "speeds.json"
+        if fresh or not speeds.exists():
+            _write_json(speeds, _eflomal_speeds(path, [*gold, *training]))
+        return rows, [Speed(*speed) for speed in json.loads(speeds.read_text())]
+
+
+def _kept(
+    record: Path, run: Callable[[Path], Alignments | None], path: Path, count: int, fresh: bool
+) -> Alignments | None:
+    """The first `count` pairs' links from an earlier run, else from a run now."""
+    if fresh or not record.exists():
+        print(f"training {record.stem} on {path.name}, once: some minutes", file=sys.stderr, flush=True)
+        found = run(path)
+        if found is None:
+            return None
+        _write_json(record, [found.forward[:count], found.reverse[:count], found.seconds])
+    forward, reverse, seconds = json.loads(record.read_text())
+    sides = [[[(source, target) for source, target in links] for links in side] for side in (forward, reverse)]
+    return Alignments(sides[0], sides[1], seconds)
+
+
+def _eflomal_speeds(path: Path, pairs: Pairs) -> list[Speed]:
+    """One run over the whole file, and runs over some pairs with what it learned, without the time to start."""
+    whole = run_eflomal(path).seconds
+    priors = make_eflomal_priors(path)
+    start = run_eflomal(write_pairs(path.with_name("one"), pairs[:1]), priors).seconds
+    speeds = [Speed("eflomal, training and aligning in one run", len(pairs), whole)]
+    for count in SPEED_PAIRS:
+        some = write_pairs(path.with_name(f"some{count}"), pairs[:count])
+        speeds.append(Speed("eflomal with priors", count, run_eflomal(some, priors).seconds - start))
+    return speeds
+
+
+def _write_json(path: Path, value: object) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value))
+
+
+# Raw cross-attention
+
+
+def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translator | None) -> list[Row]:
+    """What the translator's cross-attention says without any training for alignment."""
+    stacks = [_stack(translator, *pair) for pair in gold]
+    rows = [
+        Row(
+            "attention, mean of all heads",
+            [extraction.argmax_links(extraction.overall_average(s)) for s in stacks],
+            True,
+        )
+    ]
+    for layer in range(len(stacks[0])):
+        links = [extraction.argmax_links(extraction.layer_average(stack, layer)) for stack in stacks]
+        rows.append(Row(f"attention, layer {layer + 1}", links, ours=True))
+        shifted = [_stack(translator, *pair, shift=True)[layer].mean(axis=0) for pair in gold]
+        rows.append(
+            Row(f"attention, layer {layer + 1}, Shift-Att", [extraction.argmax_links(m) for m in shifted], True)
+        )
+    held_out = [_stack(translator, *pair) for pair in dev]
+    words = [[[word.text for word in split_words(pair[side])] for pair in dev] for side in (0, 1)]
+    flat = [stack.reshape(-1, *stack.shape[2:]) for stack in held_out]
+    layer, head = divmod(extraction.select_by_prediction(flat, *words), stacks[0].shape[1])
+    links = [extraction.argmax_links(stack[layer, head]) for stack in stacks]
+    rows.append(Row(f"attention, best head by prediction on dev ({layer + 1}.{head + 1})", links, ours=True))
+    if reverse is not None:
+        back = [_stack(reverse, target, source) for source, target in gold]
+        held_back = [_stack(reverse, target, source) for source, target in dev]
+        ahead_layer, back_layer = extraction.best_layer(held_out, held_back)
+        matrices = [
+            (extraction.layer_average(ahead, ahead_layer), extraction.layer_average(behind, back_layer))
+            for ahead, behind in zip(stacks, back, strict=True)
+        ]
+        name = f"attention, best layers by agreement on dev ({ahead_layer + 1}, {back_layer + 1})"
+        rows.append(
+            Row(f"{name}, intersected", [extraction.mutual_argmax_links(*pair) for pair in matrices], ours=True)
+        )
+        (layer, head), (back_layer, back_head) = extraction.best_head(held_out, held_back)
+        chosen = [
+            (ahead[layer, head], behind[back_layer, back_head]) for ahead, behind in zip(stacks, back, strict=True)
+        ]
+        name = f"attention, best heads by agreement on dev ({layer + 1}.{head + 1}, {back_layer + 1}.{back_head + 1})"
+        rows.append(Row(f"{name}, intersected", [extraction.mutual_argmax_links(*pair) for pair in chosen], ours=True))
+    return rows
+
+
+def _stack(translator: Translator, source: str, target: str, shift: bool = False):
+    """All heads' cross-attention over words: [layers, heads, target words, source words + 1]."""
+    ahead, back = (translator.subwords.encode(text) for text in (source, target))
+    cross = translator.attention(source, target).cross
+    # Without the shift the last step predicts `</s>`; with it, that step reads the last piece.
+    attention = extraction.shift_attention(cross) if shift else cross[..., :-1, :]
+    return word_attention(
+        attention, [*ahead.words_of_piece, []], back.words_of_piece, len(ahead.words), len(back.words)
+    )
+
+
+# Our alignment head
+
+
+def head_rows(gold: Pairs, translator: Translator) -> list[Row]:
+    """The alignment head: the links that every command returns, and those of its two directions."""
+    pairs = translator.align(gold)
+    forward = [extraction.argmax_links(pair.matrix) for pair in pairs]
+    reverse = [sorted(extraction.transpose(extraction.argmax_links(pair.reverse_matrix))) for pair in pairs]
+    both = list(zip(forward, reverse, strict=True))
+    minutes = translator.checkpoint.metadata.get("aligner", {}).get("minutes")
+    return [
+        Row(
+            "**alignment head** (as `nmt-translate` and `nmt-align` return it)", [p.links for p in pairs], True, minutes
+        ),
+        Row("alignment head, forward arg-max", forward, True, minutes),
+        Row("alignment head, reverse arg-max", reverse, True, minutes),
+        Row("alignment head, intersected", [intersection(*pair) for pair in both], True, minutes),
+        Row("alignment head, grow-diag-final-and", [grow_diag_final_and(*pair) for pair in both], True, minutes),
+    ]
+
+
+def head_speeds(pairs: Pairs, translator: Translator) -> list[Speed]:
+    """Aligning by the loaded head, in this process."""
+    translator.align(pairs[:10])
+    speeds = []
+    for count in SPEED_PAIRS:
+        started = time.process_time()
+        translator.align(pairs[:count])
+        speeds.append(Speed("alignment head", count, time.process_time() - started))
+    return speeds
+
+
+# The table
+
+
+def markdown(rows: Sequence[Row], gold: Sequence[GoldPair]) -> str:
+    """The table, in the order of the rows."""
+    lines = ["| aligner | AER | 95% interval | precision | recall | F1 | training, minutes of one core |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        result, interval = score(row.links, gold), bootstrap(row.links, gold)
+        minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
+        lines.append(
+            f"| {row.method} | {result.error_rate:.3f} | {interval.low:.3f} to {interval.high:.3f} "
+            f"| {result.precision:.3f} | {result.recall:.3f} | {result.f1:.3f} | {minutes} |"
+        )
+    return "\n".join(lines)
+
+
+def difference(rows: Sequence[Row], gold: Sequence[GoldPair]) -> str:
+    """Our best row against the best statistical one, by a paired bootstrap."""
+
+    def error_rate(row: Row) -> float:
+        return score(row.links, gold).error_rate
+
+    ours = min((row for row in rows if row.ours), key=error_rate)
+    theirs = min((row for row in rows if not row.ours), key=error_rate)
+    interval = bootstrap_difference(ours.links, theirs.links, gold)
+    return (
+        f"{ours.method} minus {theirs.method}: AER {interval.value:+.3f}, "
+        f"95% interval {interval.low:+.3f} to {interval.high:+.3f} (paired bootstrap over sentence pairs)."
+    )
+
+
+def speed_table(speeds: Sequence[Speed]) -> str:
+    """Pairs a second on one core."""
+    lines = ["| aligning | pairs | seconds of one core | pairs a second |", "| --- | --- | --- | --- |"]
+    lines += [f"| {s.aligner} | {s.pairs:,} | {s.seconds:.2f} | {s.pairs / s.seconds:,.0f} |" for s in speeds]
+    return "\n".join(lines)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Align the gold pairs by every method, print the tables and write them to a file."""
+    gold = read_gold(arguments.gold)
+    corpus = english_spanish_corpus()
+    pairs = find_sentences(gold, corpus)
+    training, dev = (list(zip(split["source"], split["target"], strict=True)) for split in (corpus.train, corpus.dev))
+    translator = Translator.load(arguments.checkpoint, engine="torch", threads=1)
+    reverse = Translator.load(arguments.reverse_checkpoint, "torch", 1) if arguments.reverse_checkpoint else None
+    statistical, speeds = statistical_rows(pairs, training, arguments.fresh)
+    rows = [diagonal(pairs), *statistical, *raw_rows(pairs, dev[:DEV_PAIRS], translator, reverse)]
+    if translator.aligner is not None:
+        rows += head_rows(pairs, translator)
+        speeds += head_speeds([*pairs, *training], translator)
+    text = f"""# Word aligners compared
+
+{len(gold)} pairs of `{arguments.gold.name}`, scored by `python scripts/compare_aligners.py` on {platform.machine()},
+Python {platform.python_version()}. The statistical aligners are trained on the {len(training):,} lower-cased pairs of
+the training split and on the gold pairs; this project's models are trained on the training split alone. Intervals are
+bootstrap percentiles over sentence pairs. Minutes are processor time of one core; "attention" is the translator's own.
+
+{markdown(rows, gold)}
+
+{difference(rows, gold)}
+
+{speed_table(speeds)}
+
+The time that a program takes to start and to read its model is left out. eflomal samples more often in small files.
+"""
+    print(text)
+    with atomic_path(arguments.output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", metavar="DIR", help="default: the shipped one")
+    parser.add_argument("--reverse-checkpoint", metavar="DIR", help="a Spanish-English translator, for raw attention")
+    parser.add_argument(
+        "--gold", type=Path, default=ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv", metavar="TSV"
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "aligners.md", metavar="FILE.md")
+    parser.add_argument("--fresh", action="store_true", help="train the statistical aligners again")
+    sys.exit(run("compare_aligners", lambda _: main(parser.parse_args())))
