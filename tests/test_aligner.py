@@ -17,7 +17,7 @@ from nmt.text.word_pieces import word_pieces  # noqa: E402
 from nmt.training.aligner import WordCorpus, train_aligner  # noqa: E402
 
 SMALL = AlignerConfig(
-    width=32, hidden=32, teacher_width=32, teacher_steps=120, student_steps=120, batch_words=600, learning_rate=1e-2
+    width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
 )
 
 

@@ -153,8 +153,8 @@ class MixtureAligner(nn.Module):
         self.lexicon_target = nn.Linear(width, width, bias=False)
         frequency = torch.tensor(target.counts, dtype=torch.float32) + 0.5
         self.unigram = nn.Parameter((frequency / frequency.sum()).log())
-        self.query = _two_layers(2 * reach * width, 2 * width, width)
-        self.key = _two_layers((2 * reach + 1) * width, 2 * width, width)
+        self.query = TwoLayers(2 * reach * width, 2 * width, width)
+        self.key = TwoLayers((2 * reach + 1) * width, 2 * width, width)
         self.null = nn.Linear(width, 1)
         self.positions = Positions()
         self.neighbours = nn.Conv2d(1, config.channels, (5, 7), padding=(2, 3))
@@ -164,11 +164,15 @@ class MixtureAligner(nn.Module):
         # Row 0 of the kernel window is the word's own row, which the prior must not see.
         others = torch.ones(1, 1, 5, 7)
         others[:, :, 2] = 0
+        self.others: Tensor
         self.register_buffer("others", others, persistent=False)
         with torch.no_grad():
-            self.query[2].weight *= 0.1
-            for parameter in (self.null.weight, self.null.bias, self.neighbours_out.weight, self.neighbours_out.bias):
-                parameter.zero_()
+            last = self.query[2]
+            assert isinstance(last, nn.Linear)
+            last.weight.mul_(0.1)  # positions lead at first
+            for layer in (self.null, self.neighbours_out):
+                for parameter in layer.parameters():
+                    parameter.zero_()
 
     def forward(self, source: Sentences, target: Sentences) -> Tensor:
         """log p(i | j, ...) + log p(y_j | x_i): [batch, target, source + 1], null last."""
@@ -220,16 +224,17 @@ class AlignmentHead(nn.Module):
         self.embedding = nn.Parameter(torch.randn(pieces, width) * width**-0.5)
         self.source_word = nn.Linear(width, width, bias=False)
         self.target_word = nn.Linear(width, width, bias=False)
-        self.source_context = _two_layers((2 * self.reach + 1) * width, config.hidden, width)
-        self.target_context = _two_layers((2 * self.reach + 1) * width, config.hidden, width)
+        self.source_context = TwoLayers((2 * self.reach + 1) * width, config.hidden, width)
+        self.target_context = TwoLayers((2 * self.reach + 1) * width, config.hidden, width)
         self.positions = Positions()
         self.offset = nn.Parameter(torch.tensor(-2.0))
         self.cells = nn.Conv2d(2, config.channels, 5, padding=2)
         self.cells_out = nn.Conv2d(config.channels, 1, 1)
         self.dropout = nn.Dropout(config.dropout)
         self.scale = width**-0.5
-        nn.init.zeros_(self.cells_out.weight)
-        nn.init.zeros_(self.cells_out.bias)
+        with torch.no_grad():
+            for parameter in self.cells_out.parameters():
+                parameter.zero_()
 
     def forward(self, source: Sentences, target: Sentences, source_types: WordTypes, target_types: WordTypes) -> Tensor:
         """Link logits [batch, target, source]; cells of padding are meaningless."""
@@ -250,8 +255,11 @@ class AlignmentHead(nn.Module):
         return scores + self.cells_out(self.cells(maps).relu())[:, 0]
 
 
-def _two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+class TwoLayers(nn.Sequential):
+    """V relu(U x + u) + v."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
 def _swap(bags: tuple[Tensor, Tensor], weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:

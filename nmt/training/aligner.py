@@ -109,8 +109,11 @@ def train_aligner(
     """
     config = config or AlignerConfig()
     corpus = WordCorpus.of(pairs, subwords, config.longest)
-    teacher_keys = {**asdict(config), "student_steps": 0, "width": 0, "hidden": 0, "context": 0}
-    key = hashlib.sha256(f"{corpus.fingerprint()} {json.dumps(teacher_keys)} {seed}".encode()).hexdigest()[:12]
+    batches = len(_sampler(corpus, config, seed).batches(0))
+    # What the teachers' files do not depend on: the head's own sizes, and its steps beyond one epoch.
+    fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}
+    parts = f"{corpus.fingerprint()} {json.dumps({**asdict(config), **fixed})} {seed}"
+    key = hashlib.sha256(parts.encode()).hexdigest()[:12]
     files = [Path(directory) / f"aligner-teacher-{name}-{key}.npy" for name in ("forward", "reverse")]
     missing = [(direction, path) for direction, path in enumerate(files) if not path.exists()]
     if processes > 1 and len(missing) > 1:
@@ -160,7 +163,10 @@ def _teach(
     path: Path,
     on_progress: Progress | None = None,
 ) -> None:
-    """Train one `MixtureAligner` and write its posteriors, float16, all cells [target, source] in corpus order."""
+    """Train one `MixtureAligner` and write its posteriors, float16, all cells [target, source] in corpus order.
+
+    Where the head's steps are less than an epoch, pairs that it does not come to are left at zero.
+    """
     with _one_thread():
         torch.manual_seed(seed + direction)
         sides = (FORWARD, REVERSE) if direction == FORWARD else (REVERSE, FORWARD)
@@ -175,9 +181,9 @@ def _teach(
         _optimise(model, corpus, loss_of, config.teacher_steps, config, seed + direction, name, on_progress)
         model.eval()
         starts = _cell_starts(corpus)
-        posteriors = np.empty(starts[-1], np.float16)
+        posteriors = np.zeros(starts[-1], np.float16)
         with torch.no_grad():
-            for numbers in _sampler(corpus, config, seed).batches(0):
+            for numbers in _sampler(corpus, config, seed).batches(0)[: config.student_steps]:
                 posterior = model(corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)).softmax(-1).numpy()
                 for row, number in enumerate(numbers):
                     shape = corpus.lengths(sides[1])[number], corpus.lengths(sides[0])[number]
