@@ -24,6 +24,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary = scratch / path.name
         yield temporary
         for file in [temporary, *temporary.rglob("*")] if temporary.is_dir() else [temporary]:
+            if file.is_file():
+                file.chmod(0o666 & ~_umask())  # some libraries write files that only their owner can read
             _flush_to_disk(file)
         if path.is_dir() and temporary.is_dir():
             os.rename(path, scratch / "old")
@@ -31,6 +33,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _flush_to_disk(path.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -38,12 +38,15 @@ class CTranslate2Engine:
         """The n-best list of each source (piece ids without `</s>`), order kept.
 
         CTranslate2 ranks by another length penalty than ours, so it is asked for every hypothesis that
-        its beam finished, with its log-probability, and the ranking is done here.
+        its beam finished, with its log-probability, and the ranking is done here. Special pieces are not
+        suppressed: CTranslate2 would share their mass among the rest, and no label ever was one.
         """
         if not sources:
             return []
+        # `</s>` is given, not left to CTranslate2, which would leave it out of the attention.
+        spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
         results = self.translator.translate_batch(
-            [[self.pieces[number] for number in source] for source in sources],
+            spelled,
             max_batch_size=batch_sentences,
             beam_size=options.beam,
             num_hypotheses=options.beam,
@@ -51,13 +54,34 @@ class CTranslate2Engine:
             max_decoding_length=max(options.max_length(len(source)) for source in sources),
             min_decoding_length=options.min_length,
             max_input_length=0,
-            disable_unk=True,
-            suppress_sequences=[["<s>"], ["<pad>"]],
             return_scores=True,
             return_end_token=True,
             return_attention=self.with_attention,
         )
-        return [self._ranked(result, options) for result in results]
+        hypotheses = [self._ranked(result, options) for result in results]
+        if self.with_attention and options.beam > 1:
+            self._mend_first_rows(spelled, hypotheses, batch_sentences)
+        return hypotheses
+
+    def _mend_first_rows(self, spelled: list[list[str]], found: list[list[Hypothesis]], batch_sentences: int) -> None:
+        """Put each sentence's own attention into the first row of its hypotheses.
+
+        CTranslate2 4.8's beam search gives the first step of every sentence of a batch the attention of
+        one of them. That step reads `<s>` alone, so one step of greedy search tells it for all hypotheses.
+        """
+        first = self.translator.translate_batch(
+            spelled,
+            max_batch_size=batch_sentences,
+            beam_size=1,
+            max_decoding_length=1,
+            max_input_length=0,
+            return_end_token=True,
+            return_attention=True,
+        )
+        for result, hypotheses in zip(first, found, strict=True):
+            for hypothesis in hypotheses:
+                if hypothesis.attention is not None and len(hypothesis.attention):
+                    hypothesis.attention[0] = result.attention[0][0]
 
     def _ranked(self, result: ctranslate2.TranslationResult, options: SearchOptions) -> list[Hypothesis]:
         found = []

@@ -71,10 +71,10 @@ class _Converter(Converter):
             alignment_layer=self.layer,
             alignment_heads=self.alignment_heads,
         )
-        target = weights["target_embedding.weight"]
-        spec.encoder.embeddings[0].weight = weights.get("source_embedding.weight", target)
-        spec.decoder.embeddings.weight = target
-        spec.decoder.projection.weight = weights.get("output_weight", target)
+        tied = weights["output_weight"]
+        spec.encoder.embeddings[0].weight = weights.get("source_embedding.weight", tied)
+        spec.decoder.embeddings.weight = weights.get("target_embedding.weight", tied)
+        spec.decoder.projection.weight = tied
         spec.decoder.projection.bias = weights["output_bias"]
         positions = sinusoidal_positions(config.max_length, config.width).numpy()
         for name, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
@@ -85,7 +85,6 @@ class _Converter(Converter):
                 self._layer(layer, f"{name}_layers.{number}", cross=name == "decoder")
         spec.register_source_vocabulary(self.pieces)
         spec.register_target_vocabulary(self.pieces)
-        spec.config.add_source_eos = True
         return spec
 
     def _layer(self, layer, name: str, cross: bool) -> None:
