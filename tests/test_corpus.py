@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import subprocess
@@ -139,6 +140,37 @@ def test_bad_files_are_refused(tmp_path, dev, case):
         load(tmp_path, train=str(path), dev=dev)
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "cache").rglob("*.arrow")), "a refused corpus leaves nothing that looks like one"
+
+
+hostile = st.lists(
+    st.binary(max_size=8)
+    | st.text(max_size=8).map(lambda text: text.encode("utf-8", "surrogatepass"))
+    | st.sampled_from(
+        [b"\t", b"\n", b"\r\n", b"\0", b"\xef\xbb\xbf", b'{"en":"a","es":', b'"b"}', b"\x1f\x8b", b"[" * 3000]
+    ),
+    max_size=12,
+).map(b"".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(content=hostile, other=hostile, packed=st.booleans())
+def test_any_bytes_are_read_or_refused(tmp_path_factory, content, other, packed):
+    directory = tmp_path_factory.mktemp("fuzz")
+    content = gzip.compress(content) if packed else content
+    for name in ("a.tsv", "a.jsonl", "a.en"):
+        (directory / name).write_bytes(content)
+    (directory / "a.es").write_bytes(other)
+    for train in (
+        str(directory / "a.tsv"),
+        str(directory / "a.jsonl"),
+        [str(directory / "a.en"), str(directory / "a.es")],
+    ):
+        try:
+            for sentence in itertools.chain.from_iterable(read(train=train)):
+                assert "\0" not in sentence or train == str(directory / "a.jsonl")
+                sentence.encode()  # Unicode, fit for Arrow
+        except UserError as refusal:
+            assert len(str(refusal).splitlines()) == 1
 
 
 def test_configurations_that_cannot_be_meant_are_refused(tmp_path, dev):
