@@ -59,11 +59,21 @@ class AlignedPair:
 class Aligner:
     """Aligns sentence pairs of the two languages that it was trained on."""
 
-    def __init__(self, parameters: Mapping[str, np.ndarray], subwords: Subwords, threshold: float = 0.5) -> None:
-        """`parameters` as `nmt.training.aligner.train_aligner` returns them, of any float type."""
+    def __init__(
+        self,
+        parameters: Mapping[str, np.ndarray],
+        subwords: Subwords,
+        threshold: float = 0.5,
+        swapped: bool = False,
+    ) -> None:
+        """`parameters` as `nmt.training.aligner.train_aligner` returns them, of any float type.
+
+        `swapped` turns the head around: its pairs are then (second, first language).
+        """
         self._parameters = {name: np.asarray(value, np.float32) for name, value in parameters.items()}
         self._subwords = subwords
         self.threshold = threshold
+        self.swapped = swapped
         embedding = self._parameters["embedding"]
         if len(embedding) != len(subwords):
             raise UserError(
@@ -83,26 +93,24 @@ class Aligner:
             settings = json.loads(metadata["aligner"])
             if settings["subwords"] != subwords.sha256:
                 raise UserError(f"the alignment head {path} belongs to another subword model; use its own checkpoint's")
-            return cls(parameters, subwords, settings["threshold"])
+            return cls(parameters, subwords, settings["threshold"], settings["swapped"])
         except OSError as error:
             raise UserError(f"cannot read the alignment head {path}: {error}; is the checkpoint whole?") from error
         except (SafetensorError, KeyError, ValueError) as error:
             raise UserError(f"{path} is not an alignment head ({error}); is the checkpoint whole?") from error
 
-    def align(self, pairs: Sequence[tuple[str, str]], swapped: bool = False) -> list[AlignedPair]:
+    def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Align sentences, in order; words are those of `nmt.text.words.split_words`.
 
-        A pair is (first language, second language) as in training, or (second, first) with `swapped`; source and
-        target of the result are as in the pair. With an empty side, or one of more than `LONGEST` words, all is null.
+        A pair is (first language, second language) as in training, or the other way round where `swapped`; source
+        and target of the result are the pair's. With an empty side, or one above `LONGEST` words, all is null.
         """
         words = [tuple([word.text for word in split_words(text)] for text in pair) for pair in pairs]
-        return self.align_words([(source, target) for source, target in words], swapped)
+        return self.align_words([(source, target) for source, target in words])
 
-    def align_words(
-        self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]], swapped: bool = False
-    ) -> list[AlignedPair]:
+    def align_words(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[AlignedPair]:
         """As `align`, for pairs of words that are split already."""
-        sides = [(target, source) if swapped else (source, target) for source, target in pairs]
+        sides = [(target, source) if self.swapped else (source, target) for source, target in pairs]
         results: list[AlignedPair | None] = [None] * len(pairs)
         for batch in _batches(sides):
             logits = self.logits([sides[number] for number in batch])
@@ -111,7 +119,7 @@ class Aligner:
             for row, number in enumerate(batch):
                 first, second = sides[number]
                 cells = probabilities[row, : len(second), : len(first)]
-                results[number] = self._result(pairs[number], cells.T if swapped else cells)
+                results[number] = self._result(pairs[number], cells.T if self.swapped else cells)
         return [
             result or self._result(pair, np.zeros((len(pair[1]), len(pair[0])), np.float32))
             for result, pair in zip(results, pairs, strict=True)
@@ -181,10 +189,17 @@ class Aligner:
 
 
 def save_aligner(
-    path: str | Path, parameters: Mapping[str, np.ndarray], subwords: Subwords, threshold: float = 0.5
+    path: str | Path,
+    parameters: Mapping[str, np.ndarray],
+    subwords: Subwords,
+    threshold: float = 0.5,
+    swapped: bool = False,
 ) -> None:
-    """Write an alignment head as safetensors in half precision, with its threshold and its vocabulary's hash."""
-    settings = {"threshold": threshold, "subwords": subwords.sha256}
+    """Write an alignment head as safetensors in half precision, with its threshold and its vocabulary's hash.
+
+    With `swapped` the file serves the other direction's translator.
+    """
+    settings = {"threshold": threshold, "subwords": subwords.sha256, "swapped": swapped}
     halves = {name: np.ascontiguousarray(value, np.float16) for name, value in parameters.items()}
     with atomic_path(path) as temporary:
         save_file(halves, temporary, {"aligner": json.dumps(settings)})

@@ -1,0 +1,70 @@
+"""Train an alignment head alone, for a vocabulary that exists already, and write it as a file of a checkpoint.
+
+  python scripts/train_alignment_head.py configs/tatoeba-en-es.yaml --subwords joint.model --output aligner.safetensors
+  python scripts/train_alignment_head.py configs/quickstart.yaml --subwords ... --output ... --minutes 1 --processes 2
+
+Only the configuration's `data` part counts. Figures and the recipe: docs/results/alignment-head.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from nmt.cli.common import run  # noqa: E402
+
+
+def main(arguments: list[str]) -> None:
+    """Read the corpus, train, write."""
+    options = make_parser().parse_args(arguments)
+    from nmt.alignment.aligner import save_aligner
+    from nmt.config import load_config
+    from nmt.corpus import load_corpus
+    from nmt.models.aligner import AlignerConfig
+    from nmt.text.subwords import Subwords
+    from nmt.training.aligner import train_aligner
+
+    subwords = Subwords.load(options.subwords)
+    config = AlignerConfig() if options.minutes is None else AlignerConfig.for_minutes(options.minutes)
+    train = load_corpus(load_config(options.config).data).train
+    pairs = list(zip(train["source"], train["target"], strict=True))
+    started = time.monotonic()
+
+    def report(stage: str, step: int, steps: int, loss: float) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {stage} {step}/{steps}  loss {loss:.4f}", file=sys.stderr)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        parameters = train_aligner(
+            pairs,
+            subwords,
+            config,
+            seed=options.seed,
+            directory=options.work or scratch,
+            processes=options.processes,
+            on_progress=report,
+        )
+    save_aligner(options.output, parameters, subwords)
+    seconds, pairs_read = time.monotonic() - started, len(pairs)
+    print(f"{config}\n{pairs_read} pairs, seed {options.seed}, {seconds:.0f} s", file=sys.stderr)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The script's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="configuration that names the corpus")
+    parser.add_argument("--subwords", required=True, help="the checkpoint's SentencePiece model")
+    parser.add_argument("--output", required=True, help="file to write, such as CHECKPOINT/aligner.safetensors")
+    parser.add_argument("--minutes", type=float, help="a smaller or larger recipe (default: the shipped one)")
+    parser.add_argument("--processes", type=int, default=1, choices=(1, 2), help="2 trains both teachers at once")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--work", help="directory that keeps finished stages, so that a stopped run can go on")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run("train_alignment_head", main))
