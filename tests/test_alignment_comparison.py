@@ -1,0 +1,88 @@
+"""The comparison's own parts: what aligners are given, what is read back, and the table."""
+
+import importlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.alignment.error_rate import GoldPair
+from nmt.alignment.pharaoh import format_links
+
+pytest.importorskip("datasets")
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+@pytest.fixture(scope="module")
+def compare():
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        yield importlib.import_module("compare_aligners")
+    finally:
+        sys.path.remove(str(SCRIPTS))
+
+
+PAIRS = [("Where's  the Station?", "¿Dónde está?"), ("!", ""), ("a|b", "A B")]
+# Writes a link from the last source token to the first target token, with -r from the first to the last.
+PROGRAM = """#!{python}
+import sys
+path, reverse = sys.argv[2], "-r" in sys.argv
+print(*sys.argv[3:], file=open(path + ".options", "a"))
+for line in open(path, encoding="utf-8"):
+    source, target = (side.split() for side in line.split(" ||| "))
+    print("0-" + str(len(target) - 1) if reverse else str(len(source) - 1) + "-0")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in program is an executable script")
+def test_fast_align_is_called_in_both_directions(compare, tmp_path, monkeypatch):
+    path = compare.write_pairs(tmp_path / "pairs", PAIRS)
+    assert path.read_text() == "where's the station ? ||| ¿ dónde está ?\n! ||| _\na | b ||| a b\n"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert compare.run_fast_align(path) is None
+    program = tmp_path / "fast_align"
+    program.write_text(PROGRAM.format(python=sys.executable))
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    found = compare.run_fast_align(path)
+    assert [format_links(links) for links in found.forward] == ["3-0", "0-0", "2-0"]
+    assert [format_links(links) for links in found.reverse] == ["0-3", "0-0", "0-1"]
+    assert found.seconds > 0
+    assert Path(f"{path}.options").read_text() == "-d -o -v\n-d -o -v -r\n"
+
+
+def test_an_aligner_is_trained_once(compare, tmp_path):
+    calls = []
+
+    def train(path):
+        calls.append(path)
+        return compare.Alignments([[(0, 1)], [(2, 2)]], [[(1, 1)], []], 90.0)
+
+    record = tmp_path / "kept" / "aligner.json"
+    for _ in range(2):
+        kept = compare._kept(record, train, tmp_path, 1, fresh=False)
+        assert (kept.forward, kept.reverse, kept.seconds) == ([[(0, 1)]], [[(1, 1)]], 90.0)
+    assert len(calls) == 1
+    compare._kept(record, train, tmp_path, 1, fresh=True)
+    assert len(calls) == 2
+
+
+def test_the_diagonal_reaches_both_ends(compare):
+    links = compare.diagonal([("a b c d", "a b"), ("a", "a b c"), ("", "")]).links
+    assert links == [[(1, 0), (3, 1)], [(0, 0), (0, 1), (0, 2)], []]
+
+
+def test_the_table_and_the_difference(compare):
+    gold = [GoldPair(number, number, frozenset({(0, 0), (1, 1)}), frozenset()) for number in range(8)]
+    good = [[(0, 0), (1, 1)]] * 8
+    middling = [[(0, 0), (1, 1)]] * 6 + [[(0, 1), (1, 0)]] * 2
+    rows = [
+        compare.Row("theirs", middling, ours=False, minutes=1.26),
+        compare.Row("bad", [[]] * 8, ours=False),
+        compare.Row("ours", good, ours=True),
+    ]
+    lines = compare.markdown(rows, gold).splitlines()
+    assert lines[2].startswith("| theirs | 0.250 | 0.000 to ") and lines[2].endswith("| 0.750 | 0.750 | 0.750 | 1.3 |")
+    assert lines[4] == "| ours | 0.000 | 0.000 to 0.000 | 1.000 | 1.000 | 1.000 |  |"
+    assert compare.difference(rows, gold).startswith("ours minus theirs: AER -0.250, 95% interval -0.")
