@@ -1,4 +1,4 @@
-"""Local files, Hub data sets, filters and the cache; Tatoeba itself is in test_tatoeba.py."""
+"""Local files, filters and the cache; the Hub and Tatoeba have files of their own."""
 
 import gzip
 import hashlib
@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from nmt.config import DataConfig
 from nmt.corpus import Corpus, SentencePair, load_corpus, references
-from nmt.corpus.filters import Filters
 from nmt.corpus.lines import read_lines
 from nmt.corpus.local import local
-from nmt.corpus.splits import components, hold_out, normalise
+from nmt.corpus.splits import hold_out, normalise
 from nmt.errors import UserError
 
 MULTI30K = Path(__file__).parents[2] / "shared" / "multi30k"
@@ -225,53 +224,7 @@ def test_filters_hold_for_train_only_and_are_counted(tmp_path):
     assert rows(load(tmp_path, train=path, dev=path, max_pairs=2, **keys).train) == [pairs[0], pairs[6]]
 
 
-words = st.lists(st.sampled_from("ab"), max_size=6).map(" ".join)
-
-
-@given(pairs=st.lists(st.tuples(words, words)), low=st.integers(1, 3), high=st.integers(1, 6),
-       ratio=st.none() | st.floats(1.01, 4), identical=st.booleans())  # fmt: skip
-def test_what_filters_keep_is_what_the_limits_say(pairs, low, high, ratio, identical):
-    report: dict = {}
-    filters = Filters(low, high, ratio, identical)
-    kept = [(p.source, p.target) for p in filters((SentencePair(s, t) for s, t in pairs), report)]
-
-    def wanted(source, target):
-        lengths = len(source.split()), len(target.split())
-        return (min(lengths) >= low and max(lengths) <= high and not (identical and source == target)
-                and (ratio is None or max(lengths) / min(lengths) <= ratio))  # fmt: skip
-
-    assert kept == [pair for pair in pairs if wanted(*pair)]
-    assert report["read"] == len(pairs) == report["kept"] + sum(report["dropped"].values())
-    assert report["kept"] == len(kept)
-
-
 # --- splits -----------------------------------------------------------------------------------------------------
-
-few_words = st.sampled_from(["a", "B", "b", "c!", "C", "d", "e", "…"])
-
-
-@given(st.lists(st.tuples(few_words, few_words)))
-def test_components_are_those_of_a_flood_fill(pairs):
-    neighbours = [
-        {
-            j
-            for j, other in enumerate(pairs)
-            if any(normalise(x) == normalise(y) for x, y in zip(pair, other, strict=True))
-        }
-        for pair in pairs
-    ]
-    for start, component in enumerate(components(pairs)):
-        reached, frontier = {start}, [start]
-        while frontier:
-            new = neighbours[frontier.pop()] - reached
-            reached |= new
-            frontier += new
-        assert component == min(reached)
-
-
-def test_normalise_is_the_documented_one():
-    assert normalise("  ¿Qué—ﬁesta,  ¡STRASSE ½? ") == "qué fiesta strasse 1 2"
-    assert normalise("İ!") == normalise("i\u0307")
 
 
 def test_a_dev_set_is_held_out_without_leaks(tmp_path):
@@ -365,71 +318,6 @@ def test_parallel_files_are_streamed(tmp_path, dev):
     """)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout == "30000\n", run.stderr
-
-
-# --- the Hub, by a data set of its formats on disk --------------------------------------------------------------
-
-
-@pytest.fixture
-def hub(tmp_path) -> str:
-    directory = tmp_path / "books"
-    directory.mkdir()
-    for split, count in (("train", 400), ("test", 5)):
-        write(directory / f"{split}.jsonl", "".join(
-            json.dumps({"id": n, "translation": {"en": f"{split} {n}", "fr": f"phrase {split} {n}"}}) + "\n"
-            for n in range(count)))  # fmt: skip
-    return str(directory)
-
-
-def test_hub_data_set_with_nested_columns_and_slices(tmp_path, hub):
-    keys = {"corpus": "hub", "name": hub, "source": "fr", "target": "en"}
-    corpus = load(tmp_path, train="train[10:]", dev="train[:10]", test="test", **keys)
-    assert rows(corpus.dev) == [(f"phrase train {n}", f"train {n}") for n in range(10)]
-    assert corpus.train[0] == {"source": "phrase train 10", "target": "train 10"}
-    assert (len(corpus.train), len(corpus.test)) == (390, 5)
-    held_out = load(tmp_path, train="train", **keys)
-    assert (len(held_out.train), len(held_out.dev), held_out.test) == (396, 4, None)
-    assert (
-        held_out.sha256
-        != corpus.sha256
-        == load(tmp_path, train="train[10:]", dev="train[:10]", test="test", **keys).sha256
-    )
-    dotted = {"source_column": "translation.en", "target_column": "translation.fr"}
-    assert load(tmp_path, train="train", **keys, **dotted).train[0]["source"].startswith("train ")
-
-
-def test_hub_data_set_that_changed_is_read_anew(tmp_path, hub):
-    keys = {"corpus": "hub", "name": hub, "source": "fr", "target": "en", "train": "train", "dev": "test"}
-    first = load(tmp_path, **keys)
-    write(Path(hub) / "train.jsonl", json.dumps({"id": 0, "translation": {"en": "new", "fr": "neuf"}}))
-    second = load(tmp_path, **keys)
-    assert rows(second.train) == [("neuf", "new")] and second.sha256 != first.sha256
-
-
-def test_hub_errors_name_the_mend(tmp_path, hub, monkeypatch):
-    keys = {"corpus": "hub", "source": "en", "target": "fr"}
-    with pytest.raises(UserError, match=r"data\.name is missing"):
-        load(tmp_path, train="train", **keys)
-    with pytest.raises(UserError, match=r"data\.train is missing"):
-        load(tmp_path, name=hub, **keys)
-    with pytest.raises(UserError, match="data.dev is a list of files"):
-        load(tmp_path, name=hub, train="train", dev=["a", "b"], **keys)
-    with pytest.raises(
-        UserError, match=r"cannot load .*'validation' .*check data\.name, data\.configuration and data\.dev"
-    ):
-        load(tmp_path, name=hub, train="train", dev="validation", **keys)
-    with pytest.raises(
-        UserError, match="no column for the target language 'de' among id, translation.en, translation.fr"
-    ):
-        load(tmp_path, name=hub, train="train", dev="test", corpus="hub", source="en", target="de")
-
-    def offline(*arguments, **options):
-        raise ConnectionError("Couldn't reach 'a/b' on the Hub\n(timed out)")
-
-    monkeypatch.setattr("datasets.load_dataset", offline)
-    with pytest.raises(UserError, match="the Hub cannot be reached for a/b en-fr .*go online") as caught:
-        load(tmp_path, name="a/b", configuration="en-fr", train="train", **keys)
-    assert "\n" not in str(caught.value)
 
 
 # --- references, and a real corpus ------------------------------------------------------------------------------
