@@ -1,0 +1,149 @@
+"""The explorer: one self-contained HTML file that shows every attention head of a translation, offline."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from nmt.errors import UserError
+from nmt.inspection.colours import colour_table
+from nmt.inspection.labels import visible
+from nmt.translation import AttentionMaps, Translation
+
+SCRIPTS = (
+    "weights.mjs",
+    "model.mjs",
+    "dom.mjs",
+    "matrix_view.mjs",
+    "lines_view.mjs",
+    "thumbnails.mjs",
+    "steps_view.mjs",
+    "page.mjs",
+)
+"""The page's modules, each after those that it imports from."""
+
+LEVELS = 255
+"""Weights are stored as multiples of 1/255: exact to 1/510."""
+
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?:const|function) (\w+)", re.MULTILINE)
+
+
+def explorer_page(translations: Sequence[Translation], compact: bool = False) -> str:
+    """The page as text: style, script and data are inside, and nothing else is ever loaded.
+
+    Translations with `heads` can be explored head by head, those without show their alignment alone. What sentences
+    hold is data: it is escaped here, and the page's script only ever sets it as text. A content security policy
+    allows this page's own style and script by their hashes, and no request at all.
+
+    Args:
+        translations: the sentences, each with its n-best list where there is one.
+        compact: leave out headings and notes, for a small frame in a notebook.
+
+    Raises:
+        UserError: when there is nothing to show.
+    """
+    if not translations:
+        raise UserError("nothing to explore: give at least one sentence")
+    style, script = _text("style.css"), _bundle()
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        "policy": policy,
+        "title": html.escape(f"{visible(translations[0].source)[:80]} – attention explorer"),
+        "style": style,
+        "body_class": "compact" if compact else "full",
+        "data": embedded_json(page_data(translations)),
+        "script": script,
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _text("template.html"))
+
+
+def page_data(translations: Sequence[Translation]) -> dict:
+    """What the page's script reads: the sentences with all weights in base64, and the two colour scales."""
+    return {
+        "sentences": [_sentence(translation) for translation in translations],
+        "colours": {theme: _base64(colour_table(dark=theme == "dark")) for theme in ("light", "dark")},
+    }
+
+
+def embedded_json(data: object) -> str:
+    """JSON that is safe between script tags: no markup, and nothing outside ASCII (U+2028, lone surrogates)."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _sentence(translation: Translation) -> dict:
+    return {
+        "source": visible(translation.source),
+        "hypotheses": [_hypothesis(hypothesis) for hypothesis in translation.hypotheses or [translation]],
+    }
+
+
+def _hypothesis(translation: Translation) -> dict:
+    return {
+        "text": visible(translation.text),
+        "score": float(translation.score),
+        "sourceWords": [visible(word) for word in translation.source_words],
+        "targetWords": [visible(word) for word in translation.target_words],
+        "links": [[int(source), int(target)] for source, target in translation.alignment],
+        "attention": _tensor(translation.attention, ("rows", "columns")),
+        "heads": _heads(translation, translation.heads) if translation.heads else None,
+    }
+
+
+def _heads(translation: Translation, heads: AttentionMaps) -> dict:
+    axes = ("layers", "heads", "rows", "columns")
+    return {
+        "sourcePieces": [visible(piece) for piece in heads.source_pieces],
+        "targetPieces": [visible(piece) for piece in heads.target_pieces],
+        "sourceWordsOfPiece": translation.source_word_of_piece,
+        "targetWordsOfPiece": translation.target_word_of_piece,
+        "encoder": _tensor(heads.encoder, axes),
+        "decoder": _tensor(heads.decoder, axes),
+        "cross": _tensor(heads.cross, axes),
+        "candidates": [
+            [[visible(piece), max(round(float(score), 4), -1e9)] for piece, score in step] for step in heads.candidates
+        ],
+    }
+
+
+def _tensor(weights: np.ndarray, axes: tuple[str, ...]) -> dict:
+    quantised = np.round(np.clip(np.nan_to_num(weights), 0.0, 1.0) * LEVELS).astype(np.uint8)
+    return {**dict(zip(axes, weights.shape, strict=True)), "weights": _base64(quantised)}
+
+
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+
+
+def _hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii")
+
+
+@cache
+def _text(name: str) -> str:
+    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _bundle() -> str:
+    """All modules as one script: each becomes a function that returns its exports, and imports take from those."""
+    return "\n".join(_module(name) for name in SCRIPTS)
+
+
+def _module(name: str) -> str:
+    text = _text(name)
+    exports = ", ".join(_EXPORT.findall(text))
+    body = _EXPORT.sub(lambda match: match[0].removeprefix("export "), _IMPORT.sub(r"const {\1} = \2_mjs;", text))
+    return f"const {name.replace('.', '_')} = (() => {{\n{body}return {{ {exports} }};\n}})();"
