@@ -1,12 +1,12 @@
 """A checkpoint directory: configuration, subwords, weights, provenance. Nothing in it can run code.
 
-    config.yaml           the run's configuration
-    subwords.model        the SentencePiece model
-    weights.safetensors   the translator
-    aligner.safetensors   the alignment head, when there is one
-    ctranslate2/          the translator for CTranslate2, when exported
-    metadata.json         provenance, scores, and the SHA-256 of every file above
-    log.jsonl, training/  the run's record, and what `--resume` needs
+config.yaml           the run's configuration
+subwords.model        the SentencePiece model
+weights.safetensors   the translator
+aligner.safetensors   the alignment head, when there is one
+ctranslate2/          the translator for CTranslate2, when exported
+metadata.json         provenance, scores, and the SHA-256 of every file above
+log.jsonl, training/  the run's record, and what `--resume` needs
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Checkpoint:
         """Raises UserError when the directory is not a checkpoint."""
         self.directory = Path(directory)
         if not self.directory.is_dir():
-            raise UserError(f"there is no checkpoint directory {directory}; train one with nmt-train, or mend --checkpoint")
+            raise UserError(f"there is no checkpoint directory {directory}; nmt-train makes one")
         path = self.directory / METADATA
         try:
             if path.stat().st_size > LARGEST_METADATA:
@@ -103,7 +103,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
+def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
     """Write named arrays as safetensors, whole or not at all."""
     from safetensors.numpy import save_file
 

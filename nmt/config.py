@@ -144,6 +144,8 @@ class TrainingConfig(Section):
     """Weights kept at the end: the mean of the last or best checkpoints, or the best one alone."""
     average_count: int = Field(5, ge=1)
     """How many checkpoints are averaged."""
+    weights: Literal["float32", "float16"] = "float32"
+    """Type of the finished checkpoint's weights; float16 is half the size. Training itself is not affected."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -199,7 +201,9 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.2's floats: PyYAML reads `2e-3` as text."""
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
@@ -269,7 +273,8 @@ def _explain(item: Any) -> str:
     if item["type"] == "missing":
         return f"{place}: this key is required"
     message = item["msg"].removeprefix("Value error, ")
-    return f"{place}: {message} (it is {item['input']!r})" if not isinstance(item["input"], dict) else f"{place}: {message}"
+    given = "" if isinstance(item["input"], dict) else f" (it is {item['input']!r})"
+    return f"{place}: {message}{given}"
 
 
 def _keys_beside(location: tuple) -> list[str]:

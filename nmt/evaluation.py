@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nmt.errors import UserError
 
@@ -36,10 +36,11 @@ def score(translations: list[str], references: list[list[str]]) -> tuple[float, 
     return values[0], str(bleu.get_signature()), values[1], str(chrf.get_signature())
 
 
-def reference_streams(references: list[list[str]]) -> list[list[str | None]]:
+def reference_streams(references: list[list[str]]) -> list[list[str]]:
     """Per-sentence reference lists as sacreBLEU's streams: None where a sentence has fewer references."""
     most = max(map(len, references))
-    return [[group[number] if number < len(group) else None for group in references] for number in range(most)]
+    streams = [[group[number] if number < len(group) else None for group in references] for number in range(most)]
+    return cast(list[list[str]], streams)  # sacreBLEU takes None, though its types do not say so
 
 
 def evaluate(translator: Translator, sources: list[str], references: list[list[str]], **options) -> Evaluation:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -113,7 +113,7 @@ class Translator:
         Raises UserError when the checkpoint has no alignment head.
         """
         if self.aligner is None:
-            raise UserError(f"checkpoint {self.checkpoint.directory} has no alignment head; train one (alignment.minutes)")
+            raise UserError(f"checkpoint {self.checkpoint.directory} has no alignment head (alignment.minutes)")
         return self.aligner.align(pairs)
 
     @cached_property
@@ -160,7 +160,7 @@ class Translator:
             maps = self._torch.attention(*ids, self.subwords.pieces, CANDIDATES)
         made = []
         for number, (matrix, links) in enumerate(self._alignments(sources, targets, flat)):
-            extra = {}
+            extra: dict[str, Any] = {}
             if heads:
                 extra = {
                     "heads": maps[number],

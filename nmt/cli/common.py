@@ -51,7 +51,7 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
 
 def add_checkpoint_arguments(arguments: argparse.ArgumentParser) -> None:
     """--checkpoint, --engine and --threads, as every command that loads a checkpoint has them."""
-    arguments.add_argument("--checkpoint", metavar="DIR", help="checkpoint directory (default: the shipped English-Spanish one)")
+    arguments.add_argument("--checkpoint", metavar="DIR", help="directory (default: the shipped English-Spanish one)")
     arguments.add_argument(
         "--engine",
         choices=["auto", "torch", "ctranslate2"],
@@ -63,10 +63,8 @@ def add_checkpoint_arguments(arguments: argparse.ArgumentParser) -> None:
 
 def add_search_arguments(arguments: argparse.ArgumentParser) -> None:
     """--beam, --length-penalty and --batch-size."""
-    arguments.add_argument("--beam", type=positive, metavar="N", help="beam size; 1 is greedy (default: the checkpoint's)")
-    arguments.add_argument(
-        "--length-penalty", type=float, metavar="X", help="exponent of the length penalty (default: the checkpoint's)"
-    )
+    arguments.add_argument("--beam", type=positive, metavar="N", help="beam size; 1 is greedy search")
+    arguments.add_argument("--length-penalty", type=float, metavar="X", help="exponent of the length penalty")
     arguments.add_argument(
         "--batch-size", type=positive, default=64, metavar="N", help="sentences translated together (default: 64)"
     )

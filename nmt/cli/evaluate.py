@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
     commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
     add_checkpoint_arguments(commands)
-    commands.add_argument("--split", choices=["test", "dev"], default="test", help="split of its corpus (default: test)")
+    commands.add_argument("--split", choices=["test", "dev"], default="test", help="of its corpus (default: test)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
     add_search_arguments(commands)

@@ -14,10 +14,12 @@ QUANTIZATIONS = ("float32", "int8", "int16", "float16", "bfloat16", "int8_float3
 
 def main(arguments: list[str]) -> None:
     """Parse the arguments and export."""
-    commands = parser("nmt-export", "Add a model for CTranslate2 to a checkpoint; nmt-translate then takes it.", EXAMPLES)
+    commands = parser("nmt-export", "Add a CTranslate2 model to a checkpoint; nmt-translate then takes it.", EXAMPLES)
     commands.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint directory")
-    commands.add_argument("--format", choices=["ctranslate2"], default="ctranslate2", help="the engine (default: ctranslate2)")
-    commands.add_argument("--quantization", choices=QUANTIZATIONS, default="float32", help="weights' type (default: float32)")
+    commands.add_argument("--format", choices=["ctranslate2"], default="ctranslate2", help="the engine")
+    commands.add_argument(
+        "--quantization", choices=QUANTIZATIONS, default="float32", help="of the weights (default: float32)"
+    )
     options = commands.parse_args(arguments)
     from nmt.engines.export import export_to_ctranslate2
 

@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> int:
     from nmt.config import load_config
 
     config = load_config(options.config, options.overrides)
-    from nmt.training.loop import Interrupted, train
+    from nmt.training.loop import Interrupted
+    from nmt.training.run import train
 
     try:
         train(config, resume=options.resume, overwrite=options.overwrite)

@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser("nmt-translate", "Translate text, one sentence a line, and show what was translated from what.", EXAMPLES)
+    arguments = parser("nmt-translate", "Translate text, one sentence a line, with its alignment.", EXAMPLES)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     arguments.add_argument("--input", metavar="FILE", help="UTF-8 text, one sentence a line; - is standard input")
     arguments.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
@@ -87,7 +87,7 @@ def make_parser():
         help="text: the translation alone, or `line ||| translation ||| score` with --n-best; json: one object a line",
     )
     arguments.add_argument("--show", choices=["alignment"], help="draw the alignment in the terminal")
-    arguments.add_argument("--plot", metavar="FILE", help="draw it to .png, .svg or .pdf, or to an .html page to explore")
+    arguments.add_argument("--plot", metavar="FILE", help="draw it: .png, .svg, .pdf, or .html to explore")
     arguments.add_argument("--attention", metavar="FILE.safetensors", help="save every layer and head of all attention")
     return arguments
 

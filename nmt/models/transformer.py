@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -125,6 +126,10 @@ class DecoderLayer(nn.Module):
 class Transformer(nn.Module):
     """Encoder and decoder with tied embeddings (section 3.4) and sinusoidal positions (section 3.5)."""
 
+    encoder_layers: Iterable[EncoderLayer]
+    decoder_layers: Sequence[DecoderLayer]
+    positions: Tensor
+
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
         super().__init__()
         self.config = config
@@ -136,8 +141,10 @@ class Transformer(nn.Module):
             self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.width))
         self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
         self.dropout = Dropout(config.dropout)
-        self.encoder_layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
-        self.decoder_layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+        encoder = [EncoderLayer(config) for _ in range(config.encoder_layers)]
+        decoder = [DecoderLayer(config) for _ in range(config.decoder_layers)]
+        self.encoder_layers = nn.ModuleList(encoder)  # type: ignore[assignment]
+        self.decoder_layers = nn.ModuleList(decoder)  # type: ignore[assignment]
         # Pre-norm leaves the stream unnormalised, so each stack ends in a normalisation of its own.
         final = nn.LayerNorm if config.norm == "pre" else nn.Identity
         self.encoder_norm, self.decoder_norm = final(config.width), final(config.width)

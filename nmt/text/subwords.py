@@ -77,7 +77,7 @@ class Subwords:
         try:
             return cls(Path(path).read_bytes())
         except OSError as error:
-            raise UserError(f"cannot read the subword model {path}: {error.strerror}; is the checkpoint whole?") from error
+            raise UserError(f"cannot read the subword model {path}: {error.strerror}") from error
 
     @classmethod
     def train(

@@ -15,7 +15,7 @@ class RunLog:
         """Records after `resumed_step`, which a resumed run writes again, are dropped."""
         self.path = directory / "log.jsonl"
         kept = [line for line in _whole_lines(self.path) if json.loads(line)["step"] <= resumed_step]
-        self.file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115: open as long as the run
+        self.file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115
         self.file.writelines(kept)
         self.tensorboard = _tensorboard(directory)
 

@@ -1,0 +1,208 @@
+"""A whole run: from a configuration to a finished checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from nmt.alignment.aligner import save_aligner
+from nmt.checkpoint import ALIGNER, CONFIG, SUBWORDS, write_checkpoint_metadata, write_text
+from nmt.config import RunConfig, dump_config, load_config
+from nmt.corpus import Corpus, load_corpus, references
+from nmt.errors import UserError
+from nmt.files import atomic_path, cache_directory
+from nmt.models import build_model, load_weights
+from nmt.models.aligner import AlignerConfig
+from nmt.models.transformer import Transformer
+from nmt.text.subwords import Subwords
+from nmt.training.aligner import train_aligner
+from nmt.training.log import RunLog
+from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
+from nmt.training.pairs import EncodedPairs
+from nmt.training.state import Progress, average, load_state
+from nmt.training.validation import Scores, dev_loss, validate
+
+
+def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> Path:
+    """Train what `config` describes and leave a finished checkpoint in `config.checkpoint`.
+
+    Raises UserError for impossible requests, Interrupted after a signal, with the state saved.
+    """
+    directory = Path(config.checkpoint)
+    prepare_directory(directory, config, resume, overwrite)
+    device = choose_device(config.training.device)
+    torch.set_num_threads(config.training.threads or torch.get_num_threads())
+    torch.manual_seed(config.training.seed)
+
+    corpus = load_corpus(config.data)
+    print(corpus.describe(), file=sys.stderr)
+    subwords = make_subwords(directory, config, corpus)
+    train_pairs, dev_pairs = encode_splits(config, corpus, subwords)
+    shown = min(len(corpus.dev), config.training.validation_pairs)
+    dev_sources, dev_references = references(corpus.dev.select(range(shown)))
+
+    model = build_model(config.model, len(subwords)).to(device)
+    optimizer = make_optimizer(model, config.training)
+    progress = Progress()
+    if resume:
+        progress, words = load_state(directory, model, optimizer)
+        print(words, file=sys.stderr)
+    log = RunLog(directory, progress.step)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{parameters:,} parameters, {len(subwords):,} pieces, {len(train_pairs):,} pairs, {device}", file=sys.stderr)
+
+    def validation() -> Scores:
+        scores = validate(
+            model, dev_pairs, dev_sources, dev_references, subwords, config.decoding, config.training.batch_tokens
+        )
+        progress.validations.append([scores.loss, progress.step])
+        return scores
+
+    try:
+        with graceful_signals() as stop:
+            run_steps(config, directory, model, optimizer, train_pairs, progress, log, validation, stop)
+    finally:
+        log.close()
+    metadata = finish(config, directory, corpus, model, dev_pairs, progress)
+    if config.alignment.minutes:
+        metadata["alignment_head"] = train_alignment_head(config, directory, corpus, subwords)
+    write_checkpoint_metadata(directory, metadata)
+    print(f"checkpoint: {directory}", file=sys.stderr)
+    return directory
+
+
+def finish(
+    config: RunConfig, directory: Path, corpus: Corpus, model: Transformer, dev_pairs: EncodedPairs, progress: Progress
+) -> dict:
+    """Choose the averaged or the best weights by dev loss, write them, and return the checkpoint's metadata."""
+    steps = averaged_steps(config.training, progress)
+    load_weights(model, average(directory, steps), directory)
+    loss, chosen = dev_loss(model, dev_pairs, config.training.batch_tokens), f"mean of steps {sorted(steps)}"
+    best_loss, best_step = min(progress.validations)
+    if loss <= best_loss:
+        write_weights(directory, config, model)
+    else:
+        loss, chosen = best_loss, f"step {int(best_step)}"
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "sentencepiece", "datasets", "sacrebleu")}
+    print(f"dev loss {loss:.3f} ({chosen})", file=sys.stderr)
+    return {
+        "source": config.data.source,
+        "target": config.data.target,
+        "max_length": config.model.max_length,
+        "decoding": config.decoding.model_dump(),
+        "alignment_layer": alignment_layer(config),
+        "weights": chosen,
+        "dev_loss": round(loss, 4),
+        "steps": progress.step,
+        "epochs": progress.epoch,
+        "target_pieces": progress.target_tokens,
+        "minutes": round(progress.seconds / 60, 1),
+        "threads": torch.get_num_threads(),
+        "seed": config.training.seed,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "corpus_sha256": corpus.sha256,
+        "versions": {"python": platform.python_version(), **versions},
+    }
+
+
+def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, subwords: Subwords) -> dict:
+    """Train and write the alignment head, which reads the corpus and nothing of the translator; returns its record."""
+    recipe = AlignerConfig.for_minutes(config.alignment.minutes)
+    pairs = list(zip(corpus.train["source"][:], corpus.train["target"][:], strict=True))
+    processes = min(2, torch.get_num_threads())
+    print("training the alignment head ...", file=sys.stderr)
+    started = time.monotonic()
+
+    def report(stage: str, step: int, steps: int, loss: float) -> None:
+        tqdm.write(f"{stage} {step}/{steps}, loss {loss:.3f}", file=sys.stderr)
+
+    parameters = train_aligner(
+        pairs,
+        subwords,
+        recipe,
+        seed=config.training.seed,
+        directory=directory / "training",
+        processes=processes,
+        on_progress=report,
+    )
+    save_aligner(directory / ALIGNER, parameters, subwords)
+    return {
+        **dataclasses.asdict(recipe),
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "processes": processes,
+        "seed": config.training.seed,
+    }
+
+
+def alignment_layer(config: RunConfig) -> int:
+    """The decoder layer whose cross-attention serves as alignment where there is no alignment head."""
+    layer = config.alignment.layer
+    return max(0, config.model.decoder_layers - 2) if layer is None else layer
+
+
+def prepare_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> None:
+    """Make the run's directory, or check that the one which is there may be used."""
+    if resume:
+        if not (directory / CONFIG).exists():
+            raise UserError(f"there is no run in {directory} to resume; run without --resume")
+        saved = load_config(directory / CONFIG)
+        if saved.model_copy(update={"checkpoint": config.checkpoint}) != config:
+            changed = [
+                key
+                for key, value in config.model_dump().items()
+                if saved.model_dump()[key] != value and key != "checkpoint"
+            ]
+            raise UserError(
+                f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
+            )
+        return
+    if directory.exists() and any(directory.iterdir()):
+        if not overwrite:
+            raise UserError(f"{directory} is not empty; continue its run with --resume, or replace it with --overwrite")
+        if not (directory / CONFIG).exists():
+            raise UserError(f"{directory} holds no run; --overwrite will not empty it")
+        for path in directory.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_text(directory / CONFIG, dump_config(config))
+
+
+def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
+    """The run's SentencePiece model: the one it has, or one trained on both sides of the training pairs."""
+    path = directory / SUBWORDS
+    if path.exists():
+        return Subwords.load(path)
+    print("training the subword model ...", file=sys.stderr)
+    settings = config.subwords
+    sentences = (
+        sentence
+        for rows in corpus.train.iter(batch_size=1000)
+        for pair in zip(rows["source"], rows["target"], strict=True)
+        for sentence in pair
+    )
+    subwords = Subwords.train(sentences, settings.vocabulary_size, settings.model_type, settings.character_coverage)
+    with atomic_path(path) as temporary:
+        subwords.save(temporary)
+    return subwords
+
+
+def encode_splits(config: RunConfig, corpus: Corpus, subwords: Subwords) -> tuple[EncodedPairs, EncodedPairs]:
+    """Train and dev as piece ids."""
+    cache = Path(config.data.cache).expanduser() if config.data.cache else cache_directory()
+    hashes = {name: counts["sha256"] for name, counts in corpus.report["splits"].items()}
+    longest = config.model.max_length
+    train = EncodedPairs(corpus.train, hashes["train"], subwords, longest, cache, config.subwords.sampling)
+    dev = EncodedPairs(corpus.dev, hashes["dev"], subwords, longest, cache)
+    for name, pairs in (("train", train), ("dev", dev)):
+        if pairs.left_out:
+            print(f"{name}: {pairs.left_out:,} pairs longer than {longest} pieces are left out", file=sys.stderr)
+        if not len(pairs):
+            raise UserError(f"no {name} pair is at most model.max_length={longest} pieces long; raise it")
+    return train, dev
