@@ -216,8 +216,9 @@ class Transformer(nn.Module):
         x = self._embed(self.target_embedding, pieces, first=past[0].size(3))  # [batch, beam, width]
         present: list[Tensor] = []
         for number, layer in enumerate(self.decoder_layers):
-            pair = slice(2 * number, 2 * number + 2)
-            x, keys, values = layer.step(x, past[pair], projected[pair], mask)
+            first, second = 2 * number, 2 * number + 1
+            own, memory = (past[first], past[second]), (projected[first], projected[second])
+            x, keys, values = layer.step(x, own, memory, mask)
             present += [keys, values]
         log_probabilities = self.logits(self.decoder_norm(x)).log_softmax(dim=-1)
         return log_probabilities, DecoderState(state.per_sentence, present)

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The whole test suite, linter and type checker included, in an environment of its own.
+# usage: scripts/test.sh [arguments of pytest]
+set -euo pipefail
+. "$(dirname "$0")/environment.sh" test,demo
+ruff check .
+mypy nmt
+exec python -m pytest "$@"
