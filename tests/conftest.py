@@ -1,0 +1,42 @@
+"""What several test files share."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# Tests run on busy machines: time decides nothing, work does. The same examples are drawn in every run.
+settings.register_profile("nmt", deadline=None, derandomize=True)
+settings.load_profile("nmt")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tiny tensors are slower on several threads."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole checkpoint of a tiny translator. All tests share it: copy it before changing it."""
+    from tiny import write_tiny_checkpoint
+
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_exported_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with its CTranslate2 files."""
+    from tiny import write_tiny_checkpoint
+
+    from nmt.engines.export import export_to_ctranslate2
+
+    directory = write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny-exported")
+    export_to_ctranslate2(directory)
+    return directory
