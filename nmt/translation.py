@@ -78,3 +78,9 @@ class Translation:
 
     def __str__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str:
+        """In a notebook a translation shows itself: the explorer page in a frame."""
+        from nmt.inspection.notebook import frame
+
+        return frame(self)

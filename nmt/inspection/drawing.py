@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib import font_manager, rc_context
@@ -103,22 +104,29 @@ def colour_bar(figure: Figure, left: float, top: float, height: float) -> None:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write the figure whole or not at all; text stays text in SVG and PDF."""
-    kind = Path(path).suffix.lower().lstrip(".")
+    """Write the figure into a file, whole or not at all; the suffix says the format."""
+    content = rendered(figure, Path(path).suffix.lower().lstrip("."))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """The figure as a file's content, the same each time; text stays text in SVG and PDF."""
     # Agg cannot draw beyond 2^16 pixels a side.
     resolution = min(200.0, 60_000 / max(figure.get_size_inches()))
     stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    content = BytesIO()
     with (
-        atomic_path(path) as temporary,
         rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "nmt"}),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        figure.savefig(temporary, format=kind, dpi=resolution, bbox_inches="tight", pad_inches=0.1, metadata=stamp)
+        figure.savefig(content, format=kind, dpi=resolution, bbox_inches="tight", pad_inches=0.1, metadata=stamp)
     missing = sum("missing from" in str(warning.message) for warning in caught)
     if missing:
         warnings.warn(
-            f"{path}: no installed font has {missing} of the characters, placeholders are drawn; "
+            f"no installed font has {missing} of the characters, placeholders are drawn; "
             "install fonts for the script, such as Debian's fonts-noto-core and fonts-noto-cjk",
             stacklevel=3,
         )
+    return content.getvalue()

@@ -1,0 +1,128 @@
+"""`nmt-inspect`: a translation's alignment and attention as a page to explore or a figure, and learning curves."""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+from pathlib import Path
+
+from nmt.cli.common import (
+    add_checkpoint_arguments,
+    add_search_arguments,
+    check_writable,
+    parser,
+    positive,
+    read_lines,
+    run,
+    writer,
+)
+from nmt.errors import UserError
+
+EXAMPLES = """\
+  nmt-inspect "She brought me a cup of tea." --output tea.html     every layer and head, to explore
+  nmt-inspect "She brought me a cup of tea." --output tea.pdf      the alignment, for a paper
+  nmt-inspect "She brought me a cup of tea." --heads cross --output heads.png
+  nmt-inspect "Good morning." "Where is he?" --n-best 5 --output two.html
+  nmt-inspect --curves checkpoints/tatoeba-en-es checkpoints/other --output curves.png"""
+SENTENCES_AT_MOST = 100
+
+
+def main(arguments: list[str]) -> None:
+    """Parse the arguments and draw."""
+    options = make_parser().parse_args(arguments)
+    check_writable(options.output)
+    if options.curves:
+        if options.text:
+            raise UserError("give TEXT or --curves, not both")
+        from nmt.inspection.curves import plot_curves
+
+        plot_curves(options.curves, options.output)
+        return
+    suffix = Path(options.output).suffix.lower()
+    if suffix not in (".html", ".png", ".svg", ".pdf"):
+        raise UserError(f"cannot draw {options.output}: the name must end in .html, .png, .svg or .pdf")
+    if options.heads and suffix == ".html":
+        raise UserError("--heads is for figures; the page shows all heads anyway")
+    lines = [line for line in _lines(options.text) if line.strip()]
+    if not lines:
+        raise UserError("no sentence to show: give TEXT or a line on standard input")
+    if options.heads and len(lines) > 1:
+        raise UserError("--heads draws one sentence; give one TEXT")
+    _draw(options, lines, suffix)
+
+
+def _draw(options, lines: list[str], suffix: str) -> None:
+    from nmt.translator import Translator
+
+    translator = Translator.load(options.checkpoint, options.engine, options.threads)
+    translations = translator.translate(
+        lines,
+        heads=suffix == ".html" or bool(options.heads),
+        batch_size=options.batch_size,
+        beam=options.beam,
+        n_best=options.n_best,
+        length_penalty=options.length_penalty,
+    )
+    if suffix == ".html":
+        from nmt.inspection.explorer import explorer_page
+
+        with writer(options.output) as file:
+            file.write(explorer_page(translations))
+        return
+    from nmt.inspection.figures import plot_alignment, plot_heads
+
+    if options.heads:
+        if translations[0].heads is None:
+            raise UserError("the sentence has no words, so there are no heads to draw")
+        plot_heads(translations[0].heads, options.output, options.heads)
+    else:
+        plot_alignment(translations, options.output, _gold(options.gold, len(translations)))
+
+
+def _lines(text: list[str]) -> list[str]:
+    lines = text or list(islice(read_lines(None), SENTENCES_AT_MOST + 1))
+    if len(lines) > SENTENCES_AT_MOST:
+        raise UserError(f"a picture takes at most {SENTENCES_AT_MOST} sentences")
+    return lines
+
+
+def _gold(path: str | None, sentences: int) -> list | None:
+    if path is None:
+        return None
+    from nmt.alignment.pharaoh import read_pharaoh
+
+    gold = list(islice(read_pharaoh(path), sentences + 1))
+    if len(gold) != sentences:
+        raise UserError(f"{path} must have one line for each of the {sentences} sentences")
+    return gold
+
+
+def make_parser():
+    """The command's arguments."""
+    arguments = parser(
+        "nmt-inspect", "Look at a translation: its alignment, every attention head, learning curves.", EXAMPLES
+    )
+    arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
+    arguments.add_argument(
+        "--output", required=True, metavar="FILE", help=".html: a page to explore; .png, .svg, .pdf: a figure"
+    )
+    arguments.add_argument(
+        "--heads",
+        choices=["encoder", "decoder", "cross"],
+        help="draw a grid of all heads of this kind instead of the alignment",
+    )
+    arguments.add_argument("--gold", metavar="FILE", help="mark these links too: one line a sentence, in Pharaoh form")
+    arguments.add_argument("--n-best", type=positive, default=1, metavar="N", help="hypotheses a sentence (default: 1)")
+    arguments.add_argument("--curves", nargs="+", metavar="CHECKPOINT", help="draw these runs' learning curves instead")
+    add_checkpoint_arguments(arguments)
+    add_search_arguments(arguments)
+    return arguments
+
+
+def entry() -> int:
+    """The console script."""
+    return run("nmt-inspect", main)
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

@@ -1,0 +1,85 @@
+"""nmt-inspect: arguments to files. The translator is a stand-in; its own tests are elsewhere."""
+
+import pytest
+from inspection_samples import synthetic_translation
+
+from nmt.cli.inspect import EXAMPLES, entry, make_parser
+from nmt.translator import Translator
+
+
+class KnownTranslator:
+    """Translates every sentence to the same words, and remembers how it was asked."""
+
+    def translate(self, lines, heads, n_best, **options):
+        self.asked = {"lines": lines, "heads": heads, "n_best": n_best, **options}
+        return [synthetic_translation(line.split(), layers=2 if heads else 0, hypotheses=n_best) for line in lines]
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """Run the command in an empty directory; gives the exit status and the translator."""
+    translator = KnownTranslator()
+    monkeypatch.setattr(Translator, "load", lambda *_: translator)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["nmt-inspect", *arguments])
+        return entry(), translator
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "heads"),
+    [
+        ("a.html", b"<!doctype html>", True),
+        ("a.png", b"\x89PNG", False),
+        ("a.svg", b"<?xml", False),
+        ("a.pdf", b"%PDF", False),
+    ],
+)
+def test_the_suffix_chooses_page_or_figure(command, tmp_path, name, start, heads):
+    status, translator = command("Good morning .", "Where is he ?", "--output", name, "--beam", "3", "--n-best", "2")
+    assert status == 0
+    assert (tmp_path / name).read_bytes().startswith(start)
+    assert translator.asked["heads"] is heads
+    assert translator.asked["beam"] == 3 and translator.asked["n_best"] == 2
+    assert translator.asked["lines"] == ["Good morning .", "Where is he ?"]
+
+
+def test_heads_draws_the_grid(command, tmp_path):
+    status, translator = command("Good morning .", "--heads", "encoder", "--output", "heads.svg")
+    assert status == 0 and translator.asked["heads"] is True
+    assert ">layer 2<" in (tmp_path / "heads.svg").read_text()
+
+
+def test_gold_links_are_marked(command, tmp_path):
+    (tmp_path / "gold.txt").write_text("0-0 1-1\n")
+    assert command("Good morning .", "--gold", "gold.txt", "--output", "gold.svg")[0] == 0
+    assert ">gold link<" in (tmp_path / "gold.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x", "--output", "a.jpg"], "must end in .html, .png, .svg or .pdf"),
+        (["x", "--output", "missing/a.png"], "there is no directory"),
+        (["x", "--output", "a.html", "--heads", "cross"], "--heads is for figures"),
+        (["x", "y", "--output", "a.png", "--heads", "cross"], "one sentence"),
+        ([" ", "--output", "a.png"], "no sentence to show"),
+        (["x", "--curves", "run", "--output", "a.png"], "not both"),
+        (["--curves", "nowhere", "--output", "a.png"], "there is no training log"),
+        (["x"] * 101 + ["--output", "a.png"], "at most 100"),
+        (["x", "--gold", "nowhere", "--output", "a.png"], "cannot read the alignments"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_2(command, capsys, tmp_path, arguments, message):
+    status, _ = command(*arguments)
+    error = capsys.readouterr().err
+    assert status == 2
+    assert message in error and error.startswith("nmt-inspect: ") and error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_examples():
+    assert EXAMPLES in make_parser().format_help()

@@ -1,0 +1,93 @@
+"""Learning curves: the points drawn are the records of the log."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from nmt.errors import UserError
+from nmt.inspection.curves import plot_curves, read_runs
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def run_directory(path, scale=1.0):
+    """A checkpoint directory with a log as `nmt.training.log` writes it."""
+    path.mkdir(parents=True)
+    records = []
+    for step in range(10, 201, 10):
+        values = {"epoch": 0, "loss": scale + 50 / step, "learning_rate": step * 1e-5, "tokens_per_second": 2900}
+        records.append({"kind": "train", "step": step, **values, "seconds": float(step)})
+        if step % 50 == 0:
+            scores = {"loss": scale + 45 / step, "bleu": step / 5 / scale, "chrf": 60.0, "seconds": float(step)}
+            records.append({"kind": "validation", "step": step, **scores})
+    (path / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def points(root: ElementTree.Element, gid: str) -> np.ndarray:
+    """Corner points [n, 2] of the line that was given this identity."""
+    group = next(element for element in root.iter(f"{SVG}g") if element.get("id") == gid)
+    numbers = re.findall(r"-?[\d.]+", group.find(f"{SVG}path").get("d"))
+    return np.array(numbers, dtype=float).reshape(-1, 2)
+
+
+def test_points_are_the_records_and_several_runs_share_the_axes(tmp_path):
+    runs = [run_directory(tmp_path / "one"), run_directory(tmp_path / "two", 2.0)]
+    plot_curves(runs, tmp_path / "curves.svg")
+    root = ElementTree.parse(tmp_path / "curves.svg").getroot()
+    texts = {"".join(element.itertext()).strip() for element in root.iter(f"{SVG}text")}
+    assert {"BLEU", "chrF"} <= texts
+    assert {"one", "best BLEU 40.0, chrF 60.0, at step 200", "two", "best BLEU 20.0, chrF 60.0, at step 200"} <= texts
+    one, two = points(root, "bleu 0"), points(root, "bleu 1")
+    assert len(one) == len(two) == 4
+    # BLEU was step / 5 and step / 10: both lines are straight, and the first rises twice as much.
+    assert np.diff(one, axis=0) == pytest.approx(np.tile(np.diff(one, axis=0)[0], (3, 1)), abs=1e-3)
+    assert np.diff(one[:, 1])[0] == pytest.approx(2 * np.diff(two[:, 1])[0], rel=1e-3)
+    assert one[:, 0] == pytest.approx(two[:, 0])
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "html"])
+def test_all_formats(tmp_path, suffix):
+    plot_curves([run_directory(tmp_path / "<run>")], tmp_path / f"curves.{suffix}")
+    content = (tmp_path / f"curves.{suffix}").read_bytes()
+    assert content.startswith({"png": b"\x89PNG", "pdf": b"%PDF", "html": b"<!doctype html>"}[suffix])
+    if suffix == "html":
+        text = content.decode()
+        assert "<td>&lt;run&gt;</td><td>200</td><td>3.3</td><td>1.225</td><td>40.00</td><td>60.00</td>" in text
+        assert "<run>" not in text and "<script" not in text and "default-src 'none'" in text
+
+
+def test_runs_of_the_same_name_are_told_apart(tmp_path):
+    runs = read_runs([run_directory(tmp_path / "a" / "run"), run_directory(tmp_path / "b" / "run")])
+    assert [run.name for run in runs] == ["a/run", "b/run"]
+
+
+def test_an_unfinished_run_is_drawn(tmp_path):
+    directory = tmp_path / "young"
+    directory.mkdir()
+    record = {"kind": "train", "step": 1, "loss": 9.0, "learning_rate": 0.1, "tokens_per_second": 10, "seconds": 1}
+    (directory / "log.jsonl").write_text(json.dumps(record) + "\n" + '{"kind": "tra')
+    plot_curves([directory], tmp_path / "curves.html")
+    assert "no validation yet" in (tmp_path / "curves.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no training log"),
+        ("", "no records yet"),
+        ("what?\n", "not a training log"),
+        ('["kind", "step"]\n', "not a training log"),
+        ('{"kind": 1, "step": 2}\n', "no records yet"),
+    ],
+)
+def test_bad_logs_are_one_clear_line(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "log.jsonl").write_text(content)
+    with pytest.raises(UserError, match=message) as caught:
+        plot_curves([tmp_path], tmp_path / "curves.png")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "curves.png").exists()
