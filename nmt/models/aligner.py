@@ -30,9 +30,9 @@ class AlignerConfig:
     channels: int = 16
     """Channels of the convolution over the alignment matrix."""
     teacher_width: int = 128
-    teacher_steps: int = 2500
+    teacher_steps: int = 1200
     """Optimiser steps of each of the two mixture models."""
-    student_steps: int = 2500
+    student_steps: int = 1800
     """Optimiser steps of the alignment head itself."""
     batch_words: int = 4000
     """Padded words of the longer side in a batch, at most."""

@@ -1,7 +1,9 @@
 """Training of the alignment head: two mixture models learn to align without supervision, the head learns from both.
 
 1. A `MixtureAligner` for each direction maximises the likelihood of the target words given the source words.
-2. Each gives its posterior for every cell of every training pair; the two are averaged.
+2. Each gives its posterior for every cell of every training pair; the two are averaged. Cells of a punctuation
+   mark and a word are set to zero: without that, a mark that the other language lacks (the Spanish `¿`) is explained
+   by a word that comes with it (`do`).
 3. The `AlignmentHead`, which sees both sentences, learns that average cell by cell (cross-entropy), as alignments of
    a model's own are used by Garg et al. (2019, section 4.2) and Chen et al. (2020, section 3.2). It is small and has
    no vectors of whole words, so it generalises what its teachers only remember.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -45,6 +48,8 @@ class WordCorpus:
     """Two of [all words], int32: the sentences one after another."""
     starts: tuple[np.ndarray, np.ndarray]
     """Two of [pairs + 1], int64: sentence n is `words[starts[n]:starts[n + 1]]`."""
+    punctuation: tuple[np.ndarray, np.ndarray]
+    """Two of [types], bool: which of the types are punctuation marks."""
     pieces: int
     """Size of the subword vocabulary."""
 
@@ -66,7 +71,8 @@ class WordCorpus:
         flats = (np.array(words[0], np.int32), np.array(words[1], np.int32))
         types = tuple(_word_types(table, flat, subwords) for table, flat in zip(tables, flats, strict=True))
         starts = tuple(np.concatenate([[0], np.cumsum(sizes)]) for sizes in lengths)
-        return cls((types[0], types[1]), flats, (starts[0], starts[1]), len(subwords))
+        marks = tuple(np.array([False, *map(is_punctuation, table)]) for table in tables)
+        return cls((types[0], types[1]), flats, (starts[0], starts[1]), (marks[0], marks[1]), len(subwords))
 
     def __len__(self) -> int:
         return len(self.starts[0]) - 1
@@ -124,7 +130,9 @@ def train_aligner(
         for direction, path in missing:
             _teach(corpus, direction, config, seed, path, on_progress)
     forward, reverse = (np.load(path) for path in files)
-    return train_head(corpus, (forward.astype(np.float32) + reverse) / 2, config, seed, on_progress)
+    targets = (forward.astype(np.float32) + reverse) / 2
+    targets[_mixed_cells(corpus)] = 0
+    return train_head(corpus, targets, config, seed, on_progress)
 
 
 def train_head(
@@ -235,6 +243,24 @@ def _endless(sampler: BatchSampler) -> Iterator[np.ndarray]:
     while True:
         yield from sampler.batches(epoch)
         epoch += 1
+
+
+def is_punctuation(word: str) -> bool:
+    """Whether a word is a mark that stands for no word; `%`, `&`, `@`, `#` and mathematical signs stand for one."""
+    return all(unicodedata.category(character)[0] == "P" for character in word) and word not in "%&@#"
+
+
+def _mixed_cells(corpus: WordCorpus) -> np.ndarray:
+    """[all cells], bool: a punctuation mark on one side, a word on the other."""
+    mixed = np.empty(_cell_starts(corpus)[-1], bool)
+    first = 0
+    sides = (corpus.punctuation[side][corpus.words[side]] for side in (REVERSE, FORWARD))
+    target, source = (np.split(marks, starts[1:-1]) for marks, starts in zip(sides, corpus.starts[::-1], strict=True))
+    for rows, columns in zip(target, source, strict=True):
+        last = first + len(rows) * len(columns)
+        mixed[first:last] = (rows[:, None] != columns).ravel()
+        first = last
+    return mixed
 
 
 def _cell_starts(corpus: WordCorpus) -> np.ndarray:
