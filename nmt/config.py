@@ -178,8 +178,10 @@ class DecodingConfig(Section):
 class AlignmentConfig(Section):
     """The alignment head (`nmt/models/aligner.py`), trained after the translator."""
 
-    minutes: float = Field(0.0, ge=0)
-    """Minutes of training; 0 trains none, and alignments come from the mean of a layer's cross-attention."""
+    head: bool = True
+    """Whether to train one; else alignments come from the mean of a layer's cross-attention."""
+    minutes: float | None = Field(None, gt=0)
+    """Its budget in minutes of two idle cores, turned into steps; default: the standard recipe."""
     layer: int | None = None
     """Cross-attention layer read when there is no alignment head, counted from 0; default: the last but one."""
 
@@ -215,7 +217,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise UserError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, a date that is none
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no keys; see configs/ for examples")
@@ -261,7 +263,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
             raise UserError(f"override {override!r}: {section} is a value, not a section")
     try:
         tree[last] = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"override {override!r}: the value is not YAML") from error
 
 

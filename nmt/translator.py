@@ -113,7 +113,7 @@ class Translator:
         Raises UserError when the checkpoint has no alignment head.
         """
         if self.aligner is None:
-            raise UserError(f"checkpoint {self.checkpoint.directory} has no alignment head (alignment.minutes)")
+            raise UserError(f"checkpoint {self.checkpoint.directory} has no alignment head (see alignment.head)")
         return self.aligner.align(pairs)
 
     @cached_property

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from nmt.alignment.aligner import save_aligner
-from nmt.checkpoint import ALIGNER, CONFIG, SUBWORDS, write_checkpoint_metadata, write_text
+from nmt.checkpoint import ALIGNER, CONFIG, METADATA, SUBWORDS, WEIGHTS, write_checkpoint_metadata, write_text
 from nmt.config import RunConfig, dump_config, load_config
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.errors import UserError
@@ -24,7 +24,7 @@ from nmt.models.aligner import AlignerConfig
 from nmt.models.transformer import Transformer
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
-from nmt.training.log import RunLog
+from nmt.training.log import LOG, RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
 from nmt.training.pairs import EncodedPairs
 from nmt.training.state import Progress, average, load_state
@@ -37,13 +37,15 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
     Raises UserError for impossible requests, Interrupted after a signal, with the state saved.
     """
     directory = Path(config.checkpoint)
-    prepare_directory(directory, config, resume, overwrite)
+    check_directory(directory, config, resume, overwrite)
     device = choose_device(config.training.device)
     torch.set_num_threads(config.training.threads or torch.get_num_threads())
     torch.manual_seed(config.training.seed)
 
     corpus = load_corpus(config.data)
     print(corpus.describe(), file=sys.stderr)
+    if not resume:
+        begin_directory(directory, config)
     subwords = make_subwords(directory, config, corpus)
     train_pairs, dev_pairs = encode_splits(config, corpus, subwords)
     shown = min(len(corpus.dev), config.training.validation_pairs)
@@ -55,6 +57,8 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
     if resume:
         progress, words = load_state(directory, model, optimizer)
         print(words, file=sys.stderr)
+        check_unchanged(progress, corpus, subwords)
+    progress.corpus, progress.subwords = corpus.sha256, subwords.sha256
     log = RunLog(directory, progress.step)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{parameters:,} parameters, {len(subwords):,} pieces, {len(train_pairs):,} pairs, {device}", file=sys.stderr)
@@ -72,7 +76,7 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
     finally:
         log.close()
     metadata = finish(config, directory, corpus, model, dev_pairs, progress)
-    if config.alignment.minutes:
+    if config.alignment.head:
         metadata["alignment_head"] = train_alignment_head(config, directory, corpus, subwords)
     write_checkpoint_metadata(directory, metadata)
     print(f"checkpoint: {directory}", file=sys.stderr)
@@ -83,14 +87,14 @@ def finish(
     config: RunConfig, directory: Path, corpus: Corpus, model: Transformer, dev_pairs: EncodedPairs, progress: Progress
 ) -> dict:
     """Choose the averaged or the best weights by dev loss, write them, and return the checkpoint's metadata."""
-    steps = averaged_steps(config.training, progress)
+    steps = averaged_steps(config.training, progress.validations)
     load_weights(model, average(directory, steps), directory)
     loss, chosen = dev_loss(model, dev_pairs, config.training.batch_tokens), f"mean of steps {sorted(steps)}"
     best_loss, best_step = min(progress.validations)
-    if loss <= best_loss:
-        write_weights(directory, config, model)
-    else:
+    if loss > best_loss:
+        load_weights(model, average(directory, [int(best_step)]), directory)
         loss, chosen = best_loss, f"step {int(best_step)}"
+    write_weights(directory, config, model)
     versions = {name: importlib.metadata.version(name) for name in ("torch", "sentencepiece", "datasets", "sacrebleu")}
     print(f"dev loss {loss:.3f} ({chosen})", file=sys.stderr)
     return {
@@ -115,7 +119,8 @@ def finish(
 
 def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, subwords: Subwords) -> dict:
     """Train and write the alignment head, which reads the corpus and nothing of the translator; returns its record."""
-    recipe = AlignerConfig.for_minutes(config.alignment.minutes)
+    minutes = config.alignment.minutes
+    recipe = AlignerConfig() if minutes is None else AlignerConfig.for_minutes(minutes)
     pairs = list(zip(corpus.train["source"][:], corpus.train["target"][:], strict=True))
     processes = min(2, torch.get_num_threads())
     print("training the alignment head ...", file=sys.stderr)
@@ -148,8 +153,21 @@ def alignment_layer(config: RunConfig) -> int:
     return max(0, config.model.decoder_layers - 2) if layer is None else layer
 
 
-def prepare_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> None:
-    """Make the run's directory, or check that the one which is there may be used."""
+def check_unchanged(progress: Progress, corpus: Corpus, subwords: Subwords) -> None:
+    """Refuse to go on with other data than the run began with. Raises UserError."""
+    for name, before, now in (
+        ("corpus", progress.corpus, corpus.sha256),
+        ("subword model", progress.subwords, subwords.sha256),
+    ):
+        if before and before != now:
+            raise UserError(f"the {name} has changed since the run began; put it back, or start anew with --overwrite")
+
+
+def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> None:
+    """Whether the run may use its directory; clears what killed writes left there. Raises UserError."""
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} is not a directory; set checkpoint to another place")
+    clear_scratch(directory)
     if resume:
         if not (directory / CONFIG).exists():
             raise UserError(f"there is no run in {directory} to resume; run without --resume")
@@ -169,9 +187,21 @@ def prepare_directory(directory: Path, config: RunConfig, resume: bool, overwrit
             raise UserError(f"{directory} is not empty; continue its run with --resume, or replace it with --overwrite")
         if not (directory / CONFIG).exists():
             raise UserError(f"{directory} holds no run; --overwrite will not empty it")
-        for path in directory.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def begin_directory(directory: Path, config: RunConfig) -> None:
+    """Empty the run's directory and write its configuration: from here on there is something to resume."""
+    for path in directory.iterdir() if directory.exists() else ():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     write_text(directory / CONFIG, dump_config(config))
+
+
+def clear_scratch(directory: Path) -> None:
+    """Remove what writes that were killed have left of the run's own files."""
+    names = [f".{name}.*" for name in (CONFIG, SUBWORDS, WEIGHTS, METADATA, LOG)]
+    for pattern in (*names, "training/.step-*", "training/average/.step-*"):
+        for left in directory.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
