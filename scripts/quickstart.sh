@@ -6,7 +6,7 @@ case "${1:-}" in
     "" | --no-train) ;;
     *) echo "usage: scripts/quickstart.sh [--no-train]" >&2; exit 2 ;;
 esac
-. "$(dirname "$0")/environment.sh"
+. "$(dirname "$0")/environment.sh" ""
 
 echo; echo "== The shipped model translates, and shows what it translated from what"
 nmt-translate "Where is the station?" "She brought me a cup of tea." "I have never seen such a beautiful red car."
