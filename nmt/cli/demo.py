@@ -1,0 +1,79 @@
+"""`nmt-demo`: the live demo in the browser."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from nmt.cli.common import parser, positive, run
+from nmt.errors import UserError
+
+EXAMPLES = """\
+  nmt-demo                                        then open http://127.0.0.1:8000/
+  nmt-demo --checkpoints my/checkpoints --model tatoeba-en-es
+  nmt-demo --port 9000 --rate 5 --queue 200
+  curl -s http://127.0.0.1:8000/api/translate -H 'Content-Type: application/json' -d '{"text": "Good morning."}'"""
+
+
+def main(arguments: list[str]) -> None:
+    """Parse the arguments and serve."""
+    options = make_parser().parse_args(arguments)
+    if options.rate <= 0:
+        raise UserError(f"--rate is {options.rate}; it must be more than 0")
+    try:
+        from nmt.demo.app import Settings, create_app
+        from nmt.demo.server import announce, listen, serve
+    except ImportError as error:
+        raise UserError(f"nmt-demo needs {error.name}: install it with pip install 'nmt-mini[demo]'") from error
+    from nmt.checkpoint import default_checkpoint
+    from nmt.demo.models import Models
+
+    shipped = default_checkpoint()
+    directory = Path(options.checkpoints) if options.checkpoints else shipped.parent
+    model = options.model or (shipped.name if (directory / shipped.name).is_dir() else None)
+    models = Models(directory, model, options.threads)
+    anywhere = options.host in ("0.0.0.0", "::")
+    hosts = ("*",) if anywhere else (*Settings.hosts, options.host)
+    settings = Settings(options.max_characters, options.rate, max(options.burst, 1), options.queue, hosts)
+    listener = listen(options.host, options.port)
+    serve(create_app(models, settings), listener, ready=lambda: announce(listener))
+
+
+def make_parser():
+    """The command's arguments."""
+    arguments = parser("nmt-demo", "Serve a web page that translates and shows the alignment as one types.", EXAMPLES)
+    arguments.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone)"
+    )
+    arguments.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (default: 8000)")
+    arguments.add_argument(
+        "--checkpoints", metavar="DIR", help="directory of checkpoints (default: where the shipped one is)"
+    )
+    arguments.add_argument("--model", metavar="NAME", help="the checkpoint that is chosen at first")
+    arguments.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all cores)")
+    arguments.add_argument(
+        "--max-characters", type=positive, default=500, metavar="N", help="longest text that is taken (default: 500)"
+    )
+    arguments.add_argument(
+        "--rate", type=float, default=20.0, metavar="N", help="requests a second that one client may make (default: 20)"
+    )
+    arguments.add_argument(
+        "--burst",
+        type=positive,
+        default=60,
+        metavar="N",
+        help="requests that one client may make at once (default: 60)",
+    )
+    arguments.add_argument(
+        "--queue", type=positive, default=64, metavar="N", help="requests under way or waiting at most (default: 64)"
+    )
+    return arguments
+
+
+def entry() -> int:
+    """The console script."""
+    return run("nmt-demo", main)
+
+
+if __name__ == "__main__":
+    sys.exit(entry())
