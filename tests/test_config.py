@@ -1,0 +1,152 @@
+"""The configuration tree: what it refuses and how it says so, overrides, YAML in and out."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.config import ModelConfig, RunConfig, Section, describe_keys, dump_config, load_config, parse_config
+from nmt.errors import UserError
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "run.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+MINIMAL = "checkpoint: somewhere\ntraining: {max_steps: 10}\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("training.lerning_rate=1", ["training.lerning_rate", "unknown key", "learning_rate"]),
+        ("modle.width=8", ["modle", "unknown key", "model"]),
+        ("model.width=wide", ["model.width", "integer", "'wide'"]),
+        ("model.width=192.5", ["model.width", "integer"]),
+        ("model.width='192'", ["model.width", "integer"]),
+        ("model.tied_embeddings=1", ["model.tied_embeddings", "bool"]),
+        ("training.seed=true", ["training.seed", "integer"]),
+        ("model.heads=5", ["heads (5) must divide width (192)"]),
+        ("model.heads=0", ["model.heads", "greater than or equal to 1"]),
+        ("model.norm=sandwich", ["model.norm", "'pre' or 'post'"]),
+        ("model.dropout=1.0", ["model.dropout", "less than 1"]),
+        ("training.max_steps=null", ["training", "no budget", "max_minutes"]),
+        ("training.learning_rate=-1", ["training.learning_rate", "greater than 0"]),
+        ("training.learning_rate=.nan", ["training.learning_rate", "finite"]),
+        ("training.max_minutes=.inf", ["training.max_minutes", "finite"]),
+        ("training.seed=-1", ["training.seed", "greater than or equal to 0"]),
+        ("alignment.layer=3", ["alignment.layer (3) must be below model.decoder_layers (3)"]),
+        ("alignment.layer=-1", ["alignment.layer", "greater than or equal to 0"]),
+        ("subwords.vocabulary_size=100", ["subwords.vocabulary_size", "270"]),
+        ("data=5", ["data"]),
+        ("data.corpus=twitter", ["data.corpus", "tatoeba"]),
+    ],
+)
+def test_impossible_values_are_refused_with_their_path(written, override, expected):
+    path = written(MINIMAL)
+    with pytest.raises(UserError) as error:
+        load_config(path, [override])
+    message = str(error.value)
+    assert str(path) in message and "\n" not in message
+    for part in expected:
+        assert part in message
+
+
+@pytest.mark.parametrize("override", ["training.seed", "=3", "checkpoint.name=3", "training.seed=[1"])
+def test_malformed_overrides_are_refused(written, override):
+    with pytest.raises(UserError, match="override") as error:
+        load_config(written(MINIMAL), [override])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "a: [1", "a: b: c", "\x00", "1: 2\n" + MINIMAL])
+def test_files_that_hold_no_tree_are_refused_in_one_line(written, text):
+    with pytest.raises(UserError) as error:
+        load_config(written(text))
+    assert "run.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_file_binary_garbage_and_a_missing_key_are_refused(tmp_path, written):
+    with pytest.raises(UserError, match="cannot read"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(UserError, match="cannot read"):
+        load_config(tmp_path)
+    garbage = tmp_path / "garbage.yaml"
+    garbage.write_bytes(bytes(range(256)))
+    with pytest.raises(UserError, match="not YAML"):
+        load_config(garbage)
+    with pytest.raises(UserError, match="checkpoint: this key is required"):
+        load_config(written("training: {max_steps: 1}\n"))
+
+
+@pytest.mark.parametrize(("text", "value"), [("2e-3", 0.002), ("1E+2", 100.0), ("3.e-4", 0.0003), ("5", 5.0)])
+def test_numbers_are_read_as_numbers(written, text, value):
+    config = load_config(written(MINIMAL), [f"alignment.minutes={text}"])
+    assert config.alignment.minutes == value
+    config = load_config(written(MINIMAL + f"alignment: {{minutes: {text}}}\n"))
+    assert config.alignment.minutes == value
+
+
+def test_overrides_win_over_the_file_and_make_sections(written):
+    config = load_config(written(MINIMAL), ["training.max_steps=7", "model.heads=6", "data.train=[a.en, a.de]", "checkpoint=x"])
+    assert (config.training.max_steps, config.model.heads, config.data.train, config.checkpoint) == (7, 6, ["a.en", "a.de"], "x")
+    assert config.model.width == ModelConfig().width
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["2e-3", "null", "yes", "1", "~", ""])
+trees = st.fixed_dictionaries(
+    {
+        "checkpoint": texts,
+        "training": st.fixed_dictionaries(
+            {"max_steps": st.integers(1, 10**9)},
+            optional={
+                "learning_rate": st.floats(1e-12, 1e6),
+                "seed": st.integers(0, 2**63 - 1),
+                "max_minutes": st.none() | st.floats(0.01, 1e9),
+                "beta1": st.floats(0, 1, exclude_max=True),
+            },
+        ),
+        "data": st.fixed_dictionaries(
+            {}, optional={"name": texts, "train": st.lists(texts, max_size=3) | texts, "source_column": st.integers(0, 9) | texts}
+        ),
+    }
+)
+
+
+@settings(max_examples=50)
+@given(tree=trees)
+def test_writing_and_reading_gives_the_same_configuration(tmp_path_factory, tree):
+    config = parse_config(tree, "a test")
+    path = tmp_path_factory.getbasetemp() / "round-trip.yaml"
+    path.write_text(dump_config(config), encoding="utf-8")
+    assert load_config(path) == config
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_configuration_is_whole(path, tmp_path):
+    config = load_config(path)
+    again = tmp_path / "again.yaml"
+    again.write_text(dump_config(config), encoding="utf-8")
+    assert load_config(again) == config
+
+
+def test_every_key_is_documented():
+    rows = describe_keys()
+    assert all(meaning.strip() for _, _, meaning in rows)
+
+    def leaves(section: type[Section]) -> int:
+        kinds = [field.annotation for field in section.model_fields.values()]
+        return sum(leaves(kind) if isinstance(kind, type) and issubclass(kind, Section) else 1 for kind in kinds)
+
+    assert len(rows) == len({key for key, _, _ in rows}) == leaves(RunConfig)
+    described = {key: default for key, default, _ in rows}
+    assert described["training.learning_rate"] == "0.002" and described["checkpoint"] == "required"

@@ -1,0 +1,121 @@
+"""Files appear whole or not at all."""
+
+import hashlib
+import os
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.files import atomic_path, cache_directory, sha256_of
+
+
+class Failure(Exception):
+    pass
+
+
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_file_appears_when_the_block_ends(tmp_path):
+    path = tmp_path / "new" / "folders" / "a.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert names(path.parent) == ["a.txt"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_exception_leaves_what_was_there(tmp_path, there):
+    path = tmp_path / "a.txt"
+    if there:
+        path.write_text("old")
+    with pytest.raises(Failure), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise Failure
+    assert names(tmp_path) == (["a.txt"] if there else [])
+    assert not there or path.read_text() == "old"
+
+
+def test_a_file_replaces_a_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def make_directory(place, content):
+    (place / "inner").mkdir(parents=True)
+    (place / "inner" / "a.txt").write_text(content)
+
+
+def test_a_directory_replaces_a_directory_and_keeps_nothing_of_it(tmp_path):
+    path = tmp_path / "folder"
+    make_directory(path, "old")
+    (path / "left over").touch()
+    with atomic_path(path) as temporary:
+        make_directory(temporary, "new")
+        assert (path / "inner" / "a.txt").read_text() == "old"
+    assert names(path) == ["inner"] and (path / "inner" / "a.txt").read_text() == "new"
+    assert names(tmp_path) == ["folder"]
+
+
+def test_an_exception_leaves_the_old_directory(tmp_path):
+    path = tmp_path / "folder"
+    make_directory(path, "old")
+    with pytest.raises(Failure), atomic_path(path) as temporary:
+        make_directory(temporary, "half")
+        raise Failure
+    assert (path / "inner" / "a.txt").read_text() == "old"
+    assert names(tmp_path) == ["folder"]
+
+
+def test_a_rename_that_fails_leaves_the_old_directory(tmp_path, monkeypatch):
+    path = tmp_path / "folder"
+    make_directory(path, "old")
+
+    def refuse(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="no space"), atomic_path(path) as temporary:
+        make_directory(temporary, "new")
+    assert (path / "inner" / "a.txt").read_text() == "old"
+
+
+def test_a_block_that_writes_nothing_is_an_error_and_harms_nothing(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(OSError), atomic_path(path):
+        pass
+    assert path.read_text() == "old" and names(tmp_path) == ["a.txt"]
+
+
+def test_the_suffix_is_kept_and_others_may_read(tmp_path):
+    with atomic_path(tmp_path / "figure.svg") as temporary:
+        assert temporary.suffix == ".svg" and temporary.parent.parent == tmp_path
+        temporary.touch(mode=0o600)
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "figure.svg").stat().st_mode) == 0o666 & ~mask
+
+
+@given(content=st.binary(max_size=100))
+def test_sha256(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("hash") / "a"
+    path.write_bytes(content)
+    assert sha256_of(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_the_cache_directory_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path))
+    assert cache_directory() == tmp_path
+    monkeypatch.setenv("NMT_CACHE", "~/somewhere")
+    assert "~" not in str(cache_directory())
+    monkeypatch.delenv("NMT_CACHE")
+    assert cache_directory().name == "nmt"

@@ -1,0 +1,140 @@
+"""The fused objective against torch's own cross-entropy, its gradients, and the memory that it is made to save."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nmt.config import TrainingConfig
+from nmt.training import objective
+from nmt.training.objective import CHUNK, plain_cross_entropy, smoothed_cross_entropy
+from nmt.training.schedule import learning_rate
+
+
+def problem(rows: int, width: int, vocabulary: int, seed: int = 0, dtype=torch.float64):
+    random = torch.Generator().manual_seed(seed)
+    shapes = [(rows, width), (vocabulary, width), (vocabulary,)]
+    tensors = [torch.randn(shape, generator=random, dtype=dtype).requires_grad_() for shape in shapes]
+    return tensors, torch.randint(vocabulary, (rows,), generator=random)
+
+
+def loss_and_gradients(function, tensors, labels, smoothing):
+    loss = function(*tensors, labels, smoothing)
+    return loss.detach().double(), torch.autograd.grad(loss * 0.7, tensors)
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.sampled_from([1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3]),
+    width=st.integers(1, 5),
+    vocabulary=st.integers(1, 9),
+    smoothing=st.sampled_from([0.0, 0.1, 0.9]),
+    seed=st.integers(0, 99),
+)
+def test_fused_equals_plain_in_value_and_gradients(rows, width, vocabulary, smoothing, seed):
+    tensors, labels = problem(rows, width, vocabulary, seed)
+    fused, fused_gradients = loss_and_gradients(smoothed_cross_entropy, tensors, labels, smoothing)
+    plain, plain_gradients = loss_and_gradients(plain_cross_entropy, tensors, labels, smoothing)
+    torch.testing.assert_close(fused, plain, rtol=1e-5, atol=1e-4)  # the loss is summed in float32
+    for ours, torchs in zip(fused_gradients, plain_gradients, strict=True):
+        torch.testing.assert_close(ours, torchs, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_plain_is_the_sum_over_rows_written_out(smoothing):
+    (states, weight, bias), labels = problem(4, 3, 5)
+    total = 0.0
+    for state, label in zip(states.tolist(), labels.tolist(), strict=True):
+        scores = [sum(s * w for s, w in zip(state, row, strict=True)) + b for row, b in zip(weight.tolist(), bias.tolist(), strict=True)]
+        normaliser = math.log(sum(math.exp(score) for score in scores))
+        for piece, score in enumerate(scores):
+            share = smoothing / 5 + (1 - smoothing if piece == label else 0)
+            total -= share * (score - normaliser)
+    assert plain_cross_entropy(states, weight, bias, labels, smoothing).item() == pytest.approx(total)
+    assert smoothed_cross_entropy(states, weight, bias, labels, smoothing).item() == pytest.approx(total, rel=1e-6)
+
+
+def test_large_logits_stay_finite():
+    (states, weight, bias), labels = problem(7, 4, 6, dtype=torch.float32)
+    tensors = [(100 * states).detach().requires_grad_(), (100 * weight).detach().requires_grad_(), bias]
+    fused, gradients = loss_and_gradients(smoothed_cross_entropy, tensors, labels, 0.1)
+    plain, _ = loss_and_gradients(plain_cross_entropy, tensors, labels, 0.1)
+    torch.testing.assert_close(fused, plain, rtol=1e-5, atol=1e-3)
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+class LargestOutput(TorchDispatchMode):
+    """Remembers the most elements that any operation's result had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self.elements = max(self.elements, tensor.numel())
+        return result
+
+
+def largest_output(function, rows: int, vocabulary: int) -> int:
+    tensors, labels = problem(rows, 2, vocabulary, dtype=torch.float32)
+    with LargestOutput() as seen:
+        function(*tensors, labels, 0.1).backward()
+    return seen.elements
+
+
+def test_the_whole_matrix_of_logits_never_exists():
+    rows, vocabulary = 2 * CHUNK + 5, 50
+    assert largest_output(smoothed_cross_entropy, rows, vocabulary) == CHUNK * vocabulary
+    assert largest_output(plain_cross_entropy, rows, vocabulary) == rows * vocabulary  # the measure sees it where it is
+
+
+def test_the_chunk_changes_nothing(monkeypatch):
+    tensors, labels = problem(23, 3, 7)
+    whole = loss_and_gradients(smoothed_cross_entropy, tensors, labels, 0.1)
+    monkeypatch.setattr(objective, "CHUNK", 4)
+    parts = loss_and_gradients(smoothed_cross_entropy, tensors, labels, 0.1)
+    torch.testing.assert_close(parts, whole, rtol=1e-6, atol=1e-7)
+
+
+def test_autocast_to_bfloat16_is_near_the_plain_loss():
+    """What `training.precision: bfloat16` runs; bfloat16 keeps eight bits of each number."""
+    tensors, labels = problem(CHUNK + 9, 16, 50, dtype=torch.float32)
+    plain, plain_gradients = loss_and_gradients(plain_cross_entropy, tensors, labels, 0.1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = smoothed_cross_entropy(*tensors, labels, 0.1)
+    gradients = torch.autograd.grad(loss * 0.7, tensors)
+    assert loss.item() == pytest.approx(plain.item(), rel=0.01)
+    for ours, torchs in zip(gradients, plain_gradients, strict=True):
+        assert ours.dtype == torch.float32
+        assert functional.cosine_similarity(ours.flatten(), torchs.flatten(), dim=0) > 0.999
+
+
+def schedule(**settings) -> TrainingConfig:
+    return TrainingConfig(max_steps=1, **settings)
+
+
+@given(step=st.integers(1, 10**6), warmup=st.integers(1, 10_000))
+def test_inverse_square_root_is_equation_three_up_to_a_factor(step, warmup):
+    """lrate = d^-0.5 min(step^-0.5, step warmup^-1.5) peaks at step = warmup, where ours is `learning_rate`."""
+    equation = min(step**-0.5, step * warmup**-1.5) / warmup**-0.5
+    ours = learning_rate(schedule(schedule="inverse_sqrt", warmup_steps=warmup, learning_rate=3e-4), step, 0.5)
+    assert ours == pytest.approx(3e-4 * equation)
+
+
+def test_cosine_starts_at_the_peak_halves_midway_and_ends_at_zero():
+    settings = schedule(schedule="cosine", warmup_steps=0, learning_rate=2.0)
+    assert [learning_rate(settings, 1, share) for share in (0.0, 0.5, 1.0)] == pytest.approx([2.0, 1.0, 0.0])
+    assert learning_rate(settings, 1, 1.5) == pytest.approx(0.0)
+
+
+@given(step=st.integers(1, 100))
+def test_warm_up_is_linear(step):
+    settings = schedule(schedule="constant", warmup_steps=50, learning_rate=1.0)
+    assert learning_rate(settings, step, 0.0) == pytest.approx(min(1.0, step / 50))

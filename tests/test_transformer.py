@@ -1,0 +1,249 @@
+"""The transformer: positions by hand, layers against torch's own, cached steps against teacher forcing, padding."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from nmt.config import ModelConfig
+from nmt.errors import UserError
+from nmt.models import Transformer, build_model, load_weights, own_weights
+from nmt.models.attention import causal_mask, padding_mask
+from nmt.models.transformer import sinusoidal_positions
+
+VOCABULARY = 23
+KINDS = [("pre", True), ("post", True), ("pre", False), ("post", False)]
+
+
+def small_model(norm: str = "pre", tied: bool = True, seed: int = 1) -> Transformer:
+    """Two encoder and three decoder layers in double precision, every weight random, norms and biases too."""
+    config = ModelConfig(
+        encoder_layers=2, decoder_layers=3, width=12, feed_forward=20, heads=3, norm=norm, tied_embeddings=tied, max_length=16
+    )
+    torch.manual_seed(seed)
+    model = build_model(config, VOCABULARY).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+def random_pieces(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randint(4, VOCABULARY, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_sinusoidal_positions_by_hand():
+    # width 4: angles p / 10000^(0/4) = p and p / 10000^(2/4) = p / 100
+    expected = [
+        [0.0, 1.0, 0.0, 1.0],
+        [0.8414709848, 0.5403023059, 0.0099998333, 0.9999500004],
+        [0.9092974268, -0.4161468365, 0.0199986667, 0.9998000067],
+    ]
+    torch.testing.assert_close(sinusoidal_positions(3, 4), torch.tensor(expected), rtol=0, atol=1e-7)
+
+
+@given(position=st.integers(0, 50), offset=st.integers(0, 50), pair=st.integers(0, 7))
+def test_a_shift_of_positions_is_a_rotation(position, offset, pair):
+    """Section 3.5: for any fixed offset k, PE(p + k) is a linear function of PE(p)."""
+    table = sinusoidal_positions(101, 16)
+    angle = offset / 10000 ** (2 * pair / 16)
+    sine, cosine = table[position, 2 * pair : 2 * pair + 2].tolist()
+    expected = [sine * math.cos(angle) + cosine * math.sin(angle), cosine * math.cos(angle) - sine * math.sin(angle)]
+    assert table[position + offset, 2 * pair : 2 * pair + 2].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def copy_attention(theirs: nn.MultiheadAttention, ours) -> None:
+    theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key_value.weight]))
+    theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key_value.bias]))
+    theirs.out_proj.load_state_dict(ours.output.state_dict())
+
+
+@torch.no_grad()
+def torchs_layers(model: Transformer) -> tuple[list[nn.Module], list[nn.Module]]:
+    """torch.nn's encoder and decoder layers with the weights of ours."""
+    config = model.config
+    shape = {"dropout": 0.0, "batch_first": True, "norm_first": config.norm == "pre", "dtype": torch.float64}
+    size = (config.width, config.heads, config.feed_forward)
+    encoder, decoder = [], []
+    for ours in model.encoder_layers:
+        theirs = nn.TransformerEncoderLayer(*size, **shape)
+        copy_attention(theirs.self_attn, ours.self_attention)
+        norms = (ours.around_self.norm, ours.around_feed_forward.norm)
+        encoder.append((theirs, ours, norms))
+    for ours in model.decoder_layers:
+        theirs = nn.TransformerDecoderLayer(*size, **shape)
+        copy_attention(theirs.self_attn, ours.self_attention)
+        copy_attention(theirs.multihead_attn, ours.cross_attention)
+        norms = (ours.around_self.norm, ours.around_cross.norm, ours.around_feed_forward.norm)
+        decoder.append((theirs, ours, norms))
+    for theirs, ours, norms in encoder + decoder:
+        theirs.linear1.load_state_dict(ours.feed_forward.inner.state_dict())
+        theirs.linear2.load_state_dict(ours.feed_forward.outer.state_dict())
+        for number, norm in enumerate(norms, 1):
+            getattr(theirs, f"norm{number}").load_state_dict(norm.state_dict())
+    # In training mode torch takes its plain path; there is no dropout, so it computes the same.
+    return [layer.train() for layer, _, _ in encoder], [layer.train() for layer, _, _ in decoder]
+
+
+@pytest.mark.parametrize(("norm", "tied"), KINDS)
+@torch.no_grad()
+def test_the_whole_network_equals_one_of_torchs_layers(norm, tied):
+    model = small_model(norm, tied)
+    encoder, decoder = torchs_layers(model)
+    source, target, lengths = random_pieces(1, 3, 7), random_pieces(2, 3, 5), torch.tensor([7, 4, 1])
+    blocked = torch.arange(7) >= lengths[:, None]
+    positions = sinusoidal_positions(7, 12)
+    x = model.source_embedding(source) * math.sqrt(12) + positions
+    for layer in encoder:
+        x = layer(x, src_key_padding_mask=blocked)
+    memory = model.encoder_norm(x)
+    y = model.target_embedding(target) * math.sqrt(12) + positions[:5]
+    future = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    for layer in decoder:
+        y = layer(y, memory, tgt_mask=future, memory_key_padding_mask=blocked)
+    expected = model.decoder_norm(y)
+    torch.testing.assert_close(model(source, lengths, target), expected)
+    with_weights = model.decode(target, *model.encode(source, lengths, with_weights=True)[:2], with_weights=True)[0]
+    torch.testing.assert_close(with_weights, expected)
+    torch.testing.assert_close(model.logits(expected), expected @ model.output_weight.T + model.output_bias)
+
+
+def test_post_norm_ends_without_another_normalisation_and_pre_norm_with_one():
+    assert isinstance(small_model("post").decoder_norm, nn.Identity)
+    assert isinstance(small_model("pre").decoder_norm, nn.LayerNorm)
+
+
+@pytest.mark.parametrize(("norm", "tied"), KINDS)
+@settings(max_examples=8)
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=3), beam=st.integers(1, 3), seed=st.integers(0, 99))
+@torch.no_grad()
+def test_cached_steps_equal_teacher_forcing(norm, tied, lengths, beam, seed):
+    model = small_model(norm, tied)
+    source, lengths = random_pieces(seed, len(lengths), max(lengths)), torch.tensor(lengths)
+    target = random_pieces(seed + 1, len(lengths), beam, 5)
+    state = model.start(source, lengths)
+    first = torch.zeros(len(lengths), beam, dtype=torch.long)
+    state = state.select(torch.arange(len(lengths)), first)  # a beam of copies
+    steps = []
+    for position in range(5):
+        log_probabilities, state = model.step(target[:, :, position], state)
+        steps.append(log_probabilities)
+    for hypothesis in range(beam):
+        states = model(source, lengths, target[:, hypothesis])
+        expected = model.logits(states).log_softmax(-1)  # [batch, target, vocabulary]
+        torch.testing.assert_close(torch.stack([step[:, hypothesis] for step in steps], dim=1), expected)
+
+
+@torch.no_grad()
+def test_selecting_moves_each_hypothesis_its_own_past():
+    model = small_model()
+    source, lengths = random_pieces(3, 3, 4), torch.tensor([4, 2, 3])
+    pieces = random_pieces(4, 3, 2, 2)
+    state = model.start(source, lengths).select(torch.arange(3), torch.zeros(3, 2, dtype=torch.long))
+    for position in range(2):
+        _, state = model.step(pieces[:, :, position], state)
+    kept, parents = torch.tensor([0, 2]), torch.tensor([[1, 1, 0], [0, 1, 1]])
+    new = random_pieces(5, 2, 3)
+    found, _ = model.step(new, state.select(kept, parents))
+    for row, sentence in enumerate(kept.tolist()):
+        for place, parent in enumerate(parents[row].tolist()):
+            whole = torch.cat([pieces[sentence, parent], new[row, place, None]])[None]
+            states = model(source[sentence, None], lengths[sentence, None], whole)
+            torch.testing.assert_close(found[row, place], model.logits(states)[0, -1].log_softmax(-1))
+
+
+@settings(max_examples=15)
+@given(length=st.integers(1, 6), padding=st.integers(1, 5), piece=st.integers(0, VOCABULARY - 1), seed=st.integers(0, 99))
+@torch.no_grad()
+def test_padding_changes_nothing(length, padding, piece, seed):
+    model = small_model()
+    source, target, lengths = random_pieces(seed, 1, length), random_pieces(seed + 1, 1, 4), torch.tensor([length])
+    padded = torch.cat([source, torch.full((1, padding), piece)], dim=1)
+    padded_target = torch.cat([target, torch.full((1, padding), piece)], dim=1)
+    torch.testing.assert_close(model(padded, lengths, padded_target)[:, :4], model(source, lengths, target))
+
+
+@torch.no_grad()
+def test_weights_of_all_layers_and_heads_are_distributions_within_their_masks():
+    model = small_model()
+    source, target, lengths = random_pieces(6, 2, 5), random_pieces(7, 2, 4), torch.tensor([5, 3])
+    memory, mask, encoder = model.encode(source, lengths, with_weights=True)
+    _, decoder, cross = model.decode(target, memory, mask, with_weights=True)
+    assert [tuple(x.shape) for x in encoder] == [(2, 3, 5, 5)] * 2
+    assert [tuple(x.shape) for x in decoder] == [(2, 3, 4, 4)] * 3
+    assert [tuple(x.shape) for x in cross] == [(2, 3, 4, 5)] * 3
+    for weights in encoder + decoder + cross:
+        torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
+    for weights in encoder + cross:
+        assert (weights[~padding_mask(lengths, 5).expand_as(weights)] == 0).all()
+    for weights in decoder:
+        assert (weights[~causal_mask(4).expand_as(weights)] == 0).all()
+
+
+def test_tied_embeddings_are_one_matrix_and_untied_are_three():
+    names = {"output_weight", "source_embedding.weight", "target_embedding.weight"}
+    assert set(own_weights(small_model(tied=True))) & names == {"output_weight"}
+    assert set(own_weights(small_model(tied=False))) & names == names
+    tied = small_model(tied=True)
+    assert tied.output_weight is tied.source_embedding.weight is tied.target_embedding.weight
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@torch.no_grad()
+def test_weights_move_from_one_network_to_another(tied):
+    first, second = small_model(tied=tied, seed=1), small_model(tied=tied, seed=2)
+    source, target, lengths = random_pieces(8, 1, 5), random_pieces(9, 1, 4), torch.tensor([5])
+    assert not torch.allclose(first(source, lengths, target), second(source, lengths, target))
+    load_weights(second, {name: tensor.numpy() for name, tensor in own_weights(first).items()}, "a test")
+    torch.testing.assert_close(first(source, lengths, target), second(source, lengths, target))
+
+
+@pytest.mark.parametrize("change", ["missing", "strange", "shape"])
+def test_weights_of_another_network_are_refused(change):
+    model = small_model()
+    before = {name: tensor.clone() for name, tensor in own_weights(model).items()}
+    weights = {name: torch.zeros_like(tensor) for name, tensor in own_weights(model).items()}
+    if change == "missing":
+        del weights["output_bias"]
+    elif change == "strange":
+        weights["decoder_layers.9.norm"] = torch.zeros(1)
+    else:
+        weights["output_bias"] = torch.zeros(VOCABULARY + 1)
+    with pytest.raises(UserError, match="output_bias|decoder_layers.9"):
+        load_weights(model, weights, "a test")
+    assert all(torch.equal(before[name], tensor) for name, tensor in own_weights(model).items())
+
+
+def test_dropout_acts_in_training_only_and_at_the_papers_places():
+    config = ModelConfig(encoder_layers=1, decoder_layers=1, width=8, feed_forward=8, heads=2, dropout=0.5, max_length=8)
+    model = build_model(config, VOCABULARY)
+    source, target, lengths = random_pieces(1, 1, 4), random_pieces(2, 1, 4), torch.tensor([4])
+    seen = []
+    for module in model.modules():
+        if type(module).__name__ == "Dropout":
+            module.register_forward_hook(lambda *_: seen.append(1))
+    model(source, lengths, target)
+    # Section 5.4: the two sums of embeddings and positions, and every sublayer: 2 of the encoder's, 3 of the decoder's.
+    assert len(seen) == 2 + 2 + 3
+    model.eval()
+    assert torch.equal(model(source, lengths, target), model(source, lengths, target))
+    model.train()
+    assert not torch.equal(model(source, lengths, target), model(source, lengths, target))
+
+
+def test_training_in_bfloat16_gives_finite_gradients():
+    from nmt.training.objective import smoothed_cross_entropy
+    from nmt.training.pairs import make_batch
+    from nmt.training.validation import batch_loss
+
+    model = small_model().float().train()
+    batch = make_batch([[5, 6, 7], [8]], [[9], [10, 11, 12]])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = batch_loss(model, batch, 0.1, smoothed_cross_entropy)
+    loss.backward()
+    exact = batch_loss(model.eval(), batch, 0.1, smoothed_cross_entropy)
+    assert loss.item() == pytest.approx(exact.item(), rel=0.5)
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
