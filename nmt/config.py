@@ -15,7 +15,7 @@ from nmt.errors import UserError
 class Section(BaseModel):
     """A part of the tree: unknown keys and wrong types are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, frozen=True)
 
 
 class DataConfig(Section):
@@ -65,7 +65,13 @@ class SubwordsConfig(Section):
     character_coverage: float = Field(0.9995, gt=0, le=1)
     """Share of the corpus' characters with a piece of their own; the rest is spelled in bytes."""
     sampling: float = Field(0.0, ge=0, le=1)
-    """Subword sampling in training: smoothing (unigram) or merge dropout (BPE); 0 is off."""
+    """Subword sampling in training (Kudo 2018): the exponent of its distribution, such as 0.2; 0 is off. Unigram only."""
+
+    @model_validator(mode="after")
+    def _can_sample(self) -> SubwordsConfig:
+        if self.sampling and self.model_type != "unigram":
+            raise ValueError("sampling needs model_type unigram")
+        return self
 
 
 class ModelConfig(Section):
@@ -104,7 +110,7 @@ class ModelConfig(Section):
 class TrainingConfig(Section):
     """How the network is trained."""
 
-    seed: int = 1
+    seed: int = Field(1, ge=0, lt=2**63)
     """Seed of initial weights, data order, dropout and subword sampling."""
     batch_tokens: int = Field(2048, ge=16)
     """Padded positions of the longer side in a batch, at most."""
@@ -182,7 +188,7 @@ class AlignmentConfig(Section):
     """Whether to train one; else alignments come from the mean of a layer's cross-attention."""
     minutes: float | None = Field(None, gt=0)
     """Its budget in minutes of two idle cores, turned into steps; default: the standard recipe."""
-    layer: int | None = None
+    layer: int | None = Field(None, ge=0)
     """Cross-attention layer read when there is no alignment head, counted from 0; default: the last but one."""
 
 
@@ -198,14 +204,26 @@ class RunConfig(Section):
     decoding: DecodingConfig = DecodingConfig()
     alignment: AlignmentConfig = AlignmentConfig()
 
+    @model_validator(mode="after")
+    def _alignment_layer_exists(self) -> RunConfig:
+        layer, layers = self.alignment.layer, self.model.decoder_layers
+        if layer is not None and layer >= layers:
+            raise ValueError(f"alignment.layer ({layer}) must be below model.decoder_layers ({layers})")
+        return self
+
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's floats: PyYAML reads `2e-3` as text."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """The same, so that the text `2e-3` is written in quotes."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    )
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
@@ -236,7 +254,7 @@ def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
 
 def dump_config(config: RunConfig) -> str:
     """The configuration as YAML, every key included."""
-    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+    return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def describe_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[tuple[str, str, str]]:

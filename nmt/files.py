@@ -1,5 +1,6 @@
 """Files that are either whole or absent, hashes, and the place for caches."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -14,9 +15,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place when the block succeeds.
 
     The block may create a file or a directory there. A crash leaves either the old `path` or the
-    new one, never half of it: the content reaches the disk before the rename does.
+    new one, never half of it: the content reaches the disk before the rename does. (A directory in the
+    place of another takes two renames; killed between them, the old one stands hidden beside `path`.)
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))  # never replace a device such as /dev/null
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -27,9 +31,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             if file.is_file():
                 file.chmod(0o666 & ~_umask())  # some libraries write files that only their owner can read
             _flush_to_disk(file)
+        old = scratch / "old"
         if path.is_dir() and temporary.is_dir():
-            os.rename(path, scratch / "old")
-        os.replace(temporary, path)
+            os.rename(path, old)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            if old.exists():
+                os.rename(old, path)
+            raise
         _flush_to_disk(path.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -13,7 +13,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.threshold = round(p * 256)
+        self.threshold = min(255, round(p * 256))
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape to the same shape."""

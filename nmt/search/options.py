@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +31,8 @@ class SearchOptions:
             raise UserError(f"beam is {self.beam}; it must be 1 or more")
         if not 1 <= self.n_best <= self.beam:
             raise UserError(f"n-best is {self.n_best}; it must lie between 1 and the beam size {self.beam}")
-        if self.length_penalty < 0:
-            raise UserError(f"length penalty is {self.length_penalty}; it must not be negative")
+        if not 0 <= self.length_penalty < math.inf:
+            raise UserError(f"length penalty is {self.length_penalty}; it must be a number from 0")
 
     def max_length(self, source_pieces: int) -> int:
         """Most pieces of a hypothesis for a source of so many pieces."""

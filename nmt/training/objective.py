@@ -15,9 +15,9 @@ def smoothed_cross_entropy(states: Tensor, weight: Tensor, bias: Tensor, labels:
     1 - smoothing + smoothing / vocabulary of the mass, every other piece smoothing / vocabulary, as in
     torch.nn.functional.cross_entropy.
     """
-    # In float32 under mixed precision too: a softmax over thousands of pieces needs it.
+    # In the weights' precision under autocast too: a softmax over thousands of pieces needs it.
     with torch.autocast(states.device.type, enabled=False):
-        return _ProjectedCrossEntropy.apply(states.float(), weight, bias, labels, smoothing)
+        return _ProjectedCrossEntropy.apply(states.to(weight.dtype), weight, bias, labels, smoothing)
 
 
 def plain_cross_entropy(states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float) -> Tensor:
