@@ -15,7 +15,9 @@ from nmt.errors import UserError
 class Section(BaseModel):
     """A part of the tree: unknown keys and wrong types are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, frozen=True
+    )
 
 
 class DataConfig(Section):
@@ -65,7 +67,7 @@ class SubwordsConfig(Section):
     character_coverage: float = Field(0.9995, gt=0, le=1)
     """Share of the corpus' characters with a piece of their own; the rest is spelled in bytes."""
     sampling: float = Field(0.0, ge=0, le=1)
-    """Subword sampling in training (Kudo 2018): the exponent of its distribution, such as 0.2; 0 is off. Unigram only."""
+    """Subword sampling in training (Kudo 2018): its smoothing exponent, such as 0.2; 0 is off. Unigram only."""
 
     @model_validator(mode="after")
     def _can_sample(self) -> SubwordsConfig:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO, TextIO
 
 from nmt.errors import UserError
 
@@ -27,7 +27,7 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
         sys.stdout.flush()
         return status
     except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
@@ -36,6 +36,9 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
         # The reader (such as `| head`) has what it wanted; keep the interpreter's own flush quiet too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a directory that may not be written to
+        print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        return USER_ERROR
 
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -101,6 +104,8 @@ def read_lines(path: str | None) -> Iterator[str]:
 @contextmanager
 def _opened(path: str | None) -> Iterator[BinaryIO]:
     if path in (None, "-"):
+        if sys.stdin is None:
+            raise UserError("standard input is closed; give text as an argument or with --input")
         yield sys.stdin.buffer
         return
     try:
@@ -111,7 +116,7 @@ def _opened(path: str | None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writer(path: str | None) -> Iterator[IO[str]]:
+def writer(path: str | None) -> Iterator[TextIO]:
     """Standard output, or a file that appears whole when the block has succeeded."""
     if path in (None, "-"):
         yield sys.stdout
@@ -119,6 +124,10 @@ def writer(path: str | None) -> Iterator[IO[str]]:
     from nmt.files import atomic_path
 
     try:
+        if Path(path).exists() and not Path(path).is_file():  # /dev/null, a named pipe: nothing to rename
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                yield file
+            return
         with atomic_path(str(path)) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
             yield file
     except OSError as error:

@@ -14,7 +14,7 @@ EXAMPLES = """\
 
 def main(arguments: list[str]) -> int:
     """Parse the arguments and train."""
-    options = make_parser().parse_args(arguments)
+    options = make_parser(arguments).parse_intermixed_args(arguments)
     from nmt.config import load_config
 
     config = load_config(options.config, options.overrides)
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def make_parser():
+def make_parser(arguments_given: list[str]):
     """The command's arguments; the help lists every configuration key."""
     arguments = parser("nmt-train", "Train a translator as a YAML configuration says.", EXAMPLES)
     arguments.add_argument("config", metavar="CONFIG", help="YAML file; see configs/")
@@ -37,7 +37,7 @@ def make_parser():
     group = arguments.add_mutually_exclusive_group()
     group.add_argument("--resume", action="store_true", help="go on with the run in the checkpoint directory")
     group.add_argument("--overwrite", action="store_true", help="replace the run in the checkpoint directory")
-    if {"-h", "--help"} & set(sys.argv[1:]):
+    if {"-h", "--help"} & set(arguments_given):
         from nmt.config import describe_keys
 
         rows = [f"  {key} = {default}\n      {meaning}" for key, default, meaning in describe_keys()]

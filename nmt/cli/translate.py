@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TextIO
 
 from nmt.cli.common import (
     add_checkpoint_arguments,
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> None:
             for line in FORMATS[options.format](number, translation):
                 print(line, file=output)
             if options.show:
-                print(_picture(translation), file=output)
+                print(_picture(translation, output), file=output)
             if options.plot or options.attention:
                 kept.append(translation)
                 if len(kept) > PICTURES_AT_MOST:
@@ -106,10 +107,10 @@ def _as_json(_number: int, translation) -> Iterator[str]:
 FORMATS = {"text": _as_text, "json": _as_json}
 
 
-def _picture(translation) -> str:
+def _picture(translation, output: TextIO) -> str:
     from nmt.inspection.terminal import render_alignment, wants_colour
 
-    return render_alignment(translation, shutil.get_terminal_size((80, 24)).columns, wants_colour(sys.stdout))
+    return render_alignment(translation, shutil.get_terminal_size((80, 24)).columns, wants_colour(output))
 
 
 def _plot(translations: list, path: str) -> None:

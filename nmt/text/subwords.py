@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import sentencepiece
 
 from nmt.errors import UserError
@@ -15,6 +16,8 @@ from nmt.text.words import Word, normalize, split_words
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 """The ids of `<pad>`, `<unk>`, `<s>` and `</s>` in every vocabulary of this project."""
+SAMPLED_FROM = 16
+"""Segmentations that subword sampling chooses from: more cost much time, and few of them are ever drawn."""
 
 
 @dataclass(frozen=True)
@@ -138,16 +141,31 @@ class Subwords:
         result = self._processor.encode(text, return_type="offset_mapping")
         return Encoding(text, result["ids"], result["pieces"], result["offsets"])
 
-    def encode_ids(self, texts: Sequence[str], sampling: float = 0.0) -> list[list[int]]:
-        """Piece ids alone, for many sentences.
+    def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Piece ids alone, for many sentences."""
+        return self._processor.encode([_storable(normalize(text)) for text in texts], num_threads=1)
 
-        `sampling` above 0 draws each segmentation from the unigram lattice with that smoothing (Kudo
-        2018), or drops merges with that probability in a BPE model (Provilkov et al. 2020).
+    def sample_ids(self, texts: Sequence[str], smoothing: float, seed: int) -> list[list[int]]:
+        """Piece ids of a segmentation drawn for each sentence (Kudo 2018, section 3.3; unigram models only).
+
+        Each of the `SAMPLED_FROM` best segmentations x is drawn with a probability proportional to
+        P(x) ** smoothing. The same seed draws the same on every machine, which SentencePiece's own
+        sampling does not: its generator starts differently in every process.
         """
-        texts = [_storable(normalize(text)) for text in texts]
-        if sampling:
-            return self._processor.encode(texts, enable_sampling=True, nbest_size=-1, alpha=sampling, num_threads=1)
-        return self._processor.encode(texts, num_threads=1)
+        random = np.random.default_rng(seed)
+        lists = self._processor.nbest_encode(
+            [_storable(normalize(text)) for text in texts], nbest_size=SAMPLED_FROM, return_type=int
+        )
+        drawn = []
+        for segmentations in lists:
+            scores = np.array([sum(self._scores[number] for number in ids) for ids in segmentations])
+            # The largest of log-probabilities with Gumbel noise is a draw from the distribution.
+            drawn.append(segmentations[int(np.argmax(smoothing * scores + random.gumbel(size=len(scores))))])
+        return drawn
+
+    @cached_property
+    def _scores(self) -> list[float]:
+        return [self._processor.get_score(number) for number in range(len(self))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Piece ids as NFC-normalised text."""
@@ -165,11 +183,6 @@ class Subwords:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `▁` for a space."""
         return [self._processor.id_to_piece(number) for number in ids]
-
-
-def seed_sampling(seed: int) -> None:
-    """Seed SentencePiece's own random generator, which subword sampling draws from."""
-    sentencepiece.set_random_generator_seed(seed)
 
 
 def _storable(text: str) -> str:

@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nmt.checkpoint import write_text
+
+LOG = "log.jsonl"
+
 
 class RunLog:
     """Appends records of kind "train" (step, epoch, loss, learning_rate, tokens_per_second, seconds) and
@@ -13,10 +17,9 @@ class RunLog:
 
     def __init__(self, directory: Path, resumed_step: int) -> None:
         """Records after `resumed_step`, which a resumed run writes again, are dropped."""
-        self.path = directory / "log.jsonl"
-        kept = [line for line in _whole_lines(self.path) if json.loads(line)["step"] <= resumed_step]
-        self.file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115
-        self.file.writelines(kept)
+        kept = [record for record in read_log(directory) if record["step"] <= resumed_step]
+        write_text(directory / LOG, "".join(json.dumps(record) + "\n" for record in kept))
+        self.file = open(directory / LOG, "a", encoding="utf-8")  # noqa: SIM115
         self.tensorboard = _tensorboard(directory)
 
     def write(self, kind: str, step: int, **values: Any) -> None:
@@ -36,15 +39,21 @@ class RunLog:
 
 
 def read_log(directory: str | Path) -> list[dict[str, Any]]:
-    """All records of a run; an unfinished last line is left out."""
-    return [json.loads(line) for line in _whole_lines(Path(directory) / "log.jsonl")]
-
-
-def _whole_lines(path: Path) -> list[str]:
+    """All records of a run; an unfinished last line, and what a crash may leave besides, is left out."""
+    path = Path(directory) / LOG
     if not path.exists():
         return []
-    with open(path, encoding="utf-8") as file:
-        return [line for line in file if line.endswith("\n")]
+    with open(path, "rb") as file:
+        records = [_record(line) for line in file]
+    return [record for record in records if record is not None]
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("step"), int) else None
 
 
 def _tensorboard(directory: Path) -> Any:

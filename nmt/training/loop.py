@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -23,7 +24,7 @@ from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
 from nmt.training.pairs import EncodedPairs
 from nmt.training.schedule import learning_rate
-from nmt.training.state import Progress, keep_for_average, save_state
+from nmt.training.state import KEPT_STATES, Progress, keep_for_average, save_state
 from nmt.training.validation import Scores, batch_loss
 
 
@@ -74,7 +75,8 @@ def run_steps(
         if torch.isfinite(norm):
             optimizer.step()
         else:
-            tqdm.write(f"step {progress.step + 1}: the gradient is not finite; step skipped", file=sys.stderr)
+            where = f"step {progress.step + 1} (epoch {progress.epoch}, batch {progress.batch})"
+            tqdm.write(f"{where}: the gradient is not finite; step skipped", file=sys.stderr)
         optimizer.zero_grad(set_to_none=True)
 
         progress.step += 1
@@ -84,14 +86,20 @@ def run_steps(
         meter.add(total_loss, tokens, rate, share)
         if progress.step % settings.validate_every == 0 or share >= 1:
             scores = validation()
+            if not math.isfinite(scores.loss):
+                raise UserError(
+                    f"the dev loss at step {progress.step} is not finite: start anew with a lower "
+                    f"training.learning_rate (the state before it is in {directory / 'training'})"
+                )
             progress.seconds = time.monotonic() - started
             report(scores, progress, log)
             keep_best(directory, config, model, progress)
             progress.finished = share >= 1 or out_of_patience(settings, progress)
-            save_state(directory, progress, model, optimizer)
+            save_state(directory, progress, model, optimizer, needed_steps(settings, progress.validations))
             meter.restart()
+        elif stop:
+            save_state(directory, progress, model, optimizer, needed_steps(settings, progress.validations))
         if stop and not progress.finished:
-            save_state(directory, progress, model, optimizer)
             raise Interrupted(f"stopped at step {progress.step}; go on with --resume")
     meter.close()
 
@@ -133,16 +141,19 @@ class Meter:
 
     def restart(self) -> None:
         """Forget the steps since the last record, so that a validation's time is not counted as training."""
-        self.loss = self.tokens = 0.0
+        self.loss = self.tokens = self.scored = 0.0
         self.since = time.monotonic()
 
     def add(self, loss: float, tokens: int, rate: float, share: float) -> None:
         """Count a step: summed loss in nats, target pieces, learning rate, share of the budget spent."""
-        self.loss += loss
         self.tokens += tokens
+        if math.isfinite(loss):
+            self.loss += loss
+            self.scored += tokens
         if self.progress.step % self.EVERY:
             return
-        mean, speed = self.loss / self.tokens, self.tokens / (time.monotonic() - self.since)
+        mean = self.loss / self.scored if self.scored else math.nan
+        speed = self.tokens / (time.monotonic() - self.since)
         step = self.progress.step
         self.bar.set_postfix_str(f"step {step}, loss {mean:.3f}, {speed:,.0f} tokens/s, rate {rate:.1e}")
         self.bar.update(100 * min(1.0, share) - self.bar.n)
@@ -150,7 +161,7 @@ class Meter:
             "train",
             step,
             epoch=self.progress.epoch,
-            loss=round(mean, 5),
+            loss=round(mean, 5) if self.scored else None,
             learning_rate=rate,
             tokens_per_second=round(speed),
             seconds=round(self.progress.seconds, 2),
@@ -180,17 +191,28 @@ def out_of_patience(settings: TrainingConfig, progress: Progress) -> bool:
     return settings.patience is not None and len(losses) - 1 - losses.index(min(losses)) >= settings.patience
 
 
-def averaged_steps(settings: TrainingConfig, progress: Progress) -> list[int]:
-    """The steps whose weights the final average is made of, were training to end now."""
+def averaged_steps(settings: TrainingConfig, validations: list[list[float]]) -> list[int]:
+    """The steps whose weights the final average is made of, were training to end after these [dev loss, step]."""
     if settings.average == "none":
-        return [int(min(progress.validations)[1])]
-    ranked = sorted(progress.validations) if settings.average == "best" else progress.validations[::-1]
+        return [int(min(validations)[1])]
+    ranked = sorted(validations) if settings.average == "best" else validations[::-1]
     return [int(step) for _, step in ranked[: settings.average_count]]
+
+
+def needed_steps(settings: TrainingConfig, validations: list[list[float]]) -> list[int]:
+    """The steps whose weights the end of training may ask for: those of the average, and the best."""
+    if not validations:
+        return []
+    return sorted({*averaged_steps(settings, validations), int(min(validations)[1])})
 
 
 def keep_best(directory: Path, config: RunConfig, model: Transformer, progress: Progress) -> None:
     """Keep these weights for the average, and as the checkpoint's own when no dev loss was lower."""
-    keep_for_average(directory, progress.step, model, averaged_steps(config.training, progress))
+    # A run may go on from any of the states kept, and then not pass the same validations: keep what each needs.
+    history = progress.validations
+    histories = [history[: max(0, len(history) - back)] for back in range(KEPT_STATES + 1)]
+    wanted = [step for validations in histories for step in needed_steps(config.training, validations)]
+    keep_for_average(directory, progress.step, model, wanted)
     if progress.validations[-1] == min(progress.validations):
         write_weights(directory, config, model)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nmt.batching import pad, split_by_tokens
 from nmt.files import atomic_path
-from nmt.text.subwords import END, PADDING, START, Subwords, seed_sampling
+from nmt.text.subwords import END, PADDING, START, Subwords
 
 if TYPE_CHECKING:
     import datasets
@@ -90,13 +90,12 @@ class EncodedPairs:
         """The tensors of `rows` [batch]; with a seed, and sampling configured, segmented by chance."""
         numbers = self.numbers[rows]
         if self.sampling and sampling_seed is not None:
-            seed_sampling(sampling_seed)
             texts = self.pairs[numbers.tolist()]
-            sides = [
-                [ids[: self.max_length - 1] for ids in self.subwords.encode_ids(texts[side], self.sampling)]
-                for side in ("source", "target")
-            ]
-            return make_batch(*sides)
+            sources, targets = (
+                [ids[: self.max_length - 1] for ids in self.subwords.sample_ids(texts[side], self.sampling, seed)]
+                for side, seed in (("source", 2 * sampling_seed), ("target", 2 * sampling_seed + 1))
+            )
+            return make_batch(sources, targets)
         return make_batch(self._ids("source", numbers), self._ids("target", numbers))
 
     def in_order(self, batch_tokens: int) -> Iterator[Batch]:

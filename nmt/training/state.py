@@ -38,10 +38,19 @@ class Progress:
     """[dev loss, step] of every validation."""
     finished: bool = False
     """Whether the budget is spent."""
+    corpus: str = ""
+    """SHA-256 of the corpus that the run began with."""
+    subwords: str = ""
+    """SHA-256 of its subword model."""
 
 
-def save_state(directory: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> Path:
-    """Write `training/step-N`: weights, optimizer, random state, progress, checksums; prune older ones."""
+def save_state(
+    directory: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, kept: list[int]
+) -> Path:
+    """Write `training/step-N`: weights, optimizer, random state, progress, checksums; prune older ones.
+
+    The weights kept for the average at the steps `kept` belong to the state: their checksums are among its own.
+    """
     place = directory / "training" / f"step-{progress.step:08d}"
     with atomic_path(place) as temporary:
         temporary.mkdir()
@@ -52,6 +61,8 @@ def save_state(directory: Path, progress: Progress, model: nn.Module, optimizer:
         torch.save({"optimizer": optimizer.state_dict(), "random": random}, temporary / "optimizer.pt")
         (temporary / "progress.json").write_text(json.dumps(dataclasses.asdict(progress)))
         hashes = {path.name: sha256_of(path) for path in temporary.iterdir()}
+        for path in (_average_file(directory / "training" / "average", step) for step in kept):
+            hashes[f"../average/{path.name}"] = sha256_of(path)
         (temporary / "checksums.json").write_text(json.dumps(hashes))
     for old in _states(directory)[KEPT_STATES:]:
         shutil.rmtree(old, ignore_errors=True)
@@ -61,14 +72,15 @@ def save_state(directory: Path, progress: Progress, model: nn.Module, optimizer:
 def load_state(directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Progress, str]:
     """Restore the newest whole state; also says in words which it is, and which were damaged.
 
-    Raises UserError when there is none.
+    With no state at all, which is what an early end leaves, training is to begin. Raises UserError when every
+    state is damaged.
     """
     damaged = []
     for place in _states(directory):
         if not _is_whole(place):
             damaged.append(place.name)
             continue
-        tensors = torch.load(place / "optimizer.pt", weights_only=True)
+        tensors = torch.load(place / "optimizer.pt", map_location="cpu", weights_only=True)
         load_weights(model, load_file(place / "weights.safetensors"), place)
         optimizer.load_state_dict(tensors["optimizer"])
         torch.set_rng_state(tensors["random"]["cpu"])
@@ -78,7 +90,7 @@ def load_state(directory: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         return Progress(**json.loads((place / "progress.json").read_text())), f"resuming from {place}{note}"
     if damaged:
         raise UserError(f"every saved state in {directory / 'training'} is damaged; start anew with --overwrite")
-    raise UserError(f"there is nothing to resume in {directory}; run without --resume")
+    return Progress(), f"no state was saved in {directory} yet: training from the beginning"
 
 
 def keep_for_average(directory: Path, step: int, model: nn.Module, wanted: list[int]) -> None:
@@ -113,6 +125,6 @@ def _is_whole(place: Path) -> bool:
     try:
         hashes = json.loads((place / "checksums.json").read_text())
         names = {"weights.safetensors", "optimizer.pt", "progress.json"}
-        return set(hashes) == names and all(sha256_of(place / name) == value for name, value in hashes.items())
+        return names <= set(hashes) and all(sha256_of(place / name) == value for name, value in hashes.items())
     except (OSError, ValueError, AttributeError):
         return False

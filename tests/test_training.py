@@ -1,0 +1,455 @@
+"""Training: it learns, it stops when it should, and a broken-off run ends with the weights of an unbroken one."""
+
+import json
+import math
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from toy import NAMES, toy_config, toy_pairs, write_pairs
+
+from nmt.checkpoint import Checkpoint
+from nmt.cli.common import run
+from nmt.cli.train import main
+from nmt.config import TrainingConfig, load_config
+from nmt.files import sha256_of
+from nmt.training import loop
+from nmt.training.log import RunLog, read_log
+from nmt.training.run import train
+from nmt.training.schedule import learning_rate
+from nmt.training.state import average, keep_for_average
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A directory with the toy corpus, its cache and a configuration."""
+    place = tmp_path_factory.mktemp("toy")
+    toy_config(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def whole(place) -> Path:
+    """The checkpoint of an unbroken short run."""
+    return fit(place, "whole")
+
+
+def fit(place: Path, name: str, *overrides: str, **how: bool) -> Path:
+    """Train in this process into `place/name`."""
+    return train(load_config(place / "run.yaml", [f"checkpoint={place / name}", *overrides]), **how)
+
+
+def command(capfd, *arguments: object) -> tuple[int, list[str]]:
+    """The status of nmt-train, run in this process, and its lines on standard error."""
+    status = run("nmt-train", main, [str(argument) for argument in arguments])
+    return status, capfd.readouterr().err.splitlines()
+
+
+def weights(directory: Path) -> bytes:
+    return (directory / "weights.safetensors").read_bytes()
+
+
+def metadata(directory: Path) -> dict:
+    return json.loads((directory / "metadata.json").read_text())
+
+
+def validations(directory: Path) -> list[dict]:
+    """The log's validations without their times."""
+    records = [record for record in read_log(directory) if record["kind"] == "validation"]
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+
+
+# --- learning -------------------------------------------------------------------------------------------------
+
+
+def test_it_learns_a_toy_language(place):
+    directory = fit(place, "learned", "training.max_steps=300", "training.validate_every=100", "model.dropout=0.0")
+    losses = [record["loss"] for record in validations(directory)]
+    assert losses[-1] < 0.2 * math.log(len(NAMES)) < losses[0]  # guessing a digit's name costs log 10 nats
+    from nmt import Translator
+
+    translator = Translator.load(directory)
+    unseen = toy_pairs(340)[:60]
+    found = translator.translate([source for source, _ in unseen])
+    assert sum(one.text == target for one, (_, target) in zip(found, unseen, strict=True)) >= 50
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(place, whole):
+    assert weights(fit(place, "again")) == weights(whole)
+    assert weights(fit(place, "other", "training.seed=2")) != weights(whole)
+
+
+def test_log_and_metadata_tell_what_happened(whole, place):
+    records = read_log(whole)
+    steps = {kind: [record["step"] for record in records if record["kind"] == kind] for kind in ("train", "validation")}
+    assert steps["validation"] == [12, 24, 36, 48, 60] and steps["train"] == [20, 40, 60]
+    for record in records:
+        fields = {"train": {"epoch", "learning_rate", "tokens_per_second"}, "validation": {"bleu", "chrf"}}
+        assert set(record) == {"kind", "step", "loss", "seconds"} | fields[record["kind"]]
+        assert math.isfinite(record["loss"]) and record["seconds"] >= 0
+    settings = load_config(place / "run.yaml").training
+    for record in records:
+        if record["kind"] == "train":
+            share = (record["step"] - 1) / settings.max_steps
+            assert record["learning_rate"] == pytest.approx(learning_rate(settings, record["step"], share))
+
+    told = metadata(whole)
+    assert told["steps"] == 60 and told["seed"] == 1 and told["source"] == "digits" and told["target"] == "names"
+    assert told["versions"]["torch"] == torch.__version__ and told["versions"]["python"] == sys.version.split()[0]
+    assert told["parameters"] == sum(array.size for array in load_file(whole / "weights.safetensors").values())
+    assert told["files"]["weights.safetensors"] == sha256_of(whole / "weights.safetensors")
+    assert set(told["files"]) == {"config.yaml", "subwords.model", "weights.safetensors"}
+    assert {"corpus_sha256", "minutes", "threads", "target_pieces", "epochs"} <= set(told)
+    assert Checkpoint(whole).path("config.yaml").exists()
+
+
+def test_the_corpus_hash_is_the_files_own(tmp_path):
+    path = toy_config(tmp_path, training={"max_steps": 1})
+    one = {"data.train": "train", "data.dev": "null", "data.test": "null"}
+    file = tmp_path / "train.tsv"
+    overrides = [f"{key}={file if value == 'train' else value}" for key, value in one.items()]
+    directory = train(load_config(path, overrides))
+    assert metadata(directory)["corpus_sha256"] == sha256_of(file)
+
+
+# --- going on after an end that was not planned -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "number, overrides",
+    [
+        (signal.SIGINT, ["subwords.sampling=0.3", "training.average=last"]),
+        (signal.SIGKILL, ["training.accumulate=2", "training.average=best"]),
+    ],
+    ids=["SIGINT", "SIGKILL"],
+)
+def test_an_interrupted_run_ends_as_an_unbroken_one(place, number, overrides):
+    overrides = [*overrides, "training.max_steps=84"]
+    unbroken = fit(place, f"unbroken-{number.name}", *overrides)
+    directory = place / f"broken-{number.name}"
+    moment = random.Random()
+    after, delay = moment.randint(1, 4), moment.uniform(0, 0.2)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nmt.cli.train", place / "run.yaml", f"checkpoint={directory}", *overrides],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (directory / "training" / f"step-{12 * after:08d}").exists() and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    told = f"signal after {after} validations and {delay:.3f} s: {errors}"
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), told
+    assert not (directory / "metadata.json").exists(), told
+    if number == signal.SIGINT:
+        assert "--resume" in errors.splitlines()[-1]
+
+    fit(place, directory.name, *overrides, resume=True)
+    assert weights(directory) == weights(unbroken), told
+    assert validations(directory) == validations(unbroken), told
+    told_by_both = [{**metadata(one), "minutes": None, "files": None} for one in (directory, unbroken)]
+    assert told_by_both[0] == told_by_both[1]
+
+
+def test_a_run_that_was_killed_before_its_first_state_begins_anew(place, whole, capfd):
+    directory = place / "early"
+    directory.mkdir()
+    shutil.copy(whole / "config.yaml", directory)  # all that a run leaves which was killed at once
+    status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}", "--resume")
+    assert status == 0 and any("from the beginning" in line for line in lines)
+    assert weights(directory) == weights(whole)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    "name, damage",
+    [("weights.safetensors", flip), ("optimizer.pt", truncate), ("progress.json", flip), ("progress.json", Path.unlink),
+     ("checksums.json", truncate)],
+)  # fmt: skip
+def test_a_damaged_newest_state_means_the_one_before(place, whole, tmp_path, capfd, name, damage):
+    directory = tmp_path / "run"
+    shutil.copytree(whole, directory)
+    (directory / "metadata.json").unlink()
+    damage(directory / "training" / "step-00000060" / name)
+    status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}", "--resume")
+    assert status == 0
+    (said,) = [line for line in lines if line.startswith("resuming from")]
+    assert "step-00000048" in said and "step-00000060 damaged" in said
+    assert weights(directory) == weights(whole)
+    assert validations(directory) == validations(whole)
+
+
+def test_no_whole_state_is_said_in_one_line(place, whole, tmp_path, capfd):
+    directory = tmp_path / "run"
+    shutil.copytree(whole, directory)
+    states = sorted((directory / "training").glob("step-*"))
+    assert len(states) == 2
+    for state in states:
+        flip(state / "optimizer.pt")
+    status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}", "--resume")
+    assert status == 2
+    assert [line for line in lines if line.startswith("nmt-train:")] == [lines[-1]]
+    assert "damaged" in lines[-1] and "--overwrite" in lines[-1]
+
+
+def test_leftovers_of_a_killed_write_are_cleared(place, whole, tmp_path):
+    directory = tmp_path / "run"
+    shutil.copytree(whole, directory)
+    left = [directory / ".weights.safetensors.abcd1234", directory / "training" / ".step-00000072.abcd1234"]
+    for path in left:
+        path.mkdir()
+        (path / "half").write_bytes(b"x" * 1000)
+    train(load_config(place / "run.yaml", [f"checkpoint={directory}"]), resume=True)
+    assert not [path for path in left if path.exists()]
+    assert weights(directory) == weights(whole)
+
+
+def test_a_changed_corpus_is_not_resumed(tmp_path, capfd):
+    path = toy_config(tmp_path, training={"max_steps": 24})
+    train(load_config(path))
+    write_pairs(tmp_path / "train.tsv", toy_pairs(340, seed=5)[60:])
+    status, lines = command(capfd, path, "--resume")
+    assert status == 2 and "corpus" in lines[-1] and "changed" in lines[-1]
+
+
+# --- directories that may not be used ---------------------------------------------------------------------------
+
+
+def refused(capfd, *arguments: object) -> str:
+    """The one line of a command that ends with status 2."""
+    status, lines = command(capfd, *arguments)
+    assert status == 2 and len(lines) == 1, lines
+    return lines[0]
+
+
+def test_another_configuration_is_not_resumed(place, whole, capfd):
+    before = weights(whole)
+    line = refused(capfd, place / "run.yaml", f"checkpoint={whole}", "training.seed=7", "--resume")
+    assert "another configuration" in line and "training" in line
+    assert weights(whole) == before
+
+
+def test_a_full_directory_is_refused_without_overwrite(place, whole, tmp_path, capfd):
+    before = weights(whole)
+    line = refused(capfd, place / "run.yaml", f"checkpoint={whole}")
+    assert "--resume" in line and "--overwrite" in line
+    assert weights(whole) == before
+
+    directory = tmp_path / "run"
+    shutil.copytree(whole, directory)
+    train(load_config(place / "run.yaml", [f"checkpoint={directory}", "training.max_steps=2"]), overwrite=True)
+    assert metadata(directory)["steps"] == 2
+
+
+def test_overwrite_empties_no_directory_that_holds_no_run(place, tmp_path, capfd):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    line = refused(capfd, place / "run.yaml", f"checkpoint={tmp_path}", "--overwrite")
+    assert "holds no run" in line
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_file_in_the_place_of_the_directory(place, tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    for flags in ([], ["--overwrite"], ["--resume"]):
+        assert str(tmp_path / "file") in refused(capfd, place / "run.yaml", f"checkpoint={tmp_path / 'file'}", *flags)
+
+
+def test_there_is_nothing_to_resume(place, tmp_path, capfd):
+    assert "--resume" in refused(capfd, place / "run.yaml", f"checkpoint={tmp_path / 'none'}", "--resume")
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------
+
+
+def test_a_step_whose_gradient_is_not_finite_is_skipped(place, monkeypatch, capfd):
+    seen: list[list[torch.Tensor]] = []
+    real = loop.batch_loss
+
+    def poisoned(model, *arguments):
+        seen.append([parameter.detach().clone() for parameter in model.parameters()])
+        return real(model, *arguments) * (math.nan if len(seen) == 3 else 1)
+
+    monkeypatch.setattr(loop, "batch_loss", poisoned)
+    directory = fit(place, "poisoned", "training.max_steps=24")
+    assert [line for line in capfd.readouterr().err.splitlines() if "step 3" in line and "skipped" in line]
+    same = [all(map(torch.equal, *pair)) for pair in zip(seen, seen[1:], strict=False)]
+    assert same == [number == 2 for number in range(len(same))]  # only the third step changed nothing
+    assert all(np.isfinite(array).all() for array in load_file(directory / "weights.safetensors").values())
+    assert all(math.isfinite(record["loss"]) for record in read_log(directory))
+
+
+def test_a_dev_loss_that_is_not_finite_stops_the_run_with_the_last_good_state(place, monkeypatch, capfd):
+    real, calls = loop.batch_loss, []
+
+    def ruins(model, *arguments):
+        calls.append(1)
+        if len(calls) == 15:
+            with torch.no_grad():
+                model.output_bias.fill_(math.nan)
+        return real(model, *arguments)
+
+    monkeypatch.setattr(loop, "batch_loss", ruins)
+    directory = place / "ruined"
+    status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}")
+    assert status == 2 and "not finite" in lines[-1] and lines[-1].startswith("nmt-train:")
+    assert [path.name for path in (directory / "training").glob("step-*")] == ["step-00000012"]
+
+
+def test_early_stopping(place):
+    # At this rate no weight changes in float32, so that no validation is better than the first.
+    still = ["training.learning_rate=1e-12", "training.patience=2", "training.validate_every=5"]
+    directory = fit(place, "patient", *still)
+    losses = [record["loss"] for record in validations(directory)]
+    assert len(losses) == 3 and len(set(losses)) == 1
+    assert metadata(directory)["steps"] == 15
+
+
+def test_a_budget_of_minutes_ends(place):
+    directory = fit(place, "minutes", "training.max_steps=null", "training.max_minutes=0.02")
+    told, records = metadata(directory), validations(directory)
+    assert 0 < told["steps"] == records[-1]["step"]
+    seconds = [record["seconds"] for record in read_log(directory)]
+    assert seconds == sorted(seconds) and seconds[-1] >= 1.2
+    # Nothing was trained after the budget: whatever came before the last validation began within it.
+    assert all(record["seconds"] <= 1.2 + 5 for record in read_log(directory) if record["kind"] == "train")
+
+
+def test_a_budget_of_epochs_ends_with_every_pair_seen_so_often(place, monkeypatch):
+    seen: list[int] = []
+    real = loop.EncodedPairs.batch
+
+    def counted(self, rows, seed=None):
+        if seed is not None:
+            seen.extend(rows.tolist())
+        return real(self, rows, seed)
+
+    monkeypatch.setattr(loop.EncodedPairs, "batch", counted)
+    fit(place, "epochs", "training.max_steps=null", "training.max_epochs=2")
+    assert sorted(seen) == sorted([*range(280), *range(280)])
+
+
+@pytest.mark.parametrize("norm, optimizer", [("pre", "adamw"), ("post", "adam")])
+def test_two_halves_accumulated_are_one_batch(tmp_path, norm, optimizer):
+    # Pairs of one length: all 32 fill one batch, or two halves of it, whatever the order.
+    pairs = toy_pairs(32, shortest=3, longest=3)
+    length = len(pairs[0][0].split()) + 1  # a digit is one piece, and `</s>` is one
+    changes = {"max_steps": 8, "validate_every": 8, "average": "none", "warmup_steps": 0, "learning_rate": 1e-3}
+    path = toy_config(tmp_path, training=changes, model={"dropout": 0.0, "norm": norm})
+    write_pairs(tmp_path / "train.tsv", [(source, source) for source, _ in pairs])
+    write_pairs(tmp_path / "dev.tsv", [(source, source) for source, _ in pairs])
+    found = []
+    for name, size, accumulate in (("one", 32, 1), ("halves", 16, 2)):
+        overrides = [f"checkpoint={tmp_path / name}", f"training.optimizer={optimizer}"]
+        overrides += [f"training.batch_tokens={size * length}", f"training.accumulate={accumulate}"]
+        found.append(load_file(train(load_config(path, overrides)) / "weights.safetensors"))
+    for name, array in found[0].items():
+        if name.endswith("key_value.bias"):  # a key's bias has no effect (softmax) and so no gradient but noise
+            array, found[1][name] = array[len(array) // 2 :], found[1][name][len(array) // 2 :]
+        np.testing.assert_allclose(array, found[1][name], atol=1e-4, err_msg=name)
+
+
+# --- averaging and the schedule ---------------------------------------------------------------------------------
+
+
+def test_the_average_is_the_mean(tmp_path):
+    model = torch.nn.Linear(3, 2)
+    kept = []
+    for step in (10, 20, 30):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.normal_()
+        kept.append([parameter.detach().double().numpy().copy() for parameter in model.parameters()])
+        keep_for_average(tmp_path, step, model, [step, 20, 10])
+    found = average(tmp_path, [10, 30])
+    for (name, _), first, last in zip(model.named_parameters(), kept[0], kept[2], strict=True):
+        np.testing.assert_array_equal(found[name].numpy(), ((first + last) / 2).astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["last", "best", "none"])
+def test_the_final_weights_are_the_mean_of_the_right_steps(place, kind, monkeypatch):
+    kept: dict[int, dict] = {}
+    real = loop.keep_for_average
+
+    def keep(directory, step, model, wanted):
+        kept[step] = {name: parameter.detach().double().numpy().copy() for name, parameter in model.named_parameters()}
+        real(directory, step, model, wanted)
+
+    monkeypatch.setattr(loop, "keep_for_average", keep)
+    # A rate far too high: dev losses go up and down, so that the best checkpoints are not the last.
+    overrides = [f"training.average={kind}", "training.learning_rate=0.05", "training.schedule=constant"]
+    directory = fit(place, f"average-{kind}", *overrides, "training.validate_every=6")
+    history = [(record["loss"], record["step"]) for record in validations(directory)]
+    if kind == "last":
+        steps = [step for _, step in history[-2:]]
+    else:
+        steps = [step for _, step in sorted(history)[: 2 if kind == "best" else 1]]
+    found, told = load_file(directory / "weights.safetensors"), metadata(directory)["weights"]
+    if told != f"mean of steps {sorted(steps)}":  # the mean is worse than the best single checkpoint
+        steps = [min(history)[1]]
+        assert told == f"step {steps[0]}"
+    for name, array in found.items():
+        mean = np.mean([kept[step][name] for step in steps], axis=0).astype(np.float32)
+        np.testing.assert_array_equal(array, mean, err_msg=name)
+
+
+def settings(**values) -> TrainingConfig:
+    return TrainingConfig(max_steps=1000, **values)
+
+
+def test_inverse_square_root_schedule():
+    # Vaswani et al. 2017, equation 3, whose peak is at the end of warm-up: (width * warmup) ** -0.5.
+    width, warmup = 512, 4000
+    config = settings(schedule="inverse_sqrt", warmup_steps=warmup, learning_rate=(width * warmup) ** -0.5)
+    for step in (1, 10, 3999, 4000, 4001, 100_000):
+        expected = width**-0.5 * min(step**-0.5, step * warmup**-1.5)
+        assert learning_rate(config, step, 0.3) == pytest.approx(expected, rel=1e-12)
+
+
+def test_cosine_schedule():
+    # Loshchilov and Hutter 2017, equation 5, with a minimum of zero and one cycle.
+    config = settings(schedule="cosine", warmup_steps=100, learning_rate=0.3)
+    for share in (0.2, 0.5, 0.75, 1.0):
+        expected = 0.5 * 0.3 * (1 + math.cos(math.pi * share))
+        assert learning_rate(config, 500, share) == pytest.approx(expected, abs=1e-12)
+    assert learning_rate(config, 25, 0.0) == pytest.approx(0.3 / 4)
+    assert learning_rate(config, 900, 1.2) == pytest.approx(0, abs=1e-12)
+
+
+def test_constant_schedule_and_no_warmup():
+    config = settings(schedule="constant", warmup_steps=0, learning_rate=0.3)
+    assert {learning_rate(config, step, share) for step in (1, 2, 900) for share in (0.0, 1.0)} == {0.3}
+
+
+# --- the log ----------------------------------------------------------------------------------------------------
+
+
+def test_the_log_drops_what_a_resumed_run_writes_again(tmp_path):
+    log = RunLog(tmp_path, 0)
+    for step in (10, 20, 30):
+        log.write("train", step, loss=1.0)
+    log.close()
+    with open(tmp_path / "log.jsonl", "ab") as file:
+        file.write(b'\xff\0{"kind": "tr\n{"kind": "train", "st')  # what a crash may leave
+    RunLog(tmp_path, 20).close()
+    assert [record["step"] for record in read_log(tmp_path)] == [10, 20]
