@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_server import EchoModels, ask, running
+from demo_server import Echo, EchoModels, ask, running
 
 from nmt.demo.limits import RateLimit, Refused
 from nmt.demo.models import Models
@@ -104,7 +104,7 @@ def test_the_rate_limit_refills_and_forgets_the_longest_silent():
         ({}, 422, "text: Field required"),
         ([], 422, ""),
         (b"{broken", 422, ""),
-        (b"\xff\xfe\x00", 422, ""),
+        (b"\xff\xfe\x00", 400, ""),
         (b'{"text": "' + b"x" * 70_000 + b'"}', 413, "the request is too large"),
         ({"text": "explode"}, 500, "something went wrong here"),
     ],
@@ -195,26 +195,26 @@ def test_real_checkpoints_answer_as_the_translator_does(tiny_exported_checkpoint
         print(f"fast engine, tiny model: median {times[3]:.1f} ms")
 
 
-def test_models_are_the_checkpoints_of_one_directory(tiny_checkpoint, tmp_path):
+def test_models_are_the_checkpoints_of_one_directory(tiny_exported_checkpoint, tmp_path):
     (tmp_path / "not-a-checkpoint").mkdir()
     with pytest.raises(UserError, match="there is no checkpoint in"):
         Models(tmp_path)
     with pytest.raises(UserError, match="there is no checkpoint in"):
         Models(tmp_path / "missing")
     with pytest.raises(UserError, match="'other'"):
-        Models(tiny_checkpoint.parent, "other")
-    models = Models(tiny_checkpoint.parent, tiny_checkpoint.name)
-    assert models.get(None) is models.get(tiny_checkpoint.name)
-    for name in ("..", "../" + tiny_checkpoint.parent.name, str(tiny_checkpoint), ".", "a/b"):
+        Models(tiny_exported_checkpoint.parent, "other")
+    models = Models(tiny_exported_checkpoint.parent, tiny_exported_checkpoint.name)
+    assert models.get(None) is models.get(tiny_exported_checkpoint.name)
+    for name in ("..", "../" + tiny_exported_checkpoint.parent.name, str(tiny_exported_checkpoint), ".", "a/b"):
         with pytest.raises(UserError, match="there is no model"):
             models.get(name)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_command_starts_and_ends_cleanly(tiny_checkpoint, number):
-    process, address = started(tiny_checkpoint)
+def test_command_starts_and_ends_cleanly(tiny_exported_checkpoint, number):
+    process, address = started(tiny_exported_checkpoint)
     try:
-        assert json.loads(ask(address, "/api/models")[2])["default"] == tiny_checkpoint.name
+        assert json.loads(ask(address, "/api/models")[2])["default"] == tiny_exported_checkpoint.name
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
         assert process.stderr.read() == ""
@@ -224,28 +224,54 @@ def test_command_starts_and_ends_cleanly(tiny_checkpoint, number):
 
 
 def started(checkpoint) -> tuple[subprocess.Popen, str]:
-    command = [sys.executable, "-m", "nmt.cli.demo", "--port", "0", "--checkpoints", checkpoint.parent, "--threads", "1",
-               "--model", checkpoint.name]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "nmt.cli.demo",
+        "--port",
+        "0",
+        "--checkpoints",
+        checkpoint.parent,
+        "--threads",
+        "1",
+        "--model",
+        checkpoint.name,
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     line = process.stderr.readline()
     return process, re.search(r"http://127\.0\.0\.1:\d+", line).group(0)
 
 
-def test_a_taken_port_is_one_clear_line(tiny_checkpoint, capsys, monkeypatch):
+def test_a_taken_port_is_one_clear_line(tiny_exported_checkpoint, capsys, monkeypatch):
     from nmt.cli.demo import entry
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        monkeypatch.setattr("sys.argv", ["nmt-demo", "--port", port, "--checkpoints", str(tiny_checkpoint.parent)])
+        monkeypatch.setattr(
+            "sys.argv", ["nmt-demo", "--port", port, "--checkpoints", str(tiny_exported_checkpoint.parent)]
+        )
         assert entry() == 2
     error = capsys.readouterr().err
     assert f"port {port}" in error and error.count("\n") == 1
 
 
-def test_memory_of_waiting_requests_is_given_back():
+def test_finished_requests_give_their_place_in_the_queue_back():
+    with running(EchoModels(), queue=2) as address:
+        for number in range(30):
+            assert translated(address, f"a{number}")["translation"] == f"{f'a{number}'[::-1]} first"
+
+
+def test_the_load_script_finds_right_answers_and_wrong_ones(tiny_exported_checkpoint):
+    script = Path(__file__).parent.parent / "scripts" / "load_demo.py"
+    with running(Models(tiny_exported_checkpoint.parent, tiny_exported_checkpoint.name, threads=1)) as address:
+        command = [sys.executable, script, address, "--clients", "50", "--seconds", "2"]
+        result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["right"] >= 50 and "wrong" not in report and "broken" not in report
     models = EchoModels()
-    with running(models, queue=5) as address:
-        for _ in range(30):
-            translated(address, "a b c")
-        time.sleep(0.05)
-        assert [ask(address, "/api/translate", {"text": "x"})[0] for _ in range(10)] == [200] * 10
+    numbers = iter(range(10**9))
+    models.loaded["first"].translate = lambda text, **_: Echo(f"{next(numbers)}", 0).translate(text)
+    with running(models) as address:
+        command = [sys.executable, script, address, "--clients", "2", "--seconds", "0.5"]
+        assert subprocess.run(command, capture_output=True).returncode == 1
