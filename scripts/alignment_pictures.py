@@ -1,0 +1,96 @@
+"""Ten test sentences with word-order inversions: raw attention (a), the alignment head (b), gold links dotted.
+
+  python scripts/alignment_pictures.py                     writes docs/results/alignment-pictures/*.png
+  python scripts/alignment_pictures.py --checkpoint DIR --output DIR --format pdf
+
+The sentences are chosen by rule: the gold pairs of data/alignments with the most crossing sure links, at most 12 words
+a side. Both matrices are of the same given sentence pair (teacher forcing).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import combinations
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from nmt.alignment.error_rate import GoldPair, read_gold  # noqa: E402
+from nmt.alignment.gold import english_spanish_corpus, find_sentences  # noqa: E402
+from nmt.alignment.links import argmax_links, layer_average  # noqa: E402
+from nmt.alignment.pieces import word_attention  # noqa: E402
+from nmt.cli.common import run  # noqa: E402
+from nmt.inspection.figures import plot_alignment  # noqa: E402
+from nmt.translation import Translation  # noqa: E402
+from nmt.translator import Translator  # noqa: E402
+
+PICTURES = 10
+MOST_WORDS = 12
+
+
+def main(arguments: list[str]) -> None:
+    """Choose the sentences, align them both ways, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", metavar="DIR", help="default: the shipped one")
+    parser.add_argument("--gold", default=ROOT / "data/alignments/tatoeba-en-es-dev.tsv", type=Path)
+    parser.add_argument("--output", default=ROOT / "docs/results/alignment-pictures", type=Path)
+    parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png")
+    options = parser.parse_args(arguments)
+    translator = Translator.load(options.checkpoint)
+    gold = read_gold(options.gold)
+    pairs = list(zip(gold, find_sentences(gold, english_spanish_corpus()), strict=True))
+    short = [pair for pair in pairs if words(pair[0]) <= MOST_WORDS]
+    chosen = sorted(short, key=lambda pair: -crossings(pair[0]))[:PICTURES]
+    for number, (links, (source, target)) in enumerate(chosen, 1):
+        both = [before(translator, source, target), after(translator, source, target)]
+        path = options.output / f"{number:02d}-{links.english_id}-{links.spanish_id}.{options.format}"
+        plot_alignment(both, path, gold=[sorted(links.sure)] * 2)
+        print(path)
+
+
+def words(pair: GoldPair) -> int:
+    """The length of the longer side, as far as its links tell."""
+    return max(max(link) for link in pair.sure) + 1
+
+
+def crossings(pair: GoldPair) -> int:
+    """How many pairs of sure links cross: their words stand in another order in the other language."""
+    return sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for a, b in combinations(pair.sure, 2))
+
+
+def before(translator: Translator, source: str, target: str) -> Translation:
+    """What one layer's mean cross-attention shows, as it is read where there is no alignment head."""
+    ahead, back = translator.subwords.encode(source), translator.subwords.encode(target)
+    layer = translator.checkpoint.metadata["alignment_layer"]
+    attention = layer_average(translator.attention(source, target).cross, layer)[:-1]
+    membership = [*ahead.words_of_piece, []], back.words_of_piece
+    matrix = word_attention(attention, *membership, len(ahead.words), len(back.words))
+    return Translation(
+        source=source,
+        text=target,
+        score=0.0,
+        source_words=[word.text for word in ahead.words],
+        target_words=[word.text for word in back.words],
+        attention=matrix,
+        alignment=argmax_links(matrix),
+    )
+
+
+def after(translator: Translator, source: str, target: str) -> Translation:
+    """What the alignment head shows."""
+    (aligned,) = translator.align([(source, target)])
+    return Translation(
+        source=source,
+        text=target,
+        score=0.0,
+        source_words=aligned.source_words,
+        target_words=aligned.target_words,
+        attention=aligned.matrix,
+        alignment=aligned.links,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run("alignment_pictures", main))
