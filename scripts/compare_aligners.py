@@ -25,6 +25,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # from a clone that is not installed
 
+import numpy as np  # noqa: E402
 from statistical_aligners import (  # noqa: E402
     Alignments,
     make_eflomal_priors,
@@ -49,6 +50,7 @@ DEV_PAIRS = 500
 """Dev pairs on which a layer or a head is chosen, without gold links."""
 
 Pairs = Sequence[tuple[str, str]]
+Stacks = Sequence[np.ndarray]
 
 
 class Speed(NamedTuple):
@@ -71,11 +73,11 @@ class Row:
 
 
 def diagonal(pairs: Pairs) -> Row:
-    """Each target word with the source word at the same relative place."""
+    """Each target word with the source word at the same relative place, first with first and last with last."""
     links = []
     for source, target in pairs:
         words, length = len(split_words(source)), len(split_words(target))
-        links.append([(int((place + 0.5) * words / length), place) for place in range(length)])
+        links.append([(round(place * (words - 1) / max(length - 1, 1)), place) for place in range(length)])
     return Row("diagonal", links, ours=False)
 
 
@@ -149,48 +151,47 @@ def _write_json(path: Path, value: object) -> None:
 def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translator | None) -> list[Row]:
     """What the translator's cross-attention says without any training for alignment."""
     stacks = [_stack(translator, *pair) for pair in gold]
-    rows = [
-        Row(
-            "attention, mean of all heads",
-            [extraction.argmax_links(extraction.overall_average(s)) for s in stacks],
-            True,
-        )
-    ]
+    shifted = [_stack(translator, *pair, shift=True) for pair in gold]
+    rows = [_raw_row("mean of all heads", [extraction.overall_average(stack) for stack in stacks])]
     for layer in range(len(stacks[0])):
-        links = [extraction.argmax_links(extraction.layer_average(stack, layer)) for stack in stacks]
-        rows.append(Row(f"attention, layer {layer + 1}", links, ours=True))
-        shifted = [_stack(translator, *pair, shift=True)[layer].mean(axis=0) for pair in gold]
-        rows.append(
-            Row(f"attention, layer {layer + 1}, Shift-Att", [extraction.argmax_links(m) for m in shifted], True)
-        )
+        for name, read in (("", stacks), (", Shift-Att", shifted)):
+            rows.append(
+                _raw_row(f"layer {layer + 1}{name}", [extraction.layer_average(stack, layer) for stack in read])
+            )
     held_out = [_stack(translator, *pair) for pair in dev]
     words = [[[word.text for word in split_words(pair[side])] for pair in dev] for side in (0, 1)]
     flat = [stack.reshape(-1, *stack.shape[2:]) for stack in held_out]
     layer, head = divmod(extraction.select_by_prediction(flat, *words), stacks[0].shape[1])
-    links = [extraction.argmax_links(stack[layer, head]) for stack in stacks]
-    rows.append(Row(f"attention, best head by prediction on dev ({layer + 1}.{head + 1})", links, ours=True))
+    rows.append(
+        _raw_row(f"best head by prediction on dev ({layer + 1}.{head + 1})", [stack[layer, head] for stack in stacks])
+    )
     if reverse is not None:
         back = [_stack(reverse, target, source) for source, target in gold]
-        held_back = [_stack(reverse, target, source) for source, target in dev]
-        ahead_layer, back_layer = extraction.best_layer(held_out, held_back)
-        matrices = [
-            (extraction.layer_average(ahead, ahead_layer), extraction.layer_average(behind, back_layer))
-            for ahead, behind in zip(stacks, back, strict=True)
-        ]
-        name = f"attention, best layers by agreement on dev ({ahead_layer + 1}, {back_layer + 1})"
-        rows.append(
-            Row(f"{name}, intersected", [extraction.mutual_argmax_links(*pair) for pair in matrices], ours=True)
-        )
-        (layer, head), (back_layer, back_head) = extraction.best_head(held_out, held_back)
-        chosen = [
-            (ahead[layer, head], behind[back_layer, back_head]) for ahead, behind in zip(stacks, back, strict=True)
-        ]
-        name = f"attention, best heads by agreement on dev ({layer + 1}.{head + 1}, {back_layer + 1}.{back_head + 1})"
-        rows.append(Row(f"{name}, intersected", [extraction.mutual_argmax_links(*pair) for pair in chosen], ours=True))
+        rows += agreement_rows(stacks, back, held_out, [_stack(reverse, target, source) for source, target in dev])
     return rows
 
 
-def _stack(translator: Translator, source: str, target: str, shift: bool = False):
+def agreement_rows(forward: Stacks, reverse: Stacks, dev_forward: Stacks, dev_reverse: Stacks) -> list[Row]:
+    """The layers and the heads of two translators that agree best on dev, intersected on the gold pairs."""
+    ahead_layer, back_layer = extraction.best_layer(dev_forward, dev_reverse)
+    ahead_head, back_head = extraction.best_head(dev_forward, dev_reverse)
+    both = list(zip(forward, reverse, strict=True))
+    layers = [(ahead[ahead_layer].mean(axis=0), back[back_layer].mean(axis=0)) for ahead, back in both]
+    heads = [(ahead[ahead_head], back[back_head]) for ahead, back in both]
+    return [
+        Row(f"attention, best {name} by agreement on dev, intersected", links, ours=True)
+        for name, links in (
+            ("layers", [extraction.mutual_argmax_links(*pair) for pair in layers]),
+            ("heads", [extraction.mutual_argmax_links(*pair) for pair in heads]),
+        )
+    ]
+
+
+def _raw_row(name: str, matrices: Stacks) -> Row:
+    return Row(f"attention, {name}", [extraction.argmax_links(matrix) for matrix in matrices], ours=True)
+
+
+def _stack(translator: Translator, source: str, target: str, shift: bool = False) -> np.ndarray:
     """All heads' cross-attention over words: [layers, heads, target words, source words + 1]."""
     ahead, back = (translator.subwords.encode(text) for text in (source, target))
     cross = translator.attention(source, target).cross
@@ -205,12 +206,13 @@ def _stack(translator: Translator, source: str, target: str, shift: bool = False
 
 
 def head_rows(gold: Pairs, translator: Translator) -> list[Row]:
-    """The alignment head: the links that every command returns, and those of its two directions."""
+    """The alignment head: first the links that every command returns, then those of its two directions."""
     pairs = translator.align(gold)
     forward = [extraction.argmax_links(pair.matrix) for pair in pairs]
     reverse = [sorted(extraction.transpose(extraction.argmax_links(pair.reverse_matrix))) for pair in pairs]
     both = list(zip(forward, reverse, strict=True))
-    minutes = translator.checkpoint.metadata.get("aligner", {}).get("minutes")
+    record = translator.checkpoint.metadata.get("alignment_head")
+    minutes = record and record["minutes"] * record["processes"]  # one core each, wall time
     return [
         Row(
             "**alignment head** (as `nmt-translate` and `nmt-align` return it)", [p.links for p in pairs], True, minutes
@@ -250,14 +252,9 @@ def markdown(rows: Sequence[Row], gold: Sequence[GoldPair]) -> str:
     return "\n".join(lines)
 
 
-def difference(rows: Sequence[Row], gold: Sequence[GoldPair]) -> str:
-    """Our best row against the best statistical one, by a paired bootstrap."""
-
-    def error_rate(row: Row) -> float:
-        return score(row.links, gold).error_rate
-
-    ours = min((row for row in rows if row.ours), key=error_rate)
-    theirs = min((row for row in rows if not row.ours), key=error_rate)
+def difference(ours: Row, rows: Sequence[Row], gold: Sequence[GoldPair]) -> str:
+    """One of our rows, named beforehand, against the statistical row that is best on these pairs."""
+    theirs = min((row for row in rows if not row.ours), key=lambda row: score(row.links, gold).error_rate)
     interval = bootstrap_difference(ours.links, theirs.links, gold)
     return (
         f"{ours.method} minus {theirs.method}: AER {interval.value:+.3f}, "
@@ -282,8 +279,10 @@ def main(arguments: argparse.Namespace) -> None:
     reverse = Translator.load(arguments.reverse_checkpoint, "torch", 1) if arguments.reverse_checkpoint else None
     statistical, speeds = statistical_rows(pairs, training, arguments.fresh)
     rows = [diagonal(pairs), *statistical, *raw_rows(pairs, dev[:DEV_PAIRS], translator, reverse)]
+    ours = rows[-1]
     if translator.aligner is not None:
-        rows += head_rows(pairs, translator)
+        ours, *others = head_rows(pairs, translator)
+        rows += [ours, *others]
         speeds += head_speeds([*pairs, *training], translator)
     text = f"""# Word aligners compared
 
@@ -294,7 +293,7 @@ bootstrap percentiles over sentence pairs. Minutes are processor time of one cor
 
 {markdown(rows, gold)}
 
-{difference(rows, gold)}
+{difference(ours, rows, gold)}
 
 {speed_table(speeds)}
 
