@@ -8,6 +8,8 @@ const FONT = "13px system-ui, sans-serif";
 const SLANT = 60;
 const LONGEST = 18;
 const PAD = 6;
+/** With more columns than this the matrix takes the whole width, and smaller cells. */
+const WIDE = 22;
 
 /**
  * @param {HTMLElement} holder is focusable; arrow keys move through the cells, Enter pins.
@@ -22,6 +24,7 @@ export function matrixView(holder, { onPoint, onPin }) {
 
   function draw(next, { threshold, colours }) {
     view = next;
+    holder.classList.toggle("wide", view.matrix.columns > WIDE);
     layout = layoutOf(view, holder.clientWidth);
     cursor = { row: clamp(cursor.row, 0, view.matrix.rows - 1), column: clamp(cursor.column, 0, view.matrix.columns - 1) };
     const { cell, left, top, width, height } = layout;
@@ -128,8 +131,9 @@ export function matrixView(holder, { onPoint, onPin }) {
       return;
     }
     event.preventDefault();
-    onPoint({ ...cursor });
+    light(cursor);
     marks.cell.scrollIntoView({ block: "nearest", inline: "nearest" });
+    onPoint({ ...cursor });
   });
 
   return { draw, light, placeOf };
@@ -146,7 +150,7 @@ function layoutOf(view, room) {
   const radians = (SLANT * Math.PI) / 180;
   const top = Math.ceil(slanted * Math.sin(radians)) + 2 * PAD + 6;
   const right = Math.ceil(slanted * Math.cos(radians));
-  const cell = clamp(Math.floor((room - left - right) / Math.max(columns, 1)), 18, 38);
+  const cell = clamp(Math.floor((room - left - right) / Math.max(columns, 1)), columns > WIDE ? 14 : 18, 38);
   const mirrored = readsRightToLeft(view.columnLabels);
   return {
     cell, left, top, mirrored,
