@@ -27,6 +27,8 @@ from nmt.text.words import split_words
 
 LONGEST = 512
 """Words of a sentence, at most: the matrix of a longer pair is all null and it has no links."""
+THRESHOLD = 0.45
+"""Links are the cells above it: just below one half, which is where one teacher's certain vote alone stands."""
 CELLS_PER_BATCH = 2**14
 """Padded cells [target, source] that are computed at once; more would leave the processor's caches."""
 CLIP = 20
@@ -63,7 +65,7 @@ class Aligner:
         self,
         parameters: Mapping[str, np.ndarray],
         subwords: Subwords,
-        threshold: float = 0.5,
+        threshold: float = THRESHOLD,
         swapped: bool = False,
     ) -> None:
         """`parameters` as `nmt.training.aligner.train_aligner` returns them, of any float type.
@@ -192,7 +194,7 @@ def save_aligner(
     path: str | Path,
     parameters: Mapping[str, np.ndarray],
     subwords: Subwords,
-    threshold: float = 0.5,
+    threshold: float = THRESHOLD,
     swapped: bool = False,
 ) -> None:
     """Write an alignment head as safetensors in half precision, with its threshold and its vocabulary's hash.
