@@ -31,6 +31,8 @@ CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
 )
 CTRANSLATE2 = "ctranslate2"
 LARGEST_METADATA = 1_000_000
+NEEDED = ("source", "target", "max_length", "decoding", "alignment_layer")
+"""Keys of the metadata that translating relies on."""
 
 
 def default_checkpoint() -> Path:
@@ -63,8 +65,11 @@ class Checkpoint:
             raise UserError(
                 f"{directory} is not a finished checkpoint: cannot read {METADATA} ({error.strerror})"
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{path} is damaged; use another copy of the checkpoint") from error
+        missing = [key for key in NEEDED if key not in self.metadata]
+        if missing or not isinstance(self.files, dict):
+            raise UserError(f"{path} is damaged (see {(missing or ['files'])[0]}); use another copy of the checkpoint")
 
     def has(self, name: str) -> bool:
         """Whether the checkpoint lists the file."""

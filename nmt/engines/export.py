@@ -30,6 +30,8 @@ def export_to_ctranslate2(
     config = load_config(checkpoint.path(CONFIG)).model
     weights = load_arrays(checkpoint.path(WEIGHTS))
     subwords = Subwords.load(checkpoint.path(SUBWORDS))
+    if len(weights.get("output_weight", ())) != len(subwords):
+        raise UserError(f"the weights in {directory} are of another network or vocabulary; use another copy of it")
     layer = checkpoint.metadata["alignment_layer"]
     chosen = alignment_heads or list(range(config.heads))
     if not set(chosen) <= set(range(config.heads)):

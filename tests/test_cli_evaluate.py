@@ -1,0 +1,126 @@
+"""nmt-evaluate: its figures are sacreBLEU's own, and what it refuses."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import DAMAGES, Command, damaged_copy
+from tiny import ENGLISH, SPANISH
+from toy import write_pairs
+
+from nmt.checkpoint import CONFIG, METADATA, write_checkpoint_metadata, write_text
+from nmt.cli.evaluate import main
+from nmt.config import dump_config, load_config
+
+
+@pytest.fixture
+def evaluate(monkeypatch, capfd) -> Command:
+    return Command("nmt-evaluate", main, monkeypatch, capfd)
+
+
+def lines(path: Path, sentences: list[str]) -> Path:
+    path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def files(tmp_path) -> list:
+    """--source and two times --reference."""
+    source = lines(tmp_path / "source", ENGLISH)
+    references = lines(tmp_path / "one", SPANISH), lines(tmp_path / "two", [text.lower() for text in SPANISH])
+    return ["--source", source, "--reference", references[0], "--reference", references[1]]
+
+
+def sacrebleu(*arguments: object) -> list[dict]:
+    """What sacreBLEU's own command line finds."""
+    command = [sys.executable, "-m", "sacrebleu", *map(str, arguments), "-m", "bleu", "chrf", "-w", "9"]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+
+def test_scores_are_those_of_sacrebleus_command(evaluate, tiny_exported_checkpoint, files, tmp_path):
+    output = tmp_path / "output"
+    arguments = ["--checkpoint", tiny_exported_checkpoint, *files, "--output", output, "--beam", 2]
+    ended = evaluate(*arguments, "--format", "json")
+    assert ended.status == 0 and not ended.errors
+    found = json.loads(ended.output)
+    bleu, chrf = sacrebleu(files[3], files[5], "-i", output)
+    assert found["bleu"] == pytest.approx(bleu["score"], abs=1e-6) and 1 < found["bleu"] < 100
+    assert found["chrf"] == pytest.approx(chrf["score"], abs=1e-6)
+    # sacreBLEU's command writes its own name first: `nrefs:2|case:...`
+    assert found["bleu_signature"] == bleu["signature"] and "nrefs:2" in found["bleu_signature"]
+    assert found["chrf_signature"] == chrf["signature"]
+    assert found["sentences"] == len(ENGLISH) and found["sentences_per_second"] > 0
+    text = evaluate(*arguments).output
+    assert f"BLEU {bleu['score']:.1f}   {bleu['signature']}\n" in text
+    assert f"chrF {chrf['score']:.1f}   {chrf['signature']}\n" in text
+    assert "sentences a second" in text
+
+
+def with_corpus(checkpoint: Path, place: Path, pairs: list[tuple[str, str]], test: bool) -> Path:
+    """A copy of a checkpoint whose configured corpus is of these pairs."""
+    directory = place / "checkpoint"
+    shutil.copytree(checkpoint, directory)
+    tree = load_config(directory / CONFIG)
+    path = write_pairs(place / "pairs.tsv", pairs)
+    other = write_pairs(place / "other.tsv", [("Something else", "Otra cosa")])
+    data = tree.data.model_copy(
+        update={"corpus": "files", "train": other, "dev": path, "test": path if test else None,
+                "cache": str(place / "cache")}
+    )  # fmt: skip
+    write_text(directory / CONFIG, dump_config(tree.model_copy(update={"data": data})))
+    write_checkpoint_metadata(directory, json.loads((directory / METADATA).read_text()))
+    return directory
+
+
+def test_a_split_is_its_unique_sources_with_all_their_references(evaluate, tiny_exported_checkpoint, tmp_path):
+    pairs = list(zip(ENGLISH[:6], SPANISH[:6], strict=True))
+    pairs += [(ENGLISH[0], "El barco viejo zarpa al alba."), (ENGLISH[2], SPANISH[2])]
+    directory = with_corpus(tiny_exported_checkpoint, tmp_path, pairs, test=True)
+    output = tmp_path / "output"
+    ended = evaluate("--checkpoint", directory, "--format", "json", "--output", output)
+    found = json.loads(ended.output)
+    assert found["sentences"] == len(output.read_text().splitlines()) == 6
+    # sacreBLEU's command takes an empty line as a reference that is not there only where a sentence has another.
+    from sacrebleu.metrics import BLEU
+
+    second = [pairs[6][1], *[None] * 5]
+    expected = BLEU().corpus_score(output.read_text().splitlines(), [SPANISH[:6], second])
+    assert found["bleu"] == pytest.approx(expected.score, abs=1e-9)
+    ended = evaluate("--checkpoint", directory, "--split", "dev")
+    assert ended.status == 0 and ended.output.startswith("dev split") and "6 sentences, 7 references" in ended.output
+
+
+def test_no_test_split_is_said(evaluate, tiny_exported_checkpoint, tmp_path):
+    directory = with_corpus(tiny_exported_checkpoint, tmp_path, [("A boat", "Un barco")], test=False)
+    assert "no test split" in evaluate.refused("--checkpoint", directory)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_checkpoint_is_refused(evaluate, tiny_exported_checkpoint, tmp_path, files, kind):
+    directory, mention = damaged_copy(tiny_exported_checkpoint, tmp_path, kind)
+    assert mention in evaluate.refused("--checkpoint", directory, *files)
+
+
+def test_bad_input_is_refused_in_one_line(evaluate, tiny_exported_checkpoint, files, tmp_path):
+    checkpoint = ["--checkpoint", tiny_exported_checkpoint]
+    source, reference = files[1], files[3]
+    assert "go together" in evaluate.refused(*checkpoint, "--source", source)
+    assert "go together" in evaluate.refused(*checkpoint, "--reference", reference)
+    assert "no-such" in evaluate.refused(*checkpoint, "--source", source, "--reference", tmp_path / "no-such")
+    short = lines(tmp_path / "short", SPANISH[:-1])
+    line = evaluate.refused(*checkpoint, *files, "--reference", short)
+    assert f"{len(SPANISH) - 1} lines" in line and "short" in line
+    empty = lines(tmp_path / "empty", [])
+    assert "nothing to evaluate" in evaluate.refused(*checkpoint, "--source", empty, "--reference", empty)
+    (tmp_path / "binary").write_bytes(bytes(range(128, 256)))
+    assert "line 1" in evaluate.refused(*checkpoint, "--source", tmp_path / "binary", "--reference", reference)
+    assert "no directory" in evaluate.refused(*checkpoint, *files, "--output", tmp_path / "no" / "output")
+
+
+def test_help_has_examples(evaluate):
+    ended = evaluate("--help")
+    examples = ended.output.split("examples:")[1].strip().splitlines()
+    assert ended.status == 0 and len(examples) >= 3 and all("nmt-evaluate" in line for line in examples)
