@@ -130,19 +130,23 @@ class Aligner:
     def logits(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> np.ndarray:
         """Link logits [batch, target, source] of word pairs (first language, second language), padded."""
         parameters = self._parameters
-        x, x_lengths = self._embed([source for source, _ in pairs])  # [batch, source, width]
-        y, y_lengths = self._embed([target for _, target in pairs])  # [batch, target, width]
-        scores = (y @ parameters["target_word.weight"].T) @ (x @ parameters["source_word.weight"].T).transpose(0, 2, 1)
-        scores += self._context(y, "target_context") @ self._context(x, "source_context").transpose(0, 2, 1)
-        scores *= np.float32(x.shape[2] ** -0.5)
-        scores += self._positions(x.shape[1], y.shape[1], x_lengths, y_lengths) + parameters["offset"]
-        x_absent = np.arange(x.shape[1])[None, None, :] >= x_lengths[:, None, None]
-        y_absent = np.arange(y.shape[1])[None, :, None] >= y_lengths[:, None, None]
+        x, x_index, x_lengths = self._embed([source for source, _ in pairs])  # [types, width], [batch, source], [batch]
+        y, y_index, y_lengths = self._embed([target for _, target in pairs])  # [types, width], [batch, target], [batch]
+        x_words = (x @ parameters["source_word.weight"].T)[x_index]  # [batch, source, width]
+        y_words = (y @ parameters["target_word.weight"].T)[y_index]  # [batch, target, width]
+        scores = y_words @ x_words.transpose(0, 2, 1)  # [batch, target, source]
+        x_context, y_context = self._context(x, x_index, "source_context"), self._context(y, y_index, "target_context")
+        scores += y_context @ x_context.transpose(0, 2, 1)
+        scores *= np.float32(x.shape[1] ** -0.5)
+        scores += self._positions(x_index.shape[1], y_index.shape[1], x_lengths, y_lengths) + parameters["offset"]
+        x_absent = np.arange(x_index.shape[1])[None, None, :] >= x_lengths[:, None, None]
+        y_absent = np.arange(y_index.shape[1])[None, :, None] >= y_lengths[:, None, None]
         kept = np.where(x_absent | y_absent, np.float32(-1e9), scores)
         return scores + self._convolve(_softmax_with_null(kept, 2), _softmax_with_null(kept, 1))
 
-    def _embed(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors [batch, length, width], zero for padding, and lengths [batch]."""
+    def _embed(self, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Vectors of the different words [types, width], the last zero for padding; their positions in the sentences
+        [batch, length]; and lengths [batch]."""
         lengths = np.array([len(sentence) for sentence in sentences])
         types: dict[str, int] = {}
         rows = [types.setdefault(word, len(types)) for sentence in sentences for word in sentence]
@@ -150,9 +154,10 @@ class Aligner:
         starts = np.cumsum([0, *(len(word) for word in pieces)])[:-1]
         embedding = self._parameters["embedding"]
         vectors = np.add.reduceat(embedding[np.concatenate(pieces)], starts, axis=0)  # [types, width]
-        padded = np.zeros((len(sentences), lengths.max(), embedding.shape[1]), np.float32)
-        padded[np.arange(lengths.max()) < lengths[:, None]] = vectors[rows]
-        return padded, lengths
+        vectors = np.concatenate([vectors, np.zeros_like(vectors[:1])])
+        index = np.full((len(sentences), lengths.max()), len(types))
+        index[np.arange(lengths.max()) < lengths[:, None]] = rows
+        return vectors, index, lengths
 
     def _pieces_of(self, words: list[str]) -> list[list[int]]:
         if len(self._pieces) > WORDS_KEPT:
@@ -161,11 +166,14 @@ class Aligner:
             self._pieces.update(zip(unknown, word_pieces(self._subwords, unknown), strict=True))
         return [self._pieces[word] for word in words]
 
-    def _context(self, vectors: np.ndarray, name: str) -> np.ndarray:
-        length, parameters = vectors.shape[1], self._parameters
-        padded = np.pad(vectors, ((0, 0), (self._reach, self._reach), (0, 0)))
-        windows = np.concatenate([padded[:, shift : shift + length] for shift in range(2 * self._reach + 1)], axis=2)
-        hidden = windows @ parameters[f"{name}.0.weight"].T + parameters[f"{name}.0.bias"]
+    def _context(self, vectors: np.ndarray, index: np.ndarray, name: str) -> np.ndarray:
+        """Words in context [batch, length, width]; each different word is multiplied by the first layer once."""
+        length, width, parameters = index.shape[1], vectors.shape[1], self._parameters
+        padded = np.pad(index, ((0, 0), (self._reach, self._reach)), constant_values=len(vectors) - 1)
+        hidden = parameters[f"{name}.0.bias"]
+        for shift in range(2 * self._reach + 1):
+            layer = parameters[f"{name}.0.weight"][:, shift * width : (shift + 1) * width]
+            hidden = hidden + (vectors @ layer.T)[padded[:, shift : shift + length]]
         return np.maximum(hidden, 0) @ parameters[f"{name}.2.weight"].T + parameters[f"{name}.2.bias"]
 
     def _positions(self, *sizes: Any) -> np.ndarray:
