@@ -225,7 +225,8 @@ def test_help_has_examples(translate):
 
 def test_a_reader_that_leaves_early_is_no_error(tiny_exported_checkpoint, tmp_path):
     (tmp_path / "in.txt").write_text("\n".join(ENGLISH * 8))
-    script = f"{sys.executable} -m nmt.cli.translate --checkpoint {tiny_exported_checkpoint} --threads 1 --beam 1 --format json"
+    script = f"{sys.executable} -m nmt.cli.translate --checkpoint {tiny_exported_checkpoint}"
+    script += " --threads 1 --beam 1 --format json"
     ended = subprocess.run(
         ["bash", "-c", f"{script} < {tmp_path / 'in.txt'} | head -n 1; echo status ${{PIPESTATUS[0]}}"],
         cwd=ROOT, capture_output=True, text=True,
