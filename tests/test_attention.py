@@ -26,7 +26,9 @@ def slow_attention(query, key, value, mask):
             for k, may_look in zip(key, allowed, strict=True)
         ]
         weights = [one / sum(exponentials) for one in exponentials]
-        means.append([sum(w * v[column] for w, v in zip(weights, value, strict=True)) for column in range(len(value[0]))])
+        means.append(
+            [sum(w * v[column] for w, v in zip(weights, value, strict=True)) for column in range(len(value[0]))]
+        )
         all_weights.append(weights)
     return means, all_weights
 

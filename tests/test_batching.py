@@ -104,7 +104,10 @@ def test_little_padding_on_tatoeba():
     from nmt.files import cache_directory
 
     encoded = [path for path in cache_directory().glob("encoded/*/source.ends.npy")]
-    lengths = [[np.diff(np.load(path.parent / f"{side}.ends.npy"), prepend=0) + 1 for side in ("source", "target")] for path in encoded]
+    lengths = [
+        [np.diff(np.load(path.parent / f"{side}.ends.npy"), prepend=0) + 1 for side in ("source", "target")]
+        for path in encoded
+    ]
     train = [both for both in lengths if len(both[0]) == 137_960]
     if not train:
         pytest.skip("Tatoeba is not in the cache as pieces; nmt-train configs/quickstart.yaml puts it there")
@@ -112,9 +115,7 @@ def test_little_padding_on_tatoeba():
         assert BatchSampler(source, target, 2048).padded_share(0) < 0.08
 
 
-@given(
-    lengths=st.lists(st.integers(1, 50), max_size=100), budget=st.integers(1, 200), sentences=st.integers(1, 20)
-)
+@given(lengths=st.lists(st.integers(1, 50), max_size=100), budget=st.integers(1, 200), sentences=st.integers(1, 20))
 def test_batches_for_decoding(lengths, budget, sentences):
     batches = [batch.tolist() for batch in batches_for_decoding(lengths, budget, sentences)]
     order = [number for batch in batches for number in batch]

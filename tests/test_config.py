@@ -97,12 +97,21 @@ def test_numbers_are_read_as_numbers(written, text, value):
 
 
 def test_overrides_win_over_the_file_and_make_sections(written):
-    config = load_config(written(MINIMAL), ["training.max_steps=7", "model.heads=6", "data.train=[a.en, a.de]", "checkpoint=x"])
-    assert (config.training.max_steps, config.model.heads, config.data.train, config.checkpoint) == (7, 6, ["a.en", "a.de"], "x")
+    config = load_config(
+        written(MINIMAL), ["training.max_steps=7", "model.heads=6", "data.train=[a.en, a.de]", "checkpoint=x"]
+    )
+    assert (config.training.max_steps, config.model.heads, config.data.train, config.checkpoint) == (
+        7,
+        6,
+        ["a.en", "a.de"],
+        "x",
+    )
     assert config.model.width == ModelConfig().width
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["2e-3", "null", "yes", "1", "~", ""])
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    ["2e-3", "null", "yes", "1", "~", ""]
+)
 trees = st.fixed_dictionaries(
     {
         "checkpoint": texts,
@@ -116,7 +125,12 @@ trees = st.fixed_dictionaries(
             },
         ),
         "data": st.fixed_dictionaries(
-            {}, optional={"name": texts, "train": st.lists(texts, max_size=3) | texts, "source_column": st.integers(0, 9) | texts}
+            {},
+            optional={
+                "name": texts,
+                "train": st.lists(texts, max_size=3) | texts,
+                "source_column": st.integers(0, 9) | texts,
+            },
         ),
     }
 )

@@ -49,7 +49,10 @@ def test_plain_is_the_sum_over_rows_written_out(smoothing):
     (states, weight, bias), labels = problem(4, 3, 5)
     total = 0.0
     for state, label in zip(states.tolist(), labels.tolist(), strict=True):
-        scores = [sum(s * w for s, w in zip(state, row, strict=True)) + b for row, b in zip(weight.tolist(), bias.tolist(), strict=True)]
+        scores = [
+            sum(s * w for s, w in zip(state, row, strict=True)) + b
+            for row, b in zip(weight.tolist(), bias.tolist(), strict=True)
+        ]
         normaliser = math.log(sum(math.exp(score) for score in scores))
         for piece, score in enumerate(scores):
             share = smoothing / 5 + (1 - smoothing if piece == label else 0)

@@ -21,7 +21,14 @@ KINDS = [("pre", True), ("post", True), ("pre", False), ("post", False)]
 def small_model(norm: str = "pre", tied: bool = True, seed: int = 1) -> Transformer:
     """Two encoder and three decoder layers in double precision, every weight random, norms and biases too."""
     config = ModelConfig(
-        encoder_layers=2, decoder_layers=3, width=12, feed_forward=20, heads=3, norm=norm, tied_embeddings=tied, max_length=16
+        encoder_layers=2,
+        decoder_layers=3,
+        width=12,
+        feed_forward=20,
+        heads=3,
+        norm=norm,
+        tied_embeddings=tied,
+        max_length=16,
     )
     torch.manual_seed(seed)
     model = build_model(config, VOCABULARY).double().eval()
@@ -156,7 +163,9 @@ def test_selecting_moves_each_hypothesis_its_own_past():
 
 
 @settings(max_examples=15)
-@given(length=st.integers(1, 6), padding=st.integers(1, 5), piece=st.integers(0, VOCABULARY - 1), seed=st.integers(0, 99))
+@given(
+    length=st.integers(1, 6), padding=st.integers(1, 5), piece=st.integers(0, VOCABULARY - 1), seed=st.integers(0, 99)
+)
 @torch.no_grad()
 def test_padding_changes_nothing(length, padding, piece, seed):
     model = small_model()
@@ -218,7 +227,9 @@ def test_weights_of_another_network_are_refused(change):
 
 
 def test_dropout_acts_in_training_only_and_at_the_papers_places():
-    config = ModelConfig(encoder_layers=1, decoder_layers=1, width=8, feed_forward=8, heads=2, dropout=0.5, max_length=8)
+    config = ModelConfig(
+        encoder_layers=1, decoder_layers=1, width=8, feed_forward=8, heads=2, dropout=0.5, max_length=8
+    )
     model = build_model(config, VOCABULARY)
     source, target, lengths = random_pieces(1, 1, 4), random_pieces(2, 1, 4), torch.tensor([4])
     seen = []

@@ -1,0 +1,220 @@
+"""Both engines: attention against an independent pass step by step, and CTranslate2 against PyTorch."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from tiny import ENGLISH, SENTENCES, SPANISH, write_tiny_checkpoint
+
+from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays
+from nmt.config import load_config
+from nmt.engines.ctranslate2_engine import CTranslate2Engine
+from nmt.engines.export import export_to_ctranslate2, permute_heads
+from nmt.engines.torch_engine import TorchEngine
+from nmt.errors import UserError
+from nmt.models import build_model, load_weights
+from nmt.models.attention import attention
+from nmt.search.options import SearchOptions
+from nmt.text.subwords import END, START, Subwords
+
+# Learned sentences, unlearned ones (in the other language too), one piece, and one long line.
+SOURCES = [*ENGLISH[:7], *SPANISH[:3], "Birds!", "cat", "the boat " * 12]
+
+
+def engines(directory) -> tuple[Subwords, TorchEngine, CTranslate2Engine]:
+    checkpoint = Checkpoint(directory)
+    subwords = Subwords.load(checkpoint.path("subwords.model"))
+    return subwords, TorchEngine.load(checkpoint, len(subwords)), CTranslate2Engine.load(checkpoint, subwords, 1)
+
+
+@pytest.fixture(
+    scope="module", params=[{}, {"norm": "post"}, {"tied_embeddings": False}], ids=["default", "post-norm", "untied"]
+)
+def both(request, tmp_path_factory, tiny_exported_checkpoint):
+    if not request.param:
+        return engines(tiny_exported_checkpoint)
+    directory = write_tiny_checkpoint(tmp_path_factory.mktemp("kinds") / "tiny", **request.param)
+    export_to_ctranslate2(directory)
+    return engines(directory)
+
+
+@torch.inference_mode()
+def cross_attention_step_by_step(model, source: list[int], target: list[int]) -> np.ndarray:
+    """[layers, heads, target + 1, source + 1]: no cache, no mask, no batch; each step reads the whole prefix anew."""
+    memory, mask, _ = model.encode(torch.tensor([[*source, END]]), torch.tensor([len(source) + 1]))
+    rows = []
+    for length in range(1, len(target) + 2):
+        x = model._embed(model.target_embedding, torch.tensor([[START, *target][:length]]))
+        row = []
+        for layer in model.decoder_layers:
+            # A causal mask row by row: position i sees the first i + 1 positions.
+            entered = layer.around_self.enter(x)
+            outputs = []
+            for position in range(length):
+                seen = layer.self_attention.project(entered[:, : position + 1])
+                outputs.append(layer.self_attention(entered[:, position : position + 1], seen)[0])
+            x = layer.around_self.leave(x, torch.cat(outputs, dim=1))
+            module = layer.cross_attention
+            query = module._split(module.query(layer.around_cross.enter(x)))
+            key, value = module.project(memory)
+            mean, weights = attention(query, key, value)
+            row.append(weights[0, :, -1])  # [heads, source + 1]
+            x = layer.around_cross.leave(x, module.output(mean.transpose(1, 2).flatten(2)))
+            x = layer.around_feed_forward.leave(x, layer.feed_forward(layer.around_feed_forward.enter(x)))
+        rows.append(torch.stack(row))
+    return torch.stack(rows, dim=2).numpy()
+
+
+def test_attention_of_every_hypothesis_equals_a_pass_step_by_step(both):
+    subwords, engine, _ = both
+    ids = subwords.encode_ids(SOURCES[8:12])
+    found = engine.translate(ids, SearchOptions(beam=4, n_best=4))
+    pairs = [(source, one.pieces) for source, hypotheses in zip(ids, found, strict=True) for one in hypotheses]
+    maps = engine.attention(*map(list, zip(*pairs, strict=True)), subwords.pieces, candidates=3)
+    assert len(maps) == 16
+    for (source, target), one in zip(pairs, maps, strict=True):
+        np.testing.assert_allclose(one.cross, cross_attention_step_by_step(engine.model, source, target), atol=1e-5)
+        assert one.source_pieces == [*subwords.pieces(source), "</s>"]
+        assert one.target_pieces == [*subwords.pieces(target), "</s>"]
+        for kind in (one.encoder, one.decoder, one.cross):
+            np.testing.assert_allclose(kind.sum(-1), 1, atol=1e-5)
+        assert (np.triu(one.decoder, 1) == 0).all()
+        assert len(one.candidates) == len(target) + 1
+
+
+def test_scores_of_every_hypothesis_equal_teacher_forcing(both):
+    subwords, engine, _ = both
+    ids = subwords.encode_ids(SOURCES)
+    for source, hypotheses in zip(ids, engine.translate(ids, SearchOptions(beam=4, n_best=4)), strict=True):
+        for one in hypotheses:
+            labels = [*one.pieces, *([END] if one.ended else [])]
+            with torch.inference_mode():
+                states = engine.model(
+                    torch.tensor([[*source, END]]),
+                    torch.tensor([len(source) + 1]),
+                    torch.tensor([[START, *labels[:-1]]]),
+                )
+                log_probabilities = engine.model.logits(states).log_softmax(-1)[0]
+            total = sum(log_probabilities[row, piece].item() for row, piece in enumerate(labels))
+            assert one.log_probability == pytest.approx(total, abs=1e-3)
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("name", ["torch", "ctranslate2"])
+def test_batches_and_their_order_change_nothing(both, name, beam):
+    subwords, *pair = both
+    engine = pair[name == "ctranslate2"]
+    ids = subwords.encode_ids(SOURCES)
+    # CTranslate2's last hypotheses of a list may differ where some reach their longest length.
+    n_best = beam if name == "torch" else 1
+    options = SearchOptions(beam, n_best, max_length_factor=1.5, max_length_extra=4)
+    together = engine.translate(ids, options)
+    assert_equal(engine.translate(ids[::-1], options, batch_sentences=3)[::-1], together)
+    assert_equal([engine.translate([source], options)[0] for source in ids], together)
+
+
+def assert_equal(found, expected) -> None:
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [(one.pieces, one.ended) for one in ours] == [(one.pieces, one.ended) for one in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.score == pytest.approx(other.score, abs=1e-3)
+            assert one.log_probability == pytest.approx(other.log_probability, abs=1e-3)
+            if one.attention is not None and other.attention is not None:
+                np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SearchOptions(1),
+        SearchOptions(4),
+        SearchOptions(4, 1, length_penalty=0.0),
+        SearchOptions(4, 1, length_penalty=0.6),
+        SearchOptions(4, 1, length_penalty=2.0),
+        SearchOptions(1, 1, max_length_factor=0.1, max_length_extra=2),
+        SearchOptions(4, 1, max_length_factor=0.5, max_length_extra=1),
+        SearchOptions(4, 1, max_length_factor=9.0, max_length_extra=40),  # beyond the model's positions
+    ],
+    ids=str,
+)
+def test_ctranslate2_equals_torch(both, options):
+    subwords, torchs, fast = both
+    ids = subwords.encode_ids(SOURCES)
+    expected, found = torchs.translate(ids, options), fast.translate(ids, options, batch_sentences=5)
+    assert_equal(found, expected)
+    layer = 0
+    pairs = [(source, hypotheses[0].pieces) for source, hypotheses in zip(ids, found, strict=True)]
+    maps = torchs.attention(*map(list, zip(*pairs, strict=True)), subwords.pieces)
+    for hypotheses, one in zip(found, maps, strict=True):
+        matrix = hypotheses[0].attention
+        assert matrix is not None
+        np.testing.assert_allclose(matrix, one.cross[layer, :, :-1].mean(axis=0), atol=1e-4)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_the_fewest_pieces_are_kept_by_both_engines(both, beam):
+    # Scores differ slightly: CTranslate2 shares the mass of a suppressed `</s>` among the other pieces.
+    subwords, *pair = both
+    ids = subwords.encode_ids(SOURCES)
+    for engine in pair:
+        found = engine.translate(ids, SearchOptions(beam, min_length=25))
+        assert min(len(hypotheses[0].pieces) for hypotheses in found) == 25
+
+
+def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):
+    checkpoint = Checkpoint(tiny_checkpoint)
+    subwords = Subwords.load(checkpoint.path("subwords.model"))
+    config = load_config(checkpoint.path(CONFIG)).model
+    order = [2, 0, 3, 1]
+    maps = []
+    for permuted in (False, True):
+        weights = load_arrays(checkpoint.path(WEIGHTS))
+        if permuted:
+            permute_heads(weights, "decoder_layers.0.cross_attention", order)
+        model = build_model(config, len(subwords))
+        load_weights(model, weights, "a test")
+        ids = subwords.encode_ids(SOURCES[:2])
+        maps.append(TorchEngine(model).attention(ids, ids[::-1], subwords.pieces, candidates=5))
+    for before, after in zip(*maps, strict=True):
+        np.testing.assert_allclose(after.cross[0], before.cross[0][order], atol=1e-5)
+        assert not np.allclose(after.cross[0], before.cross[0], atol=1e-3)
+        np.testing.assert_allclose(after.cross[1], before.cross[1], atol=1e-5)
+        np.testing.assert_allclose(after.decoder, before.decoder, atol=1e-5)
+        for one, other in zip(before.candidates, after.candidates, strict=True):
+            assert [name for name, _ in one] == [name for name, _ in other]
+
+
+@pytest.mark.parametrize("heads", [[3], [2, 1]])
+def test_chosen_alignment_heads_are_those_that_come_back(tmp_path, tiny_checkpoint, heads):
+    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    export_to_ctranslate2(directory, alignment_heads=heads)
+    subwords, torchs, fast = engines(directory)
+    ids = subwords.encode_ids(SOURCES[:5])
+    found = fast.translate(ids, SearchOptions(4))
+    assert_equal(found, torchs.translate(ids, SearchOptions(4)))
+    maps = torchs.attention(ids, [one[0].pieces for one in found], subwords.pieces)
+    for hypotheses, one in zip(found, maps, strict=True):
+        np.testing.assert_allclose(hypotheses[0].attention, one.cross[0, heads, :-1].mean(axis=0), atol=1e-4)
+
+
+def test_a_head_that_is_not_there_is_refused(tmp_path, tiny_checkpoint):
+    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    with pytest.raises(UserError, match="heads 0 to 3"):
+        export_to_ctranslate2(directory, alignment_heads=[4])
+
+
+def test_int8_translates_what_float32_translates_mostly(tmp_path, tiny_exported_checkpoint):
+    directory = shutil.copytree(tiny_exported_checkpoint, tmp_path / "copy")
+    size = (directory / "ctranslate2" / "model.bin").stat().st_size
+    export_to_ctranslate2(directory, quantization="int8")  # in the place of the float32 files
+    assert (directory / "ctranslate2" / "model.bin").stat().st_size < size / 2
+    subwords, torchs, fast = engines(directory)
+    ids = subwords.encode_ids(ENGLISH)
+    pairs = zip(fast.translate(ids, SearchOptions(4)), torchs.translate(ids, SearchOptions(4)), strict=True)
+    assert sum(ours[0].pieces == theirs[0].pieces for ours, theirs in pairs) >= len(SENTENCES) // 4
+
+
+def test_no_sources_no_hypotheses(both):
+    _, torchs, fast = both
+    assert torchs.translate([], SearchOptions()) == fast.translate([], SearchOptions()) == []
