@@ -86,9 +86,17 @@ class Translator:
         return list(self.stream(text, **options))
 
     def stream(
-        self, lines: Iterable[str], heads: bool = False, batch_size: int = 64, **options
+        self,
+        lines: Iterable[str],
+        heads: bool = False,
+        batch_size: int = 64,
+        read_ahead: int = READ_AHEAD,
+        **options: float | None,
     ) -> Iterator[Translation]:
-        """Translate lines as they come, order kept; memory does not grow with their number."""
+        """Translate lines as they come, order kept; memory does not grow with their number.
+
+        `read_ahead` lines are taken at a time; with 1 each is answered before the next is asked for.
+        """
         search = self.search_options(**options)
         if heads and self.engine_name == "ctranslate2":
             raise UserError("the CTranslate2 engine cannot return every head; use the engine auto or torch")
@@ -96,7 +104,7 @@ class Translator:
         engine = self._ctranslate2 if self.fast and not heads else self._torch
         lines = iter(lines)
         number = 0
-        while chunk := list(islice(lines, READ_AHEAD)):
+        while chunk := list(islice(lines, read_ahead)):
             encodings = [self.subwords.encode(line) for line in chunk]
             for offset, encoding in enumerate(encodings):
                 self._check_length(encoding, number + offset + 1)
@@ -128,6 +136,8 @@ class Translator:
     def attention(self, source: str, target: str) -> AttentionMaps:
         """Every layer's and head's attention for a given pair of sentences (teacher forcing, PyTorch)."""
         encodings = [self.subwords.encode(text) for text in (source, target)]
+        for number, encoding in enumerate(encodings, 1):
+            self._check_length(encoding, number)
         return self._torch.attention([encodings[0].ids], [encodings[1].ids], self.subwords.pieces, CANDIDATES)[0]
 
     def search_options(self, **options) -> SearchOptions:

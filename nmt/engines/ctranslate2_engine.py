@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import ctranslate2
 import numpy as np
@@ -17,8 +19,10 @@ from nmt.text.subwords import Subwords
 class CTranslate2Engine:
     """Translation by an exported network."""
 
-    def __init__(self, translator: ctranslate2.Translator, subwords: Subwords, with_attention: bool) -> None:
-        self.translator, self.with_attention = translator, with_attention
+    def __init__(
+        self, translator: ctranslate2.Translator, subwords: Subwords, with_attention: bool, max_length: int
+    ) -> None:
+        self.translator, self.with_attention, self.longest = translator, with_attention, max_length - 1
         self.pieces = subwords.pieces(range(len(subwords)))
         self.ids = {piece: number for number, piece in enumerate(self.pieces)}
 
@@ -26,23 +30,46 @@ class CTranslate2Engine:
     def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
         """The exported network of a checkpoint. Attention comes along where there is no alignment head."""
         directory = checkpoint.path(f"{CTRANSLATE2}/model.bin").parent
+        for name in checkpoint.files:
+            if name.startswith(f"{CTRANSLATE2}/"):
+                checkpoint.path(name)
+        _check_vocabulary(directory, subwords)
         try:
             translator = ctranslate2.Translator(str(directory), intra_threads=threads or os.cpu_count() or 1)
         except (RuntimeError, ValueError) as error:
             raise UserError(f"CTranslate2 cannot load {directory} ({error}); make it anew with nmt-export") from error
-        return cls(translator, subwords, with_attention=not checkpoint.has(ALIGNER))
+        return cls(translator, subwords, not checkpoint.has(ALIGNER), checkpoint.metadata["max_length"])
 
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64
     ) -> list[list[Hypothesis]]:
         """The n-best list of each source (piece ids without `</s>`), order kept.
 
-        CTranslate2 ranks by another length penalty than ours, so it is asked for every hypothesis that
-        its beam finished, with its log-probability, and the ranking is done here. Special pieces are not
-        suppressed: CTranslate2 would share their mass among the rest, and no label ever was one.
+        CTranslate2's length penalty is |Y|^exponent, so it is asked for every hypothesis that its beam
+        finished, and the ranking by ours is done here. Special pieces are not suppressed: CTranslate2 would
+        share their mass among the rest, and no label ever was one. (So it does with that of `</s>` before
+        `min_length`: such scores are a little higher than PyTorch's.)
         """
         if not sources:
             return []
+        limits = [min(options.max_length(len(source)), self.longest) for source in sources]
+        found = self._search(sources, options, batch_sentences, max(limits))
+        # CTranslate2 knows one limit for all. Few sentences reach their own: those are searched anew under it.
+        over = [
+            number
+            for number, (hypotheses, limit) in enumerate(zip(found, limits, strict=True))
+            if any(len(hypothesis.pieces) + hypothesis.ended > limit for hypothesis in hypotheses)
+        ]
+        for limit in sorted({limits[number] for number in over}):
+            alike = [number for number in over if limits[number] == limit]
+            again = self._search([sources[number] for number in alike], options, batch_sentences, limit)
+            for number, hypotheses in zip(alike, again, strict=True):
+                found[number] = hypotheses
+        return [hypotheses[: options.n_best] for hypotheses in found]
+
+    def _search(
+        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int, max_length: int
+    ) -> list[list[Hypothesis]]:
         # `</s>` is given, not left to CTranslate2, which would leave it out of the attention.
         spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
         results = self.translator.translate_batch(
@@ -50,8 +77,8 @@ class CTranslate2Engine:
             max_batch_size=batch_sentences,
             beam_size=options.beam,
             num_hypotheses=options.beam,
-            length_penalty=1,
-            max_decoding_length=max(options.max_length(len(source)) for source in sources),
+            length_penalty=options.length_penalty,
+            max_decoding_length=max_length,
             min_decoding_length=options.min_length,
             max_input_length=0,
             return_scores=True,
@@ -88,11 +115,22 @@ class CTranslate2Engine:
         for number, pieces in enumerate(result.hypotheses):
             ended = pieces[-1:] == ["</s>"]
             length = len(pieces)
-            log_probability = result.scores[number] * max(1, length)
+            log_probability = result.scores[number] * max(1, length) ** options.length_penalty
             ids = [self.ids[piece] for piece in (pieces[:-1] if ended else pieces)]
             attention = None
             if self.with_attention:
-                attention = np.array(result.attention[number][: len(ids)], np.float32)  # [target, source]
+                rows = np.array(result.attention[number], np.float32)  # [target pieces with `</s>`, source pieces]
+                attention = rows[: len(ids)]
             score = log_probability / length_penalty(length, options.length_penalty)
             found.append(Hypothesis(ids, log_probability, score, ended, attention))
-        return sorted(found, key=lambda hypothesis: -hypothesis.score)[: options.n_best]
+        return sorted(found, key=lambda hypothesis: -hypothesis.score)
+
+
+def _check_vocabulary(directory: Path, subwords: Subwords) -> None:
+    # Raises UserError unless the exported network has these pieces.
+    try:
+        exported = json.loads((directory / "shared_vocabulary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"CTranslate2 files in {directory} are not whole; make them anew with nmt-export") from error
+    if exported != subwords.pieces(range(len(subwords))):
+        raise UserError(f"the network in {directory} is of another vocabulary; make it anew with nmt-export")
