@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from nmt.cli.common import (
     add_checkpoint_arguments,
@@ -20,6 +20,9 @@ from nmt.cli.common import (
     writer,
 )
 from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.translation import Translation
 
 EXAMPLES = """\
   nmt-translate "Where is the station?"
@@ -39,15 +42,17 @@ def main(arguments: list[str]) -> None:
         raise UserError("give TEXT or --input, not both")
     for path in (options.output, options.plot, options.attention):
         check_writable(path)
-    from nmt.translator import Translator
+    from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
     lines = options.text or read_lines(options.input)
+    in_conversation = not options.text and options.input in (None, "-") and sys.stdin.isatty()
     wants_heads = bool(options.attention) or str(options.plot).endswith(".html")
     translations = translator.stream(
         lines,
         heads=wants_heads,
         batch_size=options.batch_size,
+        read_ahead=1 if in_conversation else READ_AHEAD,
         beam=options.beam,
         n_best=options.n_best,
         length_penalty=options.length_penalty,
@@ -56,7 +61,7 @@ def main(arguments: list[str]) -> None:
     with writer(options.output) as output:
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
         for number, translation in enumerate(progress):
-            for line in FORMATS[options.format](number, translation):
+            for line in FORMATS[options.format](number, translation, options.n_best):
                 print(line, file=output)
             if options.show:
                 print(_picture(translation, output), file=output)
@@ -64,8 +69,8 @@ def main(arguments: list[str]) -> None:
                 kept.append(translation)
                 if len(kept) > PICTURES_AT_MOST:
                     raise UserError(f"--plot and --attention take at most {PICTURES_AT_MOST} sentences")
-            if output is sys.stdout and not options.input and not options.text:
-                output.flush()  # a person or a program may be waiting for each line
+            if in_conversation:
+                output.flush()
     if options.plot:
         _plot(kept, options.plot)
     if options.attention:
@@ -93,14 +98,15 @@ def make_parser():
     return arguments
 
 
-def _as_text(number: int, translation) -> Iterator[str]:
-    if not translation.hypotheses:
+def _as_text(number: int, translation: Translation, n_best: int) -> Iterator[str]:
+    if n_best == 1:
         yield translation.text
-    for hypothesis in translation.hypotheses:
+        return
+    for hypothesis in translation.hypotheses or [translation]:
         yield f"{number} ||| {hypothesis.text} ||| {hypothesis.score:.4f}"
 
 
-def _as_json(_number: int, translation) -> Iterator[str]:
+def _as_json(_number: int, translation: Translation, _n_best: int) -> Iterator[str]:
     yield json.dumps(translation.as_dict(), ensure_ascii=False)
 
 
