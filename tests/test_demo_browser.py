@@ -4,7 +4,7 @@ import urllib.parse
 
 import pytest
 from demo_server import EchoModels, running
-from tools import browser  # noqa: F401
+from tools import chromium_browser  # noqa: F401
 
 from nmt.demo.models import Models
 
@@ -16,8 +16,8 @@ def address():
         yield address
 
 
-@pytest.fixture
-def opened(browser):  # noqa: F811
+@pytest.fixture(name="opened")
+def opened_pages(browser):
     """Open an address; afterwards: no error on the page, and no request but to the demo."""
     pages, complaints, requests = [], [], []
 

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 from inspection_samples import ENGLISH, SPANISH, synthetic_translation
-from tools import browser  # noqa: F401
+from tools import chromium_browser  # noqa: F401
 
 from nmt.inspection.colours import colour_table
 from nmt.inspection.explorer import explorer_page
@@ -50,7 +50,7 @@ def test_figure_terminal_and_explorer_agree(tmp_path):
     assert [tuple(link) for link in data["links"]] == translation.alignment
 
 
-def test_a_translation_shows_itself_in_a_notebook(browser):  # noqa: F811
+def test_a_translation_shows_itself_in_a_notebook(browser):
     translation = synthetic_translation(["<b>", '"two"', "tres"], ["<script>", "'", "x"])
     page = browser.new_page()
     complaints: list[str] = []

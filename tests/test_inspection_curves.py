@@ -78,10 +78,10 @@ def test_an_unfinished_run_is_drawn(tmp_path):
     ("content", "message"),
     [
         (None, "there is no training log"),
-        ("", "no records yet"),
-        ("what?\n", "not a training log"),
-        ('["kind", "step"]\n', "not a training log"),
-        ('{"kind": 1, "step": 2}\n', "no records yet"),
+        ("", "holds no training records"),
+        ("what?\n", "holds no training records"),
+        ('["kind", "step"]\n', "holds no training records"),
+        ('{"kind": 1, "step": 2}\n', "holds no training records"),
     ],
 )
 def test_bad_logs_are_one_clear_line(tmp_path, content, message):

@@ -31,8 +31,8 @@ def program(name: str, source: str) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def browser():
+@pytest.fixture(scope="module", name="browser")
+def chromium_browser():
     """Debian's Chromium, headless, driven by Playwright."""
     path = program("chromium", "apt-get install chromium")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +75,7 @@ class Run:
         validations = [record for record in self.records if record["kind"] == "validation"]
         if not validations:
             return None
-        return max(validations, key=lambda record: (record.get("bleu") or 0.0, -record["loss"]))
+        return max(validations, key=lambda record: (record.get("bleu") or 0.0, -record.get("loss", 0.0)))
 
 
 def plot_curves(directories: Sequence[str | Path], path: str | Path) -> None:
@@ -118,12 +117,11 @@ def _records(directory: Path) -> list[dict]:
     if not path.is_file():
         raise UserError(f"there is no training log {path}; name the directory that nmt-train wrote")
     try:
-        records = read_log(directory)
-        plain = all(isinstance(record["step"], int) and isinstance(record["kind"], str) for record in records)
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a training log ({type(error).__name__}); name another directory") from error
-    if not plain or not records:
-        raise UserError(f"{path} has no records yet; wait for the first, or name another directory")
+        records = [record for record in read_log(directory) if record.get("kind") in ("train", "validation")]
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if not records:
+        raise UserError(f"{path} holds no training records (yet); wait for the first, or name another directory")
     return records
 
 

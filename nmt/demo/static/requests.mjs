@@ -41,7 +41,8 @@ export function debounced(action, milliseconds, timers = globalThis) {
 
 /** Pharaoh form, source-target, as [row, column] of the matrix. */
 export function linksOf(pharaoh) {
-  return pharaoh.split(" ").filter(Boolean).map((link) => link.split("-").map(Number).toReversed());
+  const links = pharaoh.split(" ").filter(Boolean).map((link) => link.split("-").map(Number));
+  return links.map(([source, target]) => [target, source]);
 }
 
 /** An answer as the explorer's views draw it. */
