@@ -60,9 +60,15 @@ def test_typing_is_debounced(opened, address):
     page = opened(address)
     sent = []
     page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/api/translate") else None)
-    page.locator("#text").press_sequentially("abcdefghijklmnopqrst", delay=5)
+    page.evaluate("""() => {
+        const area = document.querySelector("#text");
+        for (const letter of "abcdefghijklmnopqrst") {
+            area.value += letter;
+            area.dispatchEvent(new Event("input"));
+        }
+    }""")
     wait_for(page, ".translation", "tsrqponmlkjihgfedcba first")
-    assert len(sent) <= 6
+    assert len(sent) == 1
 
 
 def test_two_models_side_by_side(opened, address):

@@ -55,7 +55,7 @@ def test_fifty_clients_at_once_get_their_own_answers():
 
 
 def test_a_full_queue_answers_503_and_says_when_to_come_back():
-    with running(EchoModels(seconds=0.3), queue=3) as address, ThreadPoolExecutor(12) as pool:
+    with running(EchoModels(seconds=1.0), queue=3) as address, ThreadPoolExecutor(12) as pool:
         found = list(pool.map(lambda number: ask(address, "/api/translate", {"text": f"a{number}"}), range(12)))
         refused = [answer for answer in found if answer[0] == 503]
         answered = [json.loads(text) for status, _, text in found if status == 200]
@@ -67,10 +67,10 @@ def test_a_full_queue_answers_503_and_says_when_to_come_back():
 
 
 def test_a_client_above_its_rate_gets_429():
-    with running(EchoModels(), rate=0.5, burst=3) as address:
+    with running(EchoModels(), rate=0.01, burst=3) as address:
         found = [ask(address, "/api/translate", {"text": "a"}) for _ in range(5)]
         assert [status for status, _, _ in found] == [200, 200, 200, 429, 429]
-        assert 1 <= int(found[-1][1]["retry-after"]) <= 2
+        assert 50 < int(found[-1][1]["retry-after"]) <= 100
         assert json.loads(found[-1][2]) == {"error": "too many requests from here; wait a moment"}
         assert ask(address, "/api/models")[0] == 200
 
