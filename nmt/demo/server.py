@@ -13,6 +13,8 @@ from fastapi import FastAPI
 from nmt.errors import UserError
 
 SHUTDOWN_SECONDS = 5
+MOST_CONNECTIONS = 1000
+"""Connections held at a time; more are answered 503."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -36,6 +38,7 @@ def serve(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> N
         log_level="warning",
         proxy_headers=False,
         server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
