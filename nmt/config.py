@@ -152,6 +152,9 @@ class TrainingConfig(Section):
     """Weights kept at the end: the mean of the last or best checkpoints, or the best one alone."""
     average_count: int = Field(5, ge=1)
     """How many checkpoints are averaged."""
+    guided_alignment: str | None = None
+    """Links for the alignment head to learn instead of its own teachers': a Pharaoh file (source-target, over word and
+    punctuation tokens) with a line for every training pair that the filters leave."""
     weights: Literal["float32", "float16"] = "float32"
     """Type of the finished checkpoint's weights; float16 is half the size. Training itself is not affected."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

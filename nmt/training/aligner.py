@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nmt.alignment import Link
 from nmt.batching import BatchSampler
 from nmt.errors import UserError
 from nmt.files import atomic_path
@@ -52,6 +53,8 @@ class WordCorpus:
     """Two of [types], bool: which of the types are punctuation marks."""
     pieces: int
     """Size of the subword vocabulary."""
+    kept: np.ndarray
+    """[pairs], the place of each pair among those that were given."""
 
     @classmethod
     def of(cls, pairs: Sequence[tuple[str, str]], subwords: Subwords, longest: int) -> WordCorpus:
@@ -59,10 +62,12 @@ class WordCorpus:
         tables: tuple[dict[str, int], dict[str, int]] = ({}, {})
         words: tuple[list[int], list[int]] = ([], [])
         lengths: tuple[list[int], list[int]] = ([], [])
-        for pair in pairs:
+        kept: list[int] = []
+        for number, pair in enumerate(pairs):
             sides = [[word.text.lower() for word in split_words(text)] for text in pair]
             if not all(0 < len(side) <= longest for side in sides):
                 continue
+            kept.append(number)
             for side, table, flat, sizes in zip(sides, tables, words, lengths, strict=True):
                 flat += [table.setdefault(word, len(table) + 1) for word in side]
                 sizes.append(len(side))
@@ -72,7 +77,8 @@ class WordCorpus:
         types = tuple(_word_types(table, flat, subwords) for table, flat in zip(tables, flats, strict=True))
         starts = tuple(np.concatenate([[0], np.cumsum(sizes)]) for sizes in lengths)
         marks = tuple(np.array([False, *map(is_punctuation, table)]) for table in tables)
-        return cls((types[0], types[1]), flats, (starts[0], starts[1]), (marks[0], marks[1]), len(subwords))
+        numbers = np.array(kept)
+        return cls((types[0], types[1]), flats, (starts[0], starts[1]), (marks[0], marks[1]), len(subwords), numbers)
 
     def __len__(self) -> int:
         return len(self.starts[0]) - 1
@@ -106,8 +112,12 @@ def train_aligner(
     directory: str | Path,
     processes: int = 1,
     on_progress: Progress | None = None,
+    links: Sequence[Collection[Link]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Train an alignment head on sentence pairs (first language, second language); returns its parameters, float32.
+
+    With `links`, those of each pair (first language's word, second language's word), no teacher is trained and the
+    head learns them instead: guided alignment (Chen et al. 2016; Garg et al. 2019, section 4.2).
 
     `directory` keeps the teachers' posteriors, so an interrupted run starts again at the stage it was in. With
     `processes=2` the teachers are trained at once, one core each. The result depends on (pairs, subwords, config,
@@ -115,6 +125,8 @@ def train_aligner(
     """
     config = config or AlignerConfig()
     corpus = WordCorpus.of(pairs, subwords, config.longest)
+    if links is not None:
+        return train_head(corpus, cells_of_links(corpus, links), config, seed, on_progress)
     batches = len(_sampler(corpus, config, seed).batches(0))
     # What the teachers' files do not depend on: the head's own sizes, and its steps beyond one epoch.
     fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}
@@ -161,6 +173,26 @@ def train_head(
 
         _optimise(head, corpus, loss_of, config.student_steps, config, seed, "alignment head", on_progress)
         return {name: value.detach().numpy().copy() for name, value in head.state_dict().items()}
+
+
+def cells_of_links(corpus: WordCorpus, links: Sequence[Collection[Link]]) -> np.ndarray:
+    """[all cells], float32: 1 for the links of each pair that was given, 0 elsewhere.
+
+    Raises UserError when their number is not that of the pairs, or a link leads out of its pair.
+    """
+    starts = _cell_starts(corpus)
+    cells = np.zeros(starts[-1], np.float32)
+    widths, heights = corpus.lengths(FORWARD), corpus.lengths(REVERSE)
+    for row, number in enumerate(corpus.kept):
+        if number >= len(links):
+            raise UserError(f"there are links of {len(links)} sentence pairs only; give a line for every training pair")
+        columns, rows = widths[row], heights[row]
+        for source, target in links[number]:
+            if source >= columns or target >= rows:
+                where = f"line {number + 1} of the links"
+                raise UserError(f"{where}: {source}-{target} leads out of a pair of {columns} and {rows} words")
+            cells[starts[row] + target * columns + source] = 1
+    return cells
 
 
 def _teach(

@@ -13,7 +13,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from nmt.alignment import Link
 from nmt.alignment.aligner import save_aligner
+from nmt.alignment.pharaoh import read_pharaoh
 from nmt.checkpoint import ALIGNER, CONFIG, METADATA, SUBWORDS, WEIGHTS, write_checkpoint_metadata, write_text
 from nmt.config import RunConfig, dump_config, load_config
 from nmt.corpus import Corpus, load_corpus, references
@@ -137,6 +139,7 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
         directory=directory / "training",
         processes=processes,
         on_progress=report,
+        links=guiding_links(config.training.guided_alignment, len(pairs)),
     )
     save_aligner(directory / ALIGNER, parameters, subwords)
     return {
@@ -145,6 +148,16 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
         "processes": processes,
         "seed": config.training.seed,
     }
+
+
+def guiding_links(path: str | None, pairs: int) -> list[list[Link]] | None:
+    """The links of a Pharaoh file, a line for every training pair. Raises UserError when their numbers differ."""
+    if path is None:
+        return None
+    links = list(read_pharaoh(path))
+    if len(links) != pairs:
+        raise UserError(f"{path} has {len(links):,} lines, and there are {pairs:,} training pairs; they must match")
+    return links
 
 
 def alignment_layer(config: RunConfig) -> int:

@@ -1,0 +1,53 @@
+"""Links from elsewhere teach the alignment head: `training.guided_alignment`."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nmt.alignment.pharaoh import format_links
+from nmt.config import load_config
+from nmt.errors import UserError
+from nmt.training.run import train
+from nmt.translator import Translator
+from tests.toy import toy_config
+
+
+def training_pairs(place: Path) -> list[tuple[list[str], list[str]]]:
+    lines = (place / "train.tsv").read_text(encoding="utf-8").splitlines()
+    return [(source.split(), target.split()) for source, target in (line.split("\t") for line in lines)]
+
+
+def configured(place: Path, lines: list[str]) -> Path:
+    path = toy_config(place, training={"max_steps": 1, "guided_alignment": str(place / "links.txt")})
+    (place / "links.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    tree = yaml.safe_load(path.read_text())
+    tree["alignment"] = {"head": True, "minutes": 0.5}
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_the_head_learns_the_given_links_and_nothing_else(tmp_path):
+    toy_config(tmp_path)
+    pairs = training_pairs(tmp_path)
+    # A rule that no teacher would find in a language that reverses its words: the first word with every target word.
+    lines = [format_links([(0, target) for target in range(len(names))]) for _, names in pairs]
+    train(load_config(configured(tmp_path, lines)))
+    translator = Translator.load(tmp_path / "run")
+    for aligned in translator.align([("3 1 4", "four one three"), ("7 2", "two seven")]):
+        assert aligned.links == [(0, target) for target in range(len(aligned.target_words))]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda lines: lines[:-1], "must match"),
+        (lambda lines: ["0-9", *lines[1:]], "line 1 of the links: 0-9 leads out"),
+        (lambda lines: ["0:1", *lines[1:]], "0:1"),
+    ],
+)
+def test_links_that_do_not_fit_the_corpus_are_refused(tmp_path, change, words):
+    toy_config(tmp_path)
+    lines = ["0-0"] * len(training_pairs(tmp_path))
+    with pytest.raises(UserError, match=words):
+        train(load_config(configured(tmp_path, change(lines))))
