@@ -149,6 +149,7 @@ words are compared on the {len(dev):,} dev pairs of {corpus.report["corpus"]}.
   {processor / 60:.1f} minutes of processor time on one core of {os.cpu_count()}, \
 {wall / 60:.1f} minutes of wall time beside other work.
 - eflomal, both directions: {eflomal.seconds / 60:.1f} minutes of processor time on one core.
+  It samples with a seed of its own, so its rows differ a little from run to run; the head's links do not.
 - Corpus: SHA-256 `{corpus.sha256}`.
 """
     print(text)
