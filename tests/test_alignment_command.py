@@ -37,7 +37,8 @@ def make_checkpoint(directory: Path, languages: tuple[str, str]) -> str:
             parameters[name] = np.eye(64) * 20
     parameters["offset"] = np.array(-25.0)
     save_aligner(directory / "aligner.safetensors", parameters, subwords)
-    write_checkpoint_metadata(directory, {"source": languages[0], "target": languages[1], "decoding": {}})
+    metadata = {"source": languages[0], "target": languages[1], "decoding": {}, "max_length": 256, "alignment_layer": 0}
+    write_checkpoint_metadata(directory, metadata)
     return str(directory)
 
 
