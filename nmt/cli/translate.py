@@ -99,7 +99,7 @@ def make_parser():
 
 
 def _as_text(number: int, translation: Translation, n_best: int) -> Iterator[str]:
-    if n_best == 1:
+    if n_best == 1 or not translation.source_words:  # an empty line stays an empty line
         yield translation.text
         return
     for hypothesis in translation.hypotheses or [translation]:

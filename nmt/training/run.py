@@ -144,7 +144,7 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
     save_aligner(directory / ALIGNER, parameters, subwords)
     return {
         **dataclasses.asdict(recipe),
-        "minutes": round((time.monotonic() - started) / 60, 1),
+        "minutes": round((time.monotonic() - started) / 60, 1),  # of this sitting: kept teachers count nothing
         "processes": processes,
         "seed": config.training.seed,
     }
