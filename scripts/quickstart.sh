@@ -9,8 +9,8 @@ esac
 . "$(dirname "$0")/environment.sh" ""
 
 echo; echo "== The shipped model translates, and shows what it translated from what"
-nmt-translate "Where is the station?" "She brought me a cup of tea." "I have never seen such a beautiful red car."
-nmt-translate "The black cat drinks cold milk." --show alignment
+nmt-translate "Where is the station?" "She brought me a cup of tea." "My brother works in a hospital."
+nmt-translate "She is wearing a white dress." --show alignment
 if [ "${1:-}" = --no-train ]; then exit 0; fi
 
 echo; echo "== A small model of your own: about five minutes of two cores (nmt-train configs/quickstart.yaml)"
@@ -20,5 +20,5 @@ echo; echo "== Its score on test sentences it has never seen"
 nmt-evaluate --checkpoint checkpoints/quickstart
 echo; echo "== Its translations and its alignment"
 nmt-translate --checkpoint checkpoints/quickstart "Where is the station?" "She brought me a cup of tea."
-nmt-translate --checkpoint checkpoints/quickstart "The black cat drinks cold milk." --plot checkpoints/quickstart/alignment.png
+nmt-translate --checkpoint checkpoints/quickstart "She is wearing a white dress." --plot checkpoints/quickstart/alignment.png
 echo "the alignment as a picture: $PWD/checkpoints/quickstart/alignment.png"
