@@ -110,10 +110,13 @@ def main() -> int:
     arguments.add_argument("--seconds", type=float, default=10)
     arguments.add_argument("--process", type=int, help="process id of the server, to watch its memory")
     options = arguments.parse_args()
-    right = right_answers(options.address)
-    load(
-        options.address, right, options.clients, min(5, options.seconds)
-    )  # warm up: threads and buffers exist afterwards
+    try:
+        right = right_answers(options.address)
+    except OSError as error:
+        print(f"load_demo: nothing answers at {options.address} ({error}); start nmt-demo first", file=sys.stderr)
+        return 2
+    # Warm up: threads and buffers exist afterwards.
+    load(options.address, right, options.clients, min(5, options.seconds))
     before = resident_megabytes(options.process)
     counts, latencies, problems = load(options.address, right, options.clients, options.seconds)
     after = resident_megabytes(options.process)
