@@ -19,13 +19,12 @@ from toy import NAMES, toy_config, toy_pairs, write_pairs
 from nmt.checkpoint import Checkpoint
 from nmt.cli.common import run
 from nmt.cli.train import main
-from nmt.config import TrainingConfig, load_config
+from nmt.config import load_config
 from nmt.files import sha256_of
 from nmt.training import loop
 from nmt.training.log import RunLog, read_log
 from nmt.training.run import train
 from nmt.training.schedule import learning_rate
-from nmt.training.state import average, keep_for_average
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -349,43 +348,6 @@ def test_a_budget_of_epochs_ends_with_every_pair_seen_so_often(place, monkeypatc
     assert sorted(seen) == sorted([*range(280), *range(280)])
 
 
-@pytest.mark.parametrize("norm, optimizer", [("pre", "adamw"), ("post", "adam")])
-def test_two_halves_accumulated_are_one_batch(tmp_path, norm, optimizer):
-    # Pairs of one length: all 32 fill one batch, or two halves of it, whatever the order.
-    pairs = toy_pairs(32, shortest=3, longest=3)
-    length = len(pairs[0][0].split()) + 1  # a digit is one piece, and `</s>` is one
-    changes = {"max_steps": 8, "validate_every": 8, "average": "none", "warmup_steps": 0, "learning_rate": 1e-3}
-    path = toy_config(tmp_path, training=changes, model={"dropout": 0.0, "norm": norm})
-    write_pairs(tmp_path / "train.tsv", [(source, source) for source, _ in pairs])
-    write_pairs(tmp_path / "dev.tsv", [(source, source) for source, _ in pairs])
-    found = []
-    for name, size, accumulate in (("one", 32, 1), ("halves", 16, 2)):
-        overrides = [f"checkpoint={tmp_path / name}", f"training.optimizer={optimizer}"]
-        overrides += [f"training.batch_tokens={size * length}", f"training.accumulate={accumulate}"]
-        found.append(load_file(train(load_config(path, overrides)) / "weights.safetensors"))
-    for name, array in found[0].items():
-        if name.endswith("key_value.bias"):  # a key's bias has no effect (softmax) and so no gradient but noise
-            array, found[1][name] = array[len(array) // 2 :], found[1][name][len(array) // 2 :]
-        np.testing.assert_allclose(array, found[1][name], atol=1e-4, err_msg=name)
-
-
-# --- averaging and the schedule ---------------------------------------------------------------------------------
-
-
-def test_the_average_is_the_mean(tmp_path):
-    model = torch.nn.Linear(3, 2)
-    kept = []
-    for step in (10, 20, 30):
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.normal_()
-        kept.append([parameter.detach().double().numpy().copy() for parameter in model.parameters()])
-        keep_for_average(tmp_path, step, model, [step, 20, 10])
-    found = average(tmp_path, [10, 30])
-    for (name, _), first, last in zip(model.named_parameters(), kept[0], kept[2], strict=True):
-        np.testing.assert_array_equal(found[name].numpy(), ((first + last) / 2).astype(np.float32))
-
-
 @pytest.mark.parametrize("kind", ["last", "best", "none"])
 def test_the_final_weights_are_the_mean_of_the_right_steps(place, kind, monkeypatch):
     kept: dict[int, dict] = {}
@@ -411,37 +373,6 @@ def test_the_final_weights_are_the_mean_of_the_right_steps(place, kind, monkeypa
     for name, array in found.items():
         mean = np.mean([kept[step][name] for step in steps], axis=0).astype(np.float32)
         np.testing.assert_array_equal(array, mean, err_msg=name)
-
-
-def settings(**values) -> TrainingConfig:
-    return TrainingConfig(max_steps=1000, **values)
-
-
-def test_inverse_square_root_schedule():
-    # Vaswani et al. 2017, equation 3, whose peak is at the end of warm-up: (width * warmup) ** -0.5.
-    width, warmup = 512, 4000
-    config = settings(schedule="inverse_sqrt", warmup_steps=warmup, learning_rate=(width * warmup) ** -0.5)
-    for step in (1, 10, 3999, 4000, 4001, 100_000):
-        expected = width**-0.5 * min(step**-0.5, step * warmup**-1.5)
-        assert learning_rate(config, step, 0.3) == pytest.approx(expected, rel=1e-12)
-
-
-def test_cosine_schedule():
-    # Loshchilov and Hutter 2017, equation 5, with a minimum of zero and one cycle.
-    config = settings(schedule="cosine", warmup_steps=100, learning_rate=0.3)
-    for share in (0.2, 0.5, 0.75, 1.0):
-        expected = 0.5 * 0.3 * (1 + math.cos(math.pi * share))
-        assert learning_rate(config, 500, share) == pytest.approx(expected, abs=1e-12)
-    assert learning_rate(config, 25, 0.0) == pytest.approx(0.3 / 4)
-    assert learning_rate(config, 900, 1.2) == pytest.approx(0, abs=1e-12)
-
-
-def test_constant_schedule_and_no_warmup():
-    config = settings(schedule="constant", warmup_steps=0, learning_rate=0.3)
-    assert {learning_rate(config, step, share) for step in (1, 2, 900) for share in (0.0, 1.0)} == {0.3}
-
-
-# --- the log ----------------------------------------------------------------------------------------------------
 
 
 def test_the_log_drops_what_a_resumed_run_writes_again(tmp_path):
