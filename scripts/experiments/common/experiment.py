@@ -1,0 +1,199 @@
+"""An experiment from its arguments to its page in docs/results: options, models trained or found, what it cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+from common import ROOT
+from common.page import Picture, Table, write_page
+from common.toy import write_toy_corpus
+from nmt.checkpoint import CONFIG, METADATA, write_text
+from nmt.config import RunConfig, load_config
+from nmt.errors import UserError
+from nmt.training.run import train
+from nmt.translator import Translator
+
+CONFIGS = ROOT / "configs" / "experiments"
+COST = "cost.json"
+"""In a checkpoint's directory: processor and wall seconds of its training, over all sittings."""
+
+
+@dataclass
+class Experiment:
+    """One run of an experiment.
+
+    Attributes:
+        name: of the script and of its directory in docs/results.
+        command: what reproduces it.
+        quick: the form for tests: toy corpus, tiny networks, few steps; it shows that the experiment runs, not more.
+        output: directory of the page, its tables and its pictures.
+        checkpoints: directory of the trained models; those of the same configuration are used again.
+        seed: of everything random that is not a model's training, whose seed is in its configuration.
+    """
+
+    name: str
+    command: str
+    quick: bool
+    output: Path
+    checkpoints: Path
+    seed: int = 1
+    trained: dict[str, dict] = field(default_factory=dict)
+    """Metadata of every model asked for, with the processor and wall `seconds` of its training."""
+    started: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.perf_counter()))
+    training: float = 0.0
+    """Processor seconds that this run itself has spent on training."""
+
+    @classmethod
+    def start(cls, script: str, description: str | None, arguments: Sequence[str]) -> Experiment:
+        """The experiment of a script (its `__file__`), with --quick, --output and --checkpoints read."""
+        stem = Path(script).stem
+        name = stem.replace("_", "-")
+        parser = argparse.ArgumentParser(
+            prog=f"{stem}.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        parser.add_argument("--quick", action="store_true", help="a toy corpus and tiny models, in seconds; for tests")
+        parser.add_argument(
+            "--output", type=Path, metavar="DIR", help=f"default: docs/results/{name}; with --quick a new directory"
+        )
+        parser.add_argument(
+            "--checkpoints",
+            type=Path,
+            metavar="DIR",
+            help="where models are kept, and found again (default: checkpoints/experiments; with --quick a new one)",
+        )
+        options = parser.parse_args(arguments)
+        torch.set_num_threads(1)
+        if options.quick:
+            scratch = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+            output, checkpoints = scratch / "results", scratch / "checkpoints"
+        else:
+            output, checkpoints = ROOT / "docs" / "results" / name, ROOT / "checkpoints" / "experiments"
+        output, checkpoints = options.output or output, options.checkpoints or checkpoints
+        output.mkdir(parents=True, exist_ok=True)
+        command = f"python scripts/experiments/{stem}.py{' --quick' if options.quick else ''}"
+        return cls(name, command, options.quick, output, checkpoints)
+
+    def config(self, name: str, *overrides: str, run: str | None = None) -> RunConfig:
+        """`configs/experiments/NAME.yaml` with `key=value` overrides, its checkpoint among this experiment's.
+
+        The quick form replaces the corpus, the sizes and the budget before `overrides` are applied.
+        """
+        small = self._quick_overrides() if self.quick else []
+        directory = f"checkpoint={json.dumps(str(self.checkpoints / (run or name)))}"
+        return load_config(CONFIGS / f"{name}.yaml", [*small, *overrides, directory])
+
+    def train(self, name: str, *overrides: str, run: str | None = None) -> Path:
+        """The checkpoint directory of a configuration; trained as nmt-train does when it is not there yet.
+
+        `run` names the checkpoint when it differs from the configuration's NAME. A run that was stopped is resumed.
+        Raises UserError when the directory holds a run of another configuration.
+        """
+        config = self.config(name, *overrides, run=run)
+        directory = Path(config.checkpoint)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{directory}.lock"):  # two experiments that want the same model train it once
+            begun = (directory / CONFIG).exists()
+            if begun and load_config(directory / CONFIG).model_copy(update={"checkpoint": config.checkpoint}) != config:
+                raise UserError(f"{directory} holds a run of another configuration; move it or choose --checkpoints")
+            if not (directory / METADATA).exists():
+                print(f"{self.name}: training {directory}", file=sys.stderr, flush=True)
+                self._train(config, directory, begun)
+        metadata = json.loads((directory / METADATA).read_text(encoding="utf-8"))
+        self.trained[directory.name] = {**metadata, **_read_cost(directory, metadata)}
+        return directory
+
+    def translator(self, name: str, *overrides: str, run: str | None = None) -> Translator:
+        """The same model, as a translator by PyTorch on one thread."""
+        return Translator.load(self.train(name, *overrides, run=run), engine="torch", threads=1)
+
+    def write(
+        self,
+        title: str,
+        claim: str,
+        tables: Sequence[Table],
+        pictures: Sequence[Picture],
+        seen: str,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Write the page: claim, pictures, tables, what it was made with, and at the end what was seen.
+
+        Args:
+            title: the page's title.
+            claim: what is said of attention, and how it is measured here.
+            tables: each also becomes a CSV file.
+            pictures: saved into `output` already.
+            seen: one paragraph made from the figures, also when the claim did not hold.
+            notes: what else a reader must know, a line each: data, budget, choices.
+        """
+        write_page(self.output, title, claim, tables, pictures, [*notes, *self._circumstances()], seen)
+        print(f"{seen}\n\n{self.output / 'README.md'}")
+
+    def _train(self, config: RunConfig, directory: Path, resume: bool) -> None:
+        # What it costs is added to what earlier sittings have cost.
+        cost = json.loads((directory / COST).read_text()) if resume and (directory / COST).exists() else {}
+        processor, wall = time.process_time(), time.perf_counter()
+        try:
+            train(config, resume=resume)
+        finally:
+            spent = {"processor_seconds": time.process_time() - processor, "wall_seconds": time.perf_counter() - wall}
+            self.training += spent["processor_seconds"]
+            if directory.is_dir():
+                total = {name: seconds + cost.get(name, 0.0) for name, seconds in spent.items()}
+                write_text(directory / COST, json.dumps(total) + "\n")
+
+    def _circumstances(self) -> list[str]:
+        # Wall time is beside whatever else the machine does; processor time is not.
+        processor = time.process_time() - self.started[0]
+        wall = time.perf_counter() - self.started[1]
+        lines = [f"Command: `{self.command}`; seed {self.seed}."]
+        if self.quick:
+            lines.append("This is the quick form, on a toy corpus: it shows that the experiment runs, and no more.")
+        if self.trained:
+            models, number = self.trained.values(), len(self.trained)
+            spent = [sum(model[f"{kind}_seconds"] for model in models) / 60 for kind in ("processor", "wall")]
+            lines.append(
+                f"Training: {number} model{'s'[: number != 1]}, {sum(model['target_pieces'] for model in models):,} "
+                f"target pieces in all, {spent[0]:.1f} minutes of processor time, {spent[1]:.1f} of wall time."
+            )
+            hashes = sorted({model["corpus_sha256"] for model in models})
+            lines.append(f"Corpus, SHA-256: {', '.join(f'`{one}`' for one in hashes)}.")
+        lines.append(
+            f"Measuring: {(processor - self.training) / 60:.1f} minutes of processor time. The whole run, less models "
+            f"that were found trained: {wall / 60:.1f} minutes of wall time. One thread on {os.cpu_count()} cores "
+            f"({platform.machine()}), Python {platform.python_version()}, PyTorch {torch.__version__}."
+        )
+        return lines
+
+    def _quick_overrides(self) -> list[str]:
+        paths = write_toy_corpus(self.checkpoints / "corpus")
+        data = {"corpus": "files", "source": "en", "target": "es", **paths, "cache": str(self.checkpoints / "cache")}
+        training = {"batch_tokens": 1024, "learning_rate": 0.01, "warmup_steps": 10, "max_steps": 40, "threads": 1}
+        training |= {"validate_every": 20, "validation_pairs": 5, "average_count": 2, "device": "cpu"}
+        model = {"encoder_layers": 1, "decoder_layers": 1, "width": 32, "feed_forward": 64, "heads": 2}
+        model |= {"max_length": 128}
+        return [
+            f"data={json.dumps(data)}",
+            'subwords={"vocabulary_size": 330, "character_coverage": 1.0}',
+            f"training={json.dumps(training)}",
+            'alignment={"head": false}',
+            *(f"model.{key}={value}" for key, value in model.items()),
+        ]
+
+
+def _read_cost(directory: Path, metadata: dict) -> dict[str, float]:
+    if (directory / COST).exists():
+        return json.loads((directory / COST).read_text())
+    seconds = 60 * metadata["minutes"]  # trained by nmt-train itself: on its one thread, wall time is the bound
+    return {"processor_seconds": seconds, "wall_seconds": seconds}

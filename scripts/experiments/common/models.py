@@ -1,0 +1,79 @@
+"""The models that several experiments ask about, and the corpora that they are trained on."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+from common import ROOT
+from common.experiment import Experiment
+from nmt.corpus import load_corpus
+from nmt.errors import UserError
+from nmt.files import atomic_path
+
+ARCHITECTURES = ("rnnencdec", "rnnsearch", "transformer")
+JOINED = (1, 2, 3, 4, 6, 8, 10)
+"""How many sentence pairs are joined into one."""
+GROUPINGS = 2
+"""How often every training pair occurs, each time in other company."""
+MULTI30K = ROOT.parent / "shared" / "multi30k"
+
+
+def tatoeba_model(experiment: Experiment, architecture: str) -> Path:
+    """A checkpoint of one of ARCHITECTURES, trained on Tatoeba English-Spanish with joined sentences."""
+    return experiment.train(architecture, *joined_tatoeba(experiment))
+
+
+def multi30k_model(experiment: Experiment, architecture: str) -> Path:
+    """A checkpoint of one of ARCHITECTURES, trained on Multi30k English-German."""
+    return experiment.train(f"multi30k-{architecture}", *multi30k(experiment))
+
+
+def multi30k(experiment: Experiment) -> list[str]:
+    """Overrides that read Multi30k from `shared/multi30k` beside the project, where it is, instead of from the Hub."""
+    if experiment.quick or not MULTI30K.is_dir():
+        return []
+    data: dict[str, object] = {"corpus": "files", "source": "en", "target": "de"}
+    for split, name in (("train", "train"), ("dev", "val"), ("test", "test_2016_flickr")):
+        data[split] = [str(MULTI30K / f"{name}.{language}.gz") for language in ("en", "de")]
+    return [f"data={json.dumps(data)}"]
+
+
+def joined_tatoeba(experiment: Experiment) -> list[str]:
+    """Overrides for a corpus of Tatoeba's pairs, alone and joined; writes it when it is not there.
+
+    Tatoeba's sentences are short. Joined they are as long as JOINED says, and no model can be blamed for lengths
+    that it never saw: training has joined pairs too.
+    """
+    if experiment.quick:
+        return []  # the toy corpus has long sentences
+    directory = experiment.checkpoints / "corpora" / "joined"
+    paths = {split: directory / f"{split}.tsv" for split in ("train", "dev")}
+    if not all(path.exists() for path in paths.values()):
+        corpus = load_corpus(experiment.config("parts").data)
+        for (split, path), groupings in zip(paths.items(), (GROUPINGS, 1), strict=True):
+            pairs = list(zip(getattr(corpus, split)["source"], getattr(corpus, split)["target"], strict=True))
+            draw = random.Random(f"{split} {experiment.seed}")
+            lines = (f"{source}\t{target}\n" for _ in range(groupings) for source, target in regrouped(pairs, draw))
+            with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+                file.writelines(lines)
+    return [f"data.{split}={json.dumps(str(path))}" for split, path in paths.items()]
+
+
+def regrouped(pairs: list[tuple[str, str]], draw: random.Random) -> Iterable[tuple[str, str]]:
+    """Every pair once, in a random order, in groups whose sizes are JOINED: each size has as many pairs."""
+    order = draw.sample(pairs, len(pairs))
+    first = 0
+    while first < len(order):
+        (size,) = draw.choices(JOINED, [1 / size for size in JOINED])
+        yield join(order[first : first + size])
+        first += size
+
+
+def join(pairs: list[tuple[str, str]]) -> tuple[str, str]:
+    """One pair of the texts of several."""
+    if not pairs:
+        raise UserError("there is nothing to join")
+    return " ".join(source for source, _ in pairs), " ".join(target for _, target in pairs)
