@@ -110,10 +110,11 @@ def write_text(path: Path, text: str) -> None:
 
 def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
     """Write named arrays as safetensors, whole or not at all."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
+    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
     with atomic_path(path) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata)
+        temporary.write_bytes(content)
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

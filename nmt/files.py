@@ -41,6 +41,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
                 os.rename(old, path)
             raise
         _flush_to_disk(path.parent)
+    except OSError as error:
+        if error.errno and (error.filename is None or str(error.filename).startswith(str(scratch))):
+            error.filename = str(path)  # what the user knows
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -11,7 +11,7 @@ from toy import toy_config, toy_pairs, write_pairs
 from nmt.config import TrainingConfig, load_config
 from nmt.training.run import train
 from nmt.training.schedule import learning_rate
-from nmt.training.state import average, keep_for_average
+from nmt.training.state import COPIED, Progress, average, save_state
 
 
 @pytest.mark.parametrize("norm, optimizer", [("pre", "adamw"), ("post", "adam")])
@@ -39,14 +39,17 @@ def test_two_halves_accumulated_are_one_batch(tmp_path, norm, optimizer):
 
 def test_the_average_is_the_mean(tmp_path):
     model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    for name in COPIED:
+        (tmp_path / name).write_text(name)
     kept = []
     for step in (10, 20, 30):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.normal_()
         kept.append([parameter.detach().double().numpy().copy() for parameter in model.parameters()])
-        keep_for_average(tmp_path, step, model, [step, 20, 10])
-    found = average(tmp_path, [10, 30])
+        place = save_state(tmp_path, Progress(step=step), model, optimizer, [10, 20, step][: step // 10])
+    found = average(place, [10, 30])
     for (name, _), first, last in zip(model.named_parameters(), kept[0], kept[2], strict=True):
         np.testing.assert_array_equal(found[name].numpy(), ((first + last) / 2).astype(np.float32))
 

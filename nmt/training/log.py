@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,16 @@ class RunLog:
         kept = [record for record in read_log(directory) if record["step"] <= resumed_step]
         write_text(directory / LOG, "".join(json.dumps(record) + "\n" for record in kept))
         self.file = open(directory / LOG, "a", encoding="utf-8")  # noqa: SIM115
-        self.tensorboard = _tensorboard(directory)
+        self.tensorboard = _tensorboard(directory, resumed_step)
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Add one record."""
-        self.file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+            self.file.flush()
+        except OSError as error:  # a full disk
+            error.filename = self.file.name
+            raise
         if self.tensorboard:
             for name, value in values.items():
                 if isinstance(value, int | float):
@@ -33,7 +38,8 @@ class RunLog:
 
     def close(self) -> None:
         """Close the files."""
-        self.file.close()
+        with contextlib.suppress(OSError):  # a record that could not be written has been reported
+            self.file.close()
         if self.tensorboard:
             self.tensorboard.close()
 
@@ -56,9 +62,10 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and isinstance(record.get("step"), int) else None
 
 
-def _tensorboard(directory: Path) -> Any:
+def _tensorboard(directory: Path, resumed_step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(directory / "tensorboard")
+    # The points after the resumed step, which are drawn again, are dropped here too.
+    return SummaryWriter(directory / "tensorboard", purge_step=resumed_step + 1)

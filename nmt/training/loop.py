@@ -24,7 +24,7 @@ from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
 from nmt.training.pairs import EncodedPairs
 from nmt.training.schedule import learning_rate
-from nmt.training.state import KEPT_STATES, Progress, keep_for_average, save_state
+from nmt.training.state import Progress, save_state
 from nmt.training.validation import Scores, batch_loss
 
 
@@ -93,7 +93,8 @@ def run_steps(
                 )
             progress.seconds = time.monotonic() - started
             report(scores, progress, log)
-            keep_best(directory, config, model, progress)
+            if progress.validations[-1] == min(progress.validations):
+                write_weights(directory, config, model)
             progress.finished = share >= 1 or out_of_patience(settings, progress)
             save_state(directory, progress, model, optimizer, needed_steps(settings, progress.validations))
             meter.restart()
@@ -204,17 +205,6 @@ def needed_steps(settings: TrainingConfig, validations: list[list[float]]) -> li
     if not validations:
         return []
     return sorted({*averaged_steps(settings, validations), int(min(validations)[1])})
-
-
-def keep_best(directory: Path, config: RunConfig, model: Transformer, progress: Progress) -> None:
-    """Keep these weights for the average, and as the checkpoint's own when no dev loss was lower."""
-    # A run may go on from any of the states kept, and then not pass the same validations: keep what each needs.
-    history = progress.validations
-    histories = [history[: max(0, len(history) - back)] for back in range(KEPT_STATES + 1)]
-    wanted = [step for validations in histories for step in needed_steps(config.training, validations)]
-    keep_for_average(directory, progress.step, model, wanted)
-    if progress.validations[-1] == min(progress.validations):
-        write_weights(directory, config, model)
 
 
 def write_weights(directory: Path, config: RunConfig, model: Transformer) -> None:

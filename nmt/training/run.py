@@ -26,10 +26,11 @@ from nmt.models.aligner import AlignerConfig
 from nmt.models.transformer import Transformer
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
+from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import LOG, RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
 from nmt.training.pairs import EncodedPairs
-from nmt.training.state import Progress, average, load_state
+from nmt.training.state import Progress, State, average, find_state, state_directory
 from nmt.training.validation import Scores, dev_loss, validate
 
 
@@ -39,15 +40,24 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
     Raises UserError for impossible requests, Interrupted after a signal, with the state saved.
     """
     directory = Path(config.checkpoint)
-    check_directory(directory, config, resume, overwrite)
+    check_place(directory, resume)
+    with run_lock(directory):
+        return _train(config, directory, resume, overwrite)
+
+
+def _train(config: RunConfig, directory: Path, resume: bool, overwrite: bool) -> Path:
+    state = check_directory(directory, config, resume, overwrite)
     device = choose_device(config.training.device)
     torch.set_num_threads(config.training.threads or torch.get_num_threads())
     torch.manual_seed(config.training.seed)
 
     corpus = load_corpus(config.data)
     print(corpus.describe(), file=sys.stderr)
-    if not resume:
+    if state is None:
         begin_directory(directory, config)
+    else:
+        for name in state.restore_files(directory):
+            print(f"{directory / name} was lost or altered: put back as it was", file=sys.stderr)
     subwords = make_subwords(directory, config, corpus)
     train_pairs, dev_pairs = encode_splits(config, corpus, subwords)
     shown = min(len(corpus.dev), config.training.validation_pairs)
@@ -56,10 +66,13 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
     model = build_model(config.model, len(subwords)).to(device)
     optimizer = make_optimizer(model, config.training)
     progress = Progress()
-    if resume:
-        progress, words = load_state(directory, model, optimizer)
-        print(words, file=sys.stderr)
+    if state is not None:
+        print(state.describe(), file=sys.stderr)
+        progress = state.progress
         check_unchanged(progress, corpus, subwords)
+        state.restore(model, optimizer)
+        if not progress.finished:
+            (directory / METADATA).unlink(missing_ok=True)  # what it vouches for is about to change
     progress.corpus, progress.subwords = corpus.sha256, subwords.sha256
     log = RunLog(directory, progress.step)
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -89,12 +102,13 @@ def finish(
     config: RunConfig, directory: Path, corpus: Corpus, model: Transformer, dev_pairs: EncodedPairs, progress: Progress
 ) -> dict:
     """Choose the averaged or the best weights by dev loss, write them, and return the checkpoint's metadata."""
+    place = state_directory(directory, progress.step)
     steps = averaged_steps(config.training, progress.validations)
-    load_weights(model, average(directory, steps), directory)
+    load_weights(model, average(place, steps), directory)
     loss, chosen = dev_loss(model, dev_pairs, config.training.batch_tokens), f"mean of steps {sorted(steps)}"
     best_loss, best_step = min(progress.validations)
     if loss > best_loss:
-        load_weights(model, average(directory, [int(best_step)]), directory)
+        load_weights(model, average(place, [int(best_step)]), directory)
         loss, chosen = best_loss, f"step {int(best_step)}"
     write_weights(directory, config, model)
     versions = {name: importlib.metadata.version(name) for name in ("torch", "sentencepiece", "datasets", "sacrebleu")}
@@ -176,43 +190,54 @@ def check_unchanged(progress: Progress, corpus: Corpus, subwords: Subwords) -> N
             raise UserError(f"the {name} has changed since the run began; put it back, or start anew with --overwrite")
 
 
-def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> None:
-    """Whether the run may use its directory; clears what killed writes left there. Raises UserError."""
+def check_place(directory: Path, resume: bool) -> None:
+    """Refuse what can be refused before the directory is locked. Raises UserError."""
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is not a directory; set checkpoint to another place")
+    if resume and not directory.exists():
+        raise UserError(f"there is no run in {directory} to resume; run without --resume")
+
+
+def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> State | None:
+    """The state to go on from, or None when the run is to begin; clears what killed writes left. Raises UserError."""
     clear_scratch(directory)
-    if resume:
-        if not (directory / CONFIG).exists():
-            raise UserError(f"there is no run in {directory} to resume; run without --resume")
-        saved = load_config(directory / CONFIG)
-        if saved.model_copy(update={"checkpoint": config.checkpoint}) != config:
-            changed = [
-                key
-                for key, value in config.model_dump().items()
-                if saved.model_dump()[key] != value and key != "checkpoint"
-            ]
-            raise UserError(
-                f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
-            )
-        return
-    if directory.exists() and any(directory.iterdir()):
-        if not overwrite:
-            raise UserError(f"{directory} is not empty; continue its run with --resume, or replace it with --overwrite")
-        if not (directory / CONFIG).exists():
-            raise UserError(f"{directory} holds no run; --overwrite will not empty it")
+    if not resume:
+        if any(path.name != LOCK for path in directory.iterdir()):
+            if not overwrite:
+                raise UserError(
+                    f"{directory} is not empty; continue its run with --resume, or replace it with --overwrite"
+                )
+            if not (directory / CONFIG).exists():
+                raise UserError(f"{directory} holds no run; --overwrite will not empty it")
+        return None
+    state = find_state(directory)
+    kept = (state.place if state else directory) / CONFIG
+    if not kept.exists():
+        raise UserError(f"there is no run in {directory} to resume; run without --resume")
+    saved = load_config(kept)
+    if saved.model_copy(update={"checkpoint": config.checkpoint}) != config:
+        before, now = saved.model_dump(), config.model_dump()
+        changed = [key for key in now if before[key] != now[key] and key != "checkpoint"]
+        raise UserError(
+            f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
+        )
+    if state is None:
+        print(f"no state was saved in {directory} yet: training from the beginning", file=sys.stderr)
+    return state
 
 
 def begin_directory(directory: Path, config: RunConfig) -> None:
     """Empty the run's directory and write its configuration: from here on there is something to resume."""
-    for path in directory.iterdir() if directory.exists() else ():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for path in directory.iterdir():
+        if path.name not in (LOCK, CONFIG):  # killed meanwhile, what is left is still known for a run
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     write_text(directory / CONFIG, dump_config(config))
 
 
 def clear_scratch(directory: Path) -> None:
     """Remove what writes that were killed have left of the run's own files."""
-    names = [f".{name}.*" for name in (CONFIG, SUBWORDS, WEIGHTS, METADATA, LOG)]
-    for pattern in (*names, "training/.step-*", "training/average/.step-*"):
+    names = [f".{name}.*" for name in (CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA, LOG)]
+    for pattern in (*names, "training/.step-*", "training/.aligner-*"):
         for left in directory.glob(pattern):
             shutil.rmtree(left, ignore_errors=True)
 

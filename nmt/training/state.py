@@ -1,23 +1,39 @@
-"""What a run must remember to go on bit for bit, in directories that are whole or absent."""
+"""What a run must remember to go on bit for bit: directories that are whole or absent, each with all that it needs.
+
+training/step-N/
+    progress.json              where the run stands
+    weights-M.safetensors      the weights of step N, and of every step that the final average may ask for
+    optimizer.pt               the optimizer's moments and the random state
+    config.yaml, subwords.model, log.jsonl    as they were
+    checksums.json             the SHA-256 of each
+
+No state leans on another or on the rest of the checkpoint, so that damage to any one file costs one state at most.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import safetensors.torch
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
+from nmt.checkpoint import CONFIG, SUBWORDS
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
 from nmt.models import load_weights, own_weights
+from nmt.training.log import LOG
 
 KEPT_STATES = 2
 """Whole states kept, so that damage to the newest loses one interval at most."""
+CHECKSUMS, PROGRESS, OPTIMIZER = "checksums.json", "progress.json", "optimizer.pt"
+COPIED = (CONFIG, SUBWORDS, LOG)
+"""Files of the run that each state has a copy of."""
 
 
 @dataclass
@@ -44,87 +60,154 @@ class Progress:
     """SHA-256 of its subword model."""
 
 
-def save_state(
-    directory: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, kept: list[int]
-) -> Path:
-    """Write `training/step-N`: weights, optimizer, random state, progress, checksums; prune older ones.
+@dataclass(frozen=True)
+class State:
+    """A saved state whose files were all found whole."""
 
-    The weights kept for the average at the steps `kept` belong to the state: their checksums are among its own.
-    """
-    place = directory / "training" / f"step-{progress.step:08d}"
-    with atomic_path(place) as temporary:
-        temporary.mkdir()
-        save_file(own_weights(model), temporary / "weights.safetensors")
-        random = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            random["cuda"] = torch.cuda.get_rng_state()
-        torch.save({"optimizer": optimizer.state_dict(), "random": random}, temporary / "optimizer.pt")
-        (temporary / "progress.json").write_text(json.dumps(dataclasses.asdict(progress)))
-        hashes = {path.name: sha256_of(path) for path in temporary.iterdir()}
-        for path in (_average_file(directory / "training" / "average", step) for step in kept):
-            hashes[f"../average/{path.name}"] = sha256_of(path)
-        (temporary / "checksums.json").write_text(json.dumps(hashes))
-    for old in _states(directory)[KEPT_STATES:]:
-        shutil.rmtree(old, ignore_errors=True)
-    return place
+    place: Path
+    progress: Progress
+    damaged: list[str]
+    """What was wrong with each newer one."""
 
+    def describe(self) -> str:
+        """Which state it is, and why no newer one."""
+        return f"resuming from {self.place}" + (f" ({'; '.join(self.damaged)})" if self.damaged else "")
 
-def load_state(directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Progress, str]:
-    """Restore the newest whole state; also says in words which it is, and which were damaged.
-
-    With no state at all, which is what an early end leaves, training is to begin. Raises UserError when every
-    state is damaged.
-    """
-    damaged = []
-    for place in _states(directory):
-        if not _is_whole(place):
-            damaged.append(place.name)
-            continue
-        tensors = torch.load(place / "optimizer.pt", map_location="cpu", weights_only=True)
-        load_weights(model, load_file(place / "weights.safetensors"), place)
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Put weights, optimizer and random state back."""
+        tensors = torch.load(self.place / OPTIMIZER, map_location="cpu", weights_only=True)
+        weights = safetensors.torch.load_file(self.place / _weights_name(self.progress.step))
+        load_weights(model, weights, self.place)
         optimizer.load_state_dict(tensors["optimizer"])
         torch.set_rng_state(tensors["random"]["cpu"])
         if "cuda" in tensors["random"] and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random"]["cuda"])
-        note = f" ({', '.join(damaged)} damaged)" if damaged else ""
-        return Progress(**json.loads((place / "progress.json").read_text())), f"resuming from {place}{note}"
+
+    def restore_files(self, directory: Path) -> list[str]:
+        """Put the run's own files back as they were; returns the names of those that had been lost or altered.
+
+        The log has grown since, so that it is put back without a word.
+        """
+        changed = []
+        for name in COPIED:
+            path, copy = directory / name, self.place / name
+            if not path.is_file() or sha256_of(path) != sha256_of(copy):
+                with atomic_path(path) as temporary:
+                    shutil.copyfile(copy, temporary)
+                changed += [name] if name != LOG else []
+        return changed
+
+
+def save_state(
+    directory: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, kept: list[int]
+) -> Path:
+    """Write `training/step-N` and drop what is older than the state before it.
+
+    The weights of the steps `kept` are taken over from the states before. Raises UserError when they are lost.
+    """
+    place = state_directory(directory, progress.step)
+    with atomic_path(place) as temporary:
+        temporary.mkdir()
+        for step in kept:
+            if step != progress.step:
+                _take_over(directory, _weights_name(step), temporary)
+        # The bytes go through memory: a full disk is then an OSError, and not an error of each library's own.
+        (temporary / _weights_name(progress.step)).write_bytes(safetensors.torch.save(own_weights(model)))
+        random = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            random["cuda"] = torch.cuda.get_rng_state()
+        content = io.BytesIO()
+        torch.save({"optimizer": optimizer.state_dict(), "random": random}, content)
+        (temporary / OPTIMIZER).write_bytes(content.getbuffer())
+        (temporary / PROGRESS).write_text(json.dumps(dataclasses.asdict(progress)))
+        for name in COPIED:
+            shutil.copyfile(directory / name, temporary / name)
+        hashes = {path.name: sha256_of(path) for path in temporary.iterdir()}
+        (temporary / CHECKSUMS).write_text(json.dumps(hashes))
+    older = [state for state in _states(directory) if state < place]
+    for old in _states(directory):
+        # One that is newer was passed over as damaged when the run was resumed.
+        if old != place and old not in older[: KEPT_STATES - 1]:
+            shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def find_state(directory: Path) -> State | None:
+    """The newest whole state, or None when none was saved yet. Raises UserError when every one is damaged."""
+    damaged: list[str] = []
+    for place in _states(directory):
+        try:
+            return State(place, _checked_progress(place), damaged)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            damaged.append(f"{place.name} is damaged: {_reason(error)}")
     if damaged:
-        raise UserError(f"every saved state in {directory / 'training'} is damaged; start anew with --overwrite")
-    return Progress(), f"no state was saved in {directory} yet: training from the beginning"
+        raise UserError(
+            f"no saved state in {directory / 'training'} is whole ({'; '.join(damaged)}); start anew with --overwrite"
+        )
+    return None
 
 
-def keep_for_average(directory: Path, step: int, model: nn.Module, wanted: list[int]) -> None:
-    """Keep this step's weights for the final average, and drop those that are not `wanted` any more."""
-    folder = directory / "training" / "average"
-    with atomic_path(_average_file(folder, step)) as temporary:
-        save_file(own_weights(model), temporary)
-    for path in folder.glob("*.safetensors"):
-        if path.name not in {_average_file(folder, number).name for number in wanted}:
-            path.unlink()
+def average(place: Path, steps: list[int]) -> dict[str, torch.Tensor]:
+    """The mean of the weights that the state `place` has of `steps`, summed in double precision.
 
-
-def average(directory: Path, steps: list[int]) -> dict[str, torch.Tensor]:
-    """The mean of the weights kept at `steps`, summed in double precision."""
-    folder = directory / "training" / "average"
+    Raises UserError when they have been altered since they were written.
+    """
+    hashes = json.loads((place / CHECKSUMS).read_text())
     total: dict[str, torch.Tensor] = {}
     for step in steps:
-        for name, tensor in load_file(_average_file(folder, step)).items():
+        path = place / _weights_name(step)
+        if sha256_of(path) != hashes[path.name]:
+            raise UserError(f"{path} has been damaged since it was written; go on from the state before with --resume")
+        for name, tensor in safetensors.torch.load_file(path).items():
             total[name] = total.get(name, 0) + tensor.double()
     return {name: (tensor / len(steps)).float() for name, tensor in total.items()}
 
 
-def _average_file(folder: Path, step: int) -> Path:
-    return folder / f"step-{step:08d}.safetensors"
+def state_directory(directory: Path, step: int) -> Path:
+    """Where the state of a step is kept."""
+    return directory / "training" / f"step-{step:08d}"
+
+
+def _weights_name(step: int) -> str:
+    return f"weights-{step:08d}.safetensors"
 
 
 def _states(directory: Path) -> list[Path]:
     return sorted((directory / "training").glob("step-*"), reverse=True)
 
 
-def _is_whole(place: Path) -> bool:
-    try:
-        hashes = json.loads((place / "checksums.json").read_text())
-        names = {"weights.safetensors", "optimizer.pt", "progress.json"}
-        return names <= set(hashes) and all(sha256_of(place / name) == value for name, value in hashes.items())
-    except (OSError, ValueError, AttributeError):
-        return False
+def _take_over(directory: Path, name: str, into: Path) -> None:
+    """Copy a file of a state before, its checksum looked at: damage must not be signed as whole."""
+    for place in _states(directory):
+        try:
+            wanted = json.loads((place / CHECKSUMS).read_text())[name]
+            shutil.copyfile(place / name, into / name)
+        except (FileNotFoundError, ValueError, KeyError):
+            continue
+        if sha256_of(into / name) == wanted:
+            return
+    raise UserError(f"{name} is damaged or missing in {directory / 'training'}; go on from the state before it")
+
+
+def _checked_progress(place: Path) -> Progress:
+    """The progress of a state that is whole. Raises what its damage raises."""
+    hashes = json.loads((place / CHECKSUMS).read_text())
+    present = {path.name for path in place.iterdir()} - {CHECKSUMS}
+    if odd := sorted(present ^ set(hashes)):
+        raise ValueError(f"{odd[0]} is missing" if odd[0] in hashes else f"{CHECKSUMS} does not list {odd[0]}")
+    if altered := [name for name, value in sorted(hashes.items()) if sha256_of(place / name) != value]:
+        raise ValueError(f"{altered[0]} does not match its checksum")
+    progress = Progress(**json.loads((place / PROGRESS).read_text()))
+    if lacking := [name for name in (*COPIED, OPTIMIZER, _weights_name(progress.step)) if name not in hashes]:
+        raise ValueError(f"{lacking[0]} is missing")
+    return progress
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{Path(error.filename or '').name}: {error.strerror}"
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | AttributeError):
+        return f"{CHECKSUMS} cannot be read"
+    if isinstance(error, TypeError):
+        return f"{PROGRESS} is of another version"
+    return str(error)
