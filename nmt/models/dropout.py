@@ -14,6 +14,8 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.threshold = min(255, round(p * 256))
+        self.generator: torch.Generator | None = None
+        """Where masks are drawn from on the CPU; default: torch's global generator."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape to the same shape."""
@@ -21,15 +23,16 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return nn.functional.dropout(x, self.threshold / 256)
-        return x * keep_mask(x, self.threshold)
+        return x * keep_mask(x, self.threshold, self.generator)
 
     def extra_repr(self) -> str:
         return f"p={self.threshold / 256}"
 
 
-def keep_mask(x: Tensor, threshold: int) -> Tensor:
+def keep_mask(x: Tensor, threshold: int, generator: torch.Generator | None = None) -> Tensor:
     """A tensor like `x`: 0 with probability threshold / 256, else 256 / (256 - threshold)."""
     # From the smallest int64 to no upper end: all 64 bits are random, so each draw is eight bytes.
-    draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(torch.iinfo(torch.int64).min, None)
+    draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64)
+    draws.random_(torch.iinfo(torch.int64).min, None, generator=generator)
     randoms = draws.view(torch.uint8)[: x.numel()].view(x.shape)
     return (randoms >= threshold).to(x.dtype).mul_(256 / (256 - threshold))

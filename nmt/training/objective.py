@@ -27,35 +27,44 @@ def plain_cross_entropy(states: Tensor, weight: Tensor, bias: Tensor, labels: Te
 
 
 class _ProjectedCrossEntropy(torch.autograd.Function):
-    """Gradients are formed chunk by chunk in the forward pass, while the chunk's logits are at hand.
+    """Gradients are formed chunk by chunk in the forward pass, while the chunk's probabilities are at hand.
 
-    With p = softmax(logits) and q the smoothed label, the gradient of the logits is p - q.
+    With p = softmax(logits), s the smoothing and V the vocabulary, the gradient of the logits is
+    p - (1 - s) onehot(label) - s / V. Only p needs the whole row of the vocabulary: the two other
+    terms meet the matrices once, after the loop.
     """
 
     @staticmethod
     def forward(ctx, states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-        vocabulary = weight.size(0)
+        rows, vocabulary = states.size(0), weight.size(0)
         wanted = torch.is_grad_enabled() or any(ctx.needs_input_grad)
         states_gradient = torch.empty_like(states)
         weight_gradient, bias_gradient = torch.zeros_like(weight), torch.zeros_like(bias)
-        loss = states.new_zeros((), dtype=torch.float32)
-        for first in range(0, states.size(0), CHUNK):
-            rows = slice(first, first + CHUNK)
-            chunk = states[rows]
-            logits = torch.addmm(bias, chunk, weight.T)  # [chunk, vocabulary]
-            label = labels[rows, None]
-            # -sum_v q_v log p_v = log Z - (1 - s) logit[label] - s / V sum_v logit_v
-            picked = (1 - smoothing) * logits.gather(1, label).sum() + smoothing / vocabulary * logits.sum()
-            normaliser = logits.logsumexp(dim=1, keepdim=True)  # [chunk, 1]
-            loss += (normaliser.sum() - picked).float()
+        # One buffer serves all chunks: a fresh one of this size would be mapped and cleared by the system each time.
+        buffer = states.new_empty(min(CHUNK, rows), vocabulary)
+        normalisers = states.new_empty(rows)  # log sum_v exp(logit_v)
+        for chunk, gradient, normaliser in zip(
+            states.split(CHUNK), states_gradient.split(CHUNK), normalisers.split(CHUNK), strict=True
+        ):
+            probabilities = torch.addmm(bias, chunk, weight.T, out=buffer[: len(chunk)])  # logits [chunk, vocabulary]
+            highest = probabilities.amax(dim=1)
+            torch.softmax(probabilities, dim=1, out=probabilities)
+            # The likeliest piece has p = exp(highest - normaliser), at least 1 / V: its logarithm is safe.
+            torch.sub(highest, probabilities.amax(dim=1).log_(), out=normaliser)
             if wanted:
-                gradient = logits.sub_(normaliser).exp_()  # p, in the logits' place
-                if smoothing:
-                    gradient.sub_(smoothing / vocabulary)
-                gradient.scatter_add_(1, label, torch.full_like(label, smoothing - 1, dtype=gradient.dtype))
-                torch.mm(gradient, weight, out=states_gradient[rows])
-                weight_gradient.addmm_(gradient.T, chunk)
-                bias_gradient += gradient.sum(dim=0)
+                torch.mm(probabilities, weight, out=gradient)
+                weight_gradient.addmm_(probabilities.T, chunk)
+                bias_gradient += probabilities.sum(dim=0)
+        label, share = 1 - smoothing, smoothing / vocabulary
+        label_weight, weight_sum, states_sum = weight[labels], weight.sum(dim=0), states.sum(dim=0)
+        # -sum_v q_v log p_v = normaliser - (1 - s) logit[label] - s / V sum_v logit_v
+        label_logits = (states * label_weight).sum() + bias[labels].sum()
+        all_logits = states_sum.dot(weight_sum) + rows * bias.sum()
+        loss = (normalisers.sum() - label * label_logits - share * all_logits).float()
+        if wanted:
+            states_gradient.sub_(label_weight, alpha=label).sub_(weight_sum, alpha=share)
+            weight_gradient.index_add_(0, labels, states, alpha=-label).sub_(states_sum, alpha=share)
+            bias_gradient.sub_(labels.bincount(minlength=vocabulary), alpha=label).sub_(share * rows)
         ctx.save_for_backward(states_gradient, weight_gradient, bias_gradient)
         return loss
 

@@ -40,6 +40,11 @@ class Batch:
         """The batch on a device."""
         return Batch(*(x.to(device) for x in (self.source, self.source_lengths, self.target_input, self.labels)))
 
+    def part(self, number: int, count: int) -> Batch:
+        """Every `count`-th pair from pair `number`: parts of alike lengths, which together are the batch."""
+        every = slice(number, None, count)
+        return Batch(self.source[every], self.source_lengths[every], self.target_input[every], self.labels[every])
+
 
 def make_batch(sources: list[list[int]], targets: list[list[int]]) -> Batch:
     """Piece ids without special pieces to padded tensors."""
