@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nmt.models.dropout import Dropout
 from nmt.training.pairs import Batch
@@ -20,50 +20,49 @@ from nmt.training.pairs import Batch
 AT_MOST = 4
 """Replicas. Python runs one thread at a time between operations, and shares of a batch become small."""
 
-Loss = Callable[[nn.Module, Batch], Tensor]
-"""A network and a batch to the summed loss, a scalar."""
+Precision = Callable[[], AbstractContextManager]
+"""Makes the context of mixed precision, or of none."""
 
 
 class Replicas:
-    """The network, and copies of it that share its weights but have gradients and dropout of their own."""
+    """A module that gives the summed loss of a batch, and copies of it that share its weights.
 
-    def __init__(self, model: nn.Module, seed: int, threads: int) -> None:
-        """On a GPU, and with one thread, the network is its own only replica."""
-        on_cpu = next(model.parameters()).device.type == "cpu"
+    The copies have gradients and dropout of their own.
+    """
+
+    def __init__(self, module: nn.Module, seed: int, threads: int) -> None:
+        """On a GPU, and with one thread, the module is its own only replica."""
+        on_cpu = next(module.parameters()).device.type == "cpu"
         count = min(threads, AT_MOST) if on_cpu else 1
         self.seed = seed
-        self.models = [model] + [sharing_copy(model) for _ in range(1, count)]
-        self.generators = [own_generator(replica) for replica in self.models]
+        self.modules = [module, *(sharing_copy(module) for _ in range(1, count))]
+        self.generators = [own_generator(replica) for replica in self.modules]
         self.pool = ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(max(1, threads // count)))
 
-    def backward(self, batch: Batch, loss: Loss, tokens: int, position: tuple[int, ...], precision: Precision) -> float:
-        """Add the gradients of the batch's summed loss, divided by `tokens`, to the network's own; returns that sum.
+    def backward(self, batch: Batch, scale: float, position: tuple[int, ...], precision: Precision) -> float:
+        """Add the gradients of `scale` times the batch's summed loss to the module's own; returns the sum, unscaled.
 
         Dropout is a function of (seed, position) alone, so that a resumed run draws the same masks: `position`
-        must differ from batch to batch.
+        differs from batch to batch.
         """
-        count = min(len(self.models), len(batch.labels))
+        count = min(len(self.modules), len(batch.labels))
 
         def share(number: int) -> float:
-            replica = self.models[number].train()
             draws = np.random.SeedSequence([self.seed, *position, number]).generate_state(1)
             self.generators[number].manual_seed(int(draws[0]))
             with precision():
-                summed = loss(replica, batch.part(number, count))
-            (summed / tokens).backward()
-            return summed.item()
+                loss = self.modules[number].train()(batch.part(number, count))
+            (loss * scale).backward()
+            return loss.item()
 
-        total = sum(self.pool.map(share, range(count)))
-        for replica in self.models[1:count]:
-            for own, other in zip(self.models[0].parameters(), replica.parameters(), strict=True):
+        # A single share stays in this thread, where other contexts that concern it may be in force.
+        total = share(0) if count == 1 else sum(self.pool.map(share, range(count)))
+        for replica in self.modules[1:count]:
+            for own, other in zip(self.modules[0].parameters(), replica.parameters(), strict=True):
                 if other.grad is not None:
                     own.grad = other.grad if own.grad is None else own.grad.add_(other.grad)
                     other.grad = None
         return total
-
-
-Precision = Callable[[], AbstractContextManager]
-"""Makes the context of mixed precision, or of none."""
 
 
 def sharing_copy(model: nn.Module) -> nn.Module:
