@@ -1,0 +1,24 @@
+"""How many floating-point operations a training step needs: matrix products alone, of real tokens alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nmt.config import ModelConfig
+
+FORMULA = """\
+Operations of a batch are those of its matrix products, two for each multiplication, forward and twice that backward,
+for real pieces alone; padding, softmax, normalisation, dropout and the optimizer count nothing. With width w,
+feed-forward f, vocabulary V, source length s and target length t of a sentence (`</s>` counted), forward is
+encoder layers x (2s (4w^2 + 2wf) + 4 s^2 w) + decoder layers x (2t (6w^2 + 2wf) + 4s w^2 + 2 t (t + 1) w + 4 t s w)
++ 2 t w V."""
+
+
+def training_flops(config: ModelConfig, vocabulary: int, sources: np.ndarray, targets: np.ndarray) -> float:
+    """`FORMULA` for sentences of so many pieces, `sources` [batch] and `targets` [batch]."""
+    w, f = config.width, config.feed_forward
+    s, t = sources.astype(np.float64), targets.astype(np.float64)
+    encoder = 2 * s * (4 * w**2 + 2 * w * f) + 4 * s**2 * w
+    decoder = 2 * t * (6 * w**2 + 2 * w * f) + 4 * s * w**2 + 2 * t * (t + 1) * w + 4 * t * s * w
+    forward = config.encoder_layers * encoder + config.decoder_layers * decoder + 2 * t * w * vocabulary
+    return float(3 * forward.sum())
