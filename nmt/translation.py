@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nmt.errors import UserError
+
 END_OF_SENTENCE = "</s>"
+NO_ALIGNMENT = "the model has no attention, so there is no alignment to show; translate plainly, or take another model"
 
 
 @dataclass(frozen=True)
@@ -14,14 +17,15 @@ class AttentionMaps:
     """Every attention weight of one sentence pair under the translator (Vaswani et al. 2017, section 3.2.3).
 
     Row i of `decoder` and `cross` is the decoding step that predicts `target_pieces[i]`; every row sums to 1.
+    A kind that the network does not have is None: recurrent ones have no self-attention.
     """
 
-    encoder: np.ndarray
+    encoder: np.ndarray | None
     """[layers, heads, source pieces, source pieces], float32: encoder self-attention."""
-    decoder: np.ndarray
+    decoder: np.ndarray | None
     """[layers, heads, target pieces, target pieces], float32: decoder self-attention; column j is the decoder's
     j-th input, which is `<s>` for j = 0 and `target_pieces[j - 1]` after it. Zero above the diagonal."""
-    cross: np.ndarray
+    cross: np.ndarray | None
     """[layers, heads, target pieces, source pieces], float32: attention of the decoder to the encoder."""
     source_pieces: list[str]
     """The encoder's input: subword pieces, `</s>` last."""
@@ -29,6 +33,12 @@ class AttentionMaps:
     """The decoder's output: subword pieces, `</s>` last."""
     candidates: list[list[tuple[str, float]]] = field(default_factory=list)
     """For each step the likeliest next pieces with their log-probabilities, best first."""
+
+    @property
+    def kinds(self) -> dict[str, np.ndarray]:
+        """Those of `encoder`, `decoder` and `cross` that there are."""
+        kinds = {"encoder": self.encoder, "decoder": self.decoder, "cross": self.cross}
+        return {kind: weights for kind, weights in kinds.items() if weights is not None}
 
 
 @dataclass(frozen=True)
@@ -43,10 +53,11 @@ class Translation:
     """Log-probability divided by the length penalty (Wu et al. 2016, equation 14): higher is better."""
     source_words: list[str]
     target_words: list[str]
-    attention: np.ndarray
-    """[target words, source words + 1], float32: rows sum to 1, the last column is `</s>` (aligned to nothing)."""
-    alignment: list[tuple[int, int]]
-    """Links (source word, target word), sorted."""
+    attention: np.ndarray | None
+    """[target words, source words + 1], float32: rows sum to 1, the last column is `</s>` (aligned to nothing). None
+    from a model without attention."""
+    alignment: list[tuple[int, int]] | None
+    """Links (source word, target word), sorted. None from a model without attention."""
     heads: AttentionMaps | None = None
     """All layers and heads over pieces, when asked for."""
     source_word_of_piece: list[list[int]] = field(default_factory=list)
@@ -56,21 +67,27 @@ class Translation:
     hypotheses: list[Translation] = field(default_factory=list)
     """The n-best list, best first, when more than one was asked for; its first is this translation."""
 
+    def aligned(self) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """`attention` and `alignment`. Raises UserError where there are none."""
+        if self.attention is None or self.alignment is None:
+            raise UserError(NO_ALIGNMENT)
+        return self.attention, self.alignment
+
     @property
     def pharaoh(self) -> str:
-        """The links in Pharaoh form, source-target: `0-0 1-2`."""
-        return " ".join(f"{source}-{target}" for source, target in self.alignment)
+        """The links in Pharaoh form, source-target: `0-0 1-2`. Raises UserError where there are none."""
+        return " ".join(f"{source}-{target}" for source, target in self.aligned()[1])
 
     def as_dict(self) -> dict:
-        """The object that `nmt-translate --format json` prints."""
+        """The object that `nmt-translate --format json` prints; `attention` and `alignment` are None where absent."""
         result = {
             "source": self.source,
             "translation": self.text,
             "score": self.score,
             "source_words": self.source_words,
             "target_words": self.target_words,
-            "attention": self.attention.tolist(),
-            "alignment": self.pharaoh,
+            "attention": None if self.attention is None else self.attention.tolist(),
+            "alignment": None if self.alignment is None else self.pharaoh,
         }
         if self.hypotheses:
             result["hypotheses"] = [hypothesis.as_dict() for hypothesis in self.hypotheses]
@@ -79,8 +96,10 @@ class Translation:
     def __str__(self) -> str:
         return self.text
 
-    def _repr_html_(self) -> str:
-        """In a notebook a translation shows itself: the explorer page in a frame."""
+    def _repr_html_(self) -> str | None:
+        """In a notebook a translation shows itself: the explorer page in a frame, or plainly without an alignment."""
+        if self.attention is None:
+            return None
         from nmt.inspection.notebook import frame
 
         return frame(self)

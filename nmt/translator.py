@@ -16,7 +16,7 @@ from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, default_c
 from nmt.errors import UserError
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.subwords import Encoding, Subwords
-from nmt.translation import AttentionMaps, Translation
+from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation
 
 if TYPE_CHECKING:
     from nmt.alignment.aligner import AlignedPair, Aligner
@@ -64,6 +64,16 @@ class Translator:
         """The target language's code."""
         return self.checkpoint.metadata["target"]
 
+    @property
+    def attends(self) -> bool:
+        """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
+        return self.checkpoint.metadata["alignment_layer"] is not None
+
+    def require_attention(self) -> None:
+        """Raises UserError for a network that has no attention."""
+        if not self.attends:
+            raise UserError(f"checkpoint {self.checkpoint.directory}: {NO_ALIGNMENT}")
+
     @overload
     def translate(self, text: str, **options) -> Translation: ...
     @overload
@@ -79,7 +89,7 @@ class Translator:
             heads: True also returns every layer's and head's attention (PyTorch).
             batch_size: sentences translated together.
 
-        Raises UserError for a sentence that is longer than the model takes.
+        Raises UserError for a sentence that is longer than the model takes, and for heads of a model without any.
         """
         if isinstance(text, str):
             return next(self.stream([text], **options))
@@ -98,6 +108,8 @@ class Translator:
         `read_ahead` lines are taken at a time; with 1 each is answered before the next is asked for.
         """
         search = self.search_options(**options)
+        if heads:
+            self.require_attention()
         if heads and self.engine_name == "ctranslate2":
             raise UserError("the CTranslate2 engine cannot return every head; use the engine auto or torch")
         # `auto` gives every request for heads to PyTorch whole, so that heads and translation are one model's.
@@ -113,13 +125,14 @@ class Translator:
             found = engine.translate([encodings[row].ids for row in filled], search, batch_size)
             results = dict(zip(filled, self._finish(chunk, encodings, filled, found, heads), strict=True))
             for row, line in enumerate(chunk):
-                yield results.get(row) or _empty(line)
+                yield results.get(row) or _empty(line, self.attends)
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Word alignments of given (source, target) sentences by the alignment head, order kept.
 
         Raises UserError when the checkpoint has no alignment head.
         """
+        self.require_attention()
         if self.aligner is None:
             raise UserError(f"checkpoint {self.checkpoint.directory} has no alignment head (see alignment.head)")
         return self.aligner.align(pairs)
@@ -127,14 +140,18 @@ class Translator:
     @cached_property
     def aligner(self) -> Aligner | None:
         """The alignment head, when the checkpoint has one."""
-        if not self.checkpoint.has(ALIGNER):
+        if not self.attends or not self.checkpoint.has(ALIGNER):
             return None
         from nmt.alignment.aligner import Aligner
 
         return Aligner.load(self.checkpoint.path(ALIGNER), self.subwords)
 
     def attention(self, source: str, target: str) -> AttentionMaps:
-        """Every layer's and head's attention for a given pair of sentences (teacher forcing, PyTorch)."""
+        """Every layer's and head's attention for a given pair of sentences (teacher forcing, PyTorch).
+
+        Raises UserError for a sentence that is longer than the model takes, and for a model without attention.
+        """
+        self.require_attention()
         encodings = [self.subwords.encode(text) for text in (source, target)]
         for number, encoding in enumerate(encodings, 1):
             self._check_length(encoding, number)
@@ -197,8 +214,11 @@ class Translator:
 
     def _alignments(
         self, sources: list[Encoding], targets: list[Encoding], hypotheses: list[Hypothesis]
-    ) -> Iterator[tuple[np.ndarray, list[Link]]]:
+    ) -> Iterator[tuple[np.ndarray | None, list[Link] | None]]:
         """The word matrix and the links of each translation: the alignment head's, or else raw attention's."""
+        if not self.attends:
+            yield from ((None, None) for _ in hypotheses)
+            return
         if self.aligner is not None:
             pairs = [(source.text, target.text) for source, target in zip(sources, targets, strict=True)]
             for aligned in self.aligner.align(pairs):
@@ -220,7 +240,7 @@ class Translator:
         ids = [source.ids for source in sources], [hypothesis.pieces for hypothesis in hypotheses]
         layer = self.checkpoint.metadata["alignment_layer"]
         for maps in self._torch.attention(*ids, self.subwords.pieces):
-            yield maps.cross[layer, :, :-1].mean(axis=0)
+            yield maps.kinds["cross"][layer, :, :-1].mean(axis=0)
 
     def _check_length(self, encoding: Encoding, number: int) -> None:
         longest = self.checkpoint.metadata["max_length"] - 1
@@ -242,6 +262,8 @@ class Translator:
         return CTranslate2Engine.load(self.checkpoint, self.subwords, self.threads)
 
 
-def _empty(line: str) -> Translation:
+def _empty(line: str, attends: bool) -> Translation:
     # A line without words is not given to the network, which would make something up.
-    return Translation(line, "", 0.0, [], [], np.zeros((0, 1), np.float32), [])
+    return Translation(
+        line, "", 0.0, [], [], np.zeros((0, 1), np.float32) if attends else None, [] if attends else None
+    )

@@ -45,6 +45,8 @@ def main(arguments: list[str]) -> None:
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
+    if options.show or options.plot or options.attention:
+        translator.require_attention()
     lines = options.text or read_lines(options.input)
     in_conversation = not options.text and options.input in (None, "-") and sys.stdin.isatty()
     wants_heads = bool(options.attention) or str(options.plot).endswith(".html")
@@ -139,8 +141,8 @@ def _save_attention(translations: Iterable, path: str) -> None:
     for number, translation in enumerate(translations):
         if translation.heads is None:
             continue
-        for kind in ("encoder", "decoder", "cross"):
-            arrays[f"{number}.{kind}"] = getattr(translation.heads, kind)
+        for kind, weights in translation.heads.kinds.items():
+            arrays[f"{number}.{kind}"] = weights
         names[f"{number}.source_pieces"] = json.dumps(translation.heads.source_pieces, ensure_ascii=False)
         names[f"{number}.target_pieces"] = json.dumps(translation.heads.target_pieces, ensure_ascii=False)
     save_arrays(path, arrays, names)

@@ -32,10 +32,13 @@ class Hypothesis(BaseModel):
     score: float = Field(description="Log-probability divided by the length penalty: higher is better.")
     source_words: list[str]
     target_words: list[str]
-    attention: list[list[float]] = Field(
-        description="A row for each target word, a column for each source word and one for </s>; rows sum to 1."
+    attention: list[list[float]] | None = Field(
+        description="A row for each target word, a column for each source word and one for </s>; rows sum to 1. "
+        "Null from a model without attention."
     )
-    alignment: str = Field(description="Links in Pharaoh form, source-target: `0-0 1-2`.")
+    alignment: str | None = Field(
+        description="Links in Pharaoh form, source-target: `0-0 1-2`. Null from a model without attention."
+    )
 
 
 class TranslationResponse(Hypothesis):

@@ -12,7 +12,7 @@ from nmt.checkpoint import CONFIG, CTRANSLATE2, SUBWORDS, WEIGHTS, Checkpoint, a
 from nmt.config import ModelConfig, load_config
 from nmt.errors import UserError
 from nmt.files import atomic_path
-from nmt.models.transformer import sinusoidal_positions
+from nmt.models.transformer import fixed_positions
 from nmt.text.subwords import Subwords
 
 Arrays = dict[str, np.ndarray]
@@ -25,9 +25,13 @@ def export_to_ctranslate2(
 
     `alignment_heads` are the cross-attention heads of the alignment layer whose mean CTranslate2 returns
     (default: all). It returns the first ones, so they are moved to the front.
+
+    Raises UserError for a network that CTranslate2 has no specification for, and for heads that are not there.
     """
     checkpoint = Checkpoint(directory)
     config = load_config(checkpoint.path(CONFIG)).model
+    if obstacle := not_for_ctranslate2(config):
+        raise UserError(f"CTranslate2 has no specification for {obstacle}; translate {directory} with PyTorch")
     weights = load_arrays(checkpoint.path(WEIGHTS))
     subwords = Subwords.load(checkpoint.path(SUBWORDS))
     if len(weights.get("output_weight", ())) != len(subwords):
@@ -44,6 +48,17 @@ def export_to_ctranslate2(
         converter.convert(str(temporary), quantization=None if quantization == "float32" else quantization)
     add_files(directory)
     return place
+
+
+def not_for_ctranslate2(config: ModelConfig) -> str | None:
+    """What in the network CTranslate2 cannot compute, as key and value, or None."""
+    if config.type != "transformer":
+        return f"model.type {config.type}"
+    if config.attention != "full":
+        return f"model.attention {config.attention}"
+    if config.key_width not in (None, config.width // config.heads):
+        return f"model.key_width {config.key_width}, which is not width / heads"
+    return None
 
 
 def permute_heads(weights: Arrays, attention: str, order: list[int]) -> None:
@@ -78,7 +93,7 @@ class _Converter(Converter):
         spec.decoder.embeddings.weight = weights.get("target_embedding.weight", tied)
         spec.decoder.projection.weight = tied
         spec.decoder.projection.bias = weights["output_bias"]
-        positions = sinusoidal_positions(config.max_length, config.width).numpy()
+        positions = weights.get("positions", fixed_positions(config).numpy())
         for name, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
             part.position_encodings.encodings = positions
             if config.norm == "pre":

@@ -10,7 +10,7 @@ import torch
 from nmt.batching import batches_for_decoding, pad
 from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays
 from nmt.config import load_config
-from nmt.models import Transformer, build_model, load_weights
+from nmt.models import Model, build_model, load_weights
 from nmt.search.beam import beam_search
 from nmt.search.greedy import greedy_search
 from nmt.search.options import Hypothesis, SearchOptions
@@ -24,7 +24,7 @@ BATCH_TOKENS = 2048
 class TorchEngine:
     """Translation by a network held in memory."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model.eval()
         self.device = next(model.parameters()).device
 
@@ -71,7 +71,8 @@ class TorchEngine:
     ) -> list[AttentionMaps]:
         """All attention weights of each (source, target) pair, by one teacher-forced pass; order kept.
 
-        Exact for any hypothesis that a search found, since the network scores it from the same inputs.
+        Exact for any hypothesis that a search found, since the network scores it from the same inputs. Kinds that
+        the network does not have are None.
         `names` spells piece ids; `candidates` likeliest next pieces are listed for every step.
         """
         self.model.eval()
@@ -82,7 +83,10 @@ class TorchEngine:
             target = torch.from_numpy(pad([[START, *targets[number]] for number in batch], PADDING)).to(self.device)
             memory, mask, encoder = self.model.encode(source, source_lengths, with_weights=True)
             states, decoder, cross = self.model.decode(target, memory, mask, with_weights=True)
-            kinds = [torch.stack(kind).float().cpu().numpy() for kind in (encoder, decoder, cross)]
+            kinds = [
+                torch.stack(kind).float().cpu().numpy() if kind else None  # [layers, batch, heads, rows, columns]
+                for kind in (encoder, decoder, cross)
+            ]
             for row, number in enumerate(batch):
                 rows, columns = len(targets[number]) + 1, len(sources[number]) + 1
                 steps = []
@@ -94,9 +98,9 @@ class TorchEngine:
                         for step, scores in zip(pieces.tolist(), best.tolist(), strict=True)
                     ]
                 results[number] = AttentionMaps(
-                    encoder=np.ascontiguousarray(kinds[0][:, row, :, :columns, :columns]),
-                    decoder=np.ascontiguousarray(kinds[1][:, row, :, :rows, :rows]),
-                    cross=np.ascontiguousarray(kinds[2][:, row, :, :rows, :columns]),
+                    encoder=_of_pair(kinds[0], row, columns, columns),
+                    decoder=_of_pair(kinds[1], row, rows, rows),
+                    cross=_of_pair(kinds[2], row, rows, columns),
                     source_pieces=names([*sources[number], END]),
                     target_pieces=names([*targets[number], END]),
                     candidates=steps,
@@ -108,3 +112,8 @@ class TorchEngine:
         padded = torch.from_numpy(pad([[*source, END] for source in sources], PADDING))
         lengths = torch.tensor([len(source) + 1 for source in sources])
         return padded.to(self.device), lengths.to(self.device)
+
+
+def _of_pair(kind: np.ndarray | None, row: int, rows: int, columns: int) -> np.ndarray | None:
+    # One pair's own weights out of a padded batch's.
+    return None if kind is None else np.ascontiguousarray(kind[:, row, :, :rows, :columns])

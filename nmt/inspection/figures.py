@@ -78,12 +78,14 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
         kind: `encoder`, `decoder` or `cross`.
 
     Raises:
-        UserError: another suffix or an unknown kind.
+        UserError: another suffix, an unknown kind, or one that the model does not have.
     """
     check_suffix(path)
     if kind not in ("encoder", "decoder", "cross"):
         raise UserError(f"no attention of kind {kind!r}: choose encoder, decoder or cross")
-    weights = getattr(heads, kind)
+    if kind not in heads.kinds:
+        raise UserError(f"the model has no attention of kind {kind}: choose {' or '.join(heads.kinds)}")
+    weights = heads.kinds[kind]
     row_labels = heads.source_pieces if kind == "encoder" else heads.target_pieces
     column_labels = ["<s>", *heads.target_pieces[:-1]] if kind == "decoder" else heads.source_pieces
     layers, count, rows, columns = weights.shape

@@ -34,6 +34,8 @@ class Panel:
     """One matrix and the room it takes, in inches."""
 
     translation: Translation
+    attention: np.ndarray
+    """The translation's, [target words, source words + 1]."""
     gold: Links | None
     cell: float
     left: float
@@ -45,13 +47,14 @@ class Panel:
 
     @classmethod
     def measured(cls, translation: Translation, gold: Links | None) -> Panel:
-        rows, columns = translation.attention.shape
+        attention, _ = translation.aligned()
+        rows, columns = attention.shape
         cell = float(np.interp(max(rows, columns), [14, 60], [0.29, 0.16]))
         source = [*translation.source_words, END_OF_SENTENCE]
         upright = all(width_of(visible(word)) <= 2 for word in translation.source_words)
         room = max(extent(word, cls.label_size(cell))[0] for word in source)
         side = max((extent(word, cls.label_size(cell))[0] for word in translation.target_words), default=0.0)
-        return cls(translation, gold, cell, side + 2 * PAD, room + 2 * PAD, upright)
+        return cls(translation, attention, gold, cell, side + 2 * PAD, room + 2 * PAD, upright)
 
     @staticmethod
     def label_size(cell: float) -> float:
@@ -60,11 +63,11 @@ class Panel:
 
     @property
     def width(self) -> float:
-        return self.translation.attention.shape[1] * self.cell
+        return self.attention.shape[1] * self.cell
 
     @property
     def height(self) -> float:
-        return max(self.translation.attention.shape[0], 1) * self.cell
+        return max(self.attention.shape[0], 1) * self.cell
 
     @property
     def total_width(self) -> float:
@@ -76,7 +79,7 @@ class Panel:
 
     def draw(self, axes: Axes, caption: str | None) -> None:
         translation, size = self.translation, self.label_size(self.cell)
-        rows, columns = translation.attention.shape
+        rows, columns = self.attention.shape
         bare_axes(axes, rows, columns)
         mirrored = reads_right_to_left(translation.source_words)
         if mirrored:
@@ -85,7 +88,7 @@ class Panel:
             axes.pcolormesh(
                 np.arange(columns + 1) - 0.5,
                 np.arange(rows + 1) - 0.5,
-                translation.attention,
+                self.attention,
                 cmap=colour_map(),
                 vmin=0,
                 vmax=1,
@@ -101,7 +104,7 @@ class Panel:
         for row, word in enumerate(translation.target_words):
             edge = columns - 0.5 if mirrored else -0.5
             write(axes, edge, row, word, size, offset=(-PAD, 0), horizontalalignment="right")
-        for column, row in translation.alignment:
+        for column, row in translation.alignment or ():
             axes.add_patch(
                 Rectangle(
                     (column - 0.5, row - 0.5),

@@ -37,7 +37,11 @@ def render_alignment(
         width: columns of the terminal.
         colour: shade cells with colours instead of characters.
         true_colour: 24-bit colours instead of the 256-colour palette; by default as `$COLORTERM` says.
+
+    Raises:
+        UserError: the translation has no alignment.
     """
+    attention, alignment = translation.aligned()
     if true_colour is None:
         true_colour = os.environ.get("COLORTERM") in {"truecolor", "24bit"}
     width = max(width, 12)
@@ -45,7 +49,7 @@ def render_alignment(
     longest = max((width_of(shorten(word, width)) for word in translation.target_words), default=0)
     side = min(longest, max(width // 3, 4))
     per_panel = max((width - side - 1) // _CELL, 1)
-    links = set(translation.alignment)
+    links = set(alignment)
     lines = []
     for start in range(0, len(source), per_panel):
         columns = range(start, min(start + per_panel, len(source)))
@@ -54,7 +58,7 @@ def render_alignment(
         lines += _header([source[column] for column in columns], side)
         for row, word in enumerate(translation.target_words):
             cells = (
-                _cell(float(translation.attention[row, column]), (column, row) in links, colour, true_colour)
+                _cell(float(attention[row, column]), (column, row) in links, colour, true_colour)
                 for column in columns
             )
             lines.append(_label(word, side) + " " + "".join(cells))

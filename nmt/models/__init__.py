@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from nmt.config import ModelConfig
 from nmt.errors import UserError
+from nmt.models.interface import Model
+from nmt.models.recurrent import RNNEncoderDecoder, RNNSearch
 from nmt.models.transformer import Transformer
 
-__all__ = ["Transformer", "build_model", "load_weights", "own_weights"]
+__all__ = ["Model", "Transformer", "build_model", "load_weights", "own_weights"]
+
+ARCHITECTURES: dict[str, Callable[[ModelConfig, int], Model]] = {
+    "transformer": Transformer,
+    "rnnsearch": RNNSearch,
+    "rnnencdec": RNNEncoderDecoder,
+}
+"""The networks by `model.type`."""
 
 
-def build_model(config: ModelConfig, vocabulary_size: int) -> Transformer:
+def build_model(config: ModelConfig, vocabulary_size: int) -> Model:
     """The network that `config` describes, with fresh weights drawn from torch's global generator."""
-    return Transformer(config, vocabulary_size)
+    return ARCHITECTURES[config.type](config, vocabulary_size)
 
 
-def own_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+def own_weights(model: Model) -> dict[str, torch.Tensor]:
     """The model's weights by name, each tied matrix once."""
     return {name: parameter.detach().cpu().contiguous() for name, parameter in model.named_parameters()}
 
 
-def load_weights(model: nn.Module, weights: dict[str, Any], origin: Path | str) -> None:
+def load_weights(model: Model, weights: dict[str, Any], origin: Path | str) -> None:
     """Copy weights into the model. Raises UserError when names or shapes differ."""
     parameters = dict(model.named_parameters())
     wrong = sorted(set(parameters) ^ set(weights))

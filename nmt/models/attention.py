@@ -27,17 +27,19 @@ def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
 
 
 class MultiHeadAttention(nn.Module):
-    """Section 3.2.2: `heads` attentions side by side, each over width / heads dimensions.
+    """Section 3.2.2: `heads` attentions side by side, of keys of d_k and values of d_v = width / heads dimensions.
 
     MultiHead(Q, K, V) = Concat(head_1, ..., head_h) W^O, head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V).
     The W_i of all heads are the rows of one matrix, keys and values share one product.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, key_width: int | None = None) -> None:
+        """`key_width` is d_k, by default d_v."""
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
+        keys = heads * (key_width or width // heads)
+        self.query = nn.Linear(width, keys)
+        self.key_value = nn.Linear(width, keys + width)
         self.output = nn.Linear(width, width)
 
     def forward(
@@ -48,7 +50,7 @@ class MultiHeadAttention(nn.Module):
         mask, broadcast to [batch, heads, target, source], is True where a query may look.
         Returns [batch, target, width], and the weights [batch, heads, target, source] when asked for.
         """
-        query = self._split(self.query(x))  # [batch, heads, target, width / heads]
+        query = self._split(self.query(x))  # [batch, heads, target, d_k]
         key, value = keys_values
         if with_weights:
             mean, weights = attention(query, key, value, mask)
@@ -58,15 +60,16 @@ class MultiHeadAttention(nn.Module):
         return self.output(joined), weights
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of `memory` [batch, source, width]: each [batch, heads, source, width / heads].
+        """Keys [batch, heads, source, d_k] and values [batch, heads, source, d_v] of `memory` [batch, source, width].
 
         They can be kept: decoding projects the encoder's output once, and its own past never again.
         """
-        key, value = self.key_value(memory).chunk(2, dim=-1)  # each [batch, source, width]
+        keys = self.query.out_features
+        key, value = self.key_value(memory).tensor_split([keys], dim=-1)  # [batch, source, heads * d_k or d_v]
         return self._split(key), self._split(value)
 
     def _split(self, x: Tensor) -> Tensor:
-        # [batch, length, width] -> [batch, heads, length, width / heads]
+        # [batch, length, heads * d] -> [batch, heads, length, d]
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 

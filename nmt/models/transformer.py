@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig
 from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
 from nmt.models.dropout import Dropout
+from nmt.models.interface import Weights
 from nmt.models.state import DecoderState
-
-Weights = list[Tensor]
-"""Attention weights, one tensor [batch, heads, target, source] a layer."""
 
 
 class Residual(nn.Module):
@@ -58,7 +56,7 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(config.width, config.heads)
+        self.self_attention = MultiHeadAttention(config.width, config.heads, config.key_width)
         self.feed_forward = FeedForward(config)
         self.around_self = Residual(config)
         self.around_feed_forward = Residual(config)
@@ -77,8 +75,8 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(config.width, config.heads)
-        self.cross_attention = MultiHeadAttention(config.width, config.heads)
+        self.self_attention = MultiHeadAttention(config.width, config.heads, config.key_width)
+        self.cross_attention = MultiHeadAttention(config.width, config.heads, config.key_width)
         self.feed_forward = FeedForward(config)
         self.around_self = Residual(config)
         self.around_cross = Residual(config)
@@ -99,13 +97,13 @@ class DecoderLayer(nn.Module):
     def step(self, x: Tensor, past: tuple[Tensor, Tensor], memory: tuple[Tensor, Tensor], mask: Tensor) -> tuple:
         """One new position of every hypothesis, x [batch, beam, width].
 
-        `past` holds the self-attention's keys and values [batch, beam, heads, past, width / heads]; they
+        `past` holds the self-attention's keys and values [batch, beam, heads, past, d_k or d_v]; they
         are returned with the new position added. All hypotheses of a sentence share its `memory`: for
         cross-attention the beam is simply a row of queries.
         """
         batch, beam, _ = x.shape
         entered = self.around_self.enter(x).flatten(0, 1)[:, None]  # [batch * beam, 1, width]
-        new = self.self_attention.project(entered)  # each [batch * beam, heads, 1, width / heads]
+        new = self.self_attention.project(entered)  # each [batch * beam, heads, 1, d_k or d_v]
         keys, values = (
             torch.cat([old, one.unflatten(0, (batch, beam))], dim=3) for old, one in zip(past, new, strict=True)
         )
@@ -124,7 +122,7 @@ class DecoderLayer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Encoder and decoder with tied embeddings (section 3.4) and sinusoidal positions (section 3.5)."""
+    """Encoder and decoder with tied embeddings (section 3.4) and positions (section 3.5), one table for both sides."""
 
     encoder_layers: Iterable[EncoderLayer]
     decoder_layers: Sequence[DecoderLayer]
@@ -148,8 +146,12 @@ class Transformer(nn.Module):
         # Pre-norm leaves the stream unnormalised, so each stack ends in a normalisation of its own.
         final = nn.LayerNorm if config.norm == "pre" else nn.Identity
         self.encoder_norm, self.decoder_norm = final(config.width), final(config.width)
-        self.register_buffer("positions", sinusoidal_positions(config.max_length, config.width), persistent=False)
+        self.register_buffer("positions", fixed_positions(config), persistent=False)
         self._initialise()
+        if config.positions == "learned":
+            learned = torch.empty_like(self.positions).normal_(std=config.width**-0.5)
+            del self.positions
+            self.positions = nn.Parameter(learned)
 
     def _initialise(self) -> None:
         for module in self.modules():
@@ -206,8 +208,12 @@ class Transformer(nn.Module):
         memory, mask, _ = self.encode(source, lengths)
         projected = [part for layer in self.decoder_layers for part in layer.cross_attention.project(memory)]
         heads = self.config.heads
-        nothing = memory.new_empty(source.size(0), 1, heads, 0, self.config.width // heads)
-        return DecoderState(per_sentence=[mask, *projected], per_hypothesis=[nothing] * (2 * len(self.decoder_layers)))
+        value_width = self.config.width // heads
+        nothing = [
+            memory.new_empty(source.size(0), 1, heads, 0, size)
+            for size in (self.config.key_width or value_width, value_width)
+        ]
+        return DecoderState(per_sentence=[mask, *projected], per_hypothesis=nothing * len(self.decoder_layers))
 
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One position: pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] and the next state."""
@@ -227,6 +233,12 @@ class Transformer(nn.Module):
         # Section 3.4: embeddings are scaled by sqrt(width). `first` is the one position of a decoding step.
         positions = self.positions[: pieces.size(1)] if first is None else self.positions[first]
         return self.dropout(embedding(pieces) * math.sqrt(self.config.width) + positions)
+
+
+def fixed_positions(config: ModelConfig) -> Tensor:
+    """What is added to the embeddings [max_length, width]: sines and cosines, or nothing."""
+    table = sinusoidal_positions(config.max_length, config.width)
+    return table if config.positions == "sinusoidal" else torch.zeros_like(table)
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:

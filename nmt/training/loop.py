@@ -18,7 +18,7 @@ from nmt.batching import BatchSampler
 from nmt.checkpoint import WEIGHTS, save_arrays
 from nmt.config import RunConfig, TrainingConfig
 from nmt.errors import UserError
-from nmt.models import Transformer, own_weights
+from nmt.models import Model, own_weights
 from nmt.text.subwords import PADDING
 from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
@@ -35,7 +35,7 @@ class Interrupted(Exception):
 def run_steps(
     config: RunConfig,
     directory: Path,
-    model: Transformer,
+    model: Model,
     optimizer: torch.optim.Optimizer,
     pairs: EncodedPairs,
     progress: Progress,
@@ -207,7 +207,7 @@ def needed_steps(settings: TrainingConfig, validations: list[list[float]]) -> li
     return sorted({*averaged_steps(settings, validations), int(min(validations)[1])})
 
 
-def write_weights(directory: Path, config: RunConfig, model: Transformer) -> None:
+def write_weights(directory: Path, config: RunConfig, model: Model) -> None:
     """Make the model's weights the checkpoint's own, in the type that `training.weights` asks for."""
     kind = np.dtype(config.training.weights)
     save_arrays(directory / WEIGHTS, {name: tensor.numpy().astype(kind) for name, tensor in own_weights(model).items()})
@@ -232,7 +232,7 @@ def report(scores: Scores, progress: Progress, log: RunLog) -> None:
         tqdm.write(f"    {source}\n    -> {translation}\n    == {reference}", file=sys.stderr)
 
 
-def make_optimizer(model: Transformer, settings: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: Model, settings: TrainingConfig) -> torch.optim.Optimizer:
     """Adam or AdamW; weight decay for matrices alone."""
     matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]

@@ -21,9 +21,8 @@ from nmt.config import RunConfig, dump_config, load_config
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory
-from nmt.models import build_model, load_weights
+from nmt.models import Model, build_model, load_weights
 from nmt.models.aligner import AlignerConfig
-from nmt.models.transformer import Transformer
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
 from nmt.training.lock import LOCK, run_lock
@@ -99,7 +98,7 @@ def _train(config: RunConfig, directory: Path, resume: bool, overwrite: bool) ->
 
 
 def finish(
-    config: RunConfig, directory: Path, corpus: Corpus, model: Transformer, dev_pairs: EncodedPairs, progress: Progress
+    config: RunConfig, directory: Path, corpus: Corpus, model: Model, dev_pairs: EncodedPairs, progress: Progress
 ) -> dict:
     """Choose the averaged or the best weights by dev loss, write them, and return the checkpoint's metadata."""
     place = state_directory(directory, progress.step)
@@ -174,8 +173,10 @@ def guiding_links(path: str | None, pairs: int) -> list[list[Link]] | None:
     return links
 
 
-def alignment_layer(config: RunConfig) -> int:
-    """The decoder layer whose cross-attention serves as alignment where there is no alignment head."""
+def alignment_layer(config: RunConfig) -> int | None:
+    """The decoder layer whose cross-attention serves as alignment where there is no alignment head; None without."""
+    if config.model.attention is None:
+        return None
     layer = config.alignment.layer
     return max(0, config.model.decoder_layers - 2) if layer is None else layer
 

@@ -21,12 +21,11 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from torch import nn
 
 from nmt.checkpoint import CONFIG, SUBWORDS
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
-from nmt.models import load_weights, own_weights
+from nmt.models import Model, load_weights, own_weights
 from nmt.training.log import LOG
 
 KEPT_STATES = 2
@@ -73,7 +72,7 @@ class State:
         """Which state it is, and why no newer one."""
         return f"resuming from {self.place}" + (f" ({'; '.join(self.damaged)})" if self.damaged else "")
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def restore(self, model: Model, optimizer: torch.optim.Optimizer) -> None:
         """Put weights, optimizer and random state back."""
         tensors = torch.load(self.place / OPTIMIZER, map_location="cpu", weights_only=True)
         weights = safetensors.torch.load_file(self.place / _weights_name(self.progress.step))
@@ -99,7 +98,7 @@ class State:
 
 
 def save_state(
-    directory: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, kept: list[int]
+    directory: Path, progress: Progress, model: Model, optimizer: torch.optim.Optimizer, kept: list[int]
 ) -> Path:
     """Write `training/step-N` and drop what is older than the state before it.
 

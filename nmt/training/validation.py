@@ -9,7 +9,7 @@ import torch
 from nmt.config import DecodingConfig
 from nmt.engines.torch_engine import TorchEngine
 from nmt.evaluation import score
-from nmt.models import Transformer
+from nmt.models import Model
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import PADDING, Subwords
 from nmt.training.objective import plain_cross_entropy
@@ -28,7 +28,7 @@ class Scores:
     """A few (source, translation, reference)."""
 
 
-def dev_loss(model: Transformer, pairs: EncodedPairs, batch_tokens: int) -> float:
+def dev_loss(model: Model, pairs: EncodedPairs, batch_tokens: int) -> float:
     """Mean cross-entropy of all pairs in nats a target piece."""
     model.eval()
     total = pieces = 0.0
@@ -40,7 +40,7 @@ def dev_loss(model: Transformer, pairs: EncodedPairs, batch_tokens: int) -> floa
     return total / pieces
 
 
-def batch_loss(model: Transformer, batch: Batch, smoothing: float, loss) -> torch.Tensor:
+def batch_loss(model: Model, batch: Batch, smoothing: float, loss) -> torch.Tensor:
     """Summed loss of a batch; states of padding are dropped before the costly output projection."""
     states = model(batch.source, batch.source_lengths, batch.target_input)  # [batch, target, width]
     real = batch.labels != PADDING  # [batch, target]
@@ -48,7 +48,7 @@ def batch_loss(model: Transformer, batch: Batch, smoothing: float, loss) -> torc
 
 
 def validate(
-    model: Transformer,
+    model: Model,
     pairs: EncodedPairs,
     sources: list[str],
     references: list[list[str]],

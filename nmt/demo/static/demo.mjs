@@ -105,8 +105,10 @@ function show(self, answer) {
   self.view = viewOfAnswer(answer);
   self.name.textContent = answer.model;
   self.translation.textContent = answer.translation;
-  self.facts.textContent = `${answer.milliseconds.toFixed(0)} ms, score ${answer.score.toFixed(3)}`;
-  self.views.hidden = answer.target_words.length === 0;
+  const absent = self.view === null ? "; this model has no attention, so no alignment" : "";
+  self.facts.textContent = `${answer.milliseconds.toFixed(0)} ms, score ${answer.score.toFixed(3)}${absent}`;
+  self.readout.textContent = "";
+  self.views.hidden = self.view === null || answer.target_words.length === 0;
   if (!self.views.hidden) draw(self);
 }
 

@@ -45,8 +45,9 @@ export function linksOf(pharaoh) {
   return links.map(([source, target]) => [target, source]);
 }
 
-/** An answer as the explorer's views draw it. */
+/** An answer as the explorer's views draw it, or null from a model that has no alignment. */
 export function viewOfAnswer(answer) {
+  if (answer.attention === null) return null;
   const [rows, columns] = [answer.target_words.length, answer.source_words.length + 1];
   return {
     kind: "alignment",

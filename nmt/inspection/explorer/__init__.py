@@ -49,7 +49,7 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
         compact: leave out headings and notes, for a small frame in a notebook.
 
     Raises:
-        UserError: when there is nothing to show.
+        UserError: when there is nothing to show, or a translation has no alignment.
     """
     if not translations:
         raise UserError("nothing to explore: give at least one sentence")
@@ -91,13 +91,14 @@ def _sentence(translation: Translation) -> dict:
 
 
 def _hypothesis(translation: Translation) -> dict:
+    attention, alignment = translation.aligned()
     return {
         "text": visible(translation.text),
         "score": float(translation.score),
         "sourceWords": [visible(word) for word in translation.source_words],
         "targetWords": [visible(word) for word in translation.target_words],
-        "links": [[int(source), int(target)] for source, target in translation.alignment],
-        "attention": _tensor(translation.attention, ("rows", "columns")),
+        "links": [[int(source), int(target)] for source, target in alignment],
+        "attention": _tensor(attention, ("rows", "columns")),
         "heads": _heads(translation, translation.heads) if translation.heads else None,
     }
 
@@ -109,9 +110,7 @@ def _heads(translation: Translation, heads: AttentionMaps) -> dict:
         "targetPieces": [visible(piece) for piece in heads.target_pieces],
         "sourceWordsOfPiece": translation.source_word_of_piece,
         "targetWordsOfPiece": translation.target_word_of_piece,
-        "encoder": _tensor(heads.encoder, axes),
-        "decoder": _tensor(heads.decoder, axes),
-        "cross": _tensor(heads.cross, axes),
+        **{kind: _tensor(weights, axes) for kind, weights in heads.kinds.items()},
         "candidates": [
             [[visible(piece), max(round(float(score), 4), -1e9)] for piece, score in step] for step in heads.candidates
         ],

@@ -23,7 +23,7 @@ export function settled(data, state) {
   const sentence = Math.min(state.sentence, data.sentences.length - 1);
   const hypothesis = Math.min(state.hypothesis, data.sentences[sentence].hypotheses.length - 1);
   const current = data.sentences[sentence].hypotheses[hypothesis];
-  const kind = current.heads ? state.kind : "alignment";
+  const kind = current.heads?.[state.kind] ? state.kind : "alignment";
   const unit = kind === "alignment" ? "words" : state.unit;
   const result = { ...state, sentence, hypothesis, kind };
   if (kind !== "alignment") {

@@ -92,7 +92,8 @@ function drawKinds(hypothesis, colours) {
   for (const kind of Object.keys(KINDS)) {
     const input = find(`kind-${kind}`);
     input.checked = kind === state.kind;
-    input.disabled = kind !== "alignment" && !hypothesis.heads;
+    input.disabled = kind !== "alignment" && !hypothesis.heads?.[kind];
+    input.closest("label").hidden = Boolean(hypothesis.heads) && input.disabled;
   }
   find("no-heads").hidden = Boolean(hypothesis.heads);
   const picture = miniature(viewOf(hypothesis, { ...state, kind: "alignment" }).matrix, colours);
