@@ -11,6 +11,8 @@ TRANSFORMERS = {
     "learned positions": {"positions": "learned"},
     "no positions": {"positions": "none"},
     "narrow keys": {"key_width": 2},
+    "local": {"attention": "local", "window": 2},
+    "linear": {"attention": "linear"},
 }
 RECURRENT = {
     "rnnsearch": {"type": "rnnsearch"},

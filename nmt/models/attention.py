@@ -51,13 +51,17 @@ class MultiHeadAttention(nn.Module):
         Returns [batch, target, width], and the weights [batch, heads, target, source] when asked for.
         """
         query = self._split(self.query(x))  # [batch, heads, target, d_k]
-        key, value = keys_values
-        if with_weights:
-            mean, weights = attention(query, key, value, mask)
-        else:
-            mean, weights = fused_attention(query, key, value, mask), None
+        mean, weights = self.attend(query, *keys_values, mask, with_weights)
         joined = mean.transpose(1, 2).flatten(2)  # [batch, target, width]
         return self.output(joined), weights
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, with_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The values' means [batch, heads, target, d_v], and the weights when asked for."""
+        if with_weights:
+            return attention(query, key, value, mask)
+        return fused_attention(query, key, value, mask), None
 
     def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Keys [batch, heads, source, d_k] and values [batch, heads, source, d_v] of `memory` [batch, source, width].

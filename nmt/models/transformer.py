@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
+from nmt.models.cheap_attention import self_attention
 from nmt.models.dropout import Dropout
 from nmt.models.interface import Weights
 from nmt.models.state import DecoderState
@@ -56,7 +57,7 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(config.width, config.heads, config.key_width)
+        self.self_attention = self_attention(config)
         self.feed_forward = FeedForward(config)
         self.around_self = Residual(config)
         self.around_feed_forward = Residual(config)
@@ -75,7 +76,7 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(config.width, config.heads, config.key_width)
+        self.self_attention = self_attention(config, causal=True)
         self.cross_attention = MultiHeadAttention(config.width, config.heads, config.key_width)
         self.feed_forward = FeedForward(config)
         self.around_self = Residual(config)
@@ -83,7 +84,12 @@ class DecoderLayer(nn.Module):
         self.around_feed_forward = Residual(config)
 
     def forward(
-        self, x: Tensor, self_mask: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, with_weights: bool = False
+        self,
+        x: Tensor,
+        self_mask: Tensor | None,
+        memory: tuple[Tensor, Tensor],
+        mask: Tensor,
+        with_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """All target positions at once, x [batch, target, width]; `memory` is the cross-attention's keys and values."""
         entered = self.around_self.enter(x)
@@ -184,7 +190,8 @@ class Transformer(nn.Module):
         Returns states [batch, target, width] (`logits` turns them into scores of the next piece), and
         each layer's self-attention and cross-attention weights.
         """
-        self_mask = causal_mask(target.size(1), target.device)
+        # The cheap kinds of self-attention need no such matrix.
+        self_mask = causal_mask(target.size(1), target.device) if self.config.attention == "full" else None
         x = self._embed(self.target_embedding, target)  # [batch, target, width]
         self_weights: Weights = []
         cross_weights: Weights = []
