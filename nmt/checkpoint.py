@@ -5,12 +5,13 @@ subwords.model        the SentencePiece model
 weights.safetensors   the translator
 aligner.safetensors   the alignment head, when there is one
 ctranslate2/          the translator for CTranslate2, when exported
-metadata.json         provenance, scores, and the SHA-256 of every file above
+metadata.json         provenance, scores, the SHA-256 of every file above, and its own of all this
 log.jsonl, training/  the run's record, and what `--resume` needs
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -60,13 +61,16 @@ class Checkpoint:
             if path.stat().st_size > LARGEST_METADATA:
                 raise UserError(f"{path} is implausibly large; use another copy of the checkpoint")
             self.metadata = json.loads(path.read_text(encoding="utf-8"))
+            own = self.metadata.pop("sha256", None)
             self.files: dict[str, str] = self.metadata["files"]
         except OSError as error:
             raise UserError(
                 f"{directory} is not a finished checkpoint: cannot read {METADATA} ({error.strerror})"
             ) from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is damaged; use another copy of the checkpoint") from error
+        if own not in (None, _digest(self.metadata)):  # the checkpoints of early versions have none
+            raise UserError(f"{path} does not match its own checksum; use another copy of the checkpoint")
         missing = [key for key in NEEDED if key not in self.metadata]
         if missing or not isinstance(self.files, dict):
             raise UserError(f"{path} is damaged (see {(missing or ['files'])[0]}); use another copy of the checkpoint")
@@ -94,12 +98,25 @@ def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> N
     names = [CONFIG, SUBWORDS, WEIGHTS, ALIGNER]
     files = [directory / name for name in names] + sorted((directory / CTRANSLATE2).glob("*"))
     hashes = {str(path.relative_to(directory)): sha256_of(path) for path in files if path.is_file()}
-    write_text(directory / METADATA, json.dumps({**metadata, "files": hashes}, indent=2, ensure_ascii=False) + "\n")
+    told = {key: value for key, value in metadata.items() if key != "sha256"} | {"files": hashes}
+    told["sha256"] = _digest(told)
+    write_text(directory / METADATA, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def _digest(metadata: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def add_files(directory: str | Path) -> None:
-    """List the files that were added to a finished checkpoint since its metadata was written."""
-    write_checkpoint_metadata(Path(directory), {**Checkpoint(directory).metadata})
+    """List the files that were added to a finished checkpoint since its metadata was written, in `ctranslate2/`.
+
+    Raises UserError when another file has been altered: its damage must not be signed as whole.
+    """
+    checkpoint = Checkpoint(directory)
+    for name in checkpoint.files:
+        if not name.startswith(f"{CTRANSLATE2}/"):
+            checkpoint.path(name)
+    write_checkpoint_metadata(Path(directory), checkpoint.metadata)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -184,6 +184,10 @@ class TrainingConfig(Section):
     """Label smoothing (section 5.4)."""
     clip_norm: float = Field(1.0, ge=0)
     """Gradients are scaled down to this norm; 0 is off."""
+    non_finite: Literal["skip", "stop"] = "skip"
+    """A step whose loss or gradient is infinite or NaN is left out, or ends the run."""
+    non_finite_limit: int = Field(10, ge=1)
+    """So many steps left out in a row end the run too."""
     max_steps: int | None = Field(None, ge=1)
     """Budget in steps."""
     max_epochs: float | None = Field(None, gt=0)

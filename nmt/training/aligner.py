@@ -34,6 +34,7 @@ from nmt.models.aligner import AlignerConfig, AlignmentHead, MixtureAligner, Sen
 from nmt.text.subwords import PADDING, Subwords
 from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
+from nmt.training.finite import fault_of
 
 FORWARD, REVERSE = 0, 1
 Progress = Callable[[str, int, int, float], None]
@@ -132,8 +133,8 @@ def train_aligner(
     fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}
     parts = f"{corpus.fingerprint()} {json.dumps({**asdict(config), **fixed})} {seed}"
     key = hashlib.sha256(parts.encode()).hexdigest()[:12]
-    files = [Path(directory) / f"aligner-teacher-{name}-{key}.npy" for name in ("forward", "reverse")]
-    missing = [(direction, path) for direction, path in enumerate(files) if not path.exists()]
+    files = [Path(directory) / f"aligner-teacher-{name}-{key}.npz" for name in ("forward", "reverse")]
+    missing = [(direction, path) for direction, path in enumerate(files) if _posteriors(path) is None]
     if processes > 1 and len(missing) > 1:
         with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
             for job in [pool.submit(_teach, corpus, direction, config, seed, path) for direction, path in missing]:
@@ -141,7 +142,9 @@ def train_aligner(
     else:
         for direction, path in missing:
             _teach(corpus, direction, config, seed, path, on_progress)
-    forward, reverse = (np.load(path) for path in files)
+    forward, reverse = (_posteriors(path) for path in files)
+    if forward is None or reverse is None:
+        raise UserError(f"the files of the alignment head's teachers in {directory} cannot be read back; run again")
     targets = (forward.astype(np.float32) + reverse) / 2
     targets[_mixed_cells(corpus)] = 0
     return train_head(corpus, targets, config, seed, on_progress)
@@ -231,7 +234,16 @@ def _teach(
                     cells = cells if direction == FORWARD else cells.T
                     posteriors[starts[number] : starts[number + 1]] = cells.ravel()
         with atomic_path(path) as temporary:
-            np.save(temporary, posteriors)
+            np.savez(temporary, posteriors=posteriors)
+
+
+def _posteriors(path: Path) -> np.ndarray | None:
+    """What `_teach` wrote; None when it is absent, or damaged, which the archive's checksum tells."""
+    try:
+        with np.load(path) as archive:
+            return archive["posteriors"]
+    except Exception:  # zipfile has many words for damage; whichever it is, the teacher is trained again
+        return None
 
 
 def _optimise(
@@ -258,7 +270,9 @@ def _optimise(
         loss = loss / words
         optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if fault := fault_of(loss.item(), norm.item()):
+            raise UserError(f"{name}, step {step + 1}: {fault}; look at the corpus (the translator's weights are kept)")
         optimiser.step()
         recent += loss.item()
         if on_progress and ((step + 1) % 100 == 0 or step + 1 == steps):

@@ -20,6 +20,7 @@ from nmt.config import RunConfig, TrainingConfig
 from nmt.errors import UserError
 from nmt.models import Model, own_weights
 from nmt.text.subwords import PADDING
+from nmt.training.finite import fault_of, leave_out_step
 from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
 from nmt.training.pairs import EncodedPairs
@@ -63,7 +64,8 @@ def run_steps(
         rate = learning_rate(settings, progress.step + 1, share)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        batches = [pairs.batch(*feed.next()).to(device) for _ in range(settings.accumulate)]
+        fed = [feed.next() for _ in range(settings.accumulate)]
+        batches = [pairs.batch(rows, seed).to(device) for rows, seed in fed]
         tokens = sum(int((batch.labels != PADDING).sum()) for batch in batches)
         total_loss = 0.0
         for batch in batches:
@@ -72,11 +74,11 @@ def run_steps(
             (loss / tokens).backward()
             total_loss += loss.item()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or float("inf"))
-        if torch.isfinite(norm):
-            optimizer.step()
+        if fault := fault_of(total_loss, norm.item()):
+            leave_out_step(fault, [number for rows, _ in fed for number in pairs.numbers[rows]], settings, progress)
         else:
-            where = f"step {progress.step + 1} (epoch {progress.epoch}, batch {progress.batch})"
-            tqdm.write(f"{where}: the gradient is not finite; step skipped", file=sys.stderr)
+            optimizer.step()
+            progress.skipped_in_a_row = 0
         optimizer.zero_grad(set_to_none=True)
 
         progress.step += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from nmt.batching import pad, split_by_tokens
-from nmt.files import atomic_path
+from nmt.files import atomic_path, remove_scratch, sha256_of
 from nmt.text.subwords import END, PADDING, START, Subwords
 
 if TYPE_CHECKING:
     import datasets
 
+CHECKSUMS = "checksums.json"
 ROWS = 10_000
 """Pairs that are encoded at a time."""
 
@@ -76,8 +79,12 @@ class EncodedPairs:
         self.pairs, self.subwords, self.max_length, self.sampling = pairs, subwords, max_length, sampling
         key = hashlib.sha256(f"{identity} {subwords.sha256}".encode()).hexdigest()[:32]
         place = cache / "encoded" / key
-        if not place.exists():
-            self._encode(place)
+        if not _is_whole(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{place}.lock"):  # who wants the same pairs at once waits for the first
+                if not _is_whole(place):
+                    remove_scratch(place)
+                    self._encode(place)
         self._sides = {
             side: (np.memmap(place / f"{side}.ids", np.uint16, "r"), np.load(place / f"{side}.ends.npy", mmap_mode="r"))
             for side in ("source", "target")
@@ -125,3 +132,14 @@ class EncodedPairs:
                         lengths[first : first + len(encoded)] = [len(ids) for ids in encoded]
                         np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(file)
                 np.save(temporary / f"{side}.ends.npy", np.cumsum(lengths))
+            hashes = {path.name: sha256_of(path) for path in temporary.iterdir()}
+            (temporary / CHECKSUMS).write_text(json.dumps(hashes))
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether encoded pairs are there, and as they were written."""
+    try:
+        hashes = json.loads((place / CHECKSUMS).read_text())
+        return bool(hashes) and all(sha256_of(place / name) == value for name, value in hashes.items())
+    except (OSError, ValueError, AttributeError):
+        return False

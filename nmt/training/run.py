@@ -20,7 +20,7 @@ from nmt.checkpoint import ALIGNER, CONFIG, METADATA, SUBWORDS, WEIGHTS, write_c
 from nmt.config import RunConfig, dump_config, load_config
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.errors import UserError
-from nmt.files import atomic_path, cache_directory
+from nmt.files import atomic_path, cache_directory, remove_scratch
 from nmt.models import Model, build_model, load_weights
 from nmt.models.aligner import AlignerConfig
 from nmt.text.subwords import Subwords
@@ -121,6 +121,7 @@ def finish(
         "weights": chosen,
         "dev_loss": round(loss, 4),
         "steps": progress.step,
+        "skipped_steps": progress.skipped,
         "epochs": progress.epoch,
         "target_pieces": progress.target_tokens,
         "minutes": round(progress.seconds / 60, 1),
@@ -237,10 +238,8 @@ def begin_directory(directory: Path, config: RunConfig) -> None:
 
 def clear_scratch(directory: Path) -> None:
     """Remove what writes that were killed have left of the run's own files."""
-    names = [f".{name}.*" for name in (CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA, LOG)]
-    for pattern in (*names, "training/.step-*", "training/.aligner-*"):
-        for left in directory.glob(pattern):
-            shutil.rmtree(left, ignore_errors=True)
+    for name in (CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA, LOG, "training/step-*", "training/aligner-*"):
+        remove_scratch(directory / name)
 
 
 def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:

@@ -57,6 +57,10 @@ class Progress:
     """SHA-256 of the corpus that the run began with."""
     subwords: str = ""
     """SHA-256 of its subword model."""
+    skipped: int = 0
+    """Steps left out because a number was not finite (they count as steps)."""
+    skipped_in_a_row: int = 0
+    """How many of them were the latest."""
 
 
 @dataclass(frozen=True)
