@@ -158,7 +158,7 @@ def test_an_interrupted_run_ends_as_an_unbroken_one(place, number, overrides):
     fit(place, directory.name, *overrides, resume=True)
     assert weights(directory) == weights(unbroken), told
     assert validations(directory) == validations(unbroken), told
-    told_by_both = [{**metadata(one), "minutes": None, "files": None} for one in (directory, unbroken)]
+    told_by_both = [{**metadata(one), "minutes": None, "files": None, "sha256": None} for one in (directory, unbroken)]
     assert told_by_both[0] == told_by_both[1]
 
 

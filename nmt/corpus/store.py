@@ -14,7 +14,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from nmt.corpus.pairs import SentencePair
-from nmt.files import atomic_path
+from nmt.files import atomic_path, sha256_of
 
 # Part of every key: raise it when the same input comes to give other pairs.
 LAYOUT = 1
@@ -48,7 +48,7 @@ def open_or_build(
     """The splits in a cache entry and its report; `build(empty directory) -> report` writes them when they are absent.
 
     Processes that want the same entry at once wait for the first of them. An entry whose files cannot
-    be read, or do not hold the reported number of pairs, is built again.
+    be read, or are not as they were written, is built again.
     """
     if entry := _open(directory):
         return entry
@@ -61,6 +61,7 @@ def open_or_build(
         with atomic_path(directory) as temporary:
             temporary.mkdir()
             report = build(temporary)
+            report["files"] = {path.name: sha256_of(path) for path in sorted(temporary.glob("*.arrow"))}
             (temporary / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
         entry = _open(directory)
         if entry is None:
@@ -72,8 +73,11 @@ def _open(directory: Path) -> tuple[dict[str, datasets.Dataset], dict[str, Any]]
     """The entry, or None when it is absent or damaged."""
     try:
         report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+        # (Entries of early versions have no checksums.)
+        if any(sha256_of(directory / name) != value for name, value in report.pop("files", {}).items()):
+            return None
         splits = {name: datasets.Dataset.from_file(str(directory / f"{name}.arrow")) for name in report["splits"]}
         whole = all(len(splits[name]) == counts["kept"] for name, counts in report["splits"].items())
-    except (OSError, ValueError, KeyError, TypeError):  # pyarrow's errors are among them
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # pyarrow's errors are among them
         return None
     return (splits, report) if whole else None

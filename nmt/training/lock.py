@@ -39,9 +39,9 @@ def run_lock(directory: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                path.unlink(missing_ok=True)  # still ours: filelock sees to those who opened the file meanwhile
-                if made:
-                    with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):  # a disk that is read-only by now: the reason for the end is told
+                    path.unlink()  # still ours: filelock sees to those who opened the file meanwhile
+                    if made:
                         directory.rmdir()
     except Timeout:
         owner = _owner(path) or "another process"

@@ -1,0 +1,65 @@
+#!/usr/bin/env python
+"""Break training in every way that a machine can, go on with --resume, and compare with an unbroken run bit for bit.
+
+    python scripts/reliability/crash.py                    # the full form: 200 kills and all other kinds
+    python scripts/reliability/crash.py --runs 5 --seed 3  # a short one
+    python scripts/reliability/crash.py --kinds kill disk
+
+Kinds: kill (SIGKILL at random moments, three of four of them among the file operations that write the checkpoint),
+disk (full at a random file operation), readonly (the directory, from a random file operation on), damage (each file of
+an unfinished and of a finished run: cut short, emptied, deleted, a bit flipped), hopeless (every saved state damaged),
+load (a finished checkpoint damaged likewise, and loaded). disk and readonly mount file systems and need root.
+
+A run is survived when it ends with the unbroken run's weights, dev losses and metadata, and the resumption named the
+newest whole state and what was wrong with newer ones; or, where that cannot be (hopeless, load), when it is refused in
+one line and nothing is changed. The last lines are the rows of docs/reliability.md; status 1 when anything was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+from bench import Bench  # noqa: E402
+from kinds import KINDS  # noqa: E402
+from trainer import warm_up  # noqa: E402
+
+
+def main() -> int:
+    """Run the kinds that are asked for and print what became of them."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--runs", type=int, default=200, metavar="N", help="kills; from 100 on, all else in full")
+    arguments.add_argument("--seed", type=int, default=1, metavar="N", help="of all moments and damages (default: 1)")
+    arguments.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), metavar="KIND")
+    options = arguments.parse_args()
+    warm_up()
+    place = Path(tempfile.mkdtemp(prefix="nmt-crash-"))
+    command = f"python scripts/reliability/crash.py --runs {options.runs} --seed {options.seed}"
+    rows, lost = [], 0
+    try:
+        bench = Bench(place, options.runs, options.seed)
+        for kind in options.kinds:
+            bench.begin(kind)
+            skipped = KINDS[kind](bench)
+            if skipped:
+                print(f"{kind}: skipped, {skipped}", file=sys.stderr)
+                continue
+            for name, runs, bad in bench.rows():
+                rows.append(f"| {name} | {runs} | {runs - len(bad)} | {len(bad)} | `{command}` |")
+                lost += len(bad)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    print("\n".join(["| fault | runs | survived | lost | command |", "| --- | --- | --- | --- | --- |", *rows]))
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
