@@ -55,7 +55,6 @@ def _draw(options, lines: list[str], suffix: str) -> None:
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
-    translator.require_attention()
     translations = translator.translate(
         lines,
         heads=suffix == ".html" or bool(options.heads),
