@@ -90,7 +90,7 @@ class Experiment:
 
         The quick form replaces the corpus, the sizes and the budget before `overrides` are applied.
         """
-        small = self._quick_overrides() if self.quick else []
+        small = self._quick_overrides(name) if self.quick else []
         directory = f"checkpoint={json.dumps(str(self.checkpoints / (run or name)))}"
         return load_config(CONFIGS / f"{name}.yaml", [*small, *overrides, directory])
 
@@ -176,13 +176,14 @@ class Experiment:
         )
         return lines
 
-    def _quick_overrides(self) -> list[str]:
+    def _quick_overrides(self, name: str) -> list[str]:
         paths = write_toy_corpus(self.checkpoints / "corpus")
         data = {"corpus": "files", "source": "en", "target": "es", **paths, "cache": str(self.checkpoints / "cache")}
         training = {"batch_tokens": 1024, "learning_rate": 0.01, "warmup_steps": 10, "max_steps": 40, "threads": 1}
         training |= {"validate_every": 20, "validation_pairs": 5, "average_count": 2, "device": "cpu"}
-        model = {"encoder_layers": 1, "decoder_layers": 1, "width": 32, "feed_forward": 64, "heads": 2}
-        model |= {"max_length": 128}
+        model = {"width": 32, "max_length": 128}
+        if load_config(CONFIGS / f"{name}.yaml").model.type == "transformer":
+            model |= {"encoder_layers": 1, "decoder_layers": 1, "feed_forward": 64, "heads": 2}
         return [
             f"data={json.dumps(data)}",
             'subwords={"vocabulary_size": 330, "character_coverage": 1.0}',

@@ -30,9 +30,13 @@ class Table:
     """The CSV file's name, without its suffix."""
     caption: str = ""
     """A sentence or two above the table."""
+    shown: bool = True
+    """Whether the page shows it; else the page only names its CSV file."""
 
     def markdown(self) -> str:
-        """The table in Markdown, caption first."""
+        """The table in Markdown, caption first; or the caption and a link."""
+        if not self.shown:
+            return f"{self.caption}: [{self.name}.csv]({self.name}.csv)."
         lines = [list(self.columns), ["---"] * len(self.columns), *([self._cell(x) for x in row] for row in self.rows)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return f"{self.caption}\n\n{table}" if self.caption else table

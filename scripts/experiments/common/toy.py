@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.files import atomic_path
@@ -53,3 +54,14 @@ def _noun_phrase(draw: random.Random) -> tuple[str, str]:
         return f"the {noun}", f"{article} {nombre}"
     adjective, stem = draw.choice(_ADJECTIVES)
     return f"the {adjective} {noun}", f"{article} {nombre} {stem}{ending}"
+
+
+def toy_links(source: Sequence[str], target: Sequence[str]) -> list[tuple[int, int]]:
+    """The word links of a toy pair: the n-th occurrence of a word belongs to the n-th of its translation."""
+    words = {nombre: noun for noun, nombre, _ in _NOUNS} | {verbo: verb for verb, verbo in _VERBS}
+    words |= {stem + ending: adjective for adjective, stem in _ADJECTIVES for ending in "oa"}
+    words |= {"el": "the", "la": "the", "y": "and"}
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(source):
+        places.setdefault(word, []).append(place)
+    return [(places[words.get(word, word)].pop(0), number) for number, word in enumerate(target)]

@@ -1,0 +1,257 @@
+#!/usr/bin/env python
+"""Context decides: the same English word needs another Spanish word, and the rest of the sentence says which.
+
+    python scripts/experiments/context.py [--quick] [--output DIR] [--checkpoints DIR]
+
+The minimal pairs of data/context/pairs.tsv, translated by the shipped model and by the three of experiment 1: how
+often a reading is right, how often both of a pair are, and what the ambiguous word attends to in the encoder.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from common import ROOT
+from common.experiment import Experiment
+from common.models import ARCHITECTURES, tatoeba_model
+from common.page import COLOURS, Picture, Table, prepare
+
+from nmt.cli.common import run
+from nmt.errors import UserError
+from nmt.inspection.drawing import GRID, INK, colour_map, new_figure, save
+from nmt.translator import Translator
+
+PAIRS = ROOT / "data" / "context" / "pairs.tsv"
+LOOKED_INTO = ("shipped", "transformer")
+"""The models with self-attention in the encoder."""
+
+
+class Sentence(NamedTuple):
+    """One side of a minimal pair."""
+
+    pair: int
+    word: str
+    clue: str
+    text: str
+    accepted: re.Pattern[str]
+
+
+class Readings(NamedTuple):
+    """What a model made of the sentences."""
+
+    translations: list[str]
+    right: np.ndarray
+    """[pairs, 2], bool."""
+
+    @property
+    def pairs(self) -> list[int]:
+        """How many pairs have both, one and none of their readings right."""
+        return [int((self.right.sum(axis=1) == count).sum()) for count in (2, 1, 0)]
+
+    def cells(self, number: int) -> tuple[str, int]:
+        """A sentence's translation, and 1 when it is right."""
+        return self.translations[number], int(self.right.reshape(-1)[number])
+
+
+class Look(NamedTuple):
+    """What the ambiguous word of each sentence gives to the clue, and what its distance alone would bring."""
+
+    shares: np.ndarray
+    """[sentences, layers, heads]"""
+    expected: np.ndarray
+    """[sentences, layers, heads]"""
+
+    @property
+    def best(self) -> tuple[int, int]:
+        """Layer and head, from 0, whose share exceeds the expected one most."""
+        excess = self.shares.mean(axis=0) - self.expected.mean(axis=0)
+        layer, head = np.unravel_index(excess.argmax(), excess.shape)
+        return int(layer), int(head)
+
+    def rows(self, name: str) -> list[tuple[str | int | float, ...]]:
+        """A table row for every head."""
+        shares, expected = self.shares.mean(axis=0), self.expected.mean(axis=0)
+        return [
+            (name, layer + 1, head + 1, float(share), float(usual), float(share / usual))
+            for ((layer, head), share), usual in zip(np.ndenumerate(shares), expected.flat, strict=True)
+        ]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Translate the pairs with every model, look into the encoders, write the page."""
+    experiment = Experiment.start(__file__, __doc__, arguments)
+    sentences = read_pairs(PAIRS)[: 20 if experiment.quick else None]
+    translators = {} if experiment.quick else {"shipped": Translator.load(engine="torch", threads=1)}
+    translators |= {
+        name: Translator.load(tatoeba_model(experiment, name), engine="torch", threads=1) for name in ARCHITECTURES
+    }
+    found = {name: read(translator, sentences) for name, translator in translators.items()}
+    looks = {name: look(translators[name], sentences) for name in LOOKED_INTO if name in translators}
+    draw(experiment.output / "figure.png", found, looks)
+    pairs = len(sentences) // 2
+    table = Table(
+        ["model", "pairs with both readings right", "with one", "with none", "sentences right, %"],
+        [(name, *(int(n) for n in one.pairs), 100 * float(one.right.mean())) for name, one in found.items()],
+        digits=1,
+    )
+    attention = Table(
+        ["model", "layer", "head", "share on the clue", "by distance alone", "ratio"],
+        [row for name, one in looks.items() for row in one.rows(name)],
+        name="attention",
+        caption="Encoder self-attention from the pieces of the ambiguous word: the share that falls on the clue, and "
+        "the share that positions as far away as the clue get on average in these sentences.",
+    )
+    translations = Table(
+        ["pair", "word", "clue", "sentence", *(f"{name}{what}" for name in found for what in ("", " right"))],
+        [
+            (s.pair, s.word, s.clue, s.text, *(x for one in found.values() for x in one.cells(number)))
+            for number, s in enumerate(sentences)
+        ],
+        name="translations",
+        caption="All sentences and their translations",
+        shown=False,
+    )
+    experiment.write(
+        "Context decides",
+        "Attention is said to let a word's meaning depend on the words around it. Both sentences of a pair hold the "
+        "same English word and need another Spanish one: a model that does not read the context can have one reading "
+        "of a pair right, but not both.",
+        [table, attention, translations],
+        [Picture("figure.png", "Pairs with both, one and no reading right; and what each head gives to the clue")],
+        see(found, looks, pairs),
+        [
+            f"{pairs} pairs from [data/context](../../../data/context/README.md), written for this project; none is in "
+            "the corpus. Right: an accepted form of this reading and none of the other.",
+            "The shipped model had more parameters and more training than the three of experiment 1, which are "
+            "comparable with each other alone. Recurrent encoders have no attention to look into.",
+        ],
+    )
+
+
+def read_pairs(path: Path) -> list[Sentence]:
+    """The sentences of the file, two of a pair after another. Raises UserError when they are not."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    found = [
+        Sentence(int(row["pair"]), row["word"], row["clue"], row["sentence"], accepted_pattern(row["accepted"]))
+        for row in rows
+    ]
+    if [sentence.pair for sentence in found] != [1 + number // 2 for number in range(len(found))]:
+        raise UserError(f"{path}: the sentences of a pair must follow one another, numbered from 1")
+    return found
+
+
+def accepted_pattern(forms: str) -> re.Pattern[str]:
+    """Whole words that are one of the forms, which bars separate; `*` stands for any ending."""
+    alternatives = "|".join(re.escape(form).replace(r"\*", r"\w*") for form in forms.split("|"))
+    return re.compile(rf"\b(?:{alternatives})\b", re.IGNORECASE)
+
+
+def is_right(translation: str, sentence: Sentence, other: Sentence) -> bool:
+    """Whether the translation has this sentence's reading, and not the other's."""
+    return bool(sentence.accepted.search(translation)) and not other.accepted.search(translation)
+
+
+def read(translator: Translator, sentences: Sequence[Sentence]) -> Readings:
+    """Translate all sentences and judge them."""
+    texts = [translation.text for translation in translator.translate([sentence.text for sentence in sentences])]
+    right = [
+        is_right(text, sentence, sentences[number ^ 1])
+        for number, (text, sentence) in enumerate(zip(texts, sentences, strict=True))
+    ]
+    return Readings(texts, np.array(right).reshape(-1, 2))
+
+
+def look(translator: Translator, sentences: Sequence[Sentence]) -> Look:
+    """How much each head of the encoder gives, from the ambiguous word, to the clue."""
+    totals: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(1))
+    counts: dict[int, int] = defaultdict(int)
+    places = []
+    for sentence in sentences:
+        weights = translator.attention(sentence.text, "").encoder  # [layers, heads, pieces, pieces]
+        encoding = translator.subwords.encode(sentence.text)
+        words = [word.text for word in encoding.words]
+        pieces_of = [
+            [piece for piece, covered in enumerate(encoding.words_of_piece) if words.index(word) in covered]
+            for word in (sentence.word, sentence.clue)
+        ]
+        places.append((weights, *pieces_of))
+        size = weights.shape[-1] - 1  # without </s>
+        for offset in range(1 - size, size):
+            diagonal = np.diagonal(weights[:, :, :size, :size], offset, axis1=2, axis2=3)  # [layers, heads, pairs]
+            totals[offset] = totals[offset] + diagonal.sum(axis=-1)
+            counts[offset] += diagonal.shape[-1]
+    usual = {offset: totals[offset] / counts[offset] for offset in totals}  # each [layers, heads]
+    shares = [weights[:, :, word][..., clue].sum(axis=-1).mean(axis=-1) for weights, word, clue in places]
+    expected = [
+        np.mean([sum(usual[column - row] for column in clue) for row in word], axis=0) for _, word, clue in places
+    ]
+    return Look(np.stack(shares), np.stack(expected))
+
+
+def see(found: dict[str, Readings], looks: dict[str, Look], pairs: int) -> str:
+    """The paragraph: accuracy of each model, and the head that looks at the clue most."""
+    accuracy = ", ".join(
+        f"{name} {one.pairs[0]} ({one.right.mean():.0%} of the sentences)" for name, one in found.items()
+    )
+    parts = [f"Of {pairs} pairs, both readings came out right with: {accuracy}."]
+    for name, one in looks.items():
+        layer, head = one.best
+        share, usual = one.shares[:, layer, head], one.expected[:, layer, head]
+        right = found[name].right.reshape(-1)
+        more = (one.shares.mean(axis=0) > one.expected.mean(axis=0)).mean()
+        parts.append(
+            f"In the {name} model, {more:.0%} of the encoder's heads give the clue more than its distance alone would "
+            f"bring; most does head {head + 1} of layer {layer + 1}: {share.mean():.2f} against {usual.mean():.2f}."
+        )
+        if 0 < right.sum() < len(right):
+            parts.append(
+                f"That head's share is {share[right].mean():.2f} (against {usual[right].mean():.2f}) where the reading "
+                f"came out right and {share[~right].mean():.2f} (against {usual[~right].mean():.2f}) where it did not."
+            )
+    parts.append(
+        "A share says where a head looks, not what decides: that both readings come out right, which the same word "
+        "alone cannot bring about, is the evidence that context was used."
+    )
+    return " ".join(parts)
+
+
+def draw(path: Path, found: dict[str, Readings], looks: dict[str, Look]) -> None:
+    """Bars of pairs by model, and for each looked-into encoder its heads' shares on the clue."""
+    figure = new_figure(9, 3.4)
+    grid = figure.add_gridspec(1, 1 + len(looks), width_ratios=[1.5, *[1] * len(looks)], wspace=0.35, bottom=0.25)
+    axes = figure.add_subplot(grid[0])
+    prepare(axes, "pairs by readings right", "pairs", "")
+    left = np.zeros(len(found))
+    for count, (label, colour) in enumerate((("both", COLOURS[0]), ("one", COLOURS[4]), ("none", GRID))):
+        widths = np.array([one.pairs[count] for one in found.values()])
+        axes.barh(range(len(found)), widths, left=left, color=colour, label=label, height=0.6)
+        left += widths
+    axes.set_yticks(range(len(found)), list(found))
+    axes.invert_yaxis()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=8, frameon=False)
+    most = max(float(one.shares.mean(axis=0).max()) for one in looks.values())
+    for number, (name, one) in enumerate(looks.items(), 1):
+        shares, expected = one.shares.mean(axis=0), one.expected.mean(axis=0)
+        axes = figure.add_subplot(grid[number])
+        axes.imshow(shares, cmap=colour_map(), vmin=0, vmax=max(most, 0.01))
+        axes.set_title(f"{name}: share on the clue", fontsize=10, color=INK, loc="left")
+        axes.set_xticks(range(shares.shape[1]), [f"head {head + 1}" for head in range(shares.shape[1])], fontsize=7)
+        axes.set_yticks(range(shares.shape[0]), [f"layer {layer + 1}" for layer in range(shares.shape[0])], fontsize=7)
+        for (layer, head), share in np.ndenumerate(shares):
+            colour = "white" if share > 0.55 * most else INK
+            text = f"{share:.2f}\n({expected[layer, head]:.2f})"
+            axes.text(head, layer, text, ha="center", va="center", fontsize=7, color=colour)
+    figure.text(0.99, 0.02, "in brackets: by distance alone", fontsize=7, color=INK, ha="right")
+    save(figure, path)
+
+
+if __name__ == "__main__":
+    sys.exit(run("context", main))

@@ -1,0 +1,189 @@
+#!/usr/bin/env python
+"""Fixed vector against attention (Bahdanau et al. 2015, Figure 2): BLEU against sentence length.
+
+    python scripts/experiments/fixed_vector.py [--quick] [--output DIR] [--checkpoints DIR]
+
+An RNN encoder-decoder that must put the source into one vector, the same with attention, and a transformer: about as
+many parameters, the same data in the same order for as many steps. Tatoeba's sentences are short, so pairs are joined
+into long ones, for training too; Multi30k's captions are taken as they are.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from common.experiment import Experiment
+from common.models import ARCHITECTURES, JOINED, join, multi30k, multi30k_model, tatoeba_model
+from common.page import COLOURS, Picture, Table, legend, prepare
+from sacrebleu.metrics import BLEU
+
+from nmt.cli.common import run
+from nmt.corpus import load_corpus
+from nmt.inspection.drawing import FAINT, new_figure, save
+from nmt.translator import Translator
+
+JOINED_TATOEBA, MULTI30K = "Tatoeba, joined", "Multi30k"
+BOUNDS = {JOINED_TATOEBA: (5, 10, 20, 30, 40, 50, 60, 80), MULTI30K: (8, 10, 12, 14, 16, 20, 40)}
+"""The most source words of each bucket."""
+FEWEST = 30
+"""Sentences of the smallest bucket that is scored."""
+LONG = 30
+"""A joined sentence of more words counts as long."""
+SHIPPED = "shipped, never trained on joined sentences"
+RESAMPLES = 200
+
+
+class Test(NamedTuple):
+    """Test sentences, their references and, by model, their translations."""
+
+    sources: list[str]
+    references: list[str]
+    translations: dict[str, list[str]]
+
+    def between(self, least: int, most: int) -> np.ndarray:
+        """The numbers of the sentences of `least` to `most` words."""
+        lengths = np.array([len(source.split()) for source in self.sources])
+        return np.flatnonzero((lengths >= least) & (lengths <= most))
+
+    def bleu(self, model: str, numbers: np.ndarray) -> float:
+        """Corpus BLEU of the sentences of these numbers."""
+        texts, references = ([side[n] for n in numbers] for side in (self.translations[model], self.references))
+        return BLEU().corpus_score(texts, [references]).score
+
+    def length_ratio(self, model: str, numbers: np.ndarray) -> float:
+        """Words of the translations for each word of the references."""
+        words = [sum(len(side[n].split()) for n in numbers) for side in (self.translations[model], self.references)]
+        return words[0] / words[1]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train the models on both corpora, translate the tests, write the page."""
+    experiment = Experiment.start(__file__, __doc__, arguments)
+    tests = {JOINED_TATOEBA: joined_test(experiment), MULTI30K: natural_test(experiment)}
+    models = []
+    for corpus, make in ((JOINED_TATOEBA, tatoeba_model), (MULTI30K, multi30k_model)):
+        for architecture in ARCHITECTURES:
+            directory = make(experiment, architecture)
+            translate(tests[corpus], architecture, Translator.load(directory, engine="torch", threads=1))
+            made = experiment.trained[directory.name]
+            minutes = made["processor_seconds"] / 60
+            models.append((corpus, architecture, made["parameters"], made["target_pieces"], minutes, made["dev_loss"]))
+    if not experiment.quick:
+        translate(tests[JOINED_TATOEBA], SHIPPED, Translator.load(engine="torch", threads=1))
+    fewest = 3 if experiment.quick else FEWEST
+    buckets = {corpus: buckets_of(test, BOUNDS[corpus], fewest) for corpus, test in tests.items()}
+    table = Table(
+        ["corpus", "source words", "sentences", *(f"{name}, BLEU" for name in ARCHITECTURES)]
+        + [f"{name}, length" for name in ARCHITECTURES],
+        [
+            (corpus, f"{least} to {most}", len(numbers), *(tests[corpus].bleu(name, numbers) for name in ARCHITECTURES))
+            + tuple(tests[corpus].length_ratio(name, numbers) for name in ARCHITECTURES)
+            for corpus, groups in buckets.items()
+            for least, most, numbers in groups
+        ],
+        caption="BLEU of greedy translations, and their words for each word of the references.",
+    )
+    trained = Table(
+        ["corpus", "model", "parameters", "target pieces", "minutes of one core", "dev loss"],
+        models,
+        name="models",
+        caption="The models; the dev loss is in nats a piece.",
+    )
+    draw(experiment.output / "figure.png", tests, buckets)
+    experiment.write(
+        "Fixed vector against attention",
+        "Bahdanau et al. (2015) suppose that an encoder which must put a whole sentence into one vector is a "
+        "bottleneck for long ones, and that attention removes it (section 1 and Figure 2). Here `rnnencdec` has the "
+        "vector, `rnnsearch` the same networks with attention, `transformer` attention alone.",
+        [table, trained],
+        [Picture("figure.png", "BLEU against sentence length on both corpora")],
+        see(tests[JOINED_TATOEBA], buckets, 8 if experiment.quick else LONG, experiment.seed),
+        [
+            f"Tatoeba: training pairs alone and joined by {', '.join(map(str, JOINED[1:-1]))} and {JOINED[-1]}, each "
+            "size with as many pairs, so that no model is tested on lengths that it never saw; the test joins test "
+            "pairs in the same way. What is joined has nothing to do with each other.",
+            "Multi30k: 1,000 captions of test 2016, as long as they are.",
+            "All models of a corpus: the same subwords, batches, learning rate and steps. One seed each.",
+        ],
+    )
+
+
+def joined_test(experiment: Experiment) -> Test:
+    """The test pairs of Tatoeba alone and joined, every pair once in every size."""
+    split = load_corpus(experiment.config("parts").data).test
+    pairs = list(zip(split["source"], split["target"], strict=True))
+    draw = random.Random(experiment.seed)
+    joined = []
+    for size in JOINED[:3] if experiment.quick else JOINED:
+        order = draw.sample(pairs, len(pairs))
+        joined += [join(order[first : first + size]) for first in range(0, len(order) - size + 1, size)]
+    return Test([source for source, _ in joined], [target for _, target in joined], {})
+
+
+def natural_test(experiment: Experiment) -> Test:
+    """The test pairs of Multi30k."""
+    split = load_corpus(experiment.config("multi30k-transformer", *multi30k(experiment)).data).test
+    return Test(split["source"][:], split["target"][:], {})
+
+
+def translate(test: Test, model: str, translator: Translator) -> None:
+    """Add the model's greedy translations to the test."""
+    test.translations[model] = [found.text for found in translator.stream(test.sources, beam=1)]
+
+
+def buckets_of(test: Test, bounds: Sequence[int], fewest: int) -> list[tuple[int, int, np.ndarray]]:
+    """Least and most words and the numbers of the sentences, of every bucket with at least `fewest` of them."""
+    limits = zip((1, *(bound + 1 for bound in bounds)), bounds, strict=False)
+    groups = [(least, most, test.between(least, most)) for least, most in limits]
+    return [group for group in groups if len(group[2]) >= fewest]
+
+
+def difference(test: Test, numbers: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """BLEU of rnnsearch minus that of rnnencdec, with a 95% interval by paired bootstrap (Koehn 2004)."""
+    random = np.random.default_rng(seed)
+    samples = [random.choice(numbers, len(numbers)) for _ in range(RESAMPLES)]
+    values = [test.bleu("rnnsearch", sample) - test.bleu("rnnencdec", sample) for sample in [numbers, *samples]]
+    return values[0], *np.percentile(values[1:], [2.5, 97.5])
+
+
+def see(test: Test, buckets: dict[str, list[tuple[int, int, np.ndarray]]], long: int, seed: int) -> str:
+    """The paragraph: what each model loses from the shortest to the longest bucket, and the claim on long sentences."""
+    (least, most, shortest), *_, (from_words, to_words, longest) = buckets[JOINED_TATOEBA]
+    losses = ", ".join(
+        f"{name} from {test.bleu(name, shortest):.1f} to {test.bleu(name, longest):.1f}" for name in test.translations
+    )
+    numbers = test.between(long + 1, 10**6)
+    value, low, high = difference(test, numbers, seed)
+    held = "the claim holds" if low > 0 else "the claim does not hold" if high < 0 else "the figures do not decide"
+    return (
+        f"From sentences of {least} to {most} words to joined ones of {from_words} to {to_words}, BLEU goes: {losses}. "
+        f"On the {len(numbers)} sentences of more than {long} words, rnnsearch minus rnnencdec is {value:+.1f} BLEU "
+        f"(95% interval {low:+.1f} to {high:+.1f}, paired bootstrap): {held}."
+    )
+
+
+def draw(path: Path, tests: dict[str, Test], buckets: dict[str, list[tuple[int, int, np.ndarray]]]) -> None:
+    """BLEU over the mean length of each bucket, a panel for each corpus."""
+    figure = new_figure(9, 3.6)
+    for panel, (corpus, test) in enumerate(tests.items()):
+        axes = figure.add_subplot(1, 2, panel + 1)
+        prepare(axes, corpus, "source words", "BLEU")
+        for number, name in enumerate(test.translations):
+            look = {"color": FAINT, "linestyle": "--"} if name == SHIPPED else {"color": COLOURS[number]}
+            groups = [numbers for _, _, numbers in buckets[corpus]]
+            lengths = [np.mean([len(test.sources[n].split()) for n in numbers]) for numbers in groups]
+            scores = [test.bleu(name, numbers) for numbers in groups]
+            axes.plot(lengths, scores, marker="o", markersize=4, linewidth=1.5, label=name, **look)
+        axes.set_ylim(bottom=0)
+        legend(axes)
+    figure.tight_layout()
+    save(figure, path)
+
+
+if __name__ == "__main__":
+    sys.exit(run("fixed_vector", main))
