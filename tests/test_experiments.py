@@ -47,10 +47,20 @@ def test_a_quick_form_leaves_a_whole_page(name, checkpoints, tmp_path, monkeypat
     for path in tables:
         with open(path, encoding="utf-8", newline="") as file:
             columns, *rows = csv.reader(file)
-        assert f"| {' | '.join(columns)} |" in lines
+        assert f"| {' | '.join(columns)} |" in lines or f"({path.name})" in rest
         assert len(rows) >= 2 and all(len(row) == len(columns) for row in rows)
         numbers = [float(cell) for row in rows for cell in row if _is_number(cell)]
         assert numbers and all(map(math.isfinite, numbers))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_story_quotes_what_was_seen(name):
+    story = (SCRIPTS.parent.parent / "docs" / "attention.md").read_text(encoding="utf-8")
+    page = SCRIPTS.parent.parent / "docs" / "results" / name.replace("_", "-") / "README.md"
+    seen = page.read_text(encoding="utf-8").split("## What was seen\n")[1].strip()
+    assert f"> {seen}\n" in story
+    assert f"python scripts/experiments/{name}.py" in story
+    assert f"](results/{page.parent.name}/README.md)" in story and f"](results/{page.parent.name}/figure" in story
 
 
 def _no_network(*_):
