@@ -3,10 +3,13 @@
 import csv
 import importlib
 import math
+import random
 import sys
 from pathlib import Path
 
 import pytest
+
+from nmt.text.words import split_words
 
 pytest.importorskip("datasets")
 SCRIPTS = Path(__file__).parent.parent / "scripts" / "experiments"
@@ -53,14 +56,36 @@ def test_a_quick_form_leaves_a_whole_page(name, checkpoints, tmp_path, monkeypat
         assert numbers and all(map(math.isfinite, numbers))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_story_quotes_what_was_seen(name):
-    story = (SCRIPTS.parent.parent / "docs" / "attention.md").read_text(encoding="utf-8")
-    page = SCRIPTS.parent.parent / "docs" / "results" / name.replace("_", "-") / "README.md"
-    seen = page.read_text(encoding="utf-8").split("## What was seen\n")[1].strip()
-    assert f"> {seen}\n" in story
-    assert f"python scripts/experiments/{name}.py" in story
-    assert f"](results/{page.parent.name}/README.md)" in story and f"](results/{page.parent.name}/figure" in story
+def test_the_minimal_pairs_are_what_their_page_says(checkpoints):
+    context = importlib.import_module("context")
+    sentences = context.read_pairs(context.PAIRS)
+    assert len(sentences) == 2 * 68
+    for sentence, other in zip(sentences[::2], sentences[1::2], strict=True):
+        assert sentence.word == other.word and sentence.text != other.text
+        for one in (sentence, other):
+            words = [word.text for word in split_words(one.text)]
+            assert words.count(one.word) == words.count(one.clue) == 1 and one.word != one.clue
+
+
+def test_a_reading_needs_its_own_word_and_not_the_other(checkpoints):
+    context = importlib.import_module("context")
+    river, money = context.read_pairs(context.PAIRS)[:2]
+    assert context.is_right("Fue a la ORILLA del río.", river, money)
+    assert not context.is_right("Fue al banco del río.", river, money)
+    assert not context.is_right("Fue al banco, a la orilla del río.", river, money)
+    assert not context.is_right("Fue a las orillas.", river, money)  # whole words
+    light = next(one for one in context.read_pairs(context.PAIRS) if (one.word, one.clue) == ("light", "bag"))
+    assert light.accepted.search("Las bolsas son ligeras.")
+
+
+def test_joining_keeps_every_pair_once_and_gives_every_size_its_share(checkpoints):
+    models = importlib.import_module("common.models")
+    pairs = [(str(number), f"({number})") for number in range(20_000)]
+    groups = [[side.split() for side in joined] for joined in models.regrouped(pairs, random.Random(1))]
+    assert sorted(int(word) for source, _ in groups for word in source) == list(range(20_000))
+    assert all([f"({word})" for word in source] == target for source, target in groups)
+    shares = [sum(size for source, _ in groups if len(source) == size) / 20_000 for size in models.JOINED]
+    assert all(abs(share - 1 / len(models.JOINED)) < 0.02 for share in shares)
 
 
 def _no_network(*_):

@@ -35,7 +35,8 @@ FEWEST = 30
 LONG = 30
 """A joined sentence of more words counts as long."""
 SHIPPED = "shipped, never trained on joined sentences"
-RESAMPLES = 200
+Bucket = tuple[int, int, np.ndarray]
+"""Least and most source words, and the numbers of the sentences."""
 
 
 class Test(NamedTuple):
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
         "vector, `rnnsearch` the same networks with attention, `transformer` attention alone.",
         [table, trained],
         [Picture("figure.png", "BLEU against sentence length on both corpora")],
-        see(tests[JOINED_TATOEBA], buckets, 8 if experiment.quick else LONG, experiment.seed),
+        see(experiment, tests[JOINED_TATOEBA], buckets),
         [
             f"Tatoeba: training pairs alone and joined by {', '.join(map(str, JOINED[1:-1]))} and {JOINED[-1]}, each "
             "size with as many pairs, so that no model is tested on lengths that it never saw; the test joins test "
@@ -136,29 +137,30 @@ def translate(test: Test, model: str, translator: Translator) -> None:
     test.translations[model] = [found.text for found in translator.stream(test.sources, beam=1)]
 
 
-def buckets_of(test: Test, bounds: Sequence[int], fewest: int) -> list[tuple[int, int, np.ndarray]]:
-    """Least and most words and the numbers of the sentences, of every bucket with at least `fewest` of them."""
+def buckets_of(test: Test, bounds: Sequence[int], fewest: int) -> list[Bucket]:
+    """The buckets with at least `fewest` sentences."""
     limits = zip((1, *(bound + 1 for bound in bounds)), bounds, strict=False)
     groups = [(least, most, test.between(least, most)) for least, most in limits]
     return [group for group in groups if len(group[2]) >= fewest]
 
 
-def difference(test: Test, numbers: np.ndarray, seed: int) -> tuple[float, float, float]:
+def difference(test: Test, numbers: np.ndarray, resamples: int, seed: int) -> tuple[float, float, float]:
     """BLEU of rnnsearch minus that of rnnencdec, with a 95% interval by paired bootstrap (Koehn 2004)."""
     random = np.random.default_rng(seed)
-    samples = [random.choice(numbers, len(numbers)) for _ in range(RESAMPLES)]
+    samples = [random.choice(numbers, len(numbers)) for _ in range(resamples)]
     values = [test.bleu("rnnsearch", sample) - test.bleu("rnnencdec", sample) for sample in [numbers, *samples]]
     return values[0], *np.percentile(values[1:], [2.5, 97.5])
 
 
-def see(test: Test, buckets: dict[str, list[tuple[int, int, np.ndarray]]], long: int, seed: int) -> str:
+def see(experiment: Experiment, test: Test, buckets: dict[str, list[Bucket]]) -> str:
     """The paragraph: what each model loses from the shortest to the longest bucket, and the claim on long sentences."""
     (least, most, shortest), *_, (from_words, to_words, longest) = buckets[JOINED_TATOEBA]
     losses = ", ".join(
         f"{name} from {test.bleu(name, shortest):.1f} to {test.bleu(name, longest):.1f}" for name in test.translations
     )
+    long, resamples = (8, 20) if experiment.quick else (LONG, 500)
     numbers = test.between(long + 1, 10**6)
-    value, low, high = difference(test, numbers, seed)
+    value, low, high = difference(test, numbers, resamples, experiment.seed)
     held = "the claim holds" if low > 0 else "the claim does not hold" if high < 0 else "the figures do not decide"
     return (
         f"From sentences of {least} to {most} words to joined ones of {from_words} to {to_words}, BLEU goes: {losses}. "
@@ -167,7 +169,7 @@ def see(test: Test, buckets: dict[str, list[tuple[int, int, np.ndarray]]], long:
     )
 
 
-def draw(path: Path, tests: dict[str, Test], buckets: dict[str, list[tuple[int, int, np.ndarray]]]) -> None:
+def draw(path: Path, tests: dict[str, Test], buckets: dict[str, list[Bucket]]) -> None:
     """BLEU over the mean length of each bucket, a panel for each corpus."""
     figure = new_figure(9, 3.6)
     for panel, (corpus, test) in enumerate(tests.items()):

@@ -181,7 +181,7 @@ class Experiment:
         data = {"corpus": "files", "source": "en", "target": "es", **paths, "cache": str(self.checkpoints / "cache")}
         training = {"batch_tokens": 1024, "learning_rate": 0.01, "warmup_steps": 10, "max_steps": 40, "threads": 1}
         training |= {"validate_every": 20, "validation_pairs": 5, "average_count": 2, "device": "cpu"}
-        model = {"width": 32, "max_length": 128}
+        model = {"width": 32, "max_length": 256}
         if load_config(CONFIGS / f"{name}.yaml").model.type == "transformer":
             model |= {"encoder_layers": 1, "decoder_layers": 1, "feed_forward": 64, "heads": 2}
         return [
