@@ -15,8 +15,8 @@ POOL_BATCHES = 100
 class BatchSampler:
     """The order of a corpus: for every epoch a list of batches, a pure function of (seed, epoch).
 
-    Nothing is remembered between calls, so training resumes at (epoch, batch) by asking for it, and
-    rank r of n reads every n-th batch without talking to the others.
+    Nothing is remembered between calls, so training resumes at (epoch, batch) by asking for it, and all ranks of a
+    run know the same batches without talking to each other.
     """
 
     source_lengths: np.ndarray
@@ -28,22 +28,17 @@ class BatchSampler:
     seed: int = 1
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """Every pair once, as arrays of pair numbers [batch]."""
+        """Every pair once, as arrays of pair numbers [batch]: parts of one array, four bytes a pair."""
         random = np.random.default_rng([self.seed, epoch])
-        order = random.permutation(len(self.source_lengths))
+        order = random.permutation(np.arange(len(self.source_lengths), dtype=np.int32))
         longest = np.maximum(self.source_lengths, self.target_lengths)
         pool = max(1, int(POOL_BATCHES * self.batch_tokens / max(1.0, longest.mean())))
         batches: list[np.ndarray] = []
         for first in range(0, len(order), pool):
             part = order[first : first + pool]
-            part = part[np.lexsort((self.source_lengths[part], self.target_lengths[part], longest[part]))]
+            part[:] = part[np.lexsort((self.source_lengths[part], self.target_lengths[part], longest[part]))]
             batches += split_by_tokens(part, longest[part], self.batch_tokens)
         return [batches[number] for number in random.permutation(len(batches))]
-
-    def shard(self, epoch: int, rank: int, ranks: int) -> list[np.ndarray]:
-        """Rank `rank`'s batches of the epoch: all ranks have equally many, the remainder is left out."""
-        batches = self.batches(epoch)
-        return batches[rank : len(batches) - len(batches) % ranks : ranks]
 
     def padded_share(self, epoch: int) -> float:
         """Share of positions, both sides, that are padding."""
@@ -60,9 +55,10 @@ def split_by_tokens(order: np.ndarray, lengths: np.ndarray, batch_tokens: int) -
     batches = []
     first = 0
     while first < len(order):
-        # As lengths ascend, the last sentence that is taken sets the padded length.
-        sizes = np.arange(1, len(order) - first + 1) * lengths[first:]
-        count = max(1, int(np.searchsorted(sizes[: batch_tokens + 1], batch_tokens, side="right")))
+        # As lengths ascend, the last sentence that is taken sets the padded length; no more fit than there are tokens.
+        possible = lengths[first : first + batch_tokens + 1].astype(np.int64)
+        sizes = np.arange(1, len(possible) + 1) * possible
+        count = max(1, int(np.searchsorted(sizes, batch_tokens, side="right")))
         batches.append(order[first : first + count])
         first += count
     return batches

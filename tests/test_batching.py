@@ -48,17 +48,6 @@ def test_batches_do_not_come_in_the_order_of_length():
     assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
 
 
-@given(pairs=pairs, budget=st.integers(20, 200), ranks=st.integers(1, 5), epoch=st.integers(0, 3))
-def test_shards_are_disjoint_equally_many_and_complete_but_for_the_remainder(pairs, budget, ranks, epoch):
-    sampler = sampler_of(pairs, budget)
-    batches = [tuple(batch) for batch in sampler.batches(epoch)]
-    shards = [[tuple(batch) for batch in sampler.shard(epoch, rank, ranks)] for rank in range(ranks)]
-    assert {len(shard) for shard in shards} == {len(batches) // ranks}
-    union = [batch for shard in shards for batch in shard]
-    assert len(union) == len(set(union)) and set(union) <= set(batches)
-    assert len(batches) - len(union) == len(batches) % ranks
-
-
 @given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=100).map(sorted), budget=st.integers(1, 100))
 def test_split_by_tokens_takes_as_many_as_fit(lengths, budget):
     batches = split_by_tokens(np.arange(len(lengths)), np.array(lengths), budget)

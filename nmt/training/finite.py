@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Sequence
-
-from tqdm import tqdm
+from collections.abc import Callable, Sequence
 
 from nmt.config import TrainingConfig
 from nmt.errors import UserError
@@ -26,8 +23,10 @@ def fault_of(loss: float, norm: float) -> str | None:
     return None if math.isfinite(norm) else "the gradient is not finite"
 
 
-def leave_out_step(fault: str, pairs: Sequence[int], settings: TrainingConfig, progress: Progress) -> None:
-    """Count and report a step that was not taken; `pairs` are those of its batches, by number in the training split.
+def leave_out_step(
+    fault: str, pairs: Sequence[int], settings: TrainingConfig, progress: Progress, tell: Callable[[str], None]
+) -> None:
+    """Count and `tell` of a step that was not taken; `pairs` are those of its batches, by number in the training split.
 
     Raises UserError when `settings` say so: at once, or after too many in a row.
     """
@@ -47,4 +46,4 @@ def leave_out_step(fault: str, pairs: Sequence[int], settings: TrainingConfig, p
             f"{where}, as in {progress.skipped_in_a_row} steps in a row (training.non_finite_limit); "
             "the last good state is kept: start anew with a lower training.learning_rate"
         )
-    tqdm.write(f"{where}; step skipped", file=sys.stderr)
+    tell(f"{where}; step skipped")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from nmt.batching import BatchSampler
@@ -20,12 +21,13 @@ from nmt.config import RunConfig, TrainingConfig
 from nmt.errors import UserError
 from nmt.models import Model, own_weights
 from nmt.text.subwords import PADDING
+from nmt.training.distributed import Ranks, device_of_rank
 from nmt.training.finite import fault_of, leave_out_step
 from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
-from nmt.training.pairs import EncodedPairs
+from nmt.training.pairs import Batch, EncodedPairs
 from nmt.training.schedule import learning_rate
-from nmt.training.state import Progress, save_state
+from nmt.training.state import Progress, random_state, save_state
 from nmt.training.validation import Scores, batch_loss
 
 
@@ -40,13 +42,15 @@ def run_steps(
     optimizer: torch.optim.Optimizer,
     pairs: EncodedPairs,
     progress: Progress,
-    log: RunLog,
+    log: RunLog | None,
     validation: Callable[[], Scores],
     stop: list[int],
+    ranks: Ranks,
 ) -> None:
     """Steps until the budget is spent; changes `progress` and the model.
 
-    A signal's number in `stop` ends it with Interrupted, after the step under way and with the state saved.
+    A signal's number in `stop` ends it with Interrupted, after the step under way and with the state saved. Every
+    rank runs this function; they share the batches of each step, and hold equal weights after it.
     """
     settings = config.training
     device = next(model.parameters()).device
@@ -54,6 +58,8 @@ def run_steps(
     feed = Feed(
         BatchSampler(pairs.source_lengths, pairs.target_lengths, settings.batch_tokens, settings.seed), progress
     )
+    step_loss = ranks.parallel(StepLoss(model, settings.label_smoothing))
+    batches_a_step = max(settings.accumulate, ranks.count)
     meter = Meter(log, progress)
     started = time.monotonic() - progress.seconds
     share = spent(settings, progress, feed)
@@ -64,18 +70,24 @@ def run_steps(
         rate = learning_rate(settings, progress.step + 1, share)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        fed = [feed.next() for _ in range(settings.accumulate)]
-        batches = [pairs.batch(rows, seed).to(device) for rows, seed in fed]
-        tokens = sum(int((batch.labels != PADDING).sum()) for batch in batches)
-        total_loss = 0.0
+        fed = [feed.next() for _ in range(batches_a_step)]
+        batches = [pairs.batch(rows, seed).to(device) for rows, seed in ranks.share(fed)]
+        tokens = int(*ranks.sum(sum(int((batch.labels != PADDING).sum()) for batch in batches)))
+        own_loss = 0.0
         for batch in batches:
-            with precision():
-                loss = batch_loss(model, batch, settings.label_smoothing, smoothed_cross_entropy)
-            (loss / tokens).backward()
-            total_loss += loss.item()
+            with ranks.communicating(step_loss, wanted=batch is batches[-1]):
+                with precision():
+                    loss = step_loss(batch)
+                # Ranks' gradients are averaged: times their number, it is the sum over the step's batches.
+                (loss * ranks.count / tokens).backward()
+            own_loss += loss.item()
+        # All ranks know the whole loss, go by the clock of rank 0, and stop when one of them is to.
+        clock = time.monotonic() - started if ranks.leads else 0.0
+        total_loss, stopping, progress.seconds = ranks.sum(own_loss, len(stop), clock)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or float("inf"))
         if fault := fault_of(total_loss, norm.item()):
-            leave_out_step(fault, [number for rows, _ in fed for number in pairs.numbers[rows]], settings, progress)
+            taken = [number for rows, _ in fed for number in pairs.numbers[rows]]
+            leave_out_step(fault, taken, settings, progress, ranks.tell)
         else:
             optimizer.step()
             progress.skipped_in_a_row = 0
@@ -83,10 +95,10 @@ def run_steps(
 
         progress.step += 1
         progress.target_tokens += tokens
-        progress.seconds = time.monotonic() - started
         share = spent(settings, progress, feed)
         meter.add(total_loss, tokens, rate, share)
-        if progress.step % settings.validate_every == 0 or share >= 1:
+        due = progress.step % settings.validate_every == 0 or share >= 1
+        if due:
             scores = validation()
             if not math.isfinite(scores.loss):
                 raise UserError(
@@ -94,17 +106,32 @@ def run_steps(
                     f"training.learning_rate (the state before it is in {directory / 'training'})"
                 )
             progress.seconds = time.monotonic() - started
-            report(scores, progress, log)
-            if progress.validations[-1] == min(progress.validations):
-                write_weights(directory, config, model)
             progress.finished = share >= 1 or out_of_patience(settings, progress)
-            save_state(directory, progress, model, optimizer, needed_steps(settings, progress.validations))
+            if log:
+                report(scores, progress, log)
+                if progress.validations[-1] == min(progress.validations):
+                    write_weights(directory, config, model)
+        if due or stopping:
+            random = ranks.gather(random_state())
+            if ranks.leads:
+                kept = needed_steps(settings, progress.validations)
+                save_state(directory, progress, model, optimizer, kept, random)
             meter.restart()
-        elif stop:
-            save_state(directory, progress, model, optimizer, needed_steps(settings, progress.validations))
-        if stop and not progress.finished:
+        if stopping and not progress.finished:
             raise Interrupted(f"stopped at step {progress.step}; go on with --resume")
     meter.close()
+
+
+class StepLoss(nn.Module):
+    """The summed loss of a batch as a module, so that what computes gradients in parallel sees all of it."""
+
+    def __init__(self, model: Model, smoothing: float) -> None:
+        super().__init__()
+        self.model, self.smoothing = model, smoothing
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """The sum over target pieces, in nats."""
+        return batch_loss(self.model, batch, self.smoothing, smoothed_cross_entropy)
 
 
 class Feed:
@@ -132,14 +159,14 @@ class Feed:
 
 
 class Meter:
-    """The progress bar and the log's "train" records: means over the steps since the last record."""
+    """The progress bar and the log's "train" records: means over the steps since the last record. Mute without log."""
 
     EVERY = 20
 
-    def __init__(self, log: RunLog, progress: Progress) -> None:
+    def __init__(self, log: RunLog | None, progress: Progress) -> None:
         self.log, self.progress = log, progress
         form = "{percentage:5.1f}%|{bar}|{elapsed}<{remaining}{postfix}"
-        self.bar = tqdm(total=100.0, unit="%", disable=None, bar_format=form)
+        self.bar = tqdm(total=100.0, unit="%", disable=None if log else True, bar_format=form)
         self.restart()
 
     def restart(self) -> None:
@@ -153,7 +180,7 @@ class Meter:
         if math.isfinite(loss):
             self.loss += loss
             self.scored += tokens
-        if self.progress.step % self.EVERY:
+        if self.log is None or self.progress.step % self.EVERY:
             return
         mean = self.loss / self.scored if self.scored else math.nan
         speed = self.tokens / (time.monotonic() - self.since)
@@ -250,7 +277,7 @@ def choose_device(name: str) -> torch.device:
         name = next(kind for kind, there in available.items() if there)
     if not available[name]:
         raise UserError(f"this machine has no {name} device; set training.device to auto")
-    return torch.device(name)
+    return device_of_rank(torch.device(name))
 
 
 def autocast(settings: TrainingConfig, device: torch.device):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +61,8 @@ def make_batch(sources: list[list[int]], targets: list[list[int]]) -> Batch:
 class EncodedPairs:
     """A split's pairs as piece ids; pairs longer than the model takes are left out and counted.
 
-    Ids lie in one flat file a side, so that memory does not grow with the corpus. With subword
-    sampling, batches are encoded anew from the text.
+    Ids lie in one flat file a side, memory-mapped. What grows with the corpus is twelve bytes of memory a pair: its
+    number and its two lengths. With subword sampling, batches are encoded anew from the text.
     """
 
     def __init__(
@@ -89,10 +88,11 @@ class EncodedPairs:
             side: (np.memmap(place / f"{side}.ids", np.uint16, "r"), np.load(place / f"{side}.ends.npy", mmap_mode="r"))
             for side in ("source", "target")
         }
-        lengths = [np.diff(ends, prepend=0).astype(np.int32) + 1 for _, ends in self._sides.values()]
-        self.numbers = np.flatnonzero((lengths[0] <= max_length) & (lengths[1] <= max_length)).astype(np.int32)
+        source_lengths, target_lengths = (_lengths(ends) for _, ends in self._sides.values())
+        fits = (source_lengths <= max_length) & (target_lengths <= max_length)
+        self.numbers = np.arange(len(pairs), dtype=np.int32)[fits]
         """The pairs that fit, by their number in `pairs`."""
-        self.source_lengths, self.target_lengths = lengths[0][self.numbers], lengths[1][self.numbers]
+        self.source_lengths, self.target_lengths = source_lengths[fits], target_lengths[fits]
         self.left_out = len(pairs) - len(self.numbers)
 
     def __len__(self) -> int:
@@ -110,12 +110,11 @@ class EncodedPairs:
             return make_batch(sources, targets)
         return make_batch(self._ids("source", numbers), self._ids("target", numbers))
 
-    def in_order(self, batch_tokens: int) -> Iterator[Batch]:
-        """All pairs, shortest first, in batches of a token budget."""
+    def in_order(self, batch_tokens: int) -> list[np.ndarray]:
+        """The rows of all pairs, shortest first, in batches of a token budget."""
         longest = np.maximum(self.source_lengths, self.target_lengths)
         order = np.argsort(longest, kind="stable")
-        for rows in split_by_tokens(order, longest[order], batch_tokens):
-            yield self.batch(rows)
+        return split_by_tokens(order, longest[order], batch_tokens)
 
     def _ids(self, side: str, numbers: np.ndarray) -> list[list[int]]:
         ids, ends = self._sides[side]
@@ -125,13 +124,16 @@ class EncodedPairs:
         with atomic_path(place) as temporary:
             temporary.mkdir()
             for side in ("source", "target"):
-                lengths = np.empty(len(self.pairs), np.int64)
+                shape = (len(self.pairs),)
+                ends = np.lib.format.open_memmap(temporary / f"{side}.ends.npy", "w+", np.int64, shape)
+                end = 0
                 with open(temporary / f"{side}.ids", "wb") as file:
                     for first in range(0, len(self.pairs), ROWS):
                         encoded = self.subwords.encode_ids(self.pairs[first : first + ROWS][side])
-                        lengths[first : first + len(encoded)] = [len(ids) for ids in encoded]
                         np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(file)
-                np.save(temporary / f"{side}.ends.npy", np.cumsum(lengths))
+                        ends[first : first + len(encoded)] = end + np.cumsum([len(ids) for ids in encoded])
+                        end = int(ends[first + len(encoded) - 1])
+                ends.flush()
             hashes = {path.name: sha256_of(path) for path in temporary.iterdir()}
             (temporary / CHECKSUMS).write_text(json.dumps(hashes))
 
@@ -143,3 +145,12 @@ def _is_whole(place: Path) -> bool:
         return bool(hashes) and all(sha256_of(place / name) == value for name, value in hashes.items())
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def _lengths(ends: np.ndarray) -> np.ndarray:
+    """[pairs], int32: pieces of each sentence with a special one, from where each ends."""
+    lengths = np.empty(len(ends), np.int32)
+    lengths[:1] = ends[:1]
+    np.subtract(ends[1:], ends[:-1], out=lengths[1:], casting="unsafe")
+    lengths += 1
+    return lengths

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import platform
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -25,6 +27,7 @@ from nmt.models import Model, build_model, load_weights
 from nmt.models.aligner import AlignerConfig
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
+from nmt.training.distributed import Ranks, joined, launch, restarted, seed_of_rank
 from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import LOG, RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
@@ -32,63 +35,80 @@ from nmt.training.pairs import EncodedPairs
 from nmt.training.state import Progress, State, average, find_state, state_directory
 from nmt.training.validation import Scores, dev_loss, validate
 
+LAUNCH = "training/launch"
+"""Which start of torchrun began the run, when one did."""
+
 
 def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> Path:
     """Train what `config` describes and leave a finished checkpoint in `config.checkpoint`.
 
     Raises UserError for impossible requests, Interrupted after a signal, with the state saved.
     """
-    directory = Path(config.checkpoint)
-    check_place(directory, resume)
-    with run_lock(directory):
-        return _train(config, directory, resume, overwrite)
-
-
-def _train(config: RunConfig, directory: Path, resume: bool, overwrite: bool) -> Path:
-    state = check_directory(directory, config, resume, overwrite)
     device = choose_device(config.training.device)
     torch.set_num_threads(config.training.threads or torch.get_num_threads())
-    torch.manual_seed(config.training.seed)
+    with joined(device) as ranks, contextlib.ExitStack() as held:
+        return _train(config, device, ranks, held, resume, overwrite)
 
-    corpus = load_corpus(config.data)
-    print(corpus.describe(), file=sys.stderr)
-    if state is None:
-        begin_directory(directory, config)
-    else:
-        for name in state.restore_files(directory):
-            print(f"{directory / name} was lost or altered: put back as it was", file=sys.stderr)
-    subwords = make_subwords(directory, config, corpus)
-    train_pairs, dev_pairs = encode_splits(config, corpus, subwords)
+
+def _train(
+    config: RunConfig, device: torch.device, ranks: Ranks, held: contextlib.ExitStack, resume: bool, overwrite: bool
+) -> Path:
+    directory = Path(config.checkpoint)
+    state = None
+    with ranks.in_turn():  # rank 0 makes what is missing, the others find it made
+        if ranks.leads:
+            resume = resume or began_before_restart(directory)
+            check_place(directory, resume)
+            held.enter_context(run_lock(directory))
+            state = check_directory(directory, config, resume, overwrite)
+        corpus = load_corpus(config.data)
+        ranks.tell(corpus.describe())
+        if ranks.leads and state is None:
+            begin_directory(directory, config)
+        elif ranks.leads and state is not None:
+            for name in state.restore_files(directory):
+                ranks.tell(f"{directory / name} was lost or altered: put back as it was")
+        subwords = make_subwords(directory, config, corpus)
+        train_pairs, dev_pairs = encode_splits(config, corpus, subwords, ranks.tell)
+    state = ranks.gather(state)[0]
+    if len(set(ranks.gather((corpus.sha256, subwords.sha256)))) > 1:
+        raise UserError(f"the processes see different files of {directory} or the corpus; put both where all see them")
     shown = min(len(corpus.dev), config.training.validation_pairs)
     dev_sources, dev_references = references(corpus.dev.select(range(shown)))
 
+    torch.manual_seed(config.training.seed)
     model = build_model(config.model, len(subwords)).to(device)
+    if not ranks.leads:
+        torch.manual_seed(seed_of_rank(config.training.seed, ranks.rank, step=0))
     optimizer = make_optimizer(model, config.training)
     progress = Progress()
     if state is not None:
-        print(state.describe(), file=sys.stderr)
+        ranks.tell(state.describe())
         progress = state.progress
         check_unchanged(progress, corpus, subwords)
-        state.restore(model, optimizer)
-        if not progress.finished:
+        state.restore(model, optimizer, ranks, config.training.seed)
+        if ranks.leads and not progress.finished:
             (directory / METADATA).unlink(missing_ok=True)  # what it vouches for is about to change
     progress.corpus, progress.subwords = corpus.sha256, subwords.sha256
-    log = RunLog(directory, progress.step)
+    log = RunLog(directory, progress.step) if ranks.leads else None
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{parameters:,} parameters, {len(subwords):,} pieces, {len(train_pairs):,} pairs, {device}", file=sys.stderr)
+    devices = f"{ranks.count} processes on {device.type}" if ranks.count > 1 else device
+    ranks.tell(f"{parameters:,} parameters, {len(subwords):,} pieces, {len(train_pairs):,} pairs, {devices}")
 
     def validation() -> Scores:
-        scores = validate(
-            model, dev_pairs, dev_sources, dev_references, subwords, config.decoding, config.training.batch_tokens
-        )
+        tokens = config.training.batch_tokens
+        scores = validate(model, dev_pairs, dev_sources, dev_references, subwords, config.decoding, tokens, ranks)
         progress.validations.append([scores.loss, progress.step])
         return scores
 
     try:
         with graceful_signals() as stop:
-            run_steps(config, directory, model, optimizer, train_pairs, progress, log, validation, stop)
+            run_steps(config, directory, model, optimizer, train_pairs, progress, log, validation, stop, ranks)
     finally:
-        log.close()
+        if log:
+            log.close()
+    if not ranks.leads:
+        return directory
     metadata = finish(config, directory, corpus, model, dev_pairs, progress)
     if config.alignment.head:
         metadata["alignment_head"] = train_alignment_head(config, directory, corpus, subwords)
@@ -228,12 +248,20 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     return state
 
 
+def began_before_restart(directory: Path) -> bool:
+    """Whether this process was started again by torchrun, to go on with a run that it had begun here."""
+    note = directory / LAUNCH
+    return restarted() and note.is_file() and note.read_text() == launch()
+
+
 def begin_directory(directory: Path, config: RunConfig) -> None:
     """Empty the run's directory and write its configuration: from here on there is something to resume."""
     for path in directory.iterdir():
         if path.name not in (LOCK, CONFIG):  # killed meanwhile, what is left is still known for a run
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     write_text(directory / CONFIG, dump_config(config))
+    if name := launch():
+        write_text(directory / LAUNCH, name)
 
 
 def clear_scratch(directory: Path) -> None:
@@ -261,7 +289,9 @@ def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subword
     return subwords
 
 
-def encode_splits(config: RunConfig, corpus: Corpus, subwords: Subwords) -> tuple[EncodedPairs, EncodedPairs]:
+def encode_splits(
+    config: RunConfig, corpus: Corpus, subwords: Subwords, tell: Callable[[str], None]
+) -> tuple[EncodedPairs, EncodedPairs]:
     """Train and dev as piece ids."""
     cache = Path(config.data.cache).expanduser() if config.data.cache else cache_directory()
     hashes = {name: counts["sha256"] for name, counts in corpus.report["splits"].items()}
@@ -270,7 +300,7 @@ def encode_splits(config: RunConfig, corpus: Corpus, subwords: Subwords) -> tupl
     dev = EncodedPairs(corpus.dev, hashes["dev"], subwords, longest, cache)
     for name, pairs in (("train", train), ("dev", dev)):
         if pairs.left_out:
-            print(f"{name}: {pairs.left_out:,} pairs longer than {longest} pieces are left out", file=sys.stderr)
+            tell(f"{name}: {pairs.left_out:,} pairs longer than {longest} pieces are left out")
         if not len(pairs):
             raise UserError(f"no {name} pair is at most model.max_length={longest} pieces long; raise it")
     return train, dev

@@ -12,6 +12,7 @@ from nmt.evaluation import score
 from nmt.models import Model
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import PADDING, Subwords
+from nmt.training.distributed import ALONE, Ranks
 from nmt.training.objective import plain_cross_entropy
 from nmt.training.pairs import Batch, EncodedPairs
 
@@ -28,15 +29,17 @@ class Scores:
     """A few (source, translation, reference)."""
 
 
-def dev_loss(model: Model, pairs: EncodedPairs, batch_tokens: int) -> float:
-    """Mean cross-entropy of all pairs in nats a target piece."""
+def dev_loss(model: Model, pairs: EncodedPairs, batch_tokens: int, ranks: Ranks = ALONE) -> float:
+    """Mean cross-entropy of all pairs in nats a target piece; ranks share the batches."""
     model.eval()
     total = pieces = 0.0
     device = next(model.parameters()).device
     with torch.inference_mode():
-        for batch in pairs.in_order(batch_tokens):
+        for rows in ranks.share(pairs.in_order(batch_tokens)):
+            batch = pairs.batch(rows)
             total += batch_loss(model, batch.to(device), smoothing=0.0, loss=plain_cross_entropy).item()
             pieces += int((batch.labels != PADDING).sum())
+    total, pieces = ranks.sum(total, pieces)
     return total / pieces
 
 
@@ -55,15 +58,19 @@ def validate(
     subwords: Subwords,
     decoding: DecodingConfig,
     batch_tokens: int,
+    ranks: Ranks = ALONE,
 ) -> Scores:
-    """Loss over `pairs`; greedy translations of `sources` against all their `references`."""
-    loss = dev_loss(model, pairs, batch_tokens)
+    """Loss over `pairs`; greedy translations of `sources` against all their `references`. Ranks share the work."""
+    loss = dev_loss(model, pairs, batch_tokens, ranks)
     options = SearchOptions(
         beam=1, max_length_factor=decoding.max_length_factor, max_length_extra=decoding.max_length_extra
     )
     longest = model.config.max_length - 1
-    ids = [source[:longest] for source in subwords.encode_ids(sources)]
-    texts = [subwords.decode(found[0].pieces) for found in TorchEngine(model).translate(ids, options)]
+    ids = [source[:longest] for source in subwords.encode_ids(ranks.share(sources))]
+    own = [subwords.decode(found[0].pieces) for found in TorchEngine(model).translate(ids, options)]
+    texts = [""] * len(sources)
+    for rank, found in enumerate(ranks.gather(own)):
+        texts[rank :: ranks.count] = found
     bleu, _, chrf, _ = score(texts, references)
     chosen = range(0, len(sources), max(1, len(sources) // 3))
     examples = [(sources[number], texts[number], references[number][0]) for number in list(chosen)[:3]]

@@ -1,0 +1,128 @@
+"""Training by several processes: they share batches without gaps, agree with one process, and outlive a killed one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from toy import toy_config
+
+from nmt.batching import BatchSampler
+from nmt.config import load_config
+from nmt.training.distributed import Ranks
+from nmt.training.loop import Feed
+from nmt.training.run import train
+from nmt.training.state import Progress
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = 20
+
+
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=60),
+    ranks=st.integers(1, 5),
+    accumulate=st.integers(1, 4),
+    steps=st.integers(1, 12),
+)
+def test_ranks_share_the_sequence_of_one_process_without_duplicates_or_gaps(lengths, ranks, accumulate, steps):
+    sampler = BatchSampler(np.array(lengths), np.array(lengths), 20)
+
+    def sequence(count: int, taken: int) -> list[tuple]:
+        feed = Feed(sampler, Progress())
+        drawn = [feed.next() for _ in range(count * taken)]
+        return [(rows.tolist(), seed) for rows, seed in drawn]
+
+    a_step = max(accumulate, ranks)
+    whole = sequence(steps, a_step)
+    for step in range(steps):
+        batches = whole[step * a_step : (step + 1) * a_step]
+        shares = [Ranks(rank, ranks).share(batches) for rank in range(ranks)]
+        assert all(shares)  # gradients are exchanged in the last batch of each
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+        assert sorted(str(one) for share in shares for one in share) == sorted(map(str, batches))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """The toy corpus and its configuration: 20 steps; no dropout, which ranks draw each for itself."""
+    place = tmp_path_factory.mktemp("toy")
+    training = {"max_steps": STEPS, "validate_every": 5, "learning_rate": 0.003}
+    toy_config(place, training=training, model={"dropout": 0.0})
+    return place
+
+
+def two_processes(place: Path, name: str, accumulate: int, *options: str) -> subprocess.Popen:
+    """Start two processes that train into `place/name`."""
+    module = ["-m", "nmt.cli.train", place / "run.yaml", f"checkpoint={place / name}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
+        + [*module, f"training.accumulate={accumulate}"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def one_process(place: Path, name: str, accumulate: int, resume: bool = False) -> Path:
+    overrides = [f"checkpoint={place / name}", f"training.accumulate={accumulate}"]
+    return train(load_config(place / "run.yaml", overrides), resume=resume)
+
+
+def differences(one: Path, other: Path) -> tuple[float, float]:
+    """The largest difference of the last weights of two runs, without and with the biases of keys."""
+    mine, theirs = (
+        load_file(place / "training" / f"step-{STEPS:08d}" / f"weights-{STEPS:08d}.safetensors")
+        for place in (one, other)
+    )
+    assert mine.keys() == theirs.keys()
+    apart = {name: abs(mine[name] - theirs[name]) for name in mine}
+    biases = [apart[name][: len(apart[name]) // 2].max() for name in apart if name.endswith("key_value.bias")]
+    for name in apart:
+        if name.endswith("key_value.bias"):
+            apart[name] = apart[name][len(apart[name]) // 2 :]
+    rest = max(values.max() for values in apart.values())
+    return float(rest), float(max(rest, *biases))
+
+
+def test_two_processes_end_with_the_weights_of_one(place):
+    process = two_processes(place, "two", 2)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "2 processes on cpu" in errors and (place / "two" / "metadata.json").exists()
+    assert differences(place / "two", one_process(place, "one", 2))[1] < 1e-5
+
+
+def kill_a_worker_after(process: subprocess.Popen, state: Path) -> None:
+    """Kill a worker of torchrun when `state` has been saved; not rank 0, which saves."""
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.002)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(max(map(int, children)), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc, which Linux has")
+def test_a_killed_worker_and_another_number_of_processes(place):
+    """Killed once, torchrun's restart resumes; killed again, the run stops, and one process brings it to its end."""
+    process = two_processes(place, "killed", 3, "--max-restarts", "1")
+    training = place / "killed" / "training"
+    kill_a_worker_after(process, training / "step-00000005")
+    kill_a_worker_after(process, training / "step-00000010")
+    _, errors = process.communicate()
+    assert process.returncode != 0, errors
+    assert "resuming from" in errors, errors
+    assert "has lost another, which was killed or has failed; go on with --resume" in errors, errors
+    assert not (place / "killed" / "metadata.json").exists()
+    assert errors.count("train: 280 of 280 pairs") == 2, errors  # rank 0 alone prints, once a start
+
+    one_process(place, "killed", 3, resume=True)
+    # Three gradients are added in another order. The gradient of a key's bias is zero but for rounding (softmax does
+    # not see what all keys share), which Adam scales up: the biases differ, and what the network computes does not.
+    assert differences(place / "killed", one_process(place, "whole", 3))[0] < 1e-5
