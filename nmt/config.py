@@ -66,6 +66,9 @@ class SubwordsConfig(Section):
     """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
     character_coverage: float = Field(0.9995, gt=0, le=1)
     """Share of the corpus' characters with a piece of their own; the rest is spelled in bytes."""
+    training_pairs: int = Field(1_000_000, ge=1)
+    """Training pairs that the vocabulary is learned from, at most, evenly spread over the corpus; memory grows with
+    them (SentencePiece holds their text several times over)."""
     sampling: float = Field(0.0, ge=0, le=1)
     """Subword sampling in training (Kudo 2018): its smoothing exponent, such as 0.2; 0 is off. Unigram only."""
 
@@ -246,6 +249,8 @@ class AlignmentConfig(Section):
     `model.type: rnnencdec`: what that model does has no alignment, and a head's would not be its own."""
     minutes: float | None = Field(None, gt=0)
     """Its budget in minutes of two idle cores, turned into steps; default: the standard recipe."""
+    training_pairs: int = Field(500_000, ge=1)
+    """Training pairs that it is trained on, at most, evenly spread over the corpus; memory grows with them."""
     layer: int | None = Field(None, ge=0)
     """Cross-attention layer read when there is no alignment head, counted from 0; default: the last but one."""
 

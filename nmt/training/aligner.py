@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -58,19 +59,18 @@ class WordCorpus:
     """[pairs], the place of each pair among those that were given."""
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[str, str]], subwords: Subwords, longest: int) -> WordCorpus:
+    def of(cls, pairs: Iterable[tuple[str, str]], subwords: Subwords, longest: int) -> WordCorpus:
         """Split and number the words. Pairs with an empty side or more than `longest` words are left out."""
         tables: tuple[dict[str, int], dict[str, int]] = ({}, {})
-        words: tuple[list[int], list[int]] = ([], [])
-        lengths: tuple[list[int], list[int]] = ([], [])
-        kept: list[int] = []
+        words, lengths = (array("i"), array("i")), (array("i"), array("i"))  # four bytes a number, unlike lists
+        kept = array("i")
         for number, pair in enumerate(pairs):
             sides = [[word.text.lower() for word in split_words(text)] for text in pair]
             if not all(0 < len(side) <= longest for side in sides):
                 continue
             kept.append(number)
             for side, table, flat, sizes in zip(sides, tables, words, lengths, strict=True):
-                flat += [table.setdefault(word, len(table) + 1) for word in side]
+                flat.extend(table.setdefault(word, len(table) + 1) for word in side)
                 sizes.append(len(side))
         if not lengths[0]:
             raise UserError("no sentence pair is left to train the alignment head on; give some with words")
@@ -78,7 +78,7 @@ class WordCorpus:
         types = tuple(_word_types(table, flat, subwords) for table, flat in zip(tables, flats, strict=True))
         starts = tuple(np.concatenate([[0], np.cumsum(sizes)]) for sizes in lengths)
         marks = tuple(np.array([False, *map(is_punctuation, table)]) for table in tables)
-        numbers = np.array(kept)
+        numbers = np.array(kept, np.int64)
         return cls((types[0], types[1]), flats, (starts[0], starts[1]), (marks[0], marks[1]), len(subwords), numbers)
 
     def __len__(self) -> int:
@@ -99,13 +99,13 @@ class WordCorpus:
     def fingerprint(self) -> str:
         """Tells corpora apart."""
         digest = hashlib.sha256(str(self.pieces).encode())
-        for array in (*self.words, *self.starts, *(types.pieces for types in self.types)):
-            digest.update(array.tobytes())
+        for part in (*self.words, *self.starts, *(types.pieces for types in self.types)):
+            digest.update(part.tobytes())
         return digest.hexdigest()
 
 
 def train_aligner(
-    pairs: Sequence[tuple[str, str]],
+    pairs: Iterable[tuple[str, str]],
     subwords: Subwords,
     config: AlignerConfig | None = None,
     *,

@@ -126,10 +126,10 @@ class EncodedPairs:
             for side in ("source", "target"):
                 shape = (len(self.pairs),)
                 ends = np.lib.format.open_memmap(temporary / f"{side}.ends.npy", "w+", np.int64, shape)
-                end = 0
+                sentences, end = self.pairs.select_columns([side]), 0
                 with open(temporary / f"{side}.ids", "wb") as file:
                     for first in range(0, len(self.pairs), ROWS):
-                        encoded = self.subwords.encode_ids(self.pairs[first : first + ROWS][side])
+                        encoded = self.subwords.encode_ids(sentences[first : first + ROWS][side])
                         np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(file)
                         ends[first : first + len(encoded)] = end + np.cumsum([len(ids) for ids in encoded])
                         end = int(ends[first + len(encoded) - 1])

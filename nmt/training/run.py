@@ -157,7 +157,9 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
     """Train and write the alignment head, which reads the corpus and nothing of the translator; returns its record."""
     minutes = config.alignment.minutes
     recipe = AlignerConfig() if minutes is None else AlignerConfig.for_minutes(minutes)
-    pairs = list(zip(corpus.train["source"][:], corpus.train["target"][:], strict=True))
+    chosen = spread(len(corpus.train), config.alignment.training_pairs)
+    batches = corpus.train.select(chosen).iter(batch_size=1000)
+    pairs = (pair for rows in batches for pair in zip(rows["source"], rows["target"], strict=True))
     processes = min(2, torch.get_num_threads())
     print("training the alignment head ...", file=sys.stderr)
     started = time.monotonic()
@@ -173,7 +175,7 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
         directory=directory / "training",
         processes=processes,
         on_progress=report,
-        links=guiding_links(config.training.guided_alignment, len(pairs)),
+        links=guiding_links(config.training.guided_alignment, len(corpus.train), chosen),
     )
     save_aligner(directory / ALIGNER, parameters, subwords)
     return {
@@ -184,13 +186,25 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
     }
 
 
-def guiding_links(path: str | None, pairs: int) -> list[list[Link]] | None:
-    """The links of a Pharaoh file, a line for every training pair. Raises UserError when their numbers differ."""
+def spread(pairs: int, most: int) -> range:
+    """The numbers of at most `most` of the pairs, evenly spread over them; of all pairs where there are no more."""
+    return range(0, pairs, -(-pairs // most))
+
+
+def guiding_links(path: str | None, pairs: int, chosen: range) -> list[list[Link]] | None:
+    """The links of the `chosen` pairs from a Pharaoh file with a line for every training pair.
+
+    Raises UserError when their numbers differ.
+    """
     if path is None:
         return None
-    links = list(read_pharaoh(path))
-    if len(links) != pairs:
-        raise UserError(f"{path} has {len(links):,} lines, and there are {pairs:,} training pairs; they must match")
+    links, lines = [], 0
+    for number, found in enumerate(read_pharaoh(path)):
+        lines += 1
+        if number in chosen:
+            links.append(found)
+    if lines != pairs:
+        raise UserError(f"{path} has {lines:,} lines, and there are {pairs:,} training pairs; they must match")
     return links
 
 
@@ -279,7 +293,7 @@ def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subword
     settings = config.subwords
     sentences = (
         sentence
-        for rows in corpus.train.iter(batch_size=1000)
+        for rows in corpus.train.select(spread(len(corpus.train), settings.training_pairs)).iter(batch_size=1000)
         for pair in zip(rows["source"], rows["target"], strict=True)
         for sentence in pair
     )
