@@ -112,7 +112,7 @@ def test_a_killed_worker_and_another_number_of_processes(place):
     errors = ""
     for line in process.stderr or []:
         errors += line
-        if line.startswith(("step 5, ", "resuming from")):
+        if line.startswith(("step 10, ", "resuming from")):  # the state of step 5 has been saved
             kill_a_worker(process.pid)
     process.wait()
     assert process.returncode != 0, errors

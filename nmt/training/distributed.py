@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -111,11 +112,15 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 
     Raises UserError when another rank has ended; a rank above 0 leaves other messages to rank 0.
     """
-    count, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-    if count == 1:
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield ALONE
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    store, rank, count = next(dist.rendezvous("env://"))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        # torchrun hands the same store to processes that it starts again: the addresses of the dead are not for them.
+        store = dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store)
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     ranks = Ranks(rank, count, dist.new_group(backend="gloo", timeout=PREPARATION))
     try:
         yield ranks
@@ -156,16 +161,20 @@ def device_of_rank(device: torch.device) -> torch.device:
     return torch.device("cuda", local)
 
 
-def launch() -> str | None:
-    """What tells one start of torchrun from another, its own restarts aside; None without torchrun."""
+def launch() -> dict[str, str] | None:
+    """What tells one launch by torchrun from another, whatever it starts again; None without torchrun."""
     name = os.environ.get("TORCHELASTIC_RUN_ID")
-    # Without a rendezvous of its own the name is "none": then the machine of rank 0 stays, and with it its agent.
-    return f"agent {os.getppid()}" if name == "none" else name
+    if name is None:
+        return None
+    # The name is "none" unless the user gave one or asked for a rendezvous. An agent may leave, and another go on.
+    return {"name": name, "agent": f"{socket.gethostname()} {os.getppid()}"}
 
 
-def restarted() -> bool:
-    """Whether torchrun has started the processes again after one of them had failed."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+def same_launch(one: dict[str, str] | None, other: dict[str, str] | None) -> bool:
+    """Whether two processes come from one launch: of the same agent, or of agents with the same name for their run."""
+    if one is None or other is None:
+        return False
+    return one["agent"] == other["agent"] or (one["name"] == other["name"] != "none")
 
 
 def seed_of_rank(seed: int, rank: int, step: int) -> int:

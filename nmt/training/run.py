@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
+import json
 import platform
 import shutil
 import sys
@@ -27,7 +28,7 @@ from nmt.models import Model, build_model, load_weights
 from nmt.models.aligner import AlignerConfig
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
-from nmt.training.distributed import Ranks, joined, launch, restarted, seed_of_rank
+from nmt.training.distributed import Ranks, joined, launch, same_launch, seed_of_rank
 from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import LOG, RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
@@ -57,7 +58,7 @@ def _train(
     state = None
     with ranks.in_turn():  # rank 0 makes what is missing, the others find it made
         if ranks.leads:
-            resume = resume or began_before_restart(directory)
+            resume = resume or began_before_restart(directory, overwrite)
             check_place(directory, resume)
             held.enter_context(run_lock(directory))
             state = check_directory(directory, config, resume, overwrite)
@@ -262,10 +263,13 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     return state
 
 
-def began_before_restart(directory: Path) -> bool:
-    """Whether this process was started again by torchrun, to go on with a run that it had begun here."""
-    note = directory / LAUNCH
-    return restarted() and note.is_file() and note.read_text() == launch()
+def began_before_restart(directory: Path, overwrite: bool) -> bool:
+    """Whether torchrun has started this process again, to go on with a run that it had begun here."""
+    try:
+        before, now = json.loads((directory / LAUNCH).read_text()), launch()
+        return same_launch(before, now) and (before == now or not overwrite)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def begin_directory(directory: Path, config: RunConfig) -> None:
@@ -274,8 +278,8 @@ def begin_directory(directory: Path, config: RunConfig) -> None:
         if path.name not in (LOCK, CONFIG):  # killed meanwhile, what is left is still known for a run
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     write_text(directory / CONFIG, dump_config(config))
-    if name := launch():
-        write_text(directory / LAUNCH, name)
+    if started := launch():
+        write_text(directory / LAUNCH, json.dumps(started))
 
 
 def clear_scratch(directory: Path) -> None:
