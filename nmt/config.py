@@ -168,7 +168,7 @@ class TrainingConfig(Section):
     batch_tokens: int = Field(2048, ge=16)
     """Padded positions of the longer side in a batch, at most."""
     accumulate: int = Field(1, ge=1)
-    """Batches whose gradients are added before a step."""
+    """Batches whose gradients are added before a step, over all processes; at least one for each process."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     """Adam (Kingma and Ba 2015), or with decoupled weight decay (Loshchilov and Hutter 2019)."""
     learning_rate: float = Field(2e-3, gt=0)

@@ -10,6 +10,8 @@ EXAMPLES = """\
   nmt-train configs/quickstart.yaml
   nmt-train configs/quickstart.yaml training.seed=2 checkpoint=checkpoints/second
   nmt-train configs/tatoeba-en-es.yaml --resume"""
+DESCRIPTION = """Train a translator as a YAML configuration says.
+On many devices: torchrun --nproc-per-node 2 -m nmt.cli.train CONFIG (see docs/scale.md)."""
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 def make_parser(arguments_given: list[str]):
     """The command's arguments; the help lists every configuration key."""
-    arguments = parser("nmt-train", "Train a translator as a YAML configuration says.", EXAMPLES)
+    arguments = parser("nmt-train", DESCRIPTION, EXAMPLES)
     arguments.add_argument("config", metavar="CONFIG", help="YAML file; see configs/")
     arguments.add_argument("overrides", nargs="*", metavar="key=value", help="configuration keys to change")
     group = arguments.add_mutually_exclusive_group()

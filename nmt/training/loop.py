@@ -107,6 +107,7 @@ def run_steps(
                 )
             progress.seconds = time.monotonic() - started
             progress.finished = share >= 1 or out_of_patience(settings, progress)
+            (stopping,) = ranks.sum(len(stop))  # asked meanwhile
             if log:
                 report(scores, progress, log)
                 if progress.validations[-1] == min(progress.validations):

@@ -1,0 +1,123 @@
+#!/usr/bin/env python
+"""Training by several processes: how far its weights are from one process', and whether killed workers lose anything.
+
+    python scripts/reliability/distributed.py                # 20 kills
+    python scripts/reliability/distributed.py --kills 3
+
+Agreement: 1, 2 and 3 processes take the same 20 steps, without dropout; the largest difference of any weight is told,
+once for all weights and once without the biases of keys, whose gradient is zero but for rounding (softmax does not see
+what all keys share) and is scaled up by Adam. With two batches a step the sum of two gradients has one order.
+
+Kills: two processes train with dropout under torchrun --max-restarts; a random one is killed at a random moment. The
+run must end with the weights of an unbroken one, bit for bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from safetensors.numpy import load_file  # noqa: E402
+from trainer import write_configuration  # noqa: E402
+
+STEPS = 20
+
+
+def main() -> int:
+    """Print the figures; status 1 when a kill lost something."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--kills", type=int, default=20, metavar="N", help="runs with a killed worker (default: 20)")
+    arguments.add_argument("--seed", type=int, default=1, metavar="N", help="of the kills (default: 1)")
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        agreement(Path(place) / "agreement")
+        return kills(Path(place) / "kills", options.kills, random.Random(options.seed))
+
+
+def agreement(place: Path) -> None:
+    """Print how far the weights of several processes are from those of one."""
+    config = write_configuration(place, max_steps=STEPS, validate_every=STEPS)
+    print("| processes | batches a step | largest difference | without key biases |\n| --- | --- | --- | --- |")
+    for batches, counts in ((2, (1, 2)), (6, (1, 2, 3))):
+        settings = ["model.dropout=0", f"training.accumulate={batches}"]
+        runs = {count: place / f"run-{batches}-{count}" for count in counts}
+        for count, directory in runs.items():
+            process = start(config, directory, count, *settings)
+            if process.wait():
+                sys.exit(f"the run of {count} processes fails: {process.stderr.read()}")  # type: ignore[union-attr]
+        for count in counts[1:]:
+            everything, rest = differences(runs[1], runs[count])
+            print(f"| {count} | {batches} | {everything:.1e} | {rest:.1e} |", flush=True)
+
+
+def kills(place: Path, runs: int, draw: random.Random) -> int:
+    """Kill workers; print the runs and what was lost."""
+    config = write_configuration(place, max_steps=200, validate_every=20)
+    whole, broken = place / "whole", place / "broken"
+    started = time.monotonic()
+    start(config, whole, 2).wait()
+    seconds = time.monotonic() - started
+    lost = interrupted = 0
+    for number in range(runs):
+        process = start(config, broken, 2, options=["--max-restarts", "3"])
+        # Two of three wait for a saved state first: most of so short a run is its start.
+        if draw.random() < 0.67:
+            state = broken / "training" / f"step-{20 * draw.randint(1, 9):08d}"
+            while not state.exists() and process.poll() is None:
+                time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.3 * seconds))
+        if workers := children(process.pid):
+            os.kill(draw.choice(workers), signal.SIGKILL)
+            interrupted += 1
+        _, errors = process.communicate()
+        same = not process.returncode and (broken / "metadata.json").exists() and differences(whole, broken)[0] == 0
+        if not same:
+            lost += 1
+            print(f"LOST in run {number}: status {process.returncode}\n{errors}", file=sys.stderr)
+        shutil.rmtree(broken)
+    print(f"killed workers: {runs} runs, {interrupted} reached by the kill, {runs - lost} survived, {lost} lost")
+    return int(lost > 0)
+
+
+def start(config: Path, directory: Path, count: int, *settings: str, options: list[str] | None = None):
+    """Start torchrun, or one process alone."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count), *(options or [])]
+    command = [sys.executable, *(torchrun if count > 1 else []), "-m", "nmt.cli.train", str(config)]
+    command += [f"checkpoint={directory}", *settings]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def children(agent: int) -> list[int]:
+    """The workers of a torchrun that are running."""
+    try:
+        return [int(child) for child in Path(f"/proc/{agent}/task/{agent}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def differences(one: Path, other: Path) -> tuple[float, float]:
+    """The largest difference of the newest states' weights, of all of them and without the biases of keys."""
+    pattern = "training/step-*/weights-*.safetensors"
+    mine, theirs = (load_file(sorted(place.glob(pattern))[-1]) for place in (one, other))
+    apart = {name: abs(mine[name] - theirs[name]) for name in mine}
+    everything = max(float(values.max()) for values in apart.values())
+    for name in apart:
+        if name.endswith("key_value.bias"):
+            apart[name] = apart[name][len(apart[name]) // 2 :]  # the values' half
+    return everything, max(float(values.max()) for values in apart.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
