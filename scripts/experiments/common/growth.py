@@ -1,0 +1,54 @@
+"""How time and memory grow: measured on this machine, and as an exponent."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler reports its own doings; read when torch is loaded
+
+import numpy as np  # noqa: E402
+from torch.profiler import ProfilerActivity, profile  # noqa: E402
+
+LONG_END = 4
+"""The exponent is fitted to so many of the longest sizes: at the short end fixed costs hide the growth."""
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float], last: int = LONG_END) -> float:
+    """The b of value = a size^b: least squares of the logarithms over the `last` sizes. NaN for fewer than two."""
+    x, y = (np.log(np.asarray(side, float)[-last:]) for side in (sizes, values))
+    if len(x) < 2:
+        return float("nan")
+    return float(((x - x.mean()) * (y - y.mean())).sum() / np.square(x - x.mean()).sum())
+
+
+def seconds(work: Callable[[], object], least: float = 0.5, fewest: int = 3) -> float:
+    """The median time of a call, after one that is not counted: of as many calls as last `least` seconds together."""
+    work()
+    times: list[float] = []
+    while len(times) < fewest or sum(times) < least:
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most memory that torch's CPU allocator has given out during a call, beyond what it had before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        work()
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "trace.json"
+        record.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    changes = [
+        (event["ts"], event["args"]["Bytes"])
+        for event in events
+        if event.get("name") == "[memory]" and event["args"].get("Device Type") == 0
+    ]
+    return int(max(np.cumsum([0, *(size for _, size in sorted(changes))])))
