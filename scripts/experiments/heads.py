@@ -47,6 +47,8 @@ from nmt.translator import Translator
 GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
 MARKED = 0.15
 """A habit names a head's role when its share exceeds that of a head that looks everywhere alike by so much."""
+SENTENCES = 500
+"""Unique dev sentences, drawn at random, that everything but AER is measured on."""
 SAMPLES = 2000
 """Of the bootstrap."""
 
@@ -138,8 +140,10 @@ def main(arguments: Sequence[str]) -> None:
     if settings.model.type != "transformer":
         raise UserError(f"{directory} is of type {settings.model.type}; this experiment is about a transformer's heads")
     corpus = load_corpus(settings.data)
-    pairs = list(zip(corpus.dev["source"], corpus.dev["target"], strict=True))
-    sources, targets = references(corpus.dev)
+    every = list(zip(*references(corpus.dev), strict=True))
+    chosen = np.random.default_rng(experiment.seed).permutation(len(every))[:SENTENCES]
+    sources, targets = [every[row][0] for row in chosen], [every[row][1] for row in chosen]
+    pairs = [(source, target) for source, group in zip(sources, targets, strict=True) for target in group]
 
     gold, aligned = gold_pairs(settings.data, corpus)
     looks = habits(translator.attention(*pair) for pair in pairs)
@@ -171,9 +175,9 @@ def main(arguments: Sequence[str]) -> None:
         seen(intact, worth, looks, rates),
         [
             f"Model: {shown}, {translator.checkpoint.metadata.get('parameters', 0):,} parameters; intact it has "
-            f"{intact:.1f} BLEU and a loss of {loss:.3f} nats a piece on dev ({len(sources):,} unique sentences with "
-            f"all {len(pairs):,} references, greedy search).",
-            "Shares and entropy (nats) are means over the dev pairs' pieces, teacher-forced, the queries `<s>` and "
+            f"{intact:.1f} BLEU and a loss of {loss:.3f} nats a piece on {len(sources):,} unique dev sentences "
+            f"with all their {len(pairs):,} references, greedy search.",
+            "Shares and entropy (nats) are means over these pairs' pieces, teacher-forced, the queries `<s>` and "
             "`</s>` left out; `sentence mark` is the source's `</s>` or, in the decoder's self-attention, `<s>`. "
             "Offsets are positions looked at less the query's own. The rows `everywhere alike` say what no habit at "
             "all gives.",
