@@ -21,11 +21,12 @@ from nmt.config import RunConfig, TrainingConfig
 from nmt.errors import UserError
 from nmt.models import Model, own_weights
 from nmt.text.subwords import PADDING
-from nmt.training.distributed import Ranks, device_of_rank
+from nmt.training.distributed import ALONE, Ranks, device_of_rank
 from nmt.training.finite import fault_of, leave_out_step
 from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
 from nmt.training.pairs import Batch, EncodedPairs
+from nmt.training.replicas import Replicas
 from nmt.training.schedule import learning_rate
 from nmt.training.state import Progress, random_state, save_state
 from nmt.training.validation import Scores, batch_loss
@@ -45,7 +46,7 @@ def run_steps(
     log: RunLog | None,
     validation: Callable[[], Scores],
     stop: list[int],
-    ranks: Ranks,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Steps until the budget is spent; changes `progress` and the model.
 
@@ -59,6 +60,7 @@ def run_steps(
         BatchSampler(pairs.source_lengths, pairs.target_lengths, settings.batch_tokens, settings.seed), progress
     )
     step_loss = ranks.parallel(StepLoss(model, settings.label_smoothing))
+    replicas = Replicas(step_loss, settings.seed, torch.get_num_threads() if ranks.count == 1 else 1)
     batches_a_step = max(settings.accumulate, ranks.count)
     meter = Meter(log, progress)
     started = time.monotonic() - progress.seconds
@@ -66,7 +68,6 @@ def run_steps(
     progress.finished = progress.finished or share >= 1
 
     while not progress.finished:
-        model.train()
         rate = learning_rate(settings, progress.step + 1, share)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -74,13 +75,11 @@ def run_steps(
         batches = [pairs.batch(rows, seed).to(device) for rows, seed in ranks.share(fed)]
         tokens = int(*ranks.sum(sum(int((batch.labels != PADDING).sum()) for batch in batches)))
         own_loss = 0.0
-        for batch in batches:
+        for number, batch in enumerate(batches):
             with ranks.communicating(step_loss, wanted=batch is batches[-1]):
-                with precision():
-                    loss = step_loss(batch)
                 # Ranks' gradients are averaged: times their number, it is the sum over the step's batches.
-                (loss * ranks.count / tokens).backward()
-            own_loss += loss.item()
+                position = (progress.step, ranks.rank, number)
+                own_loss += replicas.backward(batch, ranks.count / tokens, position, precision)
         # All ranks know the whole loss, go by the clock of rank 0, and stop when one of them is to.
         clock = time.monotonic() - started if ranks.leads else 0.0
         total_loss, stopping, progress.seconds = ranks.sum(own_loss, len(stop), clock)
