@@ -2,7 +2,7 @@
 """Training by several processes: how far its weights are from one process', and whether killed workers lose anything.
 
     python scripts/reliability/distributed.py                # 20 kills
-    python scripts/reliability/distributed.py --kills 3
+    python scripts/reliability/distributed.py --part kills --kills 3
 
 Agreement: 1, 2 and 3 processes take the same 20 steps, without dropout; the largest difference of any weight is told,
 once for all weights and once without the biases of keys, whose gradient is zero but for rounding (softmax does not see
@@ -38,11 +38,15 @@ STEPS = 20
 def main() -> int:
     """Print the figures; status 1 when a kill lost something."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--part", choices=["agreement", "kills"], help="do only this")
     arguments.add_argument("--kills", type=int, default=20, metavar="N", help="runs with a killed worker (default: 20)")
     arguments.add_argument("--seed", type=int, default=1, metavar="N", help="of the kills (default: 1)")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        agreement(Path(place) / "agreement")
+        if options.part != "kills":
+            agreement(Path(place) / "agreement")
+        if options.part == "agreement":
+            return 0
         return kills(Path(place) / "kills", options.kills, random.Random(options.seed))
 
 
@@ -77,7 +81,9 @@ def kills(place: Path, runs: int, draw: random.Random) -> int:
             state = broken / "training" / f"step-{20 * draw.randint(1, 9):08d}"
             while not state.exists() and process.poll() is None:
                 time.sleep(0.001)
-        time.sleep(draw.uniform(0, 0.3 * seconds))
+            time.sleep(draw.uniform(0, 0.1))
+        else:
+            time.sleep(draw.uniform(0, 0.5 * seconds))
         if workers := children(process.pid):
             os.kill(draw.choice(workers), signal.SIGKILL)
             interrupted += 1
