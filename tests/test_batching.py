@@ -1,11 +1,14 @@
 """Batches of a token budget: every pair once, never over the budget, the same for the same seed and epoch."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.batching import BatchSampler, batches_for_decoding, pad, split_by_tokens
+from nmt.training.run import spread
 
 pairs = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=300)
 
@@ -120,3 +123,24 @@ def test_pad(sequences, padding):
     padded = pad(sequences, padding)
     longest = max(map(len, sequences))
     assert padded.tolist() == [sequence + [padding] * (longest - len(sequence)) for sequence in sequences]
+
+
+def test_an_epoch_takes_few_bytes_a_pair():
+    sampler = like_tatoeba(400_000)
+    tracemalloc.start()
+    try:
+        batches = sampler.batches(0)
+        kept, most = (size / 400_000 for size in tracemalloc.get_traced_memory())
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, batches)) == 400_000
+    assert kept < 8 and most < 24  # four for the order; a Python object would be 28
+
+
+@given(pairs=st.integers(1, 3000), most=st.integers(1, 400))
+def test_a_sample_is_spread_over_all_pairs(pairs, most):
+    chosen = spread(pairs, most)
+    assert 1 <= len(chosen) <= most and len(chosen) >= min(pairs, most) / 2
+    gaps = {after - before for before, after in zip(chosen, chosen[1:], strict=False)}
+    assert len(gaps) <= 1 and pairs - chosen[-1] <= max(gaps, default=pairs)
+    assert most < pairs or list(chosen) == list(range(pairs))
