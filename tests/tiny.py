@@ -6,7 +6,7 @@ import torch
 
 from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, save_arrays, write_checkpoint_metadata, write_text
 from nmt.config import RunConfig, dump_config, parse_config
-from nmt.models import Transformer, build_model, own_weights
+from nmt.models import Model, build_model, own_weights
 from nmt.text.subwords import Subwords
 from nmt.training.objective import plain_cross_entropy
 from nmt.training.pairs import make_batch
@@ -53,8 +53,10 @@ def tiny_subwords() -> Subwords:
 
 
 def tiny_config(**model) -> RunConfig:
-    """A run of a network of two layers a side."""
-    shape = {"encoder_layers": 2, "decoder_layers": 2, "width": 32, "feed_forward": 48, "heads": 4, "max_length": 64}
+    """A run of a network of two layers a side, or of a recurrent one."""
+    shape = {"width": 32, "max_length": 64}
+    if model.get("type", "transformer") == "transformer":
+        shape |= {"encoder_layers": 2, "decoder_layers": 2, "feed_forward": 48, "heads": 4}
     tree = {
         "checkpoint": "nowhere",
         "subwords": {"vocabulary_size": 400},
@@ -65,7 +67,7 @@ def tiny_config(**model) -> RunConfig:
     return parse_config(tree, "tests/tiny.py")
 
 
-def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: int = 120) -> Transformer:
+def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: int = 120) -> Model:
     """A network in evaluation mode that has half learned our sentences: its choices are clear, its endings its own."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -79,21 +81,21 @@ def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: i
     return model.eval()
 
 
-def write_tiny_checkpoint(directory: Path, seed: int = 0, **model) -> Path:
+def write_tiny_checkpoint(directory: Path, seed: int = 0, steps: int = 120, **model) -> Path:
     """A whole checkpoint directory, as training leaves it, and without an alignment head."""
     config = tiny_config(**model)
     subwords = tiny_subwords()
     directory.mkdir(parents=True)
     write_text(directory / CONFIG, dump_config(config))
     subwords.save(directory / SUBWORDS)
-    weights = own_weights(learned_model(config, subwords, seed))
+    weights = own_weights(learned_model(config, subwords, seed, steps))
     save_arrays(directory / WEIGHTS, {name: tensor.numpy() for name, tensor in weights.items()})
     metadata = {
         "source": "en",
         "target": "es",
         "max_length": config.model.max_length,
         "decoding": config.decoding.model_dump(),
-        "alignment_layer": 0,
+        "alignment_layer": None if config.model.attention is None else 0,
     }
     write_checkpoint_metadata(directory, metadata)
     return directory

@@ -27,7 +27,7 @@ def write_pairs(path: Path, pairs: list[tuple[str, str]]) -> str:
 def toy_config(place: Path, **changes: dict) -> Path:
     """Write the corpus and a configuration that trains on it into `place`; `changes` are merged section by section.
 
-    The run's directory is `place/run`.
+    The run's directory is `place/run`. A recurrent network is given none of the transformer's own keys.
     """
     place.mkdir(parents=True, exist_ok=True)
     pairs = toy_pairs(340)
@@ -68,6 +68,9 @@ def toy_config(place: Path, **changes: dict) -> Path:
     }
     for section, values in changes.items():
         tree[section].update(values)
+    if tree["model"].get("type", "transformer") != "transformer":
+        for key in ("encoder_layers", "decoder_layers", "feed_forward", "heads"):
+            del tree["model"][key]
     path = place / "run.yaml"
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
     return path
