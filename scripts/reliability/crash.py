@@ -41,7 +41,9 @@ def main() -> int:
     arguments.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), metavar="KIND")
     options = arguments.parse_args()
     warm_up()
-    place = Path(tempfile.mkdtemp(prefix="nmt-crash-"))
+    # In memory where that can be: a killed process loses nothing that it has written, whatever the disk does.
+    memory = Path("/dev/shm")
+    place = Path(tempfile.mkdtemp(prefix="nmt-crash-", dir=memory if os.access(memory, os.W_OK) else None))
     command = f"python scripts/reliability/crash.py --runs {options.runs} --seed {options.seed}"
     rows, lost = [], 0
     try:
@@ -53,7 +55,7 @@ def main() -> int:
                 print(f"{kind}: skipped, {skipped}", file=sys.stderr)
                 continue
             for name, runs, bad in bench.rows():
-                rows.append(f"| {name} | {runs} | {runs - len(bad)} | {len(bad)} | `{command}` |")
+                rows.append(f"| {name} | {runs} | {runs - len(bad)} | {len(bad)} | `{command} --kinds {kind}` |")
                 lost += len(bad)
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -6,6 +6,7 @@ The parent imports everything and starts no thread, so that a fork is safe and n
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import random
 import signal
@@ -24,6 +25,7 @@ import nmt.corpus.store
 import nmt.training.run  # noqa: F401  (children find it imported)
 from nmt.cli.common import run
 from nmt.cli.train import main
+from nmt.evaluation import score
 
 FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "shutil.copyfile", "shutil.rmtree"}
 """Python's audit events of file operations: what writing a checkpoint is made of."""
@@ -33,6 +35,8 @@ def warm_up() -> None:
     """Import what a run would import first when it is needed."""
     torch.set_num_threads(1)
     torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], fused=True)
+    score(["a warm cup"], [["a warm cup"]])
+    gc.freeze()  # or collections in the children would copy the parent's memory
 
 
 @dataclass(frozen=True)
