@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from nmt.config import TrainingConfig, load_config
 from nmt.errors import UserError
 from nmt.training import finite, loop
 from nmt.training.lock import LOCK, run_lock
+from nmt.training.log import RunLog
 from nmt.training.run import train
 from nmt.training.state import Progress
 
@@ -197,15 +200,32 @@ def test_two_runs_that_encode_the_same_corpus_at_once(tmp_path):
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_encoded_pairs_that_were_damaged_are_encoded_again(tmp_path):
+@pytest.mark.parametrize("name", ["encoded/*/source.ids", "corpora/*/train.arrow"])
+def test_a_cache_that_was_damaged_is_made_again(tmp_path, name):
     path = toy_config(tmp_path, training={"max_steps": 2})
     first = train(load_config(path))
-    for file in (tmp_path / "cache" / "encoded").glob("*/source.ids"):
-        content = bytearray(file.read_bytes())
-        content[0] ^= 1
-        file.write_bytes(content)
+    file = min((tmp_path / "cache").glob(name))
+    content = file.read_bytes()
+    place = content.find(b"seven") if "arrow" in name else 0  # a letter, a piece: nothing that would be stumbled on
+    file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     second = train(load_config(path, [f"checkpoint={tmp_path / 'second'}"]))
     assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()
+    assert file.read_bytes() == content
+
+
+def test_tensorboard_is_told_where_a_resumed_run_draws_again(tmp_path, monkeypatch):
+    made = []
+
+    class Writer:
+        def __init__(self, place, purge_step):
+            made.append((place, purge_step))
+
+        def close(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    RunLog(tmp_path, 20).close()
+    assert made == [(tmp_path / "tensorboard", 21)]
 
 
 # --- checksums --------------------------------------------------------------------------------------------------
