@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,6 +127,8 @@ class EncodedPairs:
             for side in ("source", "target"):
                 shape = (len(self.pairs),)
                 ends = np.lib.format.open_memmap(temporary / f"{side}.ends.npy", "w+", np.int64, shape)
+                with open(temporary / f"{side}.ends.npy", "rb+") as file:  # or a full disk would be a SIGBUS later
+                    os.posix_fallocate(file.fileno(), 0, os.path.getsize(file.name))
                 sentences, end = self.pairs.select_columns([side]), 0
                 with open(temporary / f"{side}.ids", "wb") as file:
                     for first in range(0, len(self.pairs), ROWS):
