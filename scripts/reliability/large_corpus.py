@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Train and evaluate on a corpus ten times as large as the memory that the commands may use.
 
-    python scripts/reliability/large_corpus.py                          # 640 MiB of memory, 6.3 GiB of text
+    python scripts/reliability/large_corpus.py                          # 768 MiB of memory, 7.5 GiB of text
     python scripts/reliability/large_corpus.py --times 1
 
 The limit is RLIMIT_DATA: the heap and all private writable mappings, which is the memory that a process cannot give
@@ -36,7 +36,7 @@ FIGURES = ("VmData", "RssAnon", "RssFile")
 def main() -> None:
     """Generate, limit, train, evaluate, print the figures."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    arguments.add_argument("--limit", type=int, default=640, metavar="MIB", help="memory (default: 640)")
+    arguments.add_argument("--limit", type=int, default=768, metavar="MIB", help="memory (default: 768)")
     arguments.add_argument("--times", type=float, default=10, help="size of the corpus, in limits (default: 10)")
     arguments.add_argument("--steps", type=int, default=200, help="optimizer steps (default: 200)")
     arguments.add_argument("--directory", help="where to work; kept (default: a temporary one)")
@@ -82,7 +82,7 @@ def write_configuration(place: Path, steps: int) -> Path:
         "subwords": {"vocabulary_size": 1400, "training_pairs": 2000, "character_coverage": 1.0},
         "model": {"encoder_layers": 1, "decoder_layers": 1, "width": 64, "feed_forward": 128, "heads": 2},
         "training": {"max_steps": steps, "validate_every": 100, "validation_pairs": 20, "threads": 2},
-        "alignment": {"minutes": 0.1, "training_pairs": 20_000},
+        "alignment": {"minutes": 0.1, "training_pairs": 5000},
     }
     path = place / "run.yaml"
     path.write_text(yaml.safe_dump(tree))
