@@ -146,7 +146,8 @@ def test_a_second_run_is_refused_and_a_killed_ones_lock_taken_over(tmp_path, com
     owner = context.Process(target=hold, args=(directory, ready))
     owner.start()
     try:
-        assert ready.wait(120)
+        while not ready.wait(1):  # on a busy machine no time is too long
+            assert owner.is_alive()
         scratch = directory / ".weights.safetensors.abcd1234"  # what the owner may be writing just now
         scratch.mkdir()
         for flag in ([], ["--resume"], ["--overwrite"]):
@@ -182,7 +183,7 @@ def test_whatever_a_lock_file_holds_it_is_taken_over(tmp_path, content):
 
 
 def encode(config: Path, barrier) -> None:
-    barrier.wait(120)
+    barrier.wait()
     train(load_config(config, [f"checkpoint={config.parent / str(os.getpid())}"]))
 
 
