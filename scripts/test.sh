@@ -5,4 +5,4 @@ set -euo pipefail
 . "$(dirname "$0")/environment.sh" test,demo
 ruff check .
 mypy nmt
-exec python -m pytest "$@"
+exec python -m pytest --numprocesses auto --dist loadfile "$@"
