@@ -124,12 +124,14 @@ def draw(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], list
         ("Fresh: softmax gradient", "median over queries", True, fresh, lambda x: max(x.jacobian, 1e-12)),
         ("Fresh: gradient at a query", "root mean square", True, fresh, lambda x: x.query_gradient_mean),
         ("Trained: entropy, last step", "share of uniform", False, runs, lambda x: x[-1].entropy),
-        ("Step 0: gradient of query and key weights", "norm", True, runs, lambda x: x[0].gradient),
+        ("Step 0: gradient of all W^Q and W^K", "norm", True, runs, lambda x: x[0].gradient),
         ("Trained: dev loss", "nats a piece", False, runs, lambda x: x[-1].loss),
     ]
     for place, (title, unit, logarithmic, values, read) in zip(axes.flat, panels, strict=True):
         prepare(place, title, "d", unit)
-        place.set_xscale("log", base=2)
+        place.set_xscale("log", base=4)
+        ticks = sorted({d for d, _ in values})[:: 1 if len(values) < 12 else 2]
+        place.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         if logarithmic:
             place.set_yscale("log")
         for scaled in (True, False):
