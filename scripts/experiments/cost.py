@@ -133,7 +133,7 @@ def quality(experiment: Experiment, name: str, overrides: list[str]) -> Quality:
 def main(arguments: Sequence[str]) -> None:
     """Measure, train, draw, write."""
     experiment = Experiment.start(__file__, __doc__, arguments)
-    lengths, least = (LENGTHS[:3], 0.01) if experiment.quick else (LENGTHS, 0.5)
+    lengths, least = (LENGTHS[:3], 0.01) if experiment.quick else (LENGTHS, 0.3)
     costs = {kind: measure(kind, lengths, least) for kind in KINDS}
     trained = dict(list(TRAINED.items())[:: 2 if experiment.quick else 1])
     qualities = {name: quality(experiment, name, overrides) for name, overrides in trained.items()}

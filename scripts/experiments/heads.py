@@ -171,7 +171,12 @@ def main(arguments: Sequence[str]) -> None:
         "of them to be of little use (Michel et al. 2019). Here every head of a trained model is watched, and then "
         "taken out.",
         [table(worth, looks, rates)],
-        [Picture("figure.png", "What BLEU changes by without each head, and the head's role; a star: the 95% interval leaves out zero")],
+        [
+            Picture(
+                "figure.png",
+                "The role of each head and what BLEU changes by without it; a star: the 95% interval leaves out zero",
+            )
+        ],
         seen(intact, worth, looks, rates),
         [
             f"Model: {shown}, {translator.checkpoint.metadata.get('parameters', 0):,} parameters; intact it has "
