@@ -10,6 +10,7 @@ import torch
 from nmt.batching import batches_for_decoding, pad
 from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays
 from nmt.config import load_config
+from nmt.engines.cores import on_every_core
 from nmt.models import Model, build_model, load_weights
 from nmt.search.beam import beam_search
 from nmt.search.greedy import greedy_search
@@ -38,28 +39,32 @@ class TorchEngine:
         load_weights(model, load_arrays(checkpoint.path(WEIGHTS)), checkpoint.directory)
         return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"))
 
-    @torch.inference_mode()
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64
     ) -> list[list[Hypothesis]]:
         """The n-best list of each source (piece ids without `</s>`), order kept.
 
-        Sources are sorted by length into batches of at most `batch_sentences`, without padding beyond their own.
+        Sources are sorted by length into batches of at most `batch_sentences`, without padding beyond their own;
+        each core translates a batch at a time.
         """
         self.model.eval()
-        search = greedy_search if options.beam == 1 else beam_search
         results: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(source) + 1 for source in sources]
-        for batch in batches_for_decoding(lengths, max(1, BATCH_TOKENS * 5 // options.beam), batch_sentences):
-            source, source_lengths = self._tensors([sources[number] for number in batch])
-            max_lengths = [
-                min(options.max_length(len(sources[number])), self.model.config.max_length - 1) for number in batch
-            ]
-            state = self.model.start(source, source_lengths)
-            found = search(self.model.step, state, max_lengths, options, START, END, (PADDING, UNKNOWN, START))
+        share = -(-len(sources) // torch.get_num_threads()) or 1  # few sentences are shared out too
+        budget = max(1, BATCH_TOKENS * 5 // options.beam)
+        batches = list(batches_for_decoding(lengths, budget, min(batch_sentences, share)))
+        work = [[sources[number] for number in batch] for batch in batches]
+        for batch, found in zip(batches, on_every_core(lambda part: self._search(part, options), work), strict=True):
             for number, hypotheses in zip(batch, found, strict=True):
                 results[number] = hypotheses
         return results
+
+    @torch.inference_mode()
+    def _search(self, sources: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
+        search = greedy_search if options.beam == 1 else beam_search
+        max_lengths = [min(options.max_length(len(source)), self.model.config.max_length - 1) for source in sources]
+        state = self.model.start(*self._tensors(sources))
+        return search(self.model.step, state, max_lengths, options, START, END, (PADDING, UNKNOWN, START))
 
     @torch.inference_mode()
     def attention(

@@ -68,8 +68,11 @@ class MultiHeadAttention(nn.Module):
 
         They can be kept: decoding projects the encoder's output once, and its own past never again.
         """
-        keys = self.query.out_features
-        key, value = self.key_value(memory).tensor_split([keys], dim=-1)  # [batch, source, heads * d_k or d_v]
+        return self.separate(self.key_value(memory))
+
+    def separate(self, keys_values: Tensor) -> tuple[Tensor, Tensor]:
+        """The product of `key_value` [batch, source, heads * (d_k + d_v)] as keys and values, views of it."""
+        key, value = keys_values.tensor_split([self.query.out_features], dim=-1)  # [batch, source, heads * d_k or d_v]
         return self._split(key), self._split(value)
 
     def _split(self, x: Tensor) -> Tensor:

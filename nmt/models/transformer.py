@@ -100,23 +100,20 @@ class DecoderLayer(nn.Module):
         x, cross_weights = self._look_at_source(x, memory, mask, with_weights)
         return x, self_weights, cross_weights
 
-    def step(self, x: Tensor, past: tuple[Tensor, Tensor], memory: tuple[Tensor, Tensor], mask: Tensor) -> tuple:
-        """One new position of every hypothesis, x [batch, beam, width].
+    def step(self, x: Tensor, past: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """One new position of every hypothesis, x [batch, beam, width] to the same shape.
 
-        `past` holds the self-attention's keys and values [batch, beam, heads, past, d_k or d_v]; they
-        are returned with the new position added. All hypotheses of a sentence share its `memory`: for
+        `past` [steps, batch, beam, heads * (d_k + d_v)] holds the self-attention's keys and values; this
+        step's are written into its last entry. All hypotheses of a sentence share its `memory`: for
         cross-attention the beam is simply a row of queries.
         """
-        batch, beam, _ = x.shape
-        entered = self.around_self.enter(x).flatten(0, 1)[:, None]  # [batch * beam, 1, width]
-        new = self.self_attention.project(entered)  # each [batch * beam, heads, 1, d_k or d_v]
-        keys, values = (
-            torch.cat([old, one.unflatten(0, (batch, beam))], dim=3) for old, one in zip(past, new, strict=True)
-        )
-        output, _ = self.self_attention(entered, (keys.flatten(0, 1), values.flatten(0, 1)))
+        entered = self.around_self.enter(x)
+        past[-1] = self.self_attention.key_value(entered)
+        # Each [batch * beam, heads, steps, d_k or d_v]:
+        keys_values = self.self_attention.separate(past.flatten(1, 2).transpose(0, 1))
+        output, _ = self.self_attention(entered.flatten(0, 1)[:, None], keys_values)  # [batch * beam, 1, width]
         x = self.around_self.leave(x, output.view_as(x))
-        x, _ = self._look_at_source(x, memory, mask)
-        return x, keys, values
+        return self._look_at_source(x, memory, mask)[0]
 
     def _look_at_source(
         self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, with_weights: bool = False
@@ -214,27 +211,20 @@ class Transformer(nn.Module):
         """The state before the first step: the source encoded, its keys and values projected once, no past."""
         memory, mask, _ = self.encode(source, lengths)
         projected = [part for layer in self.decoder_layers for part in layer.cross_attention.project(memory)]
-        heads = self.config.heads
-        value_width = self.config.width // heads
-        nothing = [
-            memory.new_empty(source.size(0), 1, heads, 0, size)
-            for size in (self.config.key_width or value_width, value_width)
+        room = [  # for the first step's keys and values
+            memory.new_empty(1, source.size(0), 1, layer.self_attention.key_value.out_features)
+            for layer in self.decoder_layers
         ]
-        return DecoderState(per_sentence=[mask, *projected], per_hypothesis=nothing * len(self.decoder_layers))
+        return DecoderState([mask, *projected], [], room)
 
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One position: pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] and the next state."""
         mask, *projected = state.per_sentence
-        past = state.per_hypothesis
-        x = self._embed(self.target_embedding, pieces, first=past[0].size(3))  # [batch, beam, width]
-        present: list[Tensor] = []
+        x = self._embed(self.target_embedding, pieces, first=len(state.past[0]) - 1)  # [batch, beam, width]
         for number, layer in enumerate(self.decoder_layers):
-            first, second = 2 * number, 2 * number + 1
-            own, memory = (past[first], past[second]), (projected[first], projected[second])
-            x, keys, values = layer.step(x, own, memory, mask)
-            present += [keys, values]
-        log_probabilities = self.logits(self.decoder_norm(x)).log_softmax(dim=-1)
-        return log_probabilities, DecoderState(state.per_sentence, present)
+            memory = projected[2 * number], projected[2 * number + 1]
+            x = layer.step(x, state.past[number], memory, mask)
+        return self.logits(self.decoder_norm(x)).log_softmax(dim=-1), state
 
     def _embed(self, embedding: nn.Embedding, pieces: Tensor, first: int | None = None) -> Tensor:
         # Section 3.4: embeddings are scaled by sqrt(width). `first` is the one position of a decoding step.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.models.state import DecoderState
+from nmt.search.continuations import Expansion, best_continuations
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty
 
 Decoder = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
@@ -36,17 +37,6 @@ class Beams(NamedTuple):
     """[batch]: the most pieces each may have."""
 
 
-class Expansion(NamedTuple):
-    """The best continuations of every sentence's live hypotheses, best first."""
-
-    scores: Tensor
-    """[batch, candidates]: log-probabilities."""
-    parents: Tensor
-    """[batch, candidates]: the live hypothesis that each continues."""
-    pieces: Tensor
-    """[batch, candidates]: the piece that each adds."""
-
-
 def beam_search(
     decoder: Decoder,
     state: DecoderState,
@@ -69,7 +59,8 @@ def beam_search(
         log_probabilities[..., list(forbidden)] = -torch.inf
         if length <= options.min_length:
             log_probabilities[..., end] = -torch.inf
-        expansion = expand(beams, log_probabilities, options.beam)
+        # Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
+        expansion = best_continuations(beams.live_scores, log_probabilities, 2 * options.beam)
         beams = finish(beams, expansion, length, options, end)
         parents, beams = advance(beams, expansion, options.beam, end)
         decided = is_decided(beams, length, options)
@@ -100,14 +91,6 @@ def initial_beams(max_lengths: Tensor, options: SearchOptions, start: int, end: 
         finished_count=torch.zeros(batch, dtype=torch.long, device=device),
         max_lengths=max_lengths,
     )
-
-
-def expand(beams: Beams, log_probabilities: Tensor, beam: int) -> Expansion:
-    """The 2 x beam best continuations: even if `beam` of them end, `beam` live ones remain."""
-    vocabulary = log_probabilities.size(-1)
-    scores = (beams.live_scores[:, :, None] + log_probabilities).flatten(1)  # [batch, beam * vocabulary]
-    best, places = scores.topk(min(2 * beam, scores.size(1)))  # [batch, candidates]
-    return Expansion(best, places // vocabulary, places % vocabulary)
 
 
 def finish(beams: Beams, expansion: Expansion, length: int, options: SearchOptions, end: int) -> Beams:

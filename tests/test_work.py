@@ -1,0 +1,149 @@
+"""How much is done, counted and not timed: kernels, steps, padding; and each fast path beside its slow twin."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nmt.batching import BatchSampler
+from nmt.engines.cores import on_every_core
+from nmt.engines.torch_engine import TorchEngine
+from nmt.models import build_model
+from nmt.models.state import DecoderState
+from nmt.search.continuations import GROUP, best_continuations, plain_continuations
+from nmt.search.options import SearchOptions
+from nmt.training.objective import CHUNK, smoothed_cross_entropy
+from nmt.training.pairs import make_batch
+from nmt.training.validation import batch_loss
+from tests.tiny import tiny_config
+
+VOCABULARY = 400
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return build_model(tiny_config().model, VOCABULARY).eval()
+
+
+class Calls(TorchDispatchMode):
+    """Counts the kernels that are called, and keeps the size of the largest tensor that one returned."""
+
+    def __init__(self):
+        super().__init__()
+        self.count, self.largest = 0, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        # Views cost nothing.
+        if not function.is_view:
+            self.count += 1
+            tensors = result if isinstance(result, tuple | list) else (result,)
+            self.largest = max([self.largest, *(x.numel() for x in tensors if isinstance(x, torch.Tensor))])
+        return result
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(2, 9 * GROUP), st.integers(1, 12), st.integers(0, 10**6))
+def test_two_stages_find_what_one_finds(batch, beam, vocabulary, count, seed):
+    random = torch.Generator().manual_seed(seed)
+    live, log_probabilities = (
+        torch.randn(*shape, generator=random) for shape in ((batch, beam), (batch, beam, vocabulary))
+    )
+    log_probabilities[:, :, : min(3, vocabulary - 1)] = -torch.inf
+    expected = plain_continuations(live, log_probabilities, count)
+    found = best_continuations(live, log_probabilities, count)
+    torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=0)
+    finite = expected.scores.isfinite()  # which of several impossible ones does not matter
+    for ours, theirs in zip(found[1:], expected[1:], strict=True):
+        assert torch.equal(ours[finite], theirs[finite])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(0, 10**6))
+def test_the_past_follows_its_hypotheses_and_has_room(steps, batch, beam, kept, seed):
+    random = np.random.default_rng(seed)
+    past = torch.randn(steps, batch, beam, 2)
+    sentences = np.sort(random.choice(batch, min(kept, batch), replace=False))
+    parents = random.integers(0, beam, (len(sentences), 3))
+    selected = DecoderState([torch.arange(batch)], [], [past]).select(*map(torch.from_numpy, (sentences, parents)))
+    assert selected.past[0].shape == (steps + 1, len(sentences), 3, 2)
+    for row, sentence in enumerate(sentences):
+        for hypothesis, parent in enumerate(parents[row]):
+            assert torch.equal(selected.past[0][:-1, row, hypothesis], past[:, sentence, parent])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_work_on_every_core_is_that_of_one(threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert on_every_core(lambda x: x * x, range(20)) == [x * x for x in range(20)]
+        with pytest.raises(ZeroDivisionError):
+            on_every_core(lambda x: 1 // x, [1, 0, 2])
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_decoding_projects_the_source_once_and_its_own_past_never_again(model):
+    calls = {"cross": [], "own": []}
+    for layer in model.decoder_layers:
+        for name, attention in (("cross", layer.cross_attention), ("own", layer.self_attention)):
+            note = calls[name].append
+            attention.key_value.register_forward_hook(lambda _, x, y, note=note: note(y.shape[:-1].numel()))
+    sources = [[7, 8, 9]] * 4
+    TorchEngine(model).translate(sources, SearchOptions(3, min_length=6, max_length_factor=0.0, max_length_extra=6))
+    layers = len(model.decoder_layers)
+    assert calls["cross"] == [4 * 4] * layers  # four sentences of three pieces and `</s>`, all at once
+    # One new position of every hypothesis a step: one hypothesis a sentence at first, then three; six steps.
+    assert calls["own"] == [4] * layers + [12] * 5 * layers
+
+
+@torch.inference_mode()
+def test_the_kernels_of_a_step_do_not_grow_with_hypotheses_or_length(model):
+    counts = set()
+    for batch, beam, steps in itertools.product((1, 7), (1, 5), (1, 20)):
+        state = model.start(torch.full((batch, 3), 5), torch.full((batch,), 3))
+        for _ in range(steps):
+            parents = torch.zeros(batch, beam, dtype=torch.long)
+            _, state = model.step(torch.full((batch, state.past[0].size(2)), 5), state)
+            state = state.select(torch.arange(batch), parents)
+        with Calls() as calls:
+            model.step(torch.full((batch, beam), 5), state)
+        counts.add(calls.count)
+    assert len(counts) == 1 and counts.pop() < 30 * len(model.decoder_layers)
+
+
+def test_a_search_step_has_few_kernels_beside_the_network(model):
+    # A Python loop over hypotheses would need several for each of the forty.
+    options = SearchOptions(5, min_length=20, max_length_factor=0.0, max_length_extra=20)
+    with Calls() as step, torch.inference_mode():
+        model.step(torch.full((8, 1), 5), model.start(torch.full((8, 3), 5), torch.full((8,), 3)))
+    with Calls() as whole:
+        TorchEngine(model).translate([[7, 8]] * 8, options)
+    assert whole.count < 20 * (step.count + 45)
+
+
+def test_training_never_forms_all_logits(model):
+    rows = 3 * CHUNK
+    states, labels = torch.randn(rows, 32, requires_grad=True), torch.randint(0, VOCABULARY, (rows,))
+    with Calls() as calls:
+        smoothed_cross_entropy(states, model.output_weight, model.output_bias, labels, 0.1).backward()
+    assert calls.largest <= max(CHUNK * VOCABULARY, rows * 32)
+    batch = make_batch([[5] * 9] * 120, [[6] * 9] * 120)  # 1,200 labels
+    with Calls() as calls:
+        batch_loss(model.train(), batch, 0.1, smoothed_cross_entropy).backward()
+    assert calls.largest <= CHUNK * VOCABULARY < batch.labels.numel() * VOCABULARY / 2
+
+
+def test_little_of_a_batch_is_padding():
+    # Lengths as in the Tatoeba corpus: a skewed distribution, the two sides correlated.
+    random = np.random.default_rng(0)
+    sources = 3 + random.gamma(3.0, 2.4, 40_000).astype(np.int32)
+    targets = np.maximum(2, sources + random.normal(0, 0.2 * sources)).astype(np.int32)
+    assert BatchSampler(sources, targets, 2048).padded_share(0) < 0.08
