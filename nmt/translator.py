@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
 from nmt.alignment import Link
 from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, default_checkpoint
 from nmt.errors import UserError
+from nmt.overlap import one_ahead
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.subwords import Encoding, Subwords
 from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation
@@ -28,6 +29,15 @@ READ_AHEAD = 1024
 """Lines that a stream takes at a time: enough to sort by length, few enough to hold."""
 CANDIDATES = 5
 """Next pieces listed for every step when all heads are asked for."""
+
+
+class Chunk(NamedTuple):
+    """Some lines on their way."""
+
+    lines: list[str]
+    encodings: list[Encoding]
+    filled: list[int]
+    """The rows that have words."""
 
 
 class Translator:
@@ -113,19 +123,31 @@ class Translator:
         if heads and self.engine_name == "ctranslate2":
             raise UserError("the CTranslate2 engine cannot return every head; use the engine auto or torch")
         # `auto` gives every request for heads to PyTorch whole, so that heads and translation are one model's.
-        engine = self._ctranslate2 if self.fast and not heads else self._torch
-        lines = iter(lines)
+        fast = self.fast and not heads
+        engine = self._ctranslate2 if fast else self._torch
+        chunks = self._encoded(iter(lines), read_ahead)
+
+        def search_chunk(chunk: Chunk) -> list[list[Hypothesis]]:
+            return engine.translate([chunk.encodings[row].ids for row in chunk.filled], search, batch_size)
+
+        # CTranslate2 needs no Python while it works, so the chunk before is aligned meanwhile.
+        in_turn = ((chunk, search_chunk(chunk)) for chunk in chunks)
+        found = one_ahead(search_chunk, chunks) if fast and read_ahead > 1 else in_turn
+        for chunk, hypotheses in found:
+            made = self._finish(chunk.lines, chunk.encodings, chunk.filled, hypotheses, heads)
+            results = dict(zip(chunk.filled, made, strict=True))
+            for row, line in enumerate(chunk.lines):
+                yield results.get(row) or _empty(line, self.attends)
+
+    def _encoded(self, lines: Iterator[str], read_ahead: int) -> Iterator[Chunk]:
+        # Raises UserError for a line that is too long.
         number = 0
         while chunk := list(islice(lines, read_ahead)):
             encodings = [self.subwords.encode(line) for line in chunk]
             for offset, encoding in enumerate(encodings):
                 self._check_length(encoding, number + offset + 1)
             number += len(chunk)
-            filled = [row for row, encoding in enumerate(encodings) if encoding.words and encoding.ids]
-            found = engine.translate([encodings[row].ids for row in filled], search, batch_size)
-            results = dict(zip(filled, self._finish(chunk, encodings, filled, found, heads), strict=True))
-            for row, line in enumerate(chunk):
-                yield results.get(row) or _empty(line, self.attends)
+            yield Chunk(chunk, encodings, [row for row, one in enumerate(encodings) if one.words and one.ids])
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Word alignments of given (source, target) sentences by the alignment head, order kept.

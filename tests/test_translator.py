@@ -80,14 +80,14 @@ def test_a_stream_is_lazy_and_longer_than_its_read_ahead(translator):
     taken = []
 
     def lines():
-        for number in range(1500):
+        for number in range(3500):
             taken.append(number)
             yield "" if number % 300 else ENGLISH[number // 300]
 
     stream = translator.stream(lines())
-    assert next(stream).text and len(taken) < 1500
+    assert next(stream).text and len(taken) < 3500
     rest = list(stream)
-    assert len(rest) == 1499 and [result.source for result in rest if result.source] == ENGLISH[1:5]
+    assert len(rest) == 3499 and [result.source for result in rest if result.source] == ENGLISH[1:12]
 
 
 def test_a_line_that_is_too_long_is_refused_with_its_number(translator):

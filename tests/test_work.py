@@ -12,8 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nmt.batching import BatchSampler
 from nmt.engines.cores import on_every_core
 from nmt.engines.torch_engine import TorchEngine
+from nmt.errors import UserError
 from nmt.models import build_model
 from nmt.models.state import DecoderState
+from nmt.overlap import one_ahead
 from nmt.search.continuations import GROUP, best_continuations, plain_continuations
 from nmt.search.options import SearchOptions
 from nmt.training.objective import CHUNK, smoothed_cross_entropy
@@ -147,3 +149,24 @@ def test_little_of_a_batch_is_padding():
     sources = 3 + random.gamma(3.0, 2.4, 40_000).astype(np.int32)
     targets = np.maximum(2, sources + random.normal(0, 0.2 * sources)).astype(np.int32)
     assert BatchSampler(sources, targets, 2048).padded_share(0) < 0.08
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=6), st.booleans())
+def test_working_one_ahead_gives_what_working_in_turn_gives(items, broken):
+    def source():
+        yield from items
+        if broken:
+            raise UserError("the input ends badly")
+
+    def collect(pairs) -> tuple[list, str]:
+        found: list = []
+        try:
+            for pair in pairs:
+                found.append(pair)  # noqa: PERF402
+        except (ZeroDivisionError, UserError) as error:
+            return found, str(error)
+        return found, ""
+
+    in_turn = ((item, 6 // item) for item in source())
+    assert collect(one_ahead(lambda item: 6 // item, source())) == collect(in_turn)

@@ -15,6 +15,9 @@ from nmt.errors import UserError
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty
 from nmt.text.subwords import Subwords
 
+AT_MOST = 32
+"""Sentences in a batch: more would leave a core's own cache."""
+
 
 class CTranslate2Engine:
     """Translation by an exported network."""
@@ -25,6 +28,7 @@ class CTranslate2Engine:
         self.translator, self.with_attention, self.longest = translator, with_attention, max_length - 1
         self.pieces = subwords.pieces(range(len(subwords)))
         self.ids = {piece: number for number, piece in enumerate(self.pieces)}
+        self.cores = translator.num_translators
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
@@ -35,7 +39,9 @@ class CTranslate2Engine:
                 checkpoint.path(name)
         _check_vocabulary(directory, subwords)
         try:
-            translator = ctranslate2.Translator(str(directory), intra_threads=threads or os.cpu_count() or 1)
+            # A batch a core: its matrices are too small to be worth sharing out.
+            cores = threads or os.cpu_count() or 1
+            translator = ctranslate2.Translator(str(directory), inter_threads=cores, intra_threads=1)
         except (RuntimeError, ValueError) as error:
             raise UserError(f"CTranslate2 cannot load {directory} ({error}); make it anew with nmt-export") from error
         return cls(translator, subwords, not checkpoint.has(ALIGNER), checkpoint.metadata["max_length"])
@@ -74,7 +80,7 @@ class CTranslate2Engine:
         spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
         results = self.translator.translate_batch(
             spelled,
-            max_batch_size=batch_sentences,
+            max_batch_size=self._share(len(spelled), batch_sentences),
             beam_size=options.beam,
             num_hypotheses=options.beam,
             length_penalty=options.length_penalty,
@@ -98,7 +104,7 @@ class CTranslate2Engine:
         """
         first = self.translator.translate_batch(
             spelled,
-            max_batch_size=batch_sentences,
+            max_batch_size=self._share(len(spelled), batch_sentences),
             beam_size=1,
             max_decoding_length=1,
             max_input_length=0,
@@ -109,6 +115,10 @@ class CTranslate2Engine:
             for hypothesis in hypotheses:
                 if hypothesis.attention is not None and len(hypothesis.attention):
                     hypothesis.attention[0] = result.attention[0][0]
+
+    def _share(self, sentences: int, batch_sentences: int) -> int:
+        # Sentences in a batch: no more than leaves every core one.
+        return max(1, min(batch_sentences, AT_MOST, -(-sentences // self.cores)))
 
     def _ranked(self, result: ctranslate2.TranslationResult, options: SearchOptions) -> list[Hypothesis]:
         found = []

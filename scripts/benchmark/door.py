@@ -17,9 +17,14 @@ RAW = ROOT / "docs" / "speed"
 
 def claims() -> dict[str, Claim]:
     """Every claim by name, in the page's order."""
-    from benchmark import training
+    from benchmark import cold_start, decoding, engines, growth, latency, memory, million, profile, training
 
-    return {claim.name: claim for claim in (training.CLAIM,)}
+    modules = training, decoding, engines, cold_start, latency, memory, profile, growth
+    return {claim.name: claim for claim in (*(one.CLAIM for one in modules), growth.HUGE_CLAIM, million.CLAIM)}
+
+
+LONG = ("growth-corpus", "million-lines")
+"""Claims that take long on their own; `all` leaves them out."""
 
 
 def main(arguments: list[str]) -> None:
@@ -30,7 +35,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="short turns, no JoeyNMT; prints, and writes nothing")
     parser.add_argument("--resume", action="store_true", help="with all: leave out claims measured already")
     options = parser.parse_args(arguments)
-    names = {"all": list(known), "page": []}.get(options.claim, [options.claim])
+    names = {"all": [name for name in known if name not in LONG], "page": []}.get(options.claim, [options.claim])
     for name in names:
         path = RAW / f"{name}.json"
         if options.resume and path.exists():

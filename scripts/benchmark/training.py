@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 
-from benchmark import THREADS, multi30k
+from benchmark import joeynmt, multi30k
 from benchmark.claim import Claim, Goal, Told
 from benchmark.contest import Contestant, Figures, contest, rates
 from benchmark.flops import FORMULA
@@ -32,69 +32,34 @@ def measure(quick: bool) -> dict:
         contestants = [one for one in contestants if one.name != "plain-all-dropout"]
     with tempfile.TemporaryDirectory() as directory:
         if not quick:
-            configuration = joeynmt_configuration(str(text), directory)
+            configuration = joeynmt_training(str(text), directory)
             contestants.insert(1, Contestant("joeynmt", "joeynmt_training.py", [json.dumps(configuration)], turn, True))
         return contest(contestants, rounds)
 
 
-def joeynmt_configuration(text: str, directory: str) -> dict:
-    """The same model, batches of the same budget, Adam without warm-up bookkeeping beyond JoeyNMT's own."""
+def joeynmt_training(text: str, directory: str) -> dict:
+    """The same model, batches of the same budget, Adam, clipping and warm-up, by JoeyNMT's own loop."""
     config = multi30k.config()
-    model, settings = config.model, config.training
-    language = {
-        "level": "bpe",
-        "tokenizer_type": "sentencepiece",
-        "tokenizer_cfg": {"model_file": f"{text}/subwords.model"},
-        "voc_file": f"{text}/vocabulary.txt",
-        "max_length": model.max_length,
+    settings = config.training
+    joey = joeynmt.configuration(
+        config.model, "en", "de", text, directory, train=f"{text}/train", dev=f"{text}/dev"
+    )
+    joey["training"] = {
+        "optimizer": "adamw",
+        "normalization": "tokens",
+        "adam_betas": [settings.beta1, settings.beta2],
+        "scheduling": "warmupinversesquareroot",
+        "learning_rate_warmup": settings.warmup_steps,
+        "learning_rate": settings.learning_rate,
+        "clip_grad_norm": settings.clip_norm,
+        "label_smoothing": settings.label_smoothing,
+        "batch_size": settings.batch_tokens,
+        "batch_type": "token",
+        "epochs": 10**6,
+        "validation_freq": 10**9,
+        "logging_freq": 100,
     }
-    stack = {
-        "type": "transformer",
-        "num_heads": model.heads,
-        "hidden_size": model.width,
-        "ff_size": model.feed_forward,
-        "dropout": model.dropout,
-        "layer_norm": model.norm,
-        "embeddings": {"embedding_dim": model.width, "scale": True, "dropout": model.dropout},
-    }
-    return {
-        "name": "benchmark",
-        "threads": THREADS,
-        "model_dir": directory,
-        "use_cuda": False,
-        "data": {
-            "train": f"{text}/train",
-            "dev": f"{text}/dev",
-            "dataset_type": "plain",
-            "special_symbols": {"unk_id": 0, "pad_id": 1, "bos_id": 2, "eos_id": 3},
-            "src": {"lang": "en", **language},
-            "trg": {"lang": "de", **language},
-        },
-        "testing": {},
-        "training": {
-            "optimizer": "adamw",
-            "normalization": "tokens",
-            "adam_betas": [settings.beta1, settings.beta2],
-            "scheduling": "warmupinversesquareroot",
-            "learning_rate_warmup": settings.warmup_steps,
-            "learning_rate": settings.learning_rate,
-            "clip_grad_norm": settings.clip_norm,
-            "label_smoothing": settings.label_smoothing,
-            "batch_size": settings.batch_tokens,
-            "batch_type": "token",
-            "epochs": 10**6,
-            "validation_freq": 10**9,
-            "logging_freq": 100,
-        },
-        "model": {
-            "tied_embeddings": True,
-            "tied_softmax": True,
-            "initializer": "xavier_uniform",
-            "embed_initializer": "xavier_uniform",
-            "encoder": {**stack, "num_layers": model.encoder_layers},
-            "decoder": {**stack, "num_layers": model.decoder_layers},
-        },
-    }
+    return joey
 
 
 NAMES = {

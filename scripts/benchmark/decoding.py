@@ -1,0 +1,155 @@
+"""The decoding claims: sentences a second beside JoeyNMT and CTranslate2, one network, two test sets, beam 5."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmark import ROOT, joeynmt, multi30k
+from benchmark.claim import Claim, Goal, Told
+from benchmark.contest import Contestant, contest, rates
+from nmt.checkpoint import CTRANSLATE2, SUBWORDS, Checkpoint, load_arrays
+from nmt.config import load_config
+from nmt.corpus import load_corpus, references
+from nmt.engines.ctranslate2_engine import AT_MOST
+from nmt.engines.export import export_to_ctranslate2
+from nmt.evaluation import score
+from nmt.files import cache_directory
+from nmt.text.subwords import Subwords
+
+SHIPPED = ROOT / "checkpoints" / "tatoeba-en-es"
+BEAM = 5
+SECONDS, ROUNDS = 3, 3
+SETS = {"tatoeba": "Tatoeba test, 1,205 sentences", "multi30k": "Multi30k test 2016, 1,000 captions"}
+NAMES = {
+    "joeynmt": "JoeyNMT 2.3.0, text to text",
+    "torch-pieces": "nmt, PyTorch, pieces to pieces",
+    "torch-text": "nmt, PyTorch, text to text and alignment",
+    "bare-float32": "CTranslate2 bare, float32, pieces to pieces, 2 threads a batch of 64",
+    "bare-float32-tuned": "CTranslate2 bare, float32, a thread a batch of 32",
+    "bare-default": "CTranslate2 bare, int8, a thread a batch of 32",
+    "default": "nmt, default engine (CTranslate2, int8), text to text and alignment",
+}
+
+
+def float32_checkpoint() -> Path:
+    """A copy of the shipped checkpoint whose exported network is float32."""
+    place = cache_directory() / "benchmark" / "float32"
+    if not (place / CTRANSLATE2 / "model.bin").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(SHIPPED, place)
+        export_to_ctranslate2(place)
+    return place
+
+
+def tatoeba_test() -> tuple[list[str], list[list[str]]]:
+    """The unique sources of the test split, and their references."""
+    return references(load_corpus(load_config(SHIPPED / "config.yaml").data).test)
+
+
+def multi30k_test() -> list[str]:
+    """The English captions of test 2016, from the shared files or the Hub."""
+    path = multi30k.SHARED / "test_2016_flickr.en.gz"
+    if path.exists():
+        return gzip.open(path, "rt", encoding="utf-8").read().splitlines()
+    return list(load_corpus(multi30k.config().data).test["source"][:])
+
+
+def measure(quick: bool) -> dict:
+    """Replies of every contestant on both sets; the quick form is Tatoeba without JoeyNMT, one turn."""
+    sources, target = tatoeba_test()
+    texts = {"tatoeba": sources} if quick else {"tatoeba": sources, "multi30k": multi30k_test()}
+    found = {}
+    for name, lines in texts.items():
+        with tempfile.TemporaryDirectory() as directory:
+            contestants = _contestants(Path(directory), lines, quick)
+            found[name] = contest(contestants, 1 if quick else ROUNDS)
+    bleu = {}
+    for name, replies in found["tatoeba"].items():
+        if replies[0]["texts"]:
+            bleu[name] = score(replies[0]["texts"], target)[0]
+    for replies in found.values():
+        for reply in (reply for one in replies.values() for reply in one):
+            del reply["texts"]
+    return {**found, "bleu": bleu}
+
+
+def _contestants(place: Path, lines: list[str], quick: bool) -> list[Contestant]:
+    file = place / "test.en"
+    # One line a sentence for everyone: JoeyNMT reads its file so.
+    file.write_text("".join(" ".join(line.split()) + "\n" for line in lines), encoding="utf-8")
+    turn, exact, shipped = {"seconds": SECONDS}, str(float32_checkpoint()), str(SHIPPED)
+    common = [str(file), str(BEAM)]
+
+    def ours(name: str, kind: str, checkpoint: str, *rest: str) -> Contestant:
+        return Contestant(name, "ours_decoding.py", [kind, checkpoint, *common, *rest], turn)
+
+    made = [
+        ours("torch-pieces", "torch-pieces", shipped),
+        ours("bare-float32", "bare", exact, "1,2", "64"),
+        ours("bare-float32-tuned", "bare", exact, "2,1", str(AT_MOST)),
+        ours("torch-text", "torch-text", shipped),
+        ours("bare-default", "bare", shipped, "2,1", str(AT_MOST)),
+        ours("default", "ctranslate2-text", shipped),
+    ]
+    if not quick:
+        made.insert(0, Contestant("joeynmt", "joeynmt_decoding.py", _joeynmt(place), turn, peer=True))
+    return made
+
+
+def _joeynmt(place: Path) -> list[str]:
+    model = load_config(SHIPPED / "config.yaml").model
+    subwords = Subwords.load(SHIPPED / SUBWORDS)
+    subwords.save(place / SUBWORDS)
+    names = subwords.pieces(range(len(subwords)))
+    (place / "vocabulary.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    weights = load_arrays(Checkpoint(SHIPPED).path("weights.safetensors"))
+    np.savez(place / "weights.npz", **{name: array.astype(np.float32) for name, array in weights.items()})
+    text = str(place)
+    config = joeynmt.configuration(model, "en", "es", text, f"{text}/joeynmt", test=f"{text}/test")
+    config["testing"] = {"beam_size": BEAM, "beam_alpha": 1.0, "batch_size": 64, "batch_type": "sentence"}
+    return [json.dumps(config), f"{text}/weights.npz"]
+
+
+def tell(replies: dict) -> Told:
+    """A table over both sets and the ratios."""
+    sets = {name: title for name, title in SETS.items() if name in replies}
+    speed = {name: {one: rates(found, "sentences") for one, found in replies[name].items()} for name in sets}
+    rows = []
+    for one, title in NAMES.items():
+        if one in speed["tatoeba"]:
+            bleu = replies["bleu"].get(one)
+            rows.append([title, *(speed[name][one].text(1) for name in sets), f"{bleu:.1f}" if bleu else ""])
+    goals = []
+    for name, title in sets.items():
+        short = title.split(",")[0]
+        median = {one: figures.median for one, figures in speed[name].items()}
+        ratios = [
+            ("nmt, PyTorch, text and alignment, to JoeyNMT", "torch-text", "joeynmt", 4.0),
+            ("nmt, PyTorch, to CTranslate2 bare, float32", "torch-pieces", "bare-float32", 0.6),
+            ("the same, CTranslate2 with a thread a batch", "torch-pieces", "bare-float32-tuned", 0.6),
+            ("nmt, default engine, text and alignment, to JoeyNMT", "default", "joeynmt", 8.0),
+            ("nmt, default engine, text and alignment, to CTranslate2 bare", "default", "bare-default", 0.9),
+        ]
+        goals += [
+            Goal(f"decoding, {short}: {what}", median[one] / median[other], goal)
+            for what, one, other, goal in ratios
+            if other in median
+        ]
+    notes = [
+        "One network, the shipped one (4+3 layers, width 192, feed-forward 768, 6,000 pieces, English-Spanish), in "
+        "all contestants: JoeyNMT is given its weights. Beam 5, length penalty 1, sentences a second over whole "
+        "passes. JoeyNMT translates batches of 64 sentences, in the file's order. CTranslate2 bare is one call of "
+        f"translate_batch for all sentences; nmt calls it with at most {AT_MOST} sentences a batch, a thread a batch.",
+        "BLEU (Tatoeba, all references) shows that all translate alike; JoeyNMT ends its search by other rules.",
+    ]
+    columns = ["contestant", *(f"{title}, sentences a second" for title in sets.values()), "BLEU"]
+    return Told(columns, rows, goals, notes)
+
+
+CLAIM = Claim("decoding", "Decoding", measure, tell)

@@ -1,0 +1,57 @@
+"""The memory claim: peaks of training and of nmt-translate, children counted."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmark.claim import Claim, Goal, Told
+from benchmark.decoding import tatoeba_test
+from benchmark.process_memory import run_and_watch
+
+STEPS = 300
+NAMES = {
+    "shipped": ("`nmt-train configs/tatoeba-en-es.yaml`", 2000),
+    "quickstart": ("`nmt-train configs/quickstart.yaml`", 1500),
+    "fast": ("`nmt-translate`, default engine", 250),
+    "torch": ("`nmt-translate --engine torch`", 700),
+}
+
+
+def measure(quick: bool) -> dict:
+    """Peaks of short runs: the first steps, a validation, the beginnings of the alignment head."""
+    found = {}
+    with tempfile.TemporaryDirectory() as directory:
+        for name, file in (("shipped", "tatoeba-en-es"), ("quickstart", "quickstart")):
+            steps = 20 if quick else STEPS
+            settings = [f"training.max_steps={steps}", f"training.validate_every={steps}", "training.max_minutes=null"]
+            settings += [f"checkpoint={directory}/{name}", "alignment.minutes=0.1"]
+            command = [sys.executable, "-m", "nmt.cli.train", f"configs/{file}.yaml", *settings]
+            found[name] = [run_and_watch(command)]
+        sources = tatoeba_test()[0]
+        # Long lines beside short ones: forty sentences joined are near the 255 pieces that the model takes.
+        text = Path(directory) / "text.en"
+        lines = sources * (1 if quick else 8) + [" ".join(sources[first : first + 15]) for first in range(0, 600, 15)]
+        text.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        for name, engine in (("fast", "auto"), ("torch", "torch")):
+            command = [sys.executable, "-m", "nmt.cli.translate", "--engine", engine]
+            found[name] = [run_and_watch(command, str(text))]
+    return found
+
+
+def tell(replies: dict) -> Told:
+    """Megabytes beside the goals."""
+    peaks = {name: max(reply["peak_bytes"] for reply in found) / 1e6 for name, found in replies.items()}
+    rows = [[NAMES[name][0], f"{peak:,.0f}", f"{replies[name][0]['seconds']:.0f}"] for name, peak in peaks.items()]
+    goals = [
+        Goal(f"memory: {title}", peaks[name], goal, "MB", at_most=True) for name, (title, goal) in NAMES.items()
+    ]
+    notes = [
+        f"Training: {STEPS} steps, a validation, and six seconds' worth of the alignment head with its processes. "
+        "Translating: the Tatoeba test sentences eight times, and 40 lines of 15 sentences each, default batch size.",
+    ]
+    return Told(["command", "peak memory, MB", "seconds"], rows, goals, notes)
+
+
+CLAIM = Claim("memory", "Memory", measure, tell)

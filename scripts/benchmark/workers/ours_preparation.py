@@ -1,0 +1,40 @@
+"""A corpus of generated pairs on its way to training: argument: a directory with train, dev and their languages."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmark import ROOT  # noqa: I001
+
+from nmt.batching import BatchSampler
+from nmt.config import load_config
+from nmt.corpus import load_corpus
+from nmt.text.subwords import Subwords
+from nmt.training.run import encode_splits
+
+
+def main() -> None:
+    place = Path(sys.argv[1])
+    started = time.perf_counter()
+    files = [f"data.{split}=[{place}/{split}.en, {place}/{split}.es]" for split in ("train", "dev")]
+    settings = [*files, "data.target=es", f"data.cache={place}/cache", f"checkpoint={place}/run"]
+    config = load_config(ROOT / "configs" / "files.yaml", settings)
+    corpus = load_corpus(config.data)
+    pairs, _ = encode_splits(config, corpus, Subwords.load(ROOT / "checkpoints/tatoeba-en-es/subwords.model"))
+    prepared = time.perf_counter()
+    batches = BatchSampler(pairs.source_lengths, pairs.target_lengths, 4096).batches(0)
+    for rows in batches[:20]:
+        pairs.batch(rows)
+    ended = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": prepared - started, "epoch_seconds": ended - prepared, "peak_bytes": peak}))
+
+
+if __name__ == "__main__":
+    main()
