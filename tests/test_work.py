@@ -14,7 +14,7 @@ from nmt.engines.cores import on_every_core
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.models import build_model
-from nmt.models.state import DecoderState
+from nmt.models.state import extended, plainly_extended
 from nmt.overlap import one_ahead
 from nmt.search.continuations import GROUP, best_continuations, plain_continuations
 from nmt.search.options import SearchOptions
@@ -66,17 +66,12 @@ def test_two_stages_find_what_one_finds(batch, beam, vocabulary, count, seed):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(0, 10**6))
-def test_the_past_follows_its_hypotheses_and_has_room(steps, batch, beam, kept, seed):
-    random = np.random.default_rng(seed)
-    past = torch.randn(steps, batch, beam, 2)
-    sentences = np.sort(random.choice(batch, min(kept, batch), replace=False))
-    parents = random.integers(0, beam, (len(sentences), 3))
-    selected = DecoderState([torch.arange(batch)], [], [past]).select(*map(torch.from_numpy, (sentences, parents)))
-    assert selected.past[0].shape == (steps + 1, len(sentences), 3, 2)
-    for row, sentence in enumerate(sentences):
-        for hypothesis, parent in enumerate(parents[row]):
-            assert torch.equal(selected.past[0][:-1, row, hypothesis], past[:, sentence, parent])
+@given(st.integers(0, 4), st.integers(1, 4), st.integers(1, 4), st.integers(0, 10**6))
+def test_one_copy_extends_the_past_as_two_do(steps, batch, beam, seed):
+    random = torch.Generator().manual_seed(seed)
+    past, new = torch.randn(steps, 5, 2, generator=random), torch.randn(batch, beam, 2, generator=random)
+    places = torch.randint(0, 5, (batch, beam), generator=random)
+    assert torch.equal(extended(past, places, new), plainly_extended(past, places, new))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -113,7 +108,7 @@ def test_the_kernels_of_a_step_do_not_grow_with_hypotheses_or_length(model):
         state = model.start(torch.full((batch, 3), 5), torch.full((batch,), 3))
         for _ in range(steps):
             parents = torch.zeros(batch, beam, dtype=torch.long)
-            _, state = model.step(torch.full((batch, state.past[0].size(2)), 5), state)
+            _, state = model.step(torch.full((batch, state.places.size(1)), 5), state)
             state = state.select(torch.arange(batch), parents)
         with Calls() as calls:
             model.step(torch.full((batch, beam), 5), state)

@@ -17,9 +17,9 @@ class DecoderState(NamedTuple):
     per_hypothesis: list[Tensor]
     """[batch, beam, ...]: what each hypothesis has of its own, such as a recurrent state."""
     past: Sequence[Tensor] = ()
-    """[steps, batch, beam, ...]: what every step has left behind, such as keys and values, oldest first. The last
-    entry is room that the coming step writes into: so one copy a step both reorders and makes room (no gradient goes
-    through it)."""
+    """[steps, hypotheses before, ...]: what every step has left behind, such as keys and values, oldest first."""
+    places: Tensor | None = None
+    """[batch, beam]: where in `past` each hypothesis has its own. Selecting moves these alone; `extended` the rest."""
 
     def select(self, sentences: Tensor, parents: Tensor) -> DecoderState:
         """Keep `sentences` [kept], each with the hypotheses `parents` [kept, new beam] of its old beam."""
@@ -27,13 +27,21 @@ class DecoderState(NamedTuple):
         if len(sentences) != len(per_sentence[0]):
             per_sentence = [x.index_select(0, sentences) for x in per_sentence]
         per_hypothesis = [x[sentences[:, None], parents] for x in self.per_hypothesis]  # [kept, new beam, ...]
-        past = [_with_room(x, sentences, parents) for x in self.past]  # [steps + 1, kept, new beam, ...]
-        return DecoderState(per_sentence, per_hypothesis, past)
+        places = None if self.places is None else self.places[sentences[:, None], parents]
+        return DecoderState(per_sentence, per_hypothesis, self.past, places)
 
 
-def _with_room(x: Tensor, sentences: Tensor, parents: Tensor) -> Tensor:
-    steps, _, beam, *rest = x.shape
-    rows = (sentences[:, None] * beam + parents).flatten()
-    grown = x.new_empty(steps + 1, len(rows), *rest)
-    torch.index_select(x.flatten(1, 2), 1, rows, out=grown[:steps])
-    return grown.unflatten(1, parents.shape)
+def extended(past: Tensor, places: Tensor, new: Tensor) -> Tensor:
+    """`past` [steps, before, ...] in the order of `places` [batch, beam], then `new` [batch, beam, ...].
+
+    [steps + 1, batch * beam, ...]. One copy both reorders and makes room; no gradient goes through it.
+    """
+    result = past.new_empty(len(past) + 1, places.numel(), *past.shape[2:])
+    torch.index_select(past, 1, places.flatten(), out=result[:-1])
+    result[-1] = new.flatten(0, 1)
+    return result
+
+
+def plainly_extended(past: Tensor, places: Tensor, new: Tensor) -> Tensor:
+    """The same by two copies: the twin to test against."""
+    return torch.cat([past[:, places.flatten()], new.flatten(0, 1)[None]])

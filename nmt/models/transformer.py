@@ -13,7 +13,7 @@ from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
 from nmt.models.cheap_attention import self_attention
 from nmt.models.dropout import Dropout
 from nmt.models.interface import Weights
-from nmt.models.state import DecoderState
+from nmt.models.state import DecoderState, extended
 
 
 class Residual(nn.Module):
@@ -100,20 +100,21 @@ class DecoderLayer(nn.Module):
         x, cross_weights = self._look_at_source(x, memory, mask, with_weights)
         return x, self_weights, cross_weights
 
-    def step(self, x: Tensor, past: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-        """One new position of every hypothesis, x [batch, beam, width] to the same shape.
+    def step(
+        self, x: Tensor, past: Tensor, places: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One new position of every hypothesis, x [batch, beam, width].
 
-        `past` [steps, batch, beam, heads * (d_k + d_v)] holds the self-attention's keys and values; this
-        step's are written into its last entry. All hypotheses of a sentence share its `memory`: for
-        cross-attention the beam is simply a row of queries.
+        `past` [steps, before, heads * (d_k + d_v)] holds the self-attention's keys and values, those of each
+        hypothesis at its `places`; they are returned in the hypotheses' order with this step's added. All
+        hypotheses of a sentence share its `memory`: for cross-attention the beam is simply a row of queries.
         """
         entered = self.around_self.enter(x)
-        past[-1] = self.self_attention.key_value(entered)
-        # Each [batch * beam, heads, steps, d_k or d_v]:
-        keys_values = self.self_attention.separate(past.flatten(1, 2).transpose(0, 1))
+        past = extended(past, places, self.self_attention.key_value(entered))  # [steps + 1, batch * beam, ...]
+        keys_values = self.self_attention.separate(past.transpose(0, 1))  # [batch * beam, heads, steps + 1, d_k or d_v]
         output, _ = self.self_attention(entered.flatten(0, 1)[:, None], keys_values)  # [batch * beam, 1, width]
         x = self.around_self.leave(x, output.view_as(x))
-        return self._look_at_source(x, memory, mask)[0]
+        return self._look_at_source(x, memory, mask)[0], past
 
     def _look_at_source(
         self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, with_weights: bool = False
@@ -211,20 +212,25 @@ class Transformer(nn.Module):
         """The state before the first step: the source encoded, its keys and values projected once, no past."""
         memory, mask, _ = self.encode(source, lengths)
         projected = [part for layer in self.decoder_layers for part in layer.cross_attention.project(memory)]
-        room = [  # for the first step's keys and values
-            memory.new_empty(1, source.size(0), 1, layer.self_attention.key_value.out_features)
+        nothing = [
+            memory.new_empty(0, len(source), layer.self_attention.key_value.out_features)
             for layer in self.decoder_layers
         ]
-        return DecoderState([mask, *projected], [], room)
+        return DecoderState([mask, *projected], [], nothing, torch.arange(len(source), device=source.device)[:, None])
 
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One position: pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] and the next state."""
         mask, *projected = state.per_sentence
-        x = self._embed(self.target_embedding, pieces, first=len(state.past[0]) - 1)  # [batch, beam, width]
+        assert state.places is not None
+        x = self._embed(self.target_embedding, pieces, first=len(state.past[0]))  # [batch, beam, width]
+        present: list[Tensor] = []
         for number, layer in enumerate(self.decoder_layers):
             memory = projected[2 * number], projected[2 * number + 1]
-            x = layer.step(x, state.past[number], memory, mask)
-        return self.logits(self.decoder_norm(x)).log_softmax(dim=-1), state
+            x, past = layer.step(x, state.past[number], state.places, memory, mask)
+            present.append(past)
+        places = torch.arange(pieces.numel(), device=pieces.device).view_as(pieces)
+        next_state = DecoderState(state.per_sentence, [], present, places)
+        return self.logits(self.decoder_norm(x)).log_softmax(dim=-1), next_state
 
     def _embed(self, embedding: nn.Embedding, pieces: Tensor, first: int | None = None) -> Tensor:
         # Section 3.4: embeddings are scaled by sqrt(width). `first` is the one position of a decoding step.

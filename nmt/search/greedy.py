@@ -41,14 +41,15 @@ def greedy_search(
         written[sentences, length - 1] = pieces[:, 0]
         ended = pieces[:, 0] == end
         done = ended | (limits <= length)
+        if not done.any():
+            continue
+        leaving = (sentences[done], totals[done], ended[done], written[sentences[done]])
+        for sentence, total, closed, row in zip(*(field.tolist() for field in leaving), strict=True):
+            score = total / length_penalty(length, options.length_penalty)
+            results[sentence] = [Hypothesis(row[: length - closed], total, score, closed)]
         kept = (~done).nonzero().squeeze(1)
-        if len(kept) < len(done):
-            leaving = (sentences[done], totals[done], ended[done], written[sentences[done]])
-            for sentence, total, closed, row in zip(*(field.tolist() for field in leaving), strict=True):
-                score = total / length_penalty(length, options.length_penalty)
-                results[sentence] = [Hypothesis(row[: length - closed], total, score, closed)]
-            if len(kept) == 0:
-                break
-            sentences, limits, totals, pieces = (x.index_select(0, kept) for x in (sentences, limits, totals, pieces))
+        if len(kept) == 0:
+            break
+        sentences, limits, totals, pieces = (x.index_select(0, kept) for x in (sentences, limits, totals, pieces))
         state = state.select(kept, torch.zeros_like(pieces))
     return results
