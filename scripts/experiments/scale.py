@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     config = experiment.config("scale", *(["training.max_steps=8", "training.warmup_steps=2"] * experiment.quick))
     corpus = load_corpus(config.data)
     subwords = make_subwords(Path(config.checkpoint), config, corpus)
-    pairs, dev = encode_splits(config, corpus, subwords)
+    pairs, dev = encode_splits(config, corpus, subwords, lambda line: print(line, file=sys.stderr))
     runs: dict[tuple[int, bool], list[Look]] = {}
     for d in TRAINED_WIDTHS[:2] if experiment.quick else TRAINED_WIDTHS:
         sized = config.model_copy(update={"model": config.model.model_copy(update={"key_width": d})})
