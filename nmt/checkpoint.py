@@ -22,6 +22,7 @@ import numpy as np
 
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
+from nmt.untrusted import LARGEST_METADATA, check_inside, check_metadata, read_small, tensor_shapes
 
 CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
     "config.yaml",
@@ -31,9 +32,6 @@ CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
     "metadata.json",
 )
 CTRANSLATE2 = "ctranslate2"
-LARGEST_METADATA = 1_000_000
-NEEDED = ("source", "target", "max_length", "decoding", "alignment_layer")
-"""Keys of the metadata that translating relies on."""
 
 
 def default_checkpoint() -> Path:
@@ -58,22 +56,20 @@ class Checkpoint:
             raise UserError(f"there is no checkpoint directory {directory}; nmt-train makes one")
         path = self.directory / METADATA
         try:
-            if path.stat().st_size > LARGEST_METADATA:
-                raise UserError(f"{path} is implausibly large; use another copy of the checkpoint")
-            self.metadata = json.loads(path.read_text(encoding="utf-8"))
+            check_inside(path, self.directory)
+            self.metadata: dict[str, Any] = json.loads(read_small(path, LARGEST_METADATA).decode("utf-8"))
             own = self.metadata.pop("sha256", None)
-            self.files: dict[str, str] = self.metadata["files"]
         except OSError as error:
             raise UserError(
                 f"{directory} is not a finished checkpoint: cannot read {METADATA} ({error.strerror})"
             ) from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is damaged; use another copy of the checkpoint") from error
         if own not in (None, _digest(self.metadata)):  # the checkpoints of early versions have none
             raise UserError(f"{path} does not match its own checksum; use another copy of the checkpoint")
-        missing = [key for key in NEEDED if key not in self.metadata]
-        if missing or not isinstance(self.files, dict):
-            raise UserError(f"{path} is damaged (see {(missing or ['files'])[0]}); use another copy of the checkpoint")
+        if wrong := check_metadata(self.metadata):
+            raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
+        self.files: dict[str, str] = self.metadata["files"]
 
     def has(self, name: str) -> bool:
         """Whether the checkpoint lists the file."""
@@ -86,8 +82,7 @@ class Checkpoint:
             raise UserError(f"checkpoint {self.directory} has no {name}")
         if not path.is_file():
             raise UserError(f"checkpoint {self.directory} lacks {name}; use another copy of it")
-        if not path.resolve().is_relative_to(self.directory.resolve()):
-            raise UserError(f"{path} leads out of the checkpoint; refused")
+        check_inside(path, self.directory)
         if sha256_of(path) != self.files[name]:
             raise UserError(f"{path} does not match its checksum in {METADATA}; use another copy of the checkpoint")
         return path
@@ -135,11 +130,19 @@ def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: di
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Named float32 arrays of a safetensors file, whatever precision they are stored in. Raises UserError."""
+    """Named float32 arrays of a safetensors file, whatever precision they are stored in.
+
+    Raises UserError for a file that is not whole, and for numbers that are not finite.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    tensor_shapes(path)
     try:
-        return {name: array.astype(np.float32, copy=False) for name, array in load_file(path).items()}
+        arrays = {name: array.astype(np.float32, copy=False) for name, array in load_file(path).items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path} is not a whole safetensors file ({error}); use another copy of it") from error
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UserError(f"{path}: {name} holds numbers that are not finite; use another copy of it")
+    return arrays

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nmt.errors import UserError
 
+LARGEST_FILE = 100_000
+"""Bytes of a configuration file."""
+
 
 class Section(BaseModel):
     """A part of the tree: unknown keys and wrong types are refused."""
@@ -94,18 +97,18 @@ class ModelConfig(Section):
     rnnsearch: `additive` (default), `dot` or `general` (Luong et al. 2015, section 3.1); rnnencdec has none."""
     window: int | None = Field(None, ge=1)
     """local: how many positions before, and in the encoder after, its own each position sees; default: 16."""
-    encoder_layers: int = Field(3, ge=1)
+    encoder_layers: int = Field(3, ge=1, le=128)
     """Encoder layers; 1 for the recurrent types."""
-    decoder_layers: int = Field(3, ge=1)
+    decoder_layers: int = Field(3, ge=1, le=128)
     """Decoder layers; 1 for the recurrent types."""
-    width: int = Field(192, ge=2)
+    width: int = Field(192, ge=2, le=16384)
     """Width of the residual stream (the paper's d_model); rnnsearch, rnnencdec: of embeddings, of the decoder's state
     and of each direction of the encoder's (of both directions together with `dot`)."""
-    feed_forward: int = Field(512, ge=1)
+    feed_forward: int = Field(512, ge=1, le=65536)
     """transformer: width of the feed-forward layers (d_ff)."""
     heads: int = Field(4, ge=1)
     """Attention heads; they divide the width. 1 for the recurrent types."""
-    key_width: int | None = Field(None, ge=1)
+    key_width: int | None = Field(None, ge=1, le=16384)
     """transformer: width of each head's queries and keys (d_k); default: width / heads, as its values always have."""
     positions: Literal["sinusoidal", "learned", "none"] = "sinusoidal"
     """transformer: sines and cosines (section 3.5), a learned vector for each position (Gehring et al. 2017), or none;
@@ -117,7 +120,7 @@ class ModelConfig(Section):
     """transformer: layer normalisation before each sublayer, or after it as in the paper."""
     tied_embeddings: bool = True
     """One matrix for source, target and output embeddings (section 3.4)."""
-    max_length: int = Field(256, ge=8)
+    max_length: int = Field(256, ge=8, le=16384)
     """The most pieces of a sentence that training keeps and translation takes."""
 
     @model_validator(mode="before")
@@ -229,7 +232,7 @@ class TrainingConfig(Section):
 class DecodingConfig(Section):
     """How the trained network translates unless told otherwise."""
 
-    beam: int = Field(5, ge=1)
+    beam: int = Field(5, ge=1, le=1000)
     """Beam size; 1 is greedy."""
     length_penalty: float = Field(1.0, ge=0)
     """Exponent of the length penalty (Wu et al. 2016, equation 14)."""
@@ -286,7 +289,15 @@ class RunConfig(Section):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats: PyYAML reads `2e-3` as text."""
+    """YAML 1.2's floats: PyYAML reads `2e-3` as text. No aliases, a few lines of which can grow beyond any memory, and
+    no tags."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
+            line = event.start_mark.line + 1
+            raise yaml.YAMLError(f"line {line}: aliases (*) and tags (!) are not taken; write the value out")
+        return super().compose_node(parent, index)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -305,7 +316,11 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     Raises UserError that names the file, the key's path and the mend.
     """
     try:
-        tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        with open(path, "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise UserError(f"{path} is no configuration: over {LARGEST_FILE:,} bytes; see configs/ for examples")
+        tree = yaml.load(content.decode("utf-8"), _Loader)
     except OSError as error:
         raise UserError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, a date that is none

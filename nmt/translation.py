@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from nmt.errors import UserError
 
 END_OF_SENTENCE = "</s>"
 NO_ALIGNMENT = "the model has no attention, so there is no alignment to show; translate plainly, or take another model"
+LARGEST_MATRIX = 2**22
+"""Cells of a word matrix that is kept for a text translated in parts: about 2,000 by 2,000 words."""
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,45 @@ class Translation:
         from nmt.inspection.notebook import frame
 
         return frame(self)
+
+
+def join_translations(
+    source: str, source_words: list[str], parts: Sequence[Translation], places: Sequence[list[int]]
+) -> Translation:
+    """The translation of a text that was translated in parts; hypothesis k joins the parts' k-th.
+
+    `places[p][i]` is the word of the whole that word i of part p is, or is a piece of. The score is the mean of the
+    parts' scores, weighted by their target words. Heads belong to one sentence and are left out, and so is the
+    matrix, which then has no rows, where it would have more than `LARGEST_MATRIX` cells.
+    """
+    lists = [part.hypotheses or [part] for part in parts]
+    joined = [
+        _join(source, source_words, [found[number] for found in lists], places)
+        for number in range(min(map(len, lists)))
+    ]
+    joined.sort(key=lambda translation: -translation.score)
+    return replace(joined[0], hypotheses=joined) if len(joined) > 1 else joined[0]
+
+
+def _join(
+    source: str, source_words: list[str], parts: Sequence[Translation], places: Sequence[list[int]]
+) -> Translation:
+    target_words = [word for part in parts for word in part.target_words]
+    weights = [max(1, len(part.target_words)) for part in parts]
+    score = float(np.average([part.score for part in parts], weights=weights))
+    text = " ".join(part.text for part in parts if part.text)
+    if any(part.attention is None for part in parts):
+        return Translation(source, text, score, source_words, target_words, None, None)
+    whole = len(target_words) * (len(source_words) + 1) <= LARGEST_MATRIX
+    attention = np.zeros((len(target_words) if whole else 0, len(source_words) + 1), np.float32)
+    links: set[tuple[int, int]] = set()
+    first = 0
+    for part, words in zip(parts, places, strict=True):
+        matrix, own = part.aligned()
+        if whole:
+            rows = slice(first, first + len(part.target_words))
+            for column, word in enumerate([*words, -1]):  # the last column is `</s>`
+                attention[rows, word] += matrix[:, column]
+        links |= {(words[s], first + t) for s, t in own}
+        first += len(part.target_words)
+    return Translation(source, text, score, source_words, target_words, attention, sorted(links))

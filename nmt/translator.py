@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -16,8 +17,9 @@ from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, default_c
 from nmt.errors import UserError
 from nmt.overlap import one_ahead
 from nmt.search.options import Hypothesis, SearchOptions
+from nmt.text.parts import Part, split_text, words_of_part
 from nmt.text.subwords import Encoding, Subwords
-from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation
+from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation, join_translations
 
 if TYPE_CHECKING:
     from nmt.alignment.aligner import AlignedPair, Aligner
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
     from nmt.engines.torch_engine import TorchEngine
 
 EngineName = Literal["auto", "torch", "ctranslate2"]
+Long = Literal["refuse", "split"]
 READ_AHEAD = 1024
 """Lines that a stream takes at a time: enough to sort by length, few enough to hold."""
+CHARACTERS_AHEAD = 1_000_000
+"""Characters after which it takes no further line."""
 CANDIDATES = 5
 """Next pieces listed for every step when all heads are asked for."""
 
@@ -35,9 +40,23 @@ class Chunk(NamedTuple):
     """Some lines on their way."""
 
     lines: list[str]
-    encodings: list[Encoding]
-    filled: list[int]
-    """The rows that have words."""
+    wholes: list[Encoding]
+    parts: list[list[Part]]
+    """For each line itself, what it is split into, or nothing when it has no words."""
+
+    @property
+    def encodings(self) -> list[Encoding]:
+        """Of all parts."""
+        return [part.encoding for group in self.parts for part in group]
+
+    @property
+    def sources(self) -> list[str]:
+        """The texts of all parts; a line that is not split stays as it was given."""
+        return [
+            line if len(group) == 1 else part.encoding.text
+            for line, group in zip(self.lines, self.parts, strict=True)
+            for part in group
+        ]
 
 
 class Translator:
@@ -98,8 +117,11 @@ class Translator:
             min_length, max_length_factor, max_length_extra: bounds of the length in pieces.
             heads: True also returns every layer's and head's attention (PyTorch).
             batch_size: sentences translated together.
+            long: "refuse" a text that is longer than the model takes (the default), or "split" it into sentences
+                and shorter parts, whose translations are joined: see `nmt.translation.join_translations`.
 
-        Raises UserError for a sentence that is longer than the model takes, and for heads of a model without any.
+        Raises UserError for a text that is longer than the model takes, unless it is to be split, and for heads of a
+        model without any.
         """
         if isinstance(text, str):
             return next(self.stream([text], **options))
@@ -111,12 +133,15 @@ class Translator:
         heads: bool = False,
         batch_size: int = 64,
         read_ahead: int = READ_AHEAD,
+        long: Long = "refuse",
         **options: float | None,
     ) -> Iterator[Translation]:
         """Translate lines as they come, order kept; memory does not grow with their number.
 
         `read_ahead` lines are taken at a time; with 1 each is answered before the next is asked for.
         """
+        if long not in ("refuse", "split"):
+            raise UserError(f"long is {long!r}; it must be refuse or split")
         search = self.search_options(**options)
         if heads:
             self.require_attention()
@@ -125,29 +150,45 @@ class Translator:
         # `auto` gives every request for heads to PyTorch whole, so that heads and translation are one model's.
         fast = self.fast and not heads
         engine = self._ctranslate2 if fast else self._torch
-        chunks = self._encoded(iter(lines), read_ahead)
+        chunks = self._encoded(lines, read_ahead, long)
 
         def search_chunk(chunk: Chunk) -> list[list[Hypothesis]]:
-            return engine.translate([chunk.encodings[row].ids for row in chunk.filled], search, batch_size)
+            found = engine.translate([encoding.ids for encoding in chunk.encodings], search, batch_size)
+            if not all(found) or any(math.isnan(one.score) for hypotheses in found for one in hypotheses):
+                raise UserError(f"checkpoint {self.checkpoint.directory} computes no numbers; use another copy of it")
+            return found
 
         # CTranslate2 needs no Python while it works, so the chunk before is aligned meanwhile.
         in_turn = ((chunk, search_chunk(chunk)) for chunk in chunks)
-        found = one_ahead(search_chunk, chunks) if fast and read_ahead > 1 else in_turn
-        for chunk, hypotheses in found:
-            made = self._finish(chunk.lines, chunk.encodings, chunk.filled, hypotheses, heads)
-            results = dict(zip(chunk.filled, made, strict=True))
-            for row, line in enumerate(chunk.lines):
-                yield results.get(row) or _empty(line, self.attends)
+        for chunk, found in one_ahead(search_chunk, chunks) if fast and read_ahead > 1 else in_turn:
+            finished = self._finish(chunk.sources, chunk.encodings, found, heads)
+            for line, whole, group in zip(chunk.lines, chunk.wholes, chunk.parts, strict=True):
+                results = list(islice(finished, len(group)))
+                if len(group) > 1:
+                    places = [words_of_part(whole, part) for part in group]
+                    yield join_translations(line, [word.text for word in whole.words], results, places)
+                else:
+                    yield results[0] if results else _empty(line, whole, self.attends)
 
-    def _encoded(self, lines: Iterator[str], read_ahead: int) -> Iterator[Chunk]:
-        # Raises UserError for a line that is too long.
+    def _encoded(self, lines: Iterable[str], read_ahead: int, long: Long) -> Iterator[Chunk]:
+        # Raises UserError for a line that is too long and not to be split.
         number = 0
-        while chunk := list(islice(lines, read_ahead)):
-            encodings = [self.subwords.encode(line) for line in chunk]
-            for offset, encoding in enumerate(encodings):
-                self._check_length(encoding, number + offset + 1)
+        for chunk in _chunks(lines, read_ahead):
+            wholes = [self.subwords.encode(line) for line in chunk]
+            yield Chunk(
+                chunk, wholes, [self._parts(whole, number + offset, long) for offset, whole in enumerate(wholes, 1)]
+            )
             number += len(chunk)
-            yield Chunk(chunk, encodings, [row for row, one in enumerate(encodings) if one.words and one.ids])
+
+    def _parts(self, whole: Encoding, number: int, long: Long) -> list[Part]:
+        """The text itself, or what it is split into; nothing when it has no words."""
+        if not whole.words or not whole.ids:
+            return []
+        longest = self.checkpoint.metadata["max_length"] - 1
+        if long == "refuse" or len(whole.ids) <= longest:
+            self._check_length(whole, number)
+            return [Part(0, whole)]
+        return split_text(self.subwords, whole, longest)
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Word alignments of given (source, target) sentences by the alignment head, order kept.
@@ -194,12 +235,11 @@ class Translator:
         self,
         lines: list[str],
         encodings: list[Encoding],
-        filled: list[int],
         found: list[list[Hypothesis]],
         heads: bool,
     ) -> Iterator[Translation]:
         """Hypotheses to translations: text, words, alignment, heads."""
-        rows = [row for row, hypotheses in zip(filled, found, strict=True) for _ in hypotheses]
+        rows = [row for row, hypotheses in enumerate(found) for _ in hypotheses]
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
         sources = [encodings[row] for row in rows]
         targets = [self.subwords.decode_with_spans(hypothesis.pieces) for hypothesis in flat]
@@ -261,6 +301,8 @@ class Translator:
             return
         ids = [source.ids for source in sources], [hypothesis.pieces for hypothesis in hypotheses]
         layer = self.checkpoint.metadata["alignment_layer"]
+        if layer >= self._torch.model.config.decoder_layers:
+            raise UserError(f"{self.checkpoint.directory}: it has no alignment layer {layer}; use another copy")
         for maps in self._torch.attention(*ids, self.subwords.pieces):
             yield maps.kinds["cross"][layer, :, :-1].mean(axis=0)
 
@@ -268,7 +310,8 @@ class Translator:
         longest = self.checkpoint.metadata["max_length"] - 1
         if len(encoding.ids) > longest:
             raise UserError(
-                f"line {number} has {len(encoding.ids)} subword pieces, the model takes {longest}; split the line"
+                f"line {number} has {len(encoding.ids)} subword pieces, the model takes {longest}; "
+                "split the line (or ask for --long split)"
             )
 
     @cached_property
@@ -284,8 +327,21 @@ class Translator:
         return CTranslate2Engine.load(self.checkpoint, self.subwords, self.threads)
 
 
-def _empty(line: str, attends: bool) -> Translation:
-    # A line without words is not given to the network, which would make something up.
-    return Translation(
-        line, "", 0.0, [], [], np.zeros((0, 1), np.float32) if attends else None, [] if attends else None
-    )
+def _chunks(lines: Iterable[str], read_ahead: int) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    characters = 0
+    for line in lines:
+        chunk.append(line)
+        characters += len(line)
+        if len(chunk) >= read_ahead or characters >= CHARACTERS_AHEAD:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _empty(line: str, encoding: Encoding, attends: bool) -> Translation:
+    # A line without words or pieces is not given to the network, which would make something up.
+    words = [word.text for word in encoding.words]
+    matrix = np.zeros((0, len(words) + 1), np.float32) if attends else None
+    return Translation(line, "", 0.0, words, [], matrix, [] if attends else None)

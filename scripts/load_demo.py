@@ -1,12 +1,14 @@
 #!/usr/bin/env python
 """Load a running demo with many clients at once and check every answer.
 
-    nmt-demo --port 8000 --rate 100000 --burst 100000 &
-    python scripts/load_demo.py http://127.0.0.1:8000 --clients 200 --seconds 600 --process $!
+    nmt-demo --port 8000 &
+    python scripts/load_demo.py http://127.0.0.1:8000 --clients 200 --impatient 2 --seconds 600 --process $!
 
-Every client asks for sentences of a small pool again and again, over a connection of its own. The right answers are
-asked for one by one beforehand; an answer that differs is wrong. Refusals (429, 503) are counted: they are the
-bounded queue at work, and the client waits as long as it is told. With --process the server's memory is read too.
+Every client asks for sentences of a small pool again and again, over a connection of its own and, on Linux, from a
+loopback address of its own, so that the demo's limits hold for each as they would for so many machines. The right
+answers are asked for one by one beforehand; an answer that differs is wrong. Refusals (429, 503) are counted: they are
+the bounded queue at work, and the client waits as long as it is told. An impatient client does not: it asks again at
+once and must meet 429. With --process the server's resident memory is read every second; it must not grow.
 """
 
 import argparse
@@ -26,21 +28,42 @@ VERBS = ("found", "bought", "painted", "lost")
 OBJECTS = ("a blue cup", "the keys", "two books", "an umbrella")
 POOL = [f"{subject} {verb} {thing}." for subject in SUBJECTS for verb in VERBS for thing in OBJECTS]
 
+GROWTH = 1.03
+"""Resident memory has grown when the last quarter's median is above this times the first quarter's."""
+
 
 class Client:
-    """One connection to the demo."""
+    """One connection to the demo; `number` chooses the loopback address that it comes from."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, number: int = 0) -> None:
         parts = urllib.parse.urlsplit(address)
-        self.connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=60)
+        host = parts.hostname or "127.0.0.1"
+        own = (f"127.0.{1 + number // 250}.{1 + number % 250}", 0)
+        source = own if host == "127.0.0.1" and sys.platform == "linux" else None
+        self.connection = http.client.HTTPConnection(host, parts.port, timeout=300, source_address=source)
+        self.answers = 0
 
     def ask(self, text: str) -> tuple[int, dict, float]:
-        """Status, answer and seconds to wait before the next try."""
-        body = json.dumps({"text": text})
-        self.connection.request("POST", "/api/translate", body, {"Content-Type": "application/json"})
-        response = self.connection.getresponse()
+        """Status, answer and seconds to wait before the next try.
+
+        A kept connection that the server had closed meanwhile, as it may, is opened anew.
+        """
+        try:
+            response = self._send(text)
+        except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected):
+            if not self.answers:
+                raise
+            self.connection.close()
+            self.answers = 0
+            response = self._send(text)
+        self.answers += 1
         wait = float(response.getheader("Retry-After") or 0)
         return response.status, json.loads(response.read()), wait
+
+    def _send(self, text: str) -> http.client.HTTPResponse:
+        body = json.dumps({"text": text})
+        self.connection.request("POST", "/api/translate", body, {"Content-Type": "application/json"})
+        return self.connection.getresponse()
 
 
 def essence(answer: dict) -> tuple:
@@ -50,90 +73,136 @@ def essence(answer: dict) -> tuple:
 
 def right_answers(address: str) -> dict[str, tuple]:
     """The answer to each sentence of the pool, asked for one by one."""
-    client = Client(address)
-    return {text: essence(client.ask(text)[1]) for text in POOL}
+    client, right = Client(address), {}
+    for text in POOL:
+        while (found := client.ask(text))[0] in (429, 503):
+            time.sleep(found[2])
+        if found[0] != 200:
+            raise OSError(f"status {found[0]}: {found[1]}")
+        right[text] = essence(found[1])
+    return right
 
 
-def load(address: str, right: dict[str, tuple], clients: int, seconds: float) -> tuple[Counter, list[float], list[str]]:
-    """Counts of right, wrong, refused and broken requests, latencies in milliseconds, and the first problems."""
-    counts: Counter = Counter()
-    latencies: list[float] = []
-    problems: list[str] = []
-    end = time.monotonic() + seconds
+class Load:
+    """What clients met: counts of right, wrong, refused and broken requests, latencies in milliseconds, problems."""
 
-    def work(seed: int) -> None:
-        chance, client = random.Random(seed), Client(address)
-        while time.monotonic() < end:
+    def __init__(self, address: str, right: dict[str, tuple], seconds: float) -> None:
+        self.address, self.right, self.end = address, right, time.monotonic() + seconds
+        self.counts: Counter = Counter()
+        self.latencies: list[float] = []
+        self.problems: list[str] = []
+        self.lock = threading.Lock()
+
+    def run(self, clients: int, impatient: int) -> None:
+        """Let so many clients ask until the time is over."""
+        threads = [
+            threading.Thread(target=self._work, args=(number, number < clients))
+            for number in range(clients + impatient)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _work(self, number: int, patient: bool) -> None:
+        chance, client = random.Random(number), Client(self.address, number)
+        while time.monotonic() < self.end:
             text = chance.choice(POOL)
             start = time.perf_counter()
             try:
                 status, answer, wait = client.ask(text)
             except (OSError, http.client.HTTPException, ValueError) as error:
-                counts["broken"] += 1
-                problems.append(repr(error))
-                client = Client(address)
+                self._count("broken", repr(error))
+                client = Client(self.address, number)
                 continue
             if status == 200:
-                latencies.append(1000 * (time.perf_counter() - start))
-                same = essence(answer) == right[text]
-                counts["right" if same else "wrong"] += 1
-                if not same:
-                    problems.append(f"{text!r} became {answer['translation']!r}")
+                same = essence(answer) == self.right[text]
+                problem = None if same else f"{text!r} became {answer['translation']!r}"
+                self._count("right" if same else "wrong", problem)
+                self.latencies.append(1000 * (time.perf_counter() - start))
             elif status in (429, 503):
-                counts[f"refused {status}"] += 1
-                time.sleep(min(wait, max(end - time.monotonic(), 0)))
+                self._count(f"refused {status}")
+                if patient:
+                    time.sleep(max(0, min(wait, self.end - time.monotonic())))
+                elif status == 429:
+                    time.sleep(0.01)  # so that the script itself stays small beside what it measures
             else:
-                counts["broken"] += 1
-                problems.append(f"status {status}: {answer}")
+                self._count("broken", f"status {status}: {answer}")
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return counts, latencies, problems[:5]
+    def _count(self, what: str, problem: str | None = None) -> None:
+        with self.lock:
+            self.counts[what] += 1
+            if problem and len(self.problems) < 5:
+                self.problems.append(problem)
 
 
-def resident_megabytes(process: int | None) -> float:
+class Memory(threading.Thread):
+    """Reads a process's resident memory every second until it is told to stop."""
+
+    def __init__(self, process: int | None) -> None:
+        super().__init__(daemon=True)
+        self.process, self.stopped, self.samples = process, threading.Event(), []
+
+    def run(self) -> None:
+        """Read until stopped; nothing without a process."""
+        while self.process is not None and not self.stopped.wait(1):
+            self.samples.append(resident_megabytes(self.process))
+
+    def report(self) -> dict:
+        """Medians of the first and last quarter and the most, in megabytes; whether the last is above the first."""
+        quarter = len(self.samples) // 4
+        if not quarter:
+            return {}
+        first, last = statistics.median(self.samples[:quarter]), statistics.median(self.samples[-quarter:])
+        return {
+            "megabytes_first_quarter": round(first, 1),
+            "megabytes_last_quarter": round(last, 1),
+            "megabytes_most": round(max(self.samples), 1),
+            "grew": last > GROWTH * first,
+        }
+
+
+def resident_megabytes(process: int) -> float:
     """The process's resident memory, from Linux's /proc."""
-    if process is None:
-        return float("nan")
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 def main() -> int:
-    """Run the load, print one JSON object; status 1 when an answer was wrong or a request broke."""
+    """Run the load, print one JSON object; status 1 for a wrong answer, a broken request, or memory that grew."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("address", help="such as http://127.0.0.1:8000")
     arguments.add_argument("--clients", type=int, default=50)
+    arguments.add_argument("--impatient", type=int, default=0, help="further clients that never wait")
     arguments.add_argument("--seconds", type=float, default=10)
     arguments.add_argument("--process", type=int, help="process id of the server, to watch its memory")
     options = arguments.parse_args()
     try:
         right = right_answers(options.address)
     except OSError as error:
-        print(f"load_demo: nothing answers at {options.address} ({error}); start nmt-demo first", file=sys.stderr)
+        print(f"load_demo: no demo answers at {options.address} ({error}); start nmt-demo first", file=sys.stderr)
         return 2
-    # Warm up: threads and buffers exist afterwards.
-    load(options.address, right, options.clients, min(5, options.seconds))
-    before = resident_megabytes(options.process)
-    counts, latencies, problems = load(options.address, right, options.clients, options.seconds)
-    after = resident_megabytes(options.process)
-    cuts = statistics.quantiles(latencies, n=100) if len(latencies) > 1 else [float("nan")] * 99
+    # Warm up: threads, buffers and the allocator's arenas exist afterwards.
+    Load(options.address, right, min(30, options.seconds)).run(options.clients, options.impatient)
+    memory, load = Memory(options.process), Load(options.address, right, options.seconds)
+    memory.start()
+    load.run(options.clients, options.impatient)
+    memory.stopped.set()
+    cuts = statistics.quantiles(load.latencies, n=100) if len(load.latencies) > 1 else [float("nan")] * 99
     report = {
         "clients": options.clients,
+        "impatient": options.impatient,
         "seconds": options.seconds,
-        **counts,
+        **load.counts,
         "median_ms": round(cuts[49], 1),
         "p95_ms": round(cuts[94], 1),
+        **memory.report(),
     }
-    if options.process is not None:
-        report |= {"megabytes_before": round(before, 1), "megabytes_after": round(after, 1)}
     print(json.dumps(report))
-    for problem in problems:
+    for problem in load.problems:
         print(problem, file=sys.stderr)
-    return 1 if counts["wrong"] or counts["broken"] or not counts["right"] else 0
+    failed = load.counts["wrong"] or load.counts["broken"] or not load.counts["right"] or report.get("grew")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from nmt.files import atomic_path
 from nmt.text.subwords import Subwords
 from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
+from nmt.untrusted import tensor_shapes
 
 LONGEST = 512
 """Words of a sentence, at most: the matrix of a longer pair is all null and it has no links."""
@@ -32,6 +33,8 @@ THRESHOLD = 0.45
 CELLS_PER_BATCH = 2**14
 """Padded cells [target, source] that are computed at once; more would leave the processor's caches."""
 CLIP = 20
+LARGEST = 1000
+"""Parameters up to this size cannot make any sum infinite."""
 WORDS_KEPT = 100_000
 """Words whose pieces are remembered."""
 
@@ -89,16 +92,21 @@ class Aligner:
     def load(cls, path: str | Path, subwords: Subwords) -> Aligner:
         """Read what `save_aligner` wrote. UserError: the file is missing, damaged or of another vocabulary."""
         try:
+            check_head(tensor_shapes(Path(path)))
             with safe_open(str(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
                 parameters = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if not all((np.abs(value) <= LARGEST).all() for value in parameters.values()):
+                raise ValueError(f"it holds numbers that are not finite, or beyond {LARGEST:,}")
             settings = json.loads(metadata["aligner"])
+            if not isinstance(settings["threshold"], float) or not isinstance(settings["swapped"], bool):
+                raise ValueError("its settings are damaged")
             if settings["subwords"] != subwords.sha256:
                 raise UserError(f"the alignment head {path} belongs to another subword model; use its own checkpoint's")
             return cls(parameters, subwords, settings["threshold"], settings["swapped"])
         except OSError as error:
             raise UserError(f"cannot read the alignment head {path}: {error}; is the checkpoint whole?") from error
-        except (SafetensorError, KeyError, ValueError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise UserError(f"{path} is not an alignment head ({error}); is the checkpoint whole?") from error
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
@@ -196,6 +204,31 @@ class Aligner:
     def _result(self, pair: tuple[Sequence[str], Sequence[str]], probabilities: np.ndarray) -> AlignedPair:
         links = threshold_links(probabilities, self.threshold)
         return AlignedPair(list(pair[0]), list(pair[1]), np.ascontiguousarray(probabilities, np.float32), links)
+
+
+def check_head(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ValueError unless arrays of these shapes fit together as an alignment head, of no absurd reach."""
+    pieces, width = shapes["embedding"]
+    inner, context = shapes["source_context.0.weight"]
+    channels, _, rows, columns = shapes["cells.weight"]
+    expected: dict[str, tuple[int, ...]] = {
+        "embedding": (pieces, width),
+        "cells.weight": (channels, 2, rows, columns),
+        "cells.bias": (channels,),
+        "cells_out.weight": (1, channels, 1, 1),
+        "cells_out.bias": (1,),
+        "offset": (1,),
+    }
+    for side in ("source", "target"):
+        expected[f"{side}_word.weight"] = (width, width)
+        expected[f"{side}_context.0.weight"], expected[f"{side}_context.0.bias"] = (inner, context), (inner,)
+        expected[f"{side}_context.2.weight"], expected[f"{side}_context.2.bias"] = (width, inner), (width,)
+    expected["positions.plain"] = expected["positions.scaled"] = (2 * CLIP + 1,)
+    if wrong := sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name)):
+        raise ValueError(f"{wrong[0][:100]!r} has another shape")
+    reach, rest = divmod(context, width)
+    if rest or reach % 2 == 0 or reach > 65 or rows % 2 == 0 or columns % 2 == 0 or max(rows, columns) > 31:
+        raise ValueError(f"contexts of {context} numbers, cells of {rows} by {columns}")
 
 
 def save_aligner(

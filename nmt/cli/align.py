@@ -22,7 +22,7 @@ from nmt.alignment.pretokenized import (
     written_words,
 )
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
-from nmt.cli.common import check_writable, parser, read_lines, run, with_progress, writer
+from nmt.cli.common import add_invalid_argument, check_writable, parser, read_lines, run, with_progress, writer
 from nmt.errors import UserError
 from nmt.text.words import split_words
 
@@ -122,6 +122,7 @@ def make_parser():
         default="pharaoh",
         help="pharaoh: `0-0 1-2`; json: an object a line with words, matrix, links and their scores (default: pharaoh)",
     )
+    add_invalid_argument(arguments)
     arguments.add_argument(
         "--gold",
         metavar="FILE.tsv",
@@ -134,14 +135,14 @@ def read_pairs(options) -> Iterator[tuple[str, str]]:
     """The sentence pairs that the arguments name, one by one."""
     if options.source:
         for number, (source, target) in enumerate(
-            zip_longest(read_lines(options.source), read_lines(options.target)), 1
+            zip_longest(*(read_lines(path, options.invalid_utf8) for path in (options.source, options.target))), 1
         ):
             if source is None or target is None:
                 shorter, longer = (options.source, options.target)[:: 1 if source is None else -1]
                 raise UserError(f"{shorter} ends after line {number - 1}, but {longer} goes on: give parallel files")
             yield source, target
         return
-    for number, line in enumerate(read_lines(options.pairs), 1):
+    for number, line in enumerate(read_lines(options.pairs, options.invalid_utf8), 1):
         sides = line.split("\t")[:2] if options.pairs else line.split("|||")
         if not line.strip():
             yield "", ""

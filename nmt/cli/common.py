@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from nmt.errors import UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+LONGEST_LINE = 16 * 2**20
+"""Bytes of a line: a file without any line end must not fill the memory."""
+AS_WRITTEN: dict[str, Any] = {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
+"""How text leaves: UTF-8 wherever the command runs, lines not translated, a lone surrogate as its JSON escape."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> int:
     """Run a command: UserError is one line on standard error and status 2, Ctrl-C is 130, a closed pipe is silence."""
     try:
-        # Output is UTF-8 wherever the command runs, and lines are not translated.
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(encoding="utf-8", newline="\n", errors="backslashreplace")
+                stream.reconfigure(**AS_WRITTEN)
+        if sys.stdout is None:
+            raise UserError("standard output is closed; send it to a file or to /dev/null")
         status = main(sys.argv[1:] if arguments is None else arguments) or 0
         sys.stdout.flush()
         return status
@@ -73,6 +80,16 @@ def add_search_arguments(arguments: argparse.ArgumentParser) -> None:
     )
 
 
+def add_invalid_argument(arguments: argparse.ArgumentParser) -> None:
+    """--invalid-utf8, as every command that reads lines to work on has it."""
+    arguments.add_argument(
+        "--invalid-utf8",
+        choices=["refuse", "replace"],
+        default="refuse",
+        help="bytes that are not UTF-8: refuse them with their line, or replace them by U+FFFD (default: refuse)",
+    )
+
+
 def positive(text: str) -> int:
     """An argument type: a whole number from 1."""
     number = int(text)
@@ -81,24 +98,37 @@ def positive(text: str) -> int:
     return number
 
 
-def read_lines(path: str | None) -> Iterator[str]:
+def read_lines(path: str | None, invalid: str = "refuse") -> Iterator[str]:
     """The lines of a UTF-8 file, or of standard input for None or `-`, without their ends; streams.
 
-    A byte-order mark is dropped, CRLF ends a line as LF does. Raises UserError with the line's number for
-    bytes that are not UTF-8.
+    A byte-order mark is dropped, CRLF ends a line as LF does. Bytes that are not UTF-8 become U+FFFD when `invalid`
+    is "replace". Raises UserError with the line's number for such bytes otherwise, and for a line beyond 16 MiB.
     """
     name = "standard input" if path in (None, "-") else str(path)
+    number = 0
     with _opened(path) as file:
-        for number, line in enumerate(file, 1):
+        while line := file.readline(LONGEST_LINE):
+            number += 1
+            if len(line) == LONGEST_LINE:
+                raise UserError(f"{name}, line {number}: over 16 MiB without a line end; put one sentence on a line")
             line = line.removesuffix(b"\n").removesuffix(b"\r")
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             try:
-                yield line.decode("utf-8")
+                yield line.decode("utf-8", "replace" if invalid == "replace" else "strict")
             except UnicodeDecodeError as error:
                 raise UserError(
-                    f"{name}, line {number}: byte {error.start + 1} is not UTF-8; convert the text to UTF-8 (see iconv)"
+                    f"{name}, line {number}: byte {error.start + 1} is not UTF-8; convert the text to UTF-8 "
+                    "(see iconv), or ask for --invalid-utf8 replace"
                 ) from error
+
+
+def check_arguments(texts: list[str], invalid: str) -> list[str]:
+    """Sentences given as arguments, where bytes that are not UTF-8 stand as lone surrogates. Raises UserError."""
+    for number, text in enumerate(texts, 1):
+        if _SURROGATES.search(text) and invalid == "refuse":
+            raise UserError(f"TEXT {number} is not UTF-8; convert it, or ask for --invalid-utf8 replace")
+    return [_SURROGATES.sub("\ufffd", text) for text in texts]
 
 
 @contextmanager
@@ -125,10 +155,10 @@ def writer(path: str | None) -> Iterator[TextIO]:
 
     try:
         if Path(path).exists() and not Path(path).is_file():  # /dev/null, a named pipe: nothing to rename
-            with open(path, "w", encoding="utf-8", newline="\n") as file:
+            with open(path, "w", **AS_WRITTEN) as file:
                 yield file
             return
-        with atomic_path(str(path)) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        with atomic_path(str(path)) as temporary, open(temporary, "w", **AS_WRITTEN) as file:
             yield file
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error

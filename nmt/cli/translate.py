@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from nmt.cli.common import (
     add_checkpoint_arguments,
+    add_invalid_argument,
     add_search_arguments,
+    check_arguments,
     check_writable,
     parser,
     positive,
@@ -30,6 +32,7 @@ EXAMPLES = """\
   nmt-translate "She brought me a cup of tea." --plot tea.png
   nmt-translate "She brought me a cup of tea." --plot tea.html    every layer and head, to explore
   nmt-translate --input english.txt --output spanish.txt
+  nmt-translate --input pages.txt --long split --invalid-utf8 replace
   cat english.txt | nmt-translate --format json | jq .alignment
   nmt-translate "He knows." --beam 8 --n-best 3"""
 PICTURES_AT_MOST = 100
@@ -47,7 +50,8 @@ def main(arguments: list[str]) -> None:
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
     if options.show or options.plot or options.attention:
         translator.require_attention()
-    lines = options.text or read_lines(options.input)
+    given = check_arguments(options.text, options.invalid_utf8)
+    lines = given or read_lines(options.input, options.invalid_utf8)
     in_conversation = not options.text and options.input in (None, "-") and sys.stdin.isatty()
     wants_heads = bool(options.attention) or str(options.plot).endswith(".html")
     translations = translator.stream(
@@ -55,6 +59,7 @@ def main(arguments: list[str]) -> None:
         heads=wants_heads,
         batch_size=options.batch_size,
         read_ahead=1 if in_conversation else READ_AHEAD,
+        long=options.long,
         beam=options.beam,
         n_best=options.n_best,
         length_penalty=options.length_penalty,
@@ -65,6 +70,8 @@ def main(arguments: list[str]) -> None:
         for number, translation in enumerate(progress):
             for line in FORMATS[options.format](number, translation, options.n_best):
                 print(line, file=output)
+            if (options.show or options.plot) and len(translation.attention) < len(translation.target_words):
+                raise UserError(f"line {number + 1} was split and is too long to draw; leave --show and --plot out")
             if options.show:
                 print(_picture(translation, output), file=output)
             if options.plot or options.attention:
@@ -87,6 +94,14 @@ def make_parser():
     arguments.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
     add_checkpoint_arguments(arguments)
     add_search_arguments(arguments)
+    arguments.add_argument(
+        "--long",
+        choices=["refuse", "split"],
+        default="refuse",
+        help="lines longer than the model takes: refuse them, or split them and join the translations and their "
+        "alignment; nothing is ever cut off (default: refuse)",
+    )
+    add_invalid_argument(arguments)
     arguments.add_argument("--n-best", type=positive, default=1, metavar="N", help="hypotheses a sentence (default: 1)")
     arguments.add_argument(
         "--format",
@@ -102,10 +117,15 @@ def make_parser():
 
 def _as_text(number: int, translation: Translation, n_best: int) -> Iterator[str]:
     if n_best == 1 or not translation.source_words:  # an empty line stays an empty line
-        yield translation.text
+        yield _in_one_line(translation.text)
         return
     for hypothesis in translation.hypotheses or [translation]:
-        yield f"{number} ||| {hypothesis.text} ||| {hypothesis.score:.4f}"
+        yield f"{number} ||| {_in_one_line(hypothesis.text)} ||| {hypothesis.score:.4f}"
+
+
+def _in_one_line(text: str) -> str:
+    # A network can spell out a line feed in bytes.
+    return text.replace("\n", " ").replace("\r", " ")
 
 
 def _as_json(_number: int, translation: Translation, _n_best: int) -> Iterator[str]:

@@ -11,9 +11,23 @@ import ctranslate2
 import numpy as np
 
 from nmt.checkpoint import ALIGNER, CTRANSLATE2, Checkpoint
+from nmt.engines.ctranslate2_file import check_model_file
 from nmt.errors import UserError
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty
 from nmt.text.subwords import Subwords
+from nmt.untrusted import LARGEST_METADATA, read_small
+
+SETTINGS = {
+    "add_source_bos": False,
+    "add_source_eos": False,
+    "bos_token": "<s>",
+    "decoder_start_token": "<s>",
+    "eos_token": "</s>",
+    "layer_norm_epsilon": None,
+    "multi_query_attention": False,
+    "unk_token": "<unk>",
+}
+"""What `config.json` holds when CTranslate2's converter has written it for us."""
 
 AT_MOST = 32
 """Sentences in a batch: more would leave a core's own cache."""
@@ -33,11 +47,12 @@ class CTranslate2Engine:
     @classmethod
     def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
         """The exported network of a checkpoint. Attention comes along where there is no alignment head."""
-        directory = checkpoint.path(f"{CTRANSLATE2}/model.bin").parent
-        for name in checkpoint.files:
-            if name.startswith(f"{CTRANSLATE2}/"):
-                checkpoint.path(name)
+        path = checkpoint.path(f"{CTRANSLATE2}/model.bin")
+        directory = path.parent
+        for file in directory.iterdir():  # CTranslate2 looks for further files by itself: each must be a listed one
+            checkpoint.path(f"{CTRANSLATE2}/{file.name}")
         _check_vocabulary(directory, subwords)
+        check_model_file(path, len(subwords), checkpoint.metadata["max_length"])
         try:
             # A batch a core: its matrices are too small to be worth sharing out.
             cores = threads or os.cpu_count() or 1
@@ -137,10 +152,15 @@ class CTranslate2Engine:
 
 
 def _check_vocabulary(directory: Path, subwords: Subwords) -> None:
-    # Raises UserError unless the exported network has these pieces.
+    # Raises UserError unless the exported network has these pieces, and the special ones among them.
     try:
-        exported = json.loads((directory / "shared_vocabulary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        exported, settings = (
+            json.loads(read_small(directory / name, 8 * LARGEST_METADATA))
+            for name in ("shared_vocabulary.json", "config.json")
+        )
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"CTranslate2 files in {directory} are not whole; make them anew with nmt-export") from error
+    if json.dumps(settings, sort_keys=True) != json.dumps(SETTINGS):
+        raise UserError(f"{directory}/config.json is not what nmt-export writes; make it anew")
     if exported != subwords.pieces(range(len(subwords))):
         raise UserError(f"the network in {directory} is of another vocabulary; make it anew with nmt-export")

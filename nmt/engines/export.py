@@ -8,10 +8,12 @@ import numpy as np
 from ctranslate2.converters import Converter
 from ctranslate2.specs import TransformerSpec
 
-from nmt.checkpoint import CONFIG, CTRANSLATE2, SUBWORDS, WEIGHTS, Checkpoint, add_files, load_arrays
+from nmt.checkpoint import CONFIG, CTRANSLATE2, SUBWORDS, Checkpoint, add_files
 from nmt.config import ModelConfig, load_config
+from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.files import atomic_path
+from nmt.models import own_weights
 from nmt.models.transformer import fixed_positions
 from nmt.text.subwords import Subwords
 
@@ -32,11 +34,12 @@ def export_to_ctranslate2(
     config = load_config(checkpoint.path(CONFIG)).model
     if obstacle := not_for_ctranslate2(config):
         raise UserError(f"CTranslate2 has no specification for {obstacle}; translate {directory} with PyTorch")
-    weights = load_arrays(checkpoint.path(WEIGHTS))
     subwords = Subwords.load(checkpoint.path(SUBWORDS))
-    if len(weights.get("output_weight", ())) != len(subwords):
-        raise UserError(f"the weights in {directory} are of another network or vocabulary; use another copy of it")
+    model = TorchEngine.load(checkpoint, len(subwords)).model  # whose loading checks that the weights are its own
+    weights = {name: tensor.numpy() for name, tensor in own_weights(model).items()}
     layer = checkpoint.metadata["alignment_layer"]
+    if layer >= config.decoder_layers:
+        raise UserError(f"{directory}: alignment layer {layer} of {config.decoder_layers}; use another copy of it")
     chosen = alignment_heads or list(range(config.heads))
     if not set(chosen) <= set(range(config.heads)):
         raise UserError(f"alignment heads {chosen}: the model has heads 0 to {config.heads - 1}")

@@ -11,12 +11,14 @@ from nmt.batching import batches_for_decoding, pad
 from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays
 from nmt.config import load_config
 from nmt.engines.cores import on_every_core
-from nmt.models import Model, build_model, load_weights
+from nmt.errors import UserError
+from nmt.models import Model, build_model, claimed_weights, load_weights
 from nmt.search.beam import beam_search
 from nmt.search.greedy import greedy_search
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.subwords import END, PADDING, START, UNKNOWN
 from nmt.translation import AttentionMaps
+from nmt.untrusted import check_claim, tensor_shapes
 
 BATCH_TOKENS = 2048
 """Source positions times beam in a batch; larger batches are slower on a CPU, whose caches they leave."""
@@ -35,8 +37,12 @@ class TorchEngine:
         if threads:
             torch.set_num_threads(threads)
         config = load_config(checkpoint.path(CONFIG)).model
+        path = checkpoint.path(WEIGHTS)
+        if config.max_length != checkpoint.metadata["max_length"]:
+            raise UserError(f"{checkpoint.directory}: {CONFIG} and the metadata differ in max_length; use another copy")
+        check_claim(claimed_weights(config, vocabulary_size), tensor_shapes(path), checkpoint.directory)
         model = build_model(config, vocabulary_size)
-        load_weights(model, load_arrays(checkpoint.path(WEIGHTS)), checkpoint.directory)
+        load_weights(model, load_arrays(path), checkpoint.directory)
         return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"))
 
     def translate(

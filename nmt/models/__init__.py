@@ -14,7 +14,7 @@ from nmt.models.interface import Model
 from nmt.models.recurrent import RNNEncoderDecoder, RNNSearch
 from nmt.models.transformer import Transformer
 
-__all__ = ["Model", "Transformer", "build_model", "load_weights", "own_weights"]
+__all__ = ["Model", "Transformer", "build_model", "claimed_weights", "load_weights", "own_weights"]
 
 ARCHITECTURES: dict[str, Callable[[ModelConfig, int], Model]] = {
     "transformer": Transformer,
@@ -27,6 +27,13 @@ ARCHITECTURES: dict[str, Callable[[ModelConfig, int], Model]] = {
 def build_model(config: ModelConfig, vocabulary_size: int) -> Model:
     """The network that `config` describes, with fresh weights drawn from torch's global generator."""
     return ARCHITECTURES[config.type](config, vocabulary_size)
+
+
+def claimed_weights(config: ModelConfig, vocabulary_size: int) -> int:
+    """An upper estimate, within a small factor, of the numbers that `build_model` would allocate."""
+    width = config.width
+    layer = 16 * width * width + 2 * width * (config.feed_forward + 2 * config.heads * (config.key_width or 1))
+    return (config.encoder_layers + config.decoder_layers) * layer + (3 * vocabulary_size + config.max_length) * width
 
 
 def own_weights(model: Model) -> dict[str, torch.Tensor]:

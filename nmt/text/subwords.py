@@ -13,6 +13,7 @@ import sentencepiece
 
 from nmt.errors import UserError
 from nmt.text.words import Word, normalize, split_words
+from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 """The ids of `<pad>`, `<unk>`, `<s>` and `</s>` in every vocabulary of this project."""
@@ -71,6 +72,8 @@ class Subwords:
         except Exception as error:
             raise UserError(f"the SentencePiece model is damaged ({error}); use another copy of it") from error
         specials = [self._processor.id_to_piece(number) for number in range(min(4, len(self)))]
+        if len(self) > LARGEST_VOCABULARY:
+            raise UserError(f"the SentencePiece model has {len(self):,} pieces, more than {LARGEST_VOCABULARY:,}")
         if specials != ["<pad>", "<unk>", "<s>", "</s>"]:
             raise UserError(f"the SentencePiece model begins with {specials}, not with <pad> <unk> <s> </s>: not ours")
 
@@ -78,7 +81,7 @@ class Subwords:
     def load(cls, path: str | Path) -> Subwords:
         """Read a model file. Raises UserError when it is missing or damaged."""
         try:
-            return cls(Path(path).read_bytes())
+            return cls(read_small(Path(path), LARGEST_SUBWORDS))
         except OSError as error:
             raise UserError(f"cannot read the subword model {path}: {error.strerror}") from error
 

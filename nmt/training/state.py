@@ -210,6 +210,8 @@ def _take_over(directory: Path, name: str, into: Path) -> None:
 def _checked_progress(place: Path) -> Progress:
     """The progress of a state that is whole. Raises what its damage raises."""
     hashes = json.loads((place / CHECKSUMS).read_text())
+    if foreign := [path.name for path in place.iterdir() if path.is_symlink() or not path.is_file()]:
+        raise ValueError(f"{foreign[0]} is not a plain file")
     present = {path.name for path in place.iterdir()} - {CHECKSUMS}
     if odd := sorted(present ^ set(hashes)):
         raise ValueError(f"{odd[0]} is missing" if odd[0] in hashes else f"{CHECKSUMS} does not list {odd[0]}")

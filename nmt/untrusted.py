@@ -1,0 +1,120 @@
+"""What a checkpoint from a stranger may claim, checked before anything of that size is allocated.
+
+Checksums tell damage; they cannot tell malice, since whoever writes the files writes the checksums too.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nmt.errors import UserError
+
+LARGEST_METADATA = 1_000_000
+"""Bytes of `metadata.json`, and of the other small JSON files."""
+LARGEST_SUBWORDS = 16_000_000
+"""Bytes of a SentencePiece model: 65,536 pieces take about 3 MB."""
+LARGEST_HEADER = 4_000_000
+"""Bytes of a safetensors header."""
+LARGEST_VOCABULARY = 65_536
+LONGEST_SENTENCE = 16_384
+"""Pieces of a sentence that any model may take."""
+WIDEST_BEAM = 1_000
+
+_FILE = re.compile(r"config\.yaml|subwords\.model|(weights|aligner)\.safetensors|ctranslate2/\w[\w.-]{0,99}", re.ASCII)
+_DECODING: dict[str, tuple[Any, float, float]] = {
+    "beam": (int, 1, WIDEST_BEAM),
+    "length_penalty": ((int, float), 0, 100),
+    "min_length": (int, 0, LONGEST_SENTENCE),
+    "max_length_factor": ((int, float), 0, 1000),
+    "max_length_extra": (int, 0, LONGEST_SENTENCE),
+}
+
+
+def read_small(path: Path, most: int) -> bytes:
+    """The content of a plain file of at most `most` bytes.
+
+    Raises:
+        UserError: for a larger file, and for a pipe or device, which would be waited for without end.
+        OSError: when it cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is not a plain file; use another copy of the checkpoint")
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise UserError(f"{path} is implausibly large (over {most:,} bytes); use another copy of the checkpoint")
+    return content
+
+
+def check_inside(path: Path, directory: Path) -> None:
+    """Raises UserError when the path leads out of the directory, by a symbolic link for example."""
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
+        raise UserError(f"{path} leads out of the checkpoint; refused")
+
+
+def check_metadata(metadata: Any) -> str | None:
+    """The first key of a checkpoint's metadata that is missing or holds what it cannot hold; None when all is well."""
+    if not isinstance(metadata, dict):
+        return "an object is wanted"
+    for key in ("source", "target"):
+        if not isinstance(metadata.get(key), str):
+            return key
+    if not _within(metadata.get("max_length"), int, 2, LONGEST_SENTENCE):
+        return "max_length"
+    layer = metadata.get("alignment_layer", False)
+    if layer is not None and not _within(layer, int, 0, 1000):  # None: a model without attention
+        return "alignment_layer"
+    decoding = metadata.get("decoding")
+    if not isinstance(decoding, dict):
+        return "decoding"
+    for key, value in decoding.items():
+        if key not in _DECODING or not _within(value, *_DECODING[key]):
+            return f"decoding.{key}"
+    files = metadata.get("files")
+    if not isinstance(files, dict):
+        return "files"
+    for name, value in files.items():
+        if not _FILE.fullmatch(name) or not isinstance(value, str):
+            return f"files: {name[:100]!r}"
+    return None
+
+
+def _within(value: Any, kind: Any, least: float, most: float) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a safetensors file from its header alone.
+
+    The library that reads the tensors checks that they fill the file exactly, so none is larger than the file.
+    Raises UserError for a header that is too large or damaged, and for tensors that are not floating-point numbers.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+        if length > min(LARGEST_HEADER, path.stat().st_size):
+            raise UserError(f"{path} claims a header of {length:,} bytes; use another copy of it")
+        with safe_open(str(path), framework="numpy") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            kinds = {part.get_dtype() for part in parts.values()}
+            shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
+    except (SafetensorError, OSError, ValueError, struct.error) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error}); use another copy of it") from error
+    if not kinds <= {"F16", "F32"}:
+        raise UserError(f"{path} holds {', '.join(sorted(kinds))} numbers, not float32 or float16; refused")
+    return shapes
+
+
+def check_claim(claimed: int, shapes: Mapping[str, tuple[int, ...]], origin: Path | str) -> None:
+    """Raises UserError when a configuration asks for many times the numbers that the weights' file holds."""
+    stored = sum(math.prod(shape) for shape in shapes.values())
+    if claimed > 16 * stored + 16_000_000:
+        raise UserError(f"{origin}: the configuration is of a far larger network than its {stored:,} weights; refused")

@@ -1,0 +1,143 @@
+"""Text as files can hold it: what is refused, what is replaced, and long text in parts that lose nothing."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import Command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import ENGLISH, tiny_subwords
+
+from nmt import Translator
+from nmt.cli.common import LONGEST_LINE
+from nmt.cli.translate import main
+from nmt.errors import UserError
+from nmt.text.parts import split_text, words_of_part
+from nmt.text.words import split_words
+
+ROOT = Path(__file__).resolve().parent.parent
+SUBWORDS = tiny_subwords()
+
+
+@pytest.fixture
+def translate(monkeypatch, capfd) -> Command:
+    return Command("nmt-translate", main, monkeypatch, capfd)
+
+
+@pytest.fixture
+def checkpoint(tiny_exported_checkpoint) -> list:
+    return ["--checkpoint", tiny_exported_checkpoint, "--threads", 1, "--beam", 1]
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=300) | st.lists(st.sampled_from(ENGLISH), max_size=9).map(" ".join), st.integers(5, 40))
+def test_parts_hold_every_character_in_order_and_are_short(text, most):
+    whole = SUBWORDS.encode(text)
+    parts = split_text(SUBWORDS, whole, most)
+    assert "".join("".join(part.encoding.text.split()) for part in parts) == "".join(whole.text.split())
+    end = 0
+    for part in parts:
+        assert len(part.encoding.ids) <= most or len(part.encoding.text) == 1
+        assert part.start >= end and whole.text[part.start :].startswith(part.encoding.text)
+        end = part.start + len(part.encoding.text)
+        # Each word of a part lies in the word of the whole that it is said to be.
+        for word, place in zip(part.encoding.words, words_of_part(whole, part), strict=True):
+            around = whole.words[place]
+            assert around.start <= part.start + word.start and part.start + word.end <= around.end
+
+
+def test_parts_are_sentences_then_clauses_then_words():
+    clauses = ["who left this umbrella under the kitchen table,", "and why did nobody take it home again?"]
+    whole = SUBWORDS.encode(f"He knows: {' '.join(clauses)} Yes. {'boat ' * 60}")
+    texts = [part.encoding.text for part in split_text(SUBWORDS, whole, 60)]
+    assert all(len(SUBWORDS.encode(text).ids) <= 30 for text in texts)
+    assert set(" ".join(texts[texts.index("Yes.") + 1 :]).split()) == {"boat"}
+    assert any(text.endswith("table,") for text in texts) and len(texts) < 20
+
+
+@pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
+def test_a_long_line_is_the_join_of_its_sentences(tiny_exported_checkpoint, engine):
+    translator = Translator.load(tiny_exported_checkpoint, engine, threads=1)
+    sentences = ENGLISH[:8]
+    text = " ".join(sentences)
+    with pytest.raises(UserError, match="--long split"):
+        translator.translate(text)
+    joined = translator.translate(text, long="split")
+    alone = translator.translate(sentences)
+    assert joined.text == " ".join(one.text for one in alone) and joined.source == text
+    assert joined.source_words == [word.text for word in split_words(text)]
+    assert joined.target_words == [word.text for word in split_words(joined.text)]
+    np.testing.assert_allclose(joined.attention.sum(axis=1), 1, atol=1e-5)
+    links, matrix, sources, targets = [], np.zeros_like(joined.attention), 0, 0
+    for one in alone:  # the sentences' links and matrices, moved along the diagonal
+        links += [(sources + s, targets + t) for s, t in one.alignment]
+        rows = slice(targets, targets + len(one.target_words))
+        matrix[rows, sources : sources + len(one.source_words)] = one.attention[:, :-1]
+        matrix[rows, -1] = one.attention[:, -1]
+        sources, targets = sources + len(one.source_words), targets + len(one.target_words)
+    assert joined.alignment == sorted(links)
+    np.testing.assert_allclose(joined.attention, matrix, atol=1e-5)
+    assert min(one.score for one in alone) <= joined.score <= max(one.score for one in alone)
+    hypotheses = translator.translate(text, long="split", n_best=2).hypotheses
+    assert len(hypotheses) == 2 and hypotheses[0].score >= hypotheses[1].score
+
+
+def test_a_million_characters_in_a_line(translate, checkpoint, tmp_path):
+    path = tmp_path / "in.txt"
+    path.write_text("old " * 50_000 + "x" * 800_000 + "\n" + ENGLISH[0] + "\n")
+    assert "line 1 has" in translate.refused(*checkpoint, "--input", path)
+    path.write_text("old " * 2_500 + "x" * 5_000 + "\n" + ENGLISH[0] + "\n")
+    ended = translate(*checkpoint, "--long", "split", "--input", path)
+    lines = ended.output.splitlines()
+    assert ended.status == 0 and len(lines) == 2 and len(lines[0].split()) > 500
+    assert lines[1] + "\n" == translate(*checkpoint, ENGLISH[0]).output
+    assert f"over {LONGEST_LINE >> 20} MiB" in translate.refused(*checkpoint, stdin=b"x" * (LONGEST_LINE + 1))
+
+
+def test_bytes_that_are_not_utf8_are_refused_or_replaced(translate, checkpoint):
+    text = ENGLISH[0].encode() + b" \xff\n" + ENGLISH[1].encode() + b"\n\xed\xa0\x80\n"
+    assert "line 1: byte" in translate.refused(*checkpoint, stdin=text)
+    ended = translate(*checkpoint, "--invalid-utf8", "replace", "--format", "json", stdin=text)
+    sources = [json.loads(line)["source"] for line in ended.output.splitlines()]
+    assert sources == [f"{ENGLISH[0]} \ufffd", ENGLISH[1], "\ufffd" * 3]
+    argument = os.fsdecode(b"caf\xe9")  # what Python makes of an argument that is not UTF-8
+    assert "TEXT 2" in translate.refused(*checkpoint, "a", argument)
+    ended = translate(*checkpoint, "--invalid-utf8", "replace", "--format", "json", argument)
+    assert json.loads(ended.output)["source"] == "caf\ufffd"
+
+
+def test_named_pipes_in_and_out(translate, checkpoint, tmp_path):
+    source, target = tmp_path / "in", tmp_path / "out"
+    os.mkfifo(source)
+    os.mkfifo(target)
+    found = []
+    threads = [
+        threading.Thread(target=lambda: source.write_text(ENGLISH[0] + "\n")),
+        threading.Thread(target=lambda: found.append(target.read_text())),
+    ]
+    for thread in threads:
+        thread.start()
+    assert translate(*checkpoint, "--input", source, "--output", target).status == 0
+    for thread in threads:
+        thread.join()
+    assert found == [translate(*checkpoint, ENGLISH[0]).output]
+
+
+def test_a_closed_standard_output_is_one_line(tiny_exported_checkpoint):
+    command = f"{sys.executable} -m nmt.cli.translate --checkpoint {tiny_exported_checkpoint} a >&-"
+    ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2 and "standard output is closed" in ended.stderr and ended.stderr.count("\n") == 1
+
+
+def test_fuzzing_in_short():
+    command = [sys.executable, ROOT / "scripts" / "reliability" / "fuzz.py", "--cases", "50", "--seed"]
+    ended = subprocess.run([*command, str(random.Random(7).randrange(100))], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout.count(" 0 failed") == 5
