@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +48,18 @@ MINIMAL = "checkpoint: somewhere\ntraining: {max_steps: 10}\n"
         ("alignment.layer=3", ["alignment.layer (3) must be below model.decoder_layers (3)"]),
         ("alignment.layer=-1", ["alignment.layer", "greater than or equal to 0"]),
         ("subwords.vocabulary_size=100", ["subwords.vocabulary_size", "270"]),
+        ("model.attention=additive", ["model: attention additive is not for type transformer", "full, local, linear"]),
+        ("model.attention=nearby", ["model.attention", "'local'"]),
+        ("model.window=3", ["model: window is for attention local"]),
+        ("model.window=0", ["model.window", "greater than or equal to 1"]),
+        ("model.key_width=0", ["model.key_width", "greater than or equal to 1"]),
+        ("model.positions=rotary", ["model.positions", "'learned'"]),
+        ("model.type=perceptron", ["model.type", "'rnnsearch'"]),
+        ("model={type: rnnsearch, attention: full}", ["attention full is not for type rnnsearch", "additive, dot"]),
+        ("model={type: rnnsearch, heads: 4}", ["model: type rnnsearch", "leave heads out"]),
+        ("model={type: rnnsearch, positions: learned}", ["leave positions out"]),
+        ("model={type: rnnencdec, feed_forward: 64}", ["model: type rnnencdec", "leave feed_forward out"]),
+        ("model={type: rnnencdec, attention: dot}", ["attention dot is not for type rnnencdec", "leave attention out"]),
         ("data=5", ["data"]),
         ("data.corpus=twitter", ["data.corpus", "tatoeba"]),
     ],
@@ -59,6 +72,26 @@ def test_impossible_values_are_refused_with_their_path(written, override, expect
     assert str(path) in message and "\n" not in message
     for part in expected:
         assert part in message
+
+
+def test_the_type_of_network_fills_in_its_own_defaults(written):
+    path = written(MINIMAL)
+    transformer = load_config(path).model
+    assert (transformer.type, transformer.attention, transformer.window) == ("transformer", "full", None)
+    assert load_config(path, ["model.attention=local"]).model.window == 16
+    recurrent = load_config(path, ["model.type=rnnsearch"])
+    assert recurrent.model.attention == "additive" and recurrent.alignment.head
+    assert (recurrent.model.encoder_layers, recurrent.model.decoder_layers, recurrent.model.heads) == (1, 1, 1)
+    without = load_config(path, ["model.type=rnnencdec"])
+    assert without.model.attention is None and not without.alignment.head
+    for config in (recurrent, without):
+        assert parse_config(yaml.safe_load(dump_config(config)), "a copy") == config
+
+
+@pytest.mark.parametrize("alignment", ["alignment.head=true", "alignment.layer=0"])
+def test_a_network_without_attention_is_promised_no_alignment(written, alignment):
+    with pytest.raises(UserError, match="rnnencdec has no alignment; leave alignment.head and alignment.layer out"):
+        load_config(written(MINIMAL), ["model.type=rnnencdec", alignment])
 
 
 @pytest.mark.parametrize("override", ["training.seed", "=3", "checkpoint.name=3", "training.seed=[1"])

@@ -91,3 +91,10 @@ test("the first letter decides the direction", () => {
   assert.equal(readsRightToLeft(["?", "the", "שלום"]), false);
   assert.equal(readsRightToLeft([]), false);
 });
+
+test("a kind of attention that the model does not have is not offered", () => {
+  const found = data();
+  delete found.sentences[0].hypotheses[0].heads.encoder;
+  assert.equal(settled(found, { ...initialState(), kind: "encoder" }).kind, "alignment");
+  assert.equal(settled(found, { ...initialState(), kind: "cross" }).kind, "cross");
+});

@@ -40,3 +40,7 @@ test("an answer becomes a matrix with links", () => {
   assert.deepEqual(view.links, [[1, 0]]);
   assert.deepEqual(view.columnLabels, ["a", "</s>"]);
 });
+
+test("an answer without alignment has nothing to draw", () => {
+  assert.equal(viewOfAnswer({ source_words: ["a"], target_words: ["x"], attention: null, alignment: null }), null);
+});
