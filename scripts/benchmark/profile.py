@@ -22,7 +22,7 @@ def measure(quick: bool) -> dict:
     config = multi30k.config()
     corpus = multi30k.corpus()
     subwords = multi30k.subwords(corpus)
-    pairs, _ = encode_splits(config, corpus, subwords)
+    pairs, _ = encode_splits(config, corpus, subwords, print)
     torch.set_num_threads(1)
     torch.manual_seed(1)
     model = build_model(config.model, len(subwords)).train()

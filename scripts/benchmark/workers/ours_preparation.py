@@ -26,7 +26,8 @@ def main() -> None:
     settings = [*files, "data.target=es", f"data.cache={place}/cache", f"checkpoint={place}/run"]
     config = load_config(ROOT / "configs" / "files.yaml", settings)
     corpus = load_corpus(config.data)
-    pairs, _ = encode_splits(config, corpus, Subwords.load(ROOT / "checkpoints/tatoeba-en-es/subwords.model"))
+    subwords = Subwords.load(ROOT / "checkpoints/tatoeba-en-es/subwords.model")
+    pairs, _ = encode_splits(config, corpus, subwords, print)
     prepared = time.perf_counter()
     batches = BatchSampler(pairs.source_lengths, pairs.target_lengths, 4096).batches(0)
     for rows in batches[:20]:

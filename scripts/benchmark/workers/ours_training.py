@@ -44,7 +44,7 @@ def main() -> None:
     torch.manual_seed(1)
     corpus = multi30k.corpus()
     subwords = multi30k.subwords(corpus)
-    pairs, _ = encode_splits(config, corpus, subwords)
+    pairs, _ = encode_splits(config, corpus, subwords, print)
     model = build_model(config.model, len(subwords))
     settings = config.training.model_copy(update={"validate_every": 10**9})
     config = config.model_copy(update={"training": settings})

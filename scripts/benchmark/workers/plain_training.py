@@ -82,7 +82,7 @@ def main() -> None:
     torch.manual_seed(1)
     corpus = multi30k.corpus()
     subwords = multi30k.subwords(corpus)
-    pairs, _ = encode_splits(config, corpus, subwords)
+    pairs, _ = encode_splits(config, corpus, subwords, print)
     sampler = BatchSampler(pairs.source_lengths, pairs.target_lengths, config.training.batch_tokens, seed=1)
     model = PlainTransformer(config.model, len(subwords), dropout_everywhere=sys.argv[2] == "all")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
