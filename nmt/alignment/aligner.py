@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from nmt.alignment import Link
 from nmt.alignment.links import threshold_links
+from nmt.checkpoint import save_arrays
 from nmt.errors import UserError
-from nmt.files import atomic_path
 from nmt.text.subwords import Subwords
 from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
@@ -244,8 +243,7 @@ def save_aligner(
     """
     settings = {"threshold": threshold, "subwords": subwords.sha256, "swapped": swapped}
     halves = {name: np.ascontiguousarray(value, np.float16) for name, value in parameters.items()}
-    with atomic_path(path) as temporary:
-        save_file(halves, temporary, {"aligner": json.dumps(settings)})
+    save_arrays(path, halves, {"aligner": json.dumps(settings)})
 
 
 def relative_positions(
