@@ -106,7 +106,9 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             kinds = {part.get_dtype() for part in parts.values()}
             shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
-    except (SafetensorError, OSError, ValueError, struct.error) as error:
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}); use another copy of the checkpoint") from error
+    except (SafetensorError, ValueError, struct.error) as error:
         raise UserError(f"{path} is not a whole safetensors file ({error}); use another copy of it") from error
     if not kinds <= {"F16", "F32"}:
         raise UserError(f"{path} holds {', '.join(sorted(kinds))} numbers, not float32 or float16; refused")
