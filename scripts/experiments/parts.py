@@ -30,12 +30,12 @@ VARIANTS: dict[str, list[tuple[str, list[str]]]] = {
     BASE: [(f"base, seed {seed}", [f"training.seed={seed}"]) for seed in (1, 2, 3)],
     "heads": [(f"{count} head{'s'[: count != 1]}", [f"model.heads={count}"]) for count in (1, 2, 8)],
     "key width": [(f"keys of width {width}", [f"model.key_width={width}"]) for width in (8, 16)],
-    "layers": [(f"{n} + {n} layers", [f"model.encoder_layers={n}", f"model.decoder_layers={n}"]) for n in (1, 3, 4)],
+    "layers": [(f"{n} + {n} layers", [f"model.encoder_layers={n}", f"model.decoder_layers={n}"]) for n in (1, 3)],
     "positions": [(f"positions {kind}", [f"model.positions={kind}"]) for kind in ("learned", "none")],
     "dropout": [(f"dropout {share}", [f"model.dropout={share}"]) for share in (0.1, 0.3)],
-    "smoothing": [(f"label smoothing {mass}", [f"training.label_smoothing={mass}"]) for mass in (0.0, 0.2)],
+    "smoothing": [("no label smoothing", ["training.label_smoothing=0.0"])],
     "embeddings": [("embeddings not tied", ["model.tied_embeddings=false"])],
-    FEW_DATA: [(f"few data, dropout {share}", [FEW, f"model.dropout={share}"]) for share in (0.0, 0.1, 0.3)],
+    FEW_DATA: [(f"few data, dropout {share}", [FEW, f"model.dropout={share}"]) for share in (0.0, 0.3)],
 }
 """What is changed, group by group, and how. The rows of FEW_DATA are compared with the first of them, all others with
 the mean of BASE: 4 heads with keys of width 32, 2 + 2 layers, sine positions, no dropout, label smoothing 0.1."""

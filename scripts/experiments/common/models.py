@@ -16,7 +16,7 @@ from nmt.files import atomic_path
 ARCHITECTURES = ("rnnencdec", "rnnsearch", "transformer")
 JOINED = (1, 2, 3, 4, 6, 8, 10)
 """How many sentence pairs are joined into one."""
-GROUPINGS = 2
+GROUPINGS = 1
 """How often every training pair occurs, each time in other company."""
 MULTI30K = ROOT.parent / "shared" / "multi30k"
 
