@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from statistics import mean
 
 from common.experiment import Experiment
+from common.models import few_tatoeba
 from common.page import COLOURS, Picture, Table, prepare
 
 from nmt.cli.common import run
@@ -24,7 +25,8 @@ from nmt.corpus import load_corpus, references
 from nmt.evaluation import evaluate
 from nmt.inspection.drawing import FAINT, new_figure, save
 
-FEW = "data.max_pairs=10000"
+FEW = 10_000
+"""Training pairs of the rows that ask what dropout does where data are few."""
 BASE, FEW_DATA = "base", "few data"
 VARIANTS: dict[str, list[tuple[str, list[str]]]] = {
     BASE: [(f"base, seed {seed}", [f"training.seed={seed}"]) for seed in (1, 2, 3)],
@@ -35,7 +37,7 @@ VARIANTS: dict[str, list[tuple[str, list[str]]]] = {
     "dropout": [(f"dropout {share}", [f"model.dropout={share}"]) for share in (0.1, 0.3)],
     "smoothing": [("no label smoothing", ["training.label_smoothing=0.0"])],
     "embeddings": [("embeddings not tied", ["model.tied_embeddings=false"])],
-    FEW_DATA: [(f"few data, dropout {share}", [FEW, f"model.dropout={share}"]) for share in (0.0, 0.3)],
+    FEW_DATA: [(f"few data, dropout {share}", [f"model.dropout={share}"]) for share in (0.0, 0.1, 0.3)],
 }
 """What is changed, group by group, and how. The rows of FEW_DATA are compared with the first of them, all others with
 the mean of BASE: 4 heads with keys of width 32, 2 + 2 layers, sine positions, no dropout, label smoothing 0.1."""
@@ -81,7 +83,8 @@ def main(arguments: Sequence[str]) -> None:
         see(rows, changes, noise),
         [
             f"Every row: {settings.max_steps} steps of at most {settings.batch_tokens:,} positions, one seed but for "
-            f"the base. The rows with few data have the same budget on {FEW.split('=')[1]} pairs.",
+            "the base. That is less than one pass over the corpus, so that there is nothing for regularisation to "
+            f"prevent; the rows with few data have the same budget on {FEW:,} pairs drawn by chance, several passes.",
             "Dev perplexity is of subword pieces, without label smoothing; BLEU is of greedy translations of dev.",
         ],
     )
@@ -90,8 +93,9 @@ def main(arguments: Sequence[str]) -> None:
 def measure(experiment: Experiment, group: str, name: str, change: list[str]) -> Row:
     """Train the variant, or find it trained, and translate dev with it."""
     steps = ["training.max_steps=12", "training.validate_every=12"] if experiment.quick else []
+    data = few_tatoeba(experiment, FEW) if group == FEW_DATA else []
     slug = re.sub(r"[^a-z0-9.]+", "-", name)
-    translator = experiment.translator("parts", *steps, *change, run=f"parts-{slug}")
+    translator = experiment.translator("parts", *steps, *data, *change, run=f"parts-{slug}")
     metadata = translator.checkpoint.metadata
     sources, targets = references(load_corpus(experiment.config("parts").data).dev)
     found = evaluate(translator, sources, targets, beam=1)
@@ -109,13 +113,13 @@ def see(rows: Sequence[Row], changes: dict[str, float], noise: float) -> str:
         return ", ".join(f"{row.name} ({changes[row.name]:+.2f})" for row in some) or "none"
 
     few = [row for row in rows if row.group == FEW_DATA]
-    best = min(few, key=lambda row: row.perplexity)
+    courses = ", ".join(f"{row.name.removeprefix('few data, ')} has {row.perplexity:.2f}" for row in few)
+    helps = "helps" if min(row.perplexity for row in few[1:]) < few[0].perplexity - noise else "does not help"
     scores = [row.bleu for row in rows if row.group == BASE]
     return (
         f"Seeds alone move the base's perplexity by {noise:.2f} (BLEU {min(scores):.1f} to {max(scores):.1f}), so "
         f"smaller changes say nothing. Worse by more than that: {names(worse)}. Better: {names(better)}. Within it: "
-        f"{names(equal)}. Where data are few, the best is "
-        f"*{best.name}*, at {best.perplexity:.2f} against {few[0].perplexity:.2f} without dropout."
+        f"{names(equal)}. With {FEW:,} training pairs, {courses}: dropout {helps} there at this budget."
     )
 
 
@@ -128,7 +132,7 @@ def draw(rows: Sequence[Row], bases: Sequence[Row], experiment: Experiment) -> N
         2, 1, height_ratios=[len(main_rows), len(few)], hspace=0.45, left=0.25, right=0.97, top=0.94, bottom=0.12
     )
     groups = list(dict.fromkeys(row.group for row in main_rows))
-    for part, (title, some) in enumerate((("one thing changed", main_rows), ("10,000 training pairs", few))):
+    for part, (title, some) in enumerate((("one thing changed", main_rows), (f"{FEW:,} training pairs", few))):
         axes = figure.add_subplot(grid[part])
         prepare(axes, title, "dev perplexity (lower is better)" if part else "", "")
         colours = [COLOURS[groups.index(row.group) % len(COLOURS)] if part == 0 else COLOURS[0] for row in some]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from common import ROOT
@@ -16,8 +16,8 @@ from nmt.files import atomic_path
 ARCHITECTURES = ("rnnencdec", "rnnsearch", "transformer")
 JOINED = (1, 2, 3, 4, 6, 8, 10)
 """How many sentence pairs are joined into one."""
-GROUPINGS = 1
-"""How often every training pair occurs, each time in other company."""
+Pair = tuple[str, str]
+Pairs = list[Pair]
 MULTI30K = ROOT.parent / "shared" / "multi30k"
 
 
@@ -49,20 +49,31 @@ def joined_tatoeba(experiment: Experiment) -> list[str]:
     """
     if experiment.quick:
         return []  # the toy corpus has long sentences
-    directory = experiment.checkpoints / "corpora" / "joined"
-    paths = {split: directory / f"{split}.tsv" for split in ("train", "dev")}
+    return _corpus(experiment, "joined", regrouped, regrouped)
+
+
+def few_tatoeba(experiment: Experiment, count: int) -> list[str]:
+    """Overrides for a corpus of `count` of Tatoeba's training pairs, drawn by chance, and all of dev."""
+    if experiment.quick:
+        return ["data.max_pairs=100"]
+    return _corpus(experiment, f"few-{count}", lambda pairs, draw: draw.sample(pairs, count), lambda pairs, _: pairs)
+
+
+def _corpus(experiment: Experiment, name: str, *choices: Callable[[Pairs, random.Random], Iterable[Pair]]) -> list[str]:
+    # Overrides for files of what is chosen from Tatoeba's train and dev; written when they are not there.
+    paths = {split: experiment.checkpoints / "corpora" / name / f"{split}.tsv" for split in ("train", "dev")}
     if not all(path.exists() for path in paths.values()):
         corpus = load_corpus(experiment.config("parts").data)
-        for (split, path), groupings in zip(paths.items(), (GROUPINGS, 1), strict=True):
+        for (split, path), choose in zip(paths.items(), choices, strict=True):
             pairs = list(zip(getattr(corpus, split)["source"], getattr(corpus, split)["target"], strict=True))
-            draw = random.Random(f"{split} {experiment.seed}")
-            lines = (f"{source}\t{target}\n" for _ in range(groupings) for source, target in regrouped(pairs, draw))
+            chosen = choose(pairs, random.Random(f"{split} {experiment.seed}"))
             with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-                file.writelines(lines)
-    return [f"data.{split}={json.dumps(str(path))}" for split, path in paths.items()]
+                file.writelines(f"{source}\t{target}\n" for source, target in chosen)
+    files = [f"data.{split}={json.dumps(str(path))}" for split, path in paths.items()]
+    return ["data.corpus=files", *files]
 
 
-def regrouped(pairs: list[tuple[str, str]], draw: random.Random) -> Iterable[tuple[str, str]]:
+def regrouped(pairs: Pairs, draw: random.Random) -> Iterable[Pair]:
     """Every pair once, in a random order, in groups whose sizes are JOINED: each size has as many pairs."""
     order = draw.sample(pairs, len(pairs))
     first = 0
@@ -72,7 +83,7 @@ def regrouped(pairs: list[tuple[str, str]], draw: random.Random) -> Iterable[tup
         first += size
 
 
-def join(pairs: list[tuple[str, str]]) -> tuple[str, str]:
+def join(pairs: Pairs) -> Pair:
     """One pair of the texts of several."""
     if not pairs:
         raise UserError("there is nothing to join")
