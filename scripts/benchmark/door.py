@@ -17,9 +17,9 @@ RAW = ROOT / "docs" / "speed"
 
 def claims() -> dict[str, Claim]:
     """Every claim by name, in the page's order."""
-    from benchmark import cold_start, decoding, engines, growth, latency, memory, million, profile, training
+    from benchmark import cold_start, curves, decoding, engines, growth, latency, memory, million, profile, training
 
-    modules = training, decoding, engines, cold_start, latency, memory, profile, growth
+    modules = training, curves, decoding, engines, cold_start, latency, memory, profile, growth
     return {claim.name: claim for claim in (*(one.CLAIM for one in modules), growth.HUGE_CLAIM, million.CLAIM)}
 
 
