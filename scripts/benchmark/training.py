@@ -10,7 +10,7 @@ from benchmark.claim import Claim, Goal, Told
 from benchmark.contest import Contestant, Figures, contest, rates
 from benchmark.flops import FORMULA
 
-SECONDS, ROUNDS = 15, 4
+SECONDS, ROUNDS = 10, 3
 QUICK_SECONDS, QUICK_ROUNDS = 8, 3
 WIDE = {"width": 256, "feed_forward": 1024}
 
