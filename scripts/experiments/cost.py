@@ -4,8 +4,8 @@
     python scripts/experiments/cost.py [--quick] [--output DIR] [--checkpoints DIR]
 
 Full attention compares every position with every other. The first part measures one head on 128 to 16,384 positions
-and fits exponents; run it on an idle machine. The second trains the same small transformer with full, local and linear
-self-attention for as many steps on Tatoeba with joined sentences and scores their translations of the dev split.
+and fits exponents. The second trains the same small transformer with full, local and linear self-attention for as many
+steps on Tatoeba with joined sentences and scores their translations of the dev split.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ TRAINED = {
     "local": ["model.attention=local", f"model.window={WINDOW}"],
     "linear": ["model.attention=linear"],
 }
+TELLING = 3.0
+"""BLEU of the full model, at least, for differences to mean anything."""
 SHORT = 15
 """Source words, at most, of a sentence that counts as short."""
 LONG = 45
@@ -148,8 +150,8 @@ def main(arguments: Sequence[str]) -> None:
         seen(costs, qualities),
         [
             f"One head of width {WIDTH}, one sequence, float32, local attention with a window of {WINDOW} positions "
-            "on either side. Time: the median of at least three calls. Memory: the most that PyTorch's allocator has "
-            "given out at a time beyond the inputs, counted exactly.",
+            "on either side. Time: processor time of one thread, the least of at least three calls. Memory: the most "
+            "that PyTorch's allocator has given out at a time beyond the inputs, counted exactly.",
             f"Exponents: least squares of the logarithms over the {LONG_END} longest lengths; 1 is linear growth, 2 "
             f"is quadratic. A kind ends where the next length would need more than {LIMIT / 1e9:.0f} GB.",
             f"BLEU: greedy translations of the joined dev split; short is at most {SHORT} source words, long at least "
@@ -228,11 +230,13 @@ def seen(costs: dict[str, list[Cost]], qualities: dict[str, Quality]) -> str:
         both = zip(costs[kind], costs["fused"], strict=False)
         crossing[kind] = next((cheap.positions for cheap, fused in both if cheap.training < fused.training), None)
     full = qualities["full"]
+    cheap = {name: x for name, x in qualities.items() if name != "full"}
     lost = ", ".join(
-        f"{name} {x.bleu - full.bleu:+.1f} BLEU ({x.long - full.long:+.1f} on long sentences)"
-        for name, x in qualities.items()
-        if name != "full"
+        f"{name} {x.bleu - full.bleu:+.1f} BLEU ({x.long - full.long:+.1f} on long sentences) and "
+        f"{x.loss - full.loss:+.2f} nats a piece"
+        for name, x in cheap.items()
     )
+    told = "" if full.bleu >= TELLING else f", of whose {full.bleu:.1f} BLEU no difference can be read"
     return (
         f"The exponents of time and of memory, forward and backward: {said}. That full attention's time is quadratic "
         f"{'holds' if quadratic else 'does not hold'}; its memory is only where the weights are formed, and the fused "
@@ -243,7 +247,7 @@ def seen(costs: dict[str, list[Cost]], qualities: dict[str, Quality]) -> str:
             for kind, where in crossing.items()
         )
         + ", while the sentences of these corpora have tens of pieces, where the square costs next to nothing. Against "
-        f"full self-attention after as many steps the cheap kinds stand at {lost}."
+        f"full self-attention after as many steps{told}, the cheap kinds stand at {lost}."
     )
 
 

@@ -5,7 +5,7 @@
 
 Vaswani et al. (2017, section 4, Table 1): a recurrent layer takes as many steps after one another as there are
 positions, self-attention one. Both models have about as many parameters and get batches of as many tokens, of random
-pieces. Run it on an idle machine.
+pieces.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> None:
             f"`rnnsearch` has {parameters['rnnsearch']:,} parameters, the transformer {parameters['transformer']:,} "
             "(`configs/experiments`, the models of the first experiment).",
             f"A step: forward, backward, clipping and Adam on {tokens:,} target pieces of random ids without padding; "
-            "the median of at least three after one that is not counted. Tokens are target pieces.",
+            "its processor time on one thread, the least of at least three. Tokens are target pieces.",
             "This is a CPU with one thread, where only vector units and caches work in parallel; a GPU was not at "
             "hand. There is no corpus: speed does not depend on which ids are read.",
         ],
