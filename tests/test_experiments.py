@@ -13,6 +13,7 @@ from nmt.text.words import split_words
 
 pytest.importorskip("datasets")
 SCRIPTS = Path(__file__).parent.parent / "scripts" / "experiments"
+DOCS = Path(__file__).parent.parent / "docs"
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
 
 
@@ -86,6 +87,23 @@ def test_joining_keeps_every_pair_once_and_gives_every_size_its_share(checkpoint
     assert all([f"({word})" for word in source] == target for source, target in groups)
     shares = [sum(size for source, _ in groups if len(source) == size) / 20_000 for size in models.JOINED]
     assert all(abs(share - 1 / len(models.JOINED)) < 0.02 for share in shares)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_story_quotes_what_was_seen(name):
+    page = DOCS / "results" / name.replace("_", "-") / "README.md"
+    seen = page.read_text(encoding="utf-8").split("## What was seen\n")[1].strip()
+    story = (DOCS / "attention.md").read_text(encoding="utf-8")
+    assert f"> {seen}\n\n(`python scripts/experiments/{name}.py`; " in story
+    assert f"](results/{page.parent.name}/README.md)" in story and f"](results/{page.parent.name}/figure" in story
+
+
+def test_a_new_paragraph_replaces_its_own_quotation(checkpoints, tmp_path):
+    page = importlib.import_module("common.page")
+    text = "> one\n\n(`python scripts/experiments/a.py`; x)\n\n> two\n\n(`python scripts/experiments/b.py`; y)\n"
+    (tmp_path / "story.md").write_text(text)
+    page.quote(tmp_path / "story.md", "b.py", r"50 \1 of it")
+    assert (tmp_path / "story.md").read_text() == text.replace("two", r"50 \1 of it")
 
 
 def _no_network(*_):

@@ -84,7 +84,8 @@ def main(arguments: Sequence[str]) -> None:
         [
             f"Every row: {settings.max_steps} steps of at most {settings.batch_tokens:,} positions, one seed but for "
             "the base. That is less than one pass over the corpus, so that there is nothing for regularisation to "
-            f"prevent; the rows with few data have the same budget on {FEW:,} pairs drawn by chance, several passes.",
+            f"prevent. The rows with few data have the same budget on {FEW:,} pairs drawn by chance, several passes, "
+            "and subwords of their own, so that they compare with each other alone.",
             "Dev perplexity is of subword pieces, without label smoothing; BLEU is of greedy translations of dev.",
         ],
     )

@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock
 
 from common import ROOT
-from common.page import Picture, Table, write_page
+from common.page import Picture, Table, quote, write_page
 from common.toy import write_toy_corpus
 from nmt.checkpoint import CONFIG, METADATA, write_text
 from nmt.config import RunConfig, load_config
@@ -26,6 +26,9 @@ from nmt.training.run import train
 from nmt.translator import Translator
 
 CONFIGS = ROOT / "configs" / "experiments"
+RESULTS = ROOT / "docs" / "results"
+STORY = ROOT / "docs" / "attention.md"
+"""Quotes what every experiment saw."""
 COST = "cost.json"
 """In a checkpoint's directory: processor and wall seconds of its training, over all sittings."""
 
@@ -79,7 +82,7 @@ class Experiment:
             scratch = Path(tempfile.mkdtemp(prefix=f"{name}-"))
             output, checkpoints = scratch / "results", scratch / "checkpoints"
         else:
-            output, checkpoints = ROOT / "docs" / "results" / name, ROOT / "checkpoints" / "experiments"
+            output, checkpoints = RESULTS / name, ROOT / "checkpoints" / "experiments"
         output, checkpoints = options.output or output, options.checkpoints or checkpoints
         output.mkdir(parents=True, exist_ok=True)
         command = f"python scripts/experiments/{stem}.py{' --quick' if options.quick else ''}"
@@ -129,6 +132,8 @@ class Experiment:
     ) -> None:
         """Write the page: claim, pictures, tables, what it was made with, and at the end what was seen.
 
+        A page in docs/results is quoted in docs/attention.md too.
+
         Args:
             title: the page's title.
             claim: what is said of attention, and how it is measured here.
@@ -138,6 +143,8 @@ class Experiment:
             notes: what else a reader must know, a line each: data, budget, choices.
         """
         write_page(self.output, title, claim, tables, pictures, [*notes, *self._circumstances()], seen)
+        if self.output == RESULTS / self.name:
+            quote(STORY, f"{self.name.replace('-', '_')}.py", seen)
         print(f"{seen}\n\n{self.output / 'README.md'}")
 
     def _train(self, config: RunConfig, directory: Path, resume: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,3 +105,10 @@ def write_page(
         seen,
     ]
     write_text(directory / "README.md", "\n\n".join(part for part in parts if part) + "\n")
+
+
+def quote(story: Path, script: str, seen: str) -> None:
+    """Put what was seen into `story`, in place of the quoted paragraph above the command of `script`."""
+    pattern = rf"^> .*\n(?=\n\(`python scripts/experiments/{re.escape(script)}`)"
+    text = story.read_text(encoding="utf-8")
+    write_text(story, re.sub(pattern, lambda _: f"> {seen}\n", text, flags=re.MULTILINE))
