@@ -221,6 +221,8 @@ def seen(costs: dict[str, list[Cost]], qualities: dict[str, Quality]) -> str:
         for fields in [("training", "training_bytes")]
     }
     quadratic = all(exponents[kind][0] > 1.7 for kind in ("explicit", "fused"))
+    grows = exponents["explicit"][0] > exponents["explicit"][1] + 0.25
+    dearer = "Written out, a weight costs more time in a large matrix than in a small one. " if grows else ""
     said = ", ".join(f"{kind} {time:.2f} and {memory:.2f}" for kind, (time, memory) in exponents.items())
     longest = min(found[-1].positions for found in costs.values())
     at = {kind: next(c for c in found if c.positions == longest) for kind, found in costs.items()}
@@ -240,7 +242,7 @@ def seen(costs: dict[str, list[Cost]], qualities: dict[str, Quality]) -> str:
     return (
         f"The exponents of time and of memory, forward and backward: {said}. That full attention's time is quadratic "
         f"{'holds' if quadratic else 'does not hold'}; its memory is only where the weights are formed, and the fused "
-        f"kernel never forms them. At {longest:,} positions local attention is {cheaper['local']:.0f} and linear "
+        f"kernel never forms them. {dearer}At {longest:,} positions local attention is {cheaper['local']:.0f} and linear "
         f"attention {cheaper['linear']:.0f} times as fast as fused attention; "
         + " and ".join(
             f"{kind} is faster from {where:,} positions on" if where else f"{kind} is nowhere faster"
