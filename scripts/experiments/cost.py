@@ -242,8 +242,8 @@ def seen(costs: dict[str, list[Cost]], qualities: dict[str, Quality]) -> str:
     return (
         f"The exponents of time and of memory, forward and backward: {said}. That full attention's time is quadratic "
         f"{'holds' if quadratic else 'does not hold'}; its memory is only where the weights are formed, and the fused "
-        f"kernel never forms them. {dearer}At {longest:,} positions local attention is {cheaper['local']:.0f} and linear "
-        f"attention {cheaper['linear']:.0f} times as fast as fused attention; "
+        f"kernel never forms them. {dearer}At {longest:,} positions local attention is {cheaper['local']:.0f} and "
+        f"linear attention {cheaper['linear']:.0f} times as fast as fused attention; "
         + " and ".join(
             f"{kind} is faster from {where:,} positions on" if where else f"{kind} is nowhere faster"
             for kind, where in crossing.items()
