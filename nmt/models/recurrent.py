@@ -9,6 +9,7 @@ products with a state are then one. torch's z keeps the old state, the paper's t
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from nmt.models.scores import Score, soft_alignment
 from nmt.models.state import DecoderState
 
 
-class Recurrent(nn.Module):
+class Recurrent(nn.Module, ABC):
     """What both share: embeddings, the bidirectional encoder, the decoder's gated unit and the output layer."""
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
@@ -92,15 +93,15 @@ class Recurrent(nn.Module):
         """States [..., width] to unnormalised log-probabilities [..., vocabulary] (A.2.2: W_o t_i)."""
         return linear(states, self.output_weight, self.output_bias)
 
+    @abstractmethod
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """What the decoder reads of the source; see `Model`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(
         self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False
     ) -> tuple[Tensor, Weights, Weights]:
         """Teacher forcing; see `Model`."""
-        raise NotImplementedError
 
     def _embed(self, embedding: nn.Embedding, pieces: Tensor) -> Tensor:
         # Scaled as in the transformer: a matrix that is tied to the output is small.
