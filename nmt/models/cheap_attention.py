@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nmt.config import ModelConfig
-from nmt.models.attention import MultiHeadAttention, attention
+from nmt.models.attention import MultiHeadAttention, attention, fused_attention
 
 SMALLEST_BLOCK = 32
 """Queries of local attention that are computed together, at least: smaller matrices waste the processor."""
@@ -28,6 +28,8 @@ def local_attention(
     length. Returns [..., length, d_v]. A padded position sees itself at least.
     """
     length, block = query.size(-2), max(window, SMALLEST_BLOCK)
+    if length <= 2 * block:  # blocks would be mostly what is not there
+        return fused_attention(query, key, value, local_mask(length, window, mask, causal, query.device))
     blocks = -(-length // block)
     after = 0 if causal else window
     span = window + block + after
@@ -50,10 +52,15 @@ def explicit_local_attention(
     query: Tensor, key: Tensor, value: Tensor, window: int, mask: Tensor | None = None, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
     """The same by a mask over all pairs of positions; also the weights [..., length, length]."""
-    places = torch.arange(query.size(-2), device=query.device)
+    return attention(query, key, value, local_mask(query.size(-2), window, mask, causal, query.device))
+
+
+def local_mask(length: int, window: int, mask: Tensor | None, causal: bool, device: torch.device) -> Tensor:
+    """[length, length], or with a mask of padding [batch, 1, length, length]: True where the row's query may look."""
+    places = torch.arange(length, device=device)
     offset = places - places[:, None]  # [length, length]: how far the column's key lies after the row's query
     seen = (offset >= -window) & (offset <= (0 if causal else window))
-    return attention(query, key, value, (seen if mask is None else seen & mask) | (offset == 0))
+    return (seen if mask is None else seen & mask) | (offset == 0)
 
 
 def feature_map(x: Tensor) -> Tensor:
@@ -93,9 +100,10 @@ def explicit_linear_attention(
 def _causal_sums(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """sum_{j <= i} (query_i . key_j) value_j; [..., length, values]."""
     length = query.size(-2)
-    chunks = -(-length // CHUNK)
+    chunk = min(CHUNK, length)
+    chunks = -(-length // chunk)
     query, key, value = (
-        functional.pad(x, (0, 0, 0, chunks * CHUNK - length)).unflatten(-2, (chunks, CHUNK))  # [..., chunks, CHUNK, d]
+        functional.pad(x, (0, 0, 0, chunks * chunk - length)).unflatten(-2, (chunks, chunk))  # [..., chunks, chunk, d]
         for x in (query, key, value)
     )
     sums = key.transpose(-2, -1) @ value  # [..., chunks, d_k, values]
