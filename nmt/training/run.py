@@ -33,6 +33,7 @@ from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import LOG, RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
 from nmt.training.pairs import EncodedPairs
+from nmt.training.release import release_memory
 from nmt.training.state import Progress, State, average, find_state, state_directory
 from nmt.training.validation import Scores, dev_loss, validate
 
@@ -168,6 +169,7 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
     def report(stage: str, step: int, steps: int, loss: float) -> None:
         tqdm.write(f"{stage} {step}/{steps}, loss {loss:.3f}", file=sys.stderr)
 
+    release_memory()  # the teachers are trained in processes of their own, beside what this one holds
     parameters = train_aligner(
         pairs,
         subwords,
