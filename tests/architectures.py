@@ -2,7 +2,7 @@
 
 import torch
 
-from nmt.config import ModelConfig
+from nmt.model_config import ModelConfig
 from nmt.models import build_model
 
 VOCABULARY = 23

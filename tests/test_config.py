@@ -7,8 +7,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config import ModelConfig, RunConfig, Section, describe_keys, dump_config, load_config, parse_config
+from nmt.config import RunConfig, describe_keys, dump_config, load_config, parse_config
 from nmt.errors import UserError
+from nmt.model_config import ModelConfig, Section
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 

@@ -9,10 +9,11 @@ from ctranslate2.converters import Converter
 from ctranslate2.specs import TransformerSpec
 
 from nmt.checkpoint import CONFIG, CTRANSLATE2, SUBWORDS, Checkpoint, add_files
-from nmt.config import ModelConfig, load_config
+from nmt.config import load_config
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.files import atomic_path
+from nmt.model_config import ModelConfig
 from nmt.models import own_weights
 from nmt.models.transformer import fixed_positions
 from nmt.text.subwords import Subwords

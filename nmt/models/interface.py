@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.model_config import ModelConfig
 from nmt.models.state import DecoderState
 
 Weights = list[Tensor]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nmt.config import ModelConfig
+from nmt.model_config import ModelConfig
 from nmt.models.attention import padding_mask
 from nmt.models.dropout import Dropout
 from nmt.models.interface import Weights

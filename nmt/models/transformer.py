@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.model_config import ModelConfig
 from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
 from nmt.models.cheap_attention import self_attention
 from nmt.models.dropout import Dropout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nmt.config import ModelConfig
+from nmt.model_config import ModelConfig
 
 FORMULA = """\
 Operations of a batch are those of its matrix products, two for each multiplication, forward and twice that backward,

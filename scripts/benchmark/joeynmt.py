@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark import THREADS
-from nmt.config import ModelConfig
+from nmt.model_config import ModelConfig
 
 SPECIAL = {"unk_id": 0, "pad_id": 1, "bos_id": 2, "eos_id": 3}
 

@@ -14,7 +14,7 @@ from benchmark.workers.pace import serve
 
 import torch
 
-from nmt.config import ModelConfig
+from nmt.model_config import ModelConfig
 from nmt.engines.torch_engine import TorchEngine
 from nmt.models import build_model
 from nmt.search.options import SearchOptions
