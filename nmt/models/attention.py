@@ -72,7 +72,8 @@ class MultiHeadAttention(nn.Module):
 
     def separate(self, keys_values: Tensor) -> tuple[Tensor, Tensor]:
         """The product of `key_value` [batch, source, heads * (d_k + d_v)] as keys and values, views of it."""
-        key, value = keys_values.split([self.query.out_features, self.output.in_features], dim=-1)  # [batch, source, heads * d_k or d_v]
+        widths = [self.query.out_features, self.output.in_features]
+        key, value = keys_values.split(widths, dim=-1)  # [batch, source, heads * d_k or d_v]
         return self._split(key), self._split(value)
 
     def _split(self, x: Tensor) -> Tensor:

@@ -71,7 +71,28 @@ def _train(
             for name in state.restore_files(directory):
                 ranks.tell(f"{directory / name} was lost or altered: put back as it was")
         subwords = make_subwords(directory, config, corpus)
-        train_pairs, dev_pairs = encode_splits(config, corpus, subwords, ranks.tell)
+        encoded = encode_splits(config, corpus, subwords, ranks.tell)
+    metadata = train_translator(config, device, directory, corpus, subwords, *encoded, state, ranks)
+    if ranks.leads:
+        if config.alignment.head:
+            metadata["alignment_head"] = train_alignment_head(config, directory, corpus, subwords)
+        write_checkpoint_metadata(directory, metadata)
+        print(f"checkpoint: {directory}", file=sys.stderr)
+    return directory
+
+
+def train_translator(
+    config: RunConfig,
+    device: torch.device,
+    directory: Path,
+    corpus: Corpus,
+    subwords: Subwords,
+    train_pairs: EncodedPairs,
+    dev_pairs: EncodedPairs,
+    state: State | None,
+    ranks: Ranks,
+) -> dict:
+    """From `state`, or from the beginning, to the chosen weights on disk; returns rank 0's metadata of them."""
     state = ranks.gather(state)[0]
     if len(set(ranks.gather((corpus.sha256, subwords.sha256)))) > 1:
         raise UserError(f"the processes see different files of {directory} or the corpus; put both where all see them")
@@ -109,14 +130,7 @@ def _train(
     finally:
         if log:
             log.close()
-    if not ranks.leads:
-        return directory
-    metadata = finish(config, directory, corpus, model, dev_pairs, progress)
-    if config.alignment.head:
-        metadata["alignment_head"] = train_alignment_head(config, directory, corpus, subwords)
-    write_checkpoint_metadata(directory, metadata)
-    print(f"checkpoint: {directory}", file=sys.stderr)
-    return directory
+    return finish(config, directory, corpus, model, dev_pairs, progress) if ranks.leads else {}
 
 
 def finish(

@@ -23,7 +23,7 @@ class Goal:
 
     def row(self) -> list[str]:
         """Cells of the summary table."""
-        form = {"x": "{:.2f}x", "%": "{:.1%}"}.get(self.unit, "{:,.3g} " + self.unit)
+        form = {"x": "{:.2f}x", "%": "{:.1%}", "MB": "{:,.0f} MB"}.get(self.unit, f"{{:.3g}} {self.unit}".rstrip())
         bound = ("at most " if self.at_most else "at least ") + form.format(self.goal)
         return [self.what, form.format(self.value), bound, "yes" if self.met else "**no**"]
 
