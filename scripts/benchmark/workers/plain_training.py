@@ -24,6 +24,7 @@ from nmt.batching import BatchSampler
 from nmt.model_config import ModelConfig
 from nmt.models.transformer import sinusoidal_positions
 from nmt.text.subwords import PADDING
+from nmt.training.pairs import Batch
 from nmt.training.run import encode_splits
 
 WARM_UP = 15
@@ -76,6 +77,24 @@ class PlainTransformer(nn.Module):
         return functional.linear(states, self.embedding.weight, self.bias)
 
 
+def plain_optimizer(model: PlainTransformer) -> torch.optim.Optimizer:
+    """AdamW as torch makes it when nothing else is said."""
+    return torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
+
+
+def step(model: PlainTransformer, optimizer: torch.optim.Optimizer, batch: Batch, clip_norm: float) -> None:
+    """One step as tutorials write it."""
+    logits = model(batch.source, batch.target_input)
+    loss = functional.cross_entropy(
+        logits.flatten(0, 1), batch.labels.flatten(), ignore_index=PADDING, label_smoothing=0.1
+    )
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+    optimizer.step()
+    loss.item()
+
+
 def main() -> None:
     config = multi30k.config(**json.loads(sys.argv[1]))
     torch.set_num_threads(THREADS)
@@ -85,21 +104,12 @@ def main() -> None:
     pairs, _ = encode_splits(config, corpus, subwords, print)
     sampler = BatchSampler(pairs.source_lengths, pairs.target_lengths, config.training.batch_tokens, seed=1)
     model = PlainTransformer(config.model, len(subwords), dropout_everywhere=sys.argv[2] == "all")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
+    optimizer = plain_optimizer(model)
     pace = Pace(WARM_UP)
     for epoch in range(10**6):
         for rows in sampler.batches(epoch):
             pace.step(tokens=int(pairs.target_lengths[rows].sum()))
-            batch = pairs.batch(rows)
-            logits = model(batch.source, batch.target_input)
-            loss = functional.cross_entropy(
-                logits.flatten(0, 1), batch.labels.flatten(), ignore_index=PADDING, label_smoothing=0.1
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.training.clip_norm)
-            optimizer.step()
-            loss.item()
+            step(model, optimizer, pairs.batch(rows), config.training.clip_norm)
 
 
 if __name__ == "__main__":
