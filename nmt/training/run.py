@@ -28,6 +28,7 @@ from nmt.models import Model, build_model, load_weights
 from nmt.models.aligner import AlignerConfig
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
+from nmt.training.card import write_card
 from nmt.training.distributed import Ranks, joined, launch, same_launch, seed_of_rank
 from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import LOG, RunLog
@@ -76,6 +77,7 @@ def _train(
     if ranks.leads:
         if config.alignment.head:
             metadata["alignment_head"] = train_alignment_head(config, directory, corpus, subwords)
+        write_card(directory, config, corpus, metadata)
         write_checkpoint_metadata(directory, metadata)
         print(f"checkpoint: {directory}", file=sys.stderr)
     return directory

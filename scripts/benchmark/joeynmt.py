@@ -1,9 +1,17 @@
-"""JoeyNMT's configuration of a network and language pair of ours."""
+"""JoeyNMT's configuration of a network and language pair of ours, and the text files that it reads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
+from datasets import Dataset
+
 from benchmark import THREADS
+from nmt.checkpoint import SUBWORDS
+from nmt.files import atomic_path
 from nmt.model_config import ModelConfig
+from nmt.text.subwords import Subwords
 
 SPECIAL = {"unk_id": 0, "pad_id": 1, "bos_id": 2, "eos_id": 3}
 
@@ -49,3 +57,23 @@ def configuration(model: ModelConfig, source: str, target: str, text: str, direc
             "decoder": {**stack, "num_layers": model.decoder_layers},
         },
     }
+
+
+def columns(split: Dataset) -> tuple[Iterable[str], Iterable[str]]:
+    """The source and the target sentences."""
+    return split["source"][:], split["target"][:]
+
+
+def write_text(
+    place: Path, splits: dict[str, tuple[Iterable[str], Iterable[str]]], subwords: Subwords, source: str, target: str
+) -> None:
+    """Write the directory `place`: SPLIT.LANGUAGE with a sentence a line, the vocabulary and the subword model."""
+    with atomic_path(place) as directory:
+        directory.mkdir()
+        for split, sides in splits.items():
+            for sentences, language in zip(sides, (source, target), strict=True):
+                lines = (" ".join(sentence.split()) + "\n" for sentence in sentences)
+                (directory / f"{split}.{language}").write_text("".join(lines), encoding="utf-8")
+        names = subwords.pieces(range(len(subwords)))
+        (directory / "vocabulary.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        subwords.save(directory / SUBWORDS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark import ROOT, THREADS
-from nmt.checkpoint import SUBWORDS
+from benchmark.joeynmt import columns, write_text
 from nmt.config import RunConfig, load_config
 from nmt.corpus import Corpus, load_corpus
-from nmt.files import atomic_path, cache_directory
+from nmt.files import cache_directory
 from nmt.text.subwords import Subwords
 from nmt.training.run import make_subwords
 
@@ -25,12 +25,19 @@ def config(**model: int) -> RunConfig:
     """`configs/multi30k-en-de.yaml` with BPE, from local files where they are; `model` sets other sizes."""
     overrides = ["subwords.model_type=bpe", f"subwords.vocabulary_size={VOCABULARY}"]
     overrides += [f"training.threads={THREADS}", f"checkpoint={place()}"]
-    if SHARED.is_dir():
-        overrides += ["data.corpus=files", "data.name=null"]
-        for split, name in (("train", "train"), ("dev", "val"), ("test", "test_2016_flickr")):
-            overrides.append(f"data.{split}=[{SHARED / f'{name}.en.gz'}, {SHARED / f'{name}.de.gz'}]")
+    overrides += local_files()
     overrides += [f"model.{name}={value}" for name, value in model.items()]
     return load_config(ROOT / "configs" / "multi30k-en-de.yaml", overrides)
+
+
+def local_files(target: str = "de") -> list[str]:
+    """Overrides that read the corpus from local files; none where these are not there."""
+    if not SHARED.is_dir():
+        return []
+    names = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
+    sides = {split: [SHARED / f"{name}.{language}.gz" for language in ("en", target)] for split, name in names.items()}
+    files = [f"data.{split}=[{source}, {other}]" for split, (source, other) in sides.items()]
+    return ["data.corpus=files", "data.name=null", *files]
 
 
 def corpus() -> Corpus:
@@ -46,14 +53,6 @@ def subwords(pairs: Corpus) -> Subwords:
 
 def write_text_files(pairs: Corpus) -> Path:
     """The training and dev pairs and the vocabulary as text files, for peers that read those; returns their place."""
-    pieces = subwords(pairs)
-    with atomic_path(place() / "text") as directory:
-        directory.mkdir()
-        for split, rows in (("train", pairs.train), ("dev", pairs.dev)):
-            for side, language in (("source", "en"), ("target", "de")):
-                lines = (" ".join(line.split()) + "\n" for line in rows[side][:])
-                (directory / f"{split}.{language}").write_text("".join(lines), encoding="utf-8")
-        names = pieces.pieces(range(len(pieces)))
-        (directory / "vocabulary.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-        pieces.save(directory / SUBWORDS)
+    splits = {"train": columns(pairs.train), "dev": columns(pairs.dev)}
+    write_text(place() / "text", splits, subwords(pairs), "en", "de")
     return place() / "text"

@@ -1,0 +1,184 @@
+"""nmt and JoeyNMT trained one after the other: same pairs, subwords, threads, wall time, search and scoring.
+
+In JoeyNMT's favour: its time starts when its first step does, and its data is read before; it validates on the same
+dev sentences as nmt, and a last time outside its budget; of all its validations the best by BLEU is taken. Its network
+is nmt's in size, its training as in FAVOURED below; --joeynmt changes any of its settings, so that they can be chosen
+on dev. nmt's budget holds its own validations; the mean of its last checkpoints is made after it.
+A side that is finished is not run again. Stopped in training, nmt goes on where it was, and JoeyNMT begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from benchmark import THREADS
+from benchmark.contest import PEERS
+from benchmark.joeynmt import columns, configuration, write_text
+from benchmark.multi30k import local_files
+
+from nmt.checkpoint import CONFIG, METADATA, SUBWORDS
+from nmt.config import RunConfig, load_config
+from nmt.corpus import Corpus, load_corpus, references
+from nmt.errors import UserError
+from nmt.text.subwords import Subwords
+from nmt.training.log import read_log
+from nmt.translator import Translator
+from quality import ROOT
+from quality.scores import provenance, scores
+
+WORKER = Path(__file__).resolve().parent / "workers" / "joeynmt_run.py"
+CONFIGS = {"tatoeba": "tatoeba-en-es.yaml", "multi30k": "multi30k-en-de.yaml"}
+BEAM = 5
+FAVOURED: dict[str, Any] = {
+    "optimizer": "adam",
+    "adam_betas": [0.9, 0.98],
+    "normalization": "tokens",
+    "scheduling": "warmupinversesquareroot",
+    "learning_rate": 2e-3,
+    "learning_rate_warmup": 400,
+    "learning_rate_min": 1e-9,
+    "clip_grad_norm": 1.0,
+    "label_smoothing": 0.1,
+    "batch_size": 2048,
+    "batch_type": "token",
+    "epochs": 10**6,
+    "validation_freq": 300,
+    "logging_freq": 100,
+    "early_stopping_metric": "bleu",
+    "print_valid_sents": [],
+}
+"""Its `training` section. The rate is high and the warm-up short: few steps fit into the time."""
+
+
+def measure(
+    corpus: str, minutes: float, seed: int, ours: list[str], theirs: list[str], runs: Path
+) -> tuple[str, dict]:
+    """Train both where they are not trained yet, translate the test set with both, and score."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that JoeyNMT's process ends with this one
+    name = f"joeynmt-{corpus}-{minutes:g}-minutes-seed-{seed}"
+    place = runs / name
+    overrides = [f"training.max_minutes={minutes}", f"training.seed={seed}", f"training.threads={THREADS}"]
+    overrides += ["alignment.head=false", f"checkpoint={json.dumps(str(place / 'nmt'))}"]
+    local = local_files() if corpus == "multi30k" else []
+    config = load_config(ROOT / "configs" / CONFIGS[corpus], [*local, *ours, *overrides])
+    if not PEERS.exists():
+        raise UserError(f"{PEERS} is not there; make the peers' environment with scripts/benchmark/peers.sh")
+    train_nmt(config)
+    data = load_corpus(config.data)
+    if data.test is None:
+        raise UserError(f"the corpus {corpus} has no test split")
+    settings = joeynmt_settings(config, data, place, minutes, theirs)
+    train_joeynmt(settings, place)
+    sources, targets = references(data.test)
+    dev_targets = dev_set(config, data)[1]
+    translator = Translator.load(place / "nmt", "torch", THREADS)
+    texts = [one.text for one in translator.stream(sources, beam=BEAM)]
+    joeynmt = place / "joeynmt"
+    curve = [json.loads(line) for line in (joeynmt / "log.jsonl").read_text().splitlines()]
+    for point in curve:
+        point |= _two(scores(read(joeynmt / f"{point['step']}.hyps"), dev_targets))
+    ended = json.loads((joeynmt / "finished.json").read_text())
+    return name, {
+        "corpus": corpus,
+        "corpus_sha256": data.sha256,
+        "budget_minutes": minutes,
+        "seed": seed,
+        "threads": THREADS,
+        "beam": BEAM,
+        "sides": {
+            "nmt": {**scores(texts, targets), "training": provenance(translator), "dev": nmt_curve(place / "nmt")},
+            "JoeyNMT 2.3.0": {**scores(read(joeynmt / "test.txt"), targets), **ended, "dev": curve},
+        },
+        "settings": {key: settings[key] for key in ("training", "testing", "model")},
+        "nmt_changes": ours,
+    }
+
+
+def train_nmt(config: RunConfig) -> None:
+    """Train, go on, or leave as it is. Raises UserError for a run of another configuration, and when stopped."""
+    directory = Path(config.checkpoint)
+    begun = (directory / CONFIG).exists()
+    if begun and load_config(directory / CONFIG) != config:
+        raise UserError(f"{directory} holds a run of another configuration; move it or choose --runs")
+    if not (directory / METADATA).exists():
+        from nmt.training.loop import Interrupted
+        from nmt.training.run import train
+
+        try:
+            train(config, resume=begun)
+        except Interrupted as reason:
+            raise UserError(f"nmt {reason}: run the same command again") from reason
+
+
+def dev_set(config: RunConfig, corpus: Corpus) -> tuple[list[str], list[list[str]]]:
+    """The dev sentences that nmt's training translates at a validation, and their references."""
+    return references(corpus.dev.select(range(min(len(corpus.dev), config.training.validation_pairs))))
+
+
+def joeynmt_settings(config: RunConfig, corpus: Corpus, place: Path, minutes: float, changes: list[str]) -> dict:
+    """Write what JoeyNMT reads into `place/text`, and return its configuration."""
+    source, target, text = config.data.source, config.data.target, place / "text"
+    dev, test = dev_set(config, corpus), references(corpus.test)
+    splits = {"train": columns(corpus.train)}
+    splits |= {name: (one[0], [group[0] for group in one[1]]) for name, one in (("dev", dev), ("test", test))}
+    write_text(text, splits, Subwords.load(Path(config.checkpoint) / SUBWORDS), source, target)
+    files = {name: str(text / name) for name in splits}
+    settings = configuration(config.model, source, target, str(text), str(place / "joeynmt"), **files)
+    settings |= {"random_seed": config.training.seed, "minutes": minutes, "training": dict(FAVOURED)}
+    settings["testing"] = {"beam_size": BEAM, "beam_alpha": 1.0, "batch_size": 64, "batch_type": "sentence"}
+    settings["testing"]["eval_metrics"] = ["bleu"]
+    for change in changes:
+        key, _, value = change.partition("=")
+        *sections, last = key.split(".")
+        section = settings
+        for name in sections:
+            section = section.setdefault(name, {})
+        section[last] = yaml.safe_load(value)
+    return settings
+
+
+def train_joeynmt(settings: dict, place: Path) -> None:
+    """Train in the peers' environment and translate the test set, unless that is done. Raises UserError."""
+    directory = place / "joeynmt"
+    kept = directory / "settings.json"
+    if (directory / "time.json").exists():  # trained, if not translated
+        if json.loads(kept.read_text()) != settings:
+            raise UserError(f"{directory} holds a run of other settings; move it or choose --runs")
+        if (directory / "finished.json").exists():
+            return
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        kept.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "MKL_NUM_THREADS": str(THREADS)}
+    environment.pop("PYTHONPATH", None)
+    print(f"JoeyNMT: see {directory / 'output.txt'}", file=sys.stderr)
+    with open(directory / "output.txt", "w", encoding="utf-8") as output:
+        ended = subprocess.run(
+            [PEERS, WORKER, kept], stdout=output, stderr=subprocess.STDOUT, env=environment, check=False
+        )
+    if ended.returncode:
+        raise UserError(f"JoeyNMT ended early; see {directory / 'output.txt'}")
+
+
+def nmt_curve(directory: Path) -> list[dict]:
+    """nmt's validations: step, seconds, BLEU and chrF of greedy translations."""
+    found = [record for record in read_log(directory) if record["kind"] == "validation"]
+    return [{key: record[key] for key in ("step", "seconds", "bleu", "chrf")} for record in found]
+
+
+def read(path: Path) -> list[str]:
+    """The lines of a file."""
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+
+
+def _two(found: dict) -> dict:
+    return {key: round(found[key], 2) for key in ("bleu", "chrf")}

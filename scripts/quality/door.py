@@ -1,0 +1,75 @@
+"""Arguments to measures, measures to JSON files, JSON files to the page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import time
+from pathlib import Path
+
+from benchmark.machine import describe
+
+from nmt.checkpoint import write_text
+from quality import ROOT
+from quality.page import write_page
+
+RAW = ROOT / "docs" / "results" / "quality"
+
+
+def main(arguments: list[str]) -> None:
+    """Measure what the arguments name, and write the page."""
+    options = make_parser().parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    if options.measure != "page":
+        started = time.time()
+        name, found = measure(options)
+        record = {
+            "kind": options.measure,
+            "command": shlex.join(["python", "scripts/quality.py", *arguments]),
+            "minutes": (time.time() - started) / 60,
+            "machine": describe(),
+            **found,
+        }
+        write_text(options.output / f"{name}.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    print(write_page(options.output))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The commands and their arguments."""
+    parser = argparse.ArgumentParser(prog="quality.py", description="Translation quality, as docs/results/quality.md.")
+    commands = parser.add_subparsers(dest="measure", required=True, metavar="MEASURE")
+    multi30k = commands.add_parser("multi30k", help="a checkpoint on Multi30k test 2016 and 2017")
+    multi30k.add_argument("checkpoint", metavar="CHECKPOINT")
+    multi30k.add_argument("--target", choices=["de", "fr"], required=True)
+    tatoeba = commands.add_parser("tatoeba", help="a checkpoint on its Tatoeba test split, and what lies behind")
+    tatoeba.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help="default: the shipped one")
+    for command in (multi30k, tatoeba):
+        command.add_argument("--engine", choices=["auto", "torch", "ctranslate2"], default="auto")
+    joeynmt = commands.add_parser("joeynmt", help="nmt and JoeyNMT trained one after the other")
+    joeynmt.add_argument("--minutes", type=float, default=30, metavar="N", help="of training, each (default: 30)")
+    joeynmt.add_argument("--corpus", choices=["tatoeba", "multi30k"], required=True)
+    joeynmt.add_argument("--seed", type=int, default=1)
+    joeynmt.add_argument("--nmt", nargs="+", default=[], metavar="key=value", help="changes to nmt's configuration")
+    joeynmt.add_argument("--joeynmt", nargs="+", default=[], metavar="key=value", help="changes to JoeyNMT's")
+    joeynmt.add_argument("--runs", type=Path, default=ROOT / "checkpoints" / "quality", metavar="DIR")
+    commands.add_parser("page", help="only write the page anew")
+    for command in commands.choices.values():
+        command.add_argument("--output", type=Path, default=RAW, metavar="DIR", help="of JSON files, page beside it")
+    return parser
+
+
+def measure(options: argparse.Namespace) -> tuple[str, dict]:
+    """The name of the JSON file, and what goes into it."""
+    if options.measure == "multi30k":
+        from quality import multi30k
+
+        return multi30k.measure(options.checkpoint, options.target, options.engine)
+    if options.measure == "tatoeba":
+        from quality import tatoeba
+
+        return tatoeba.measure(options.checkpoint, options.engine)
+    from quality import contest
+
+    place = options.runs.resolve()
+    return contest.measure(options.corpus, options.minutes, options.seed, options.nmt, options.joeynmt, place)

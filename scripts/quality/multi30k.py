@@ -1,0 +1,47 @@
+"""A checkpoint on Multi30k's test sets: the papers' BLEU, and sacreBLEU's own."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+
+from benchmark.multi30k import SHARED, config
+
+from nmt.corpus import load_corpus
+from nmt.errors import UserError
+from nmt.translator import Translator
+from quality.moses import tokenised_bleu
+from quality.scores import provenance, scores
+
+
+def test_set(year: int, target: str) -> tuple[list[str], list[str]] | str:
+    """English captions and their translations, from local files, else from the Hub; or why they are not there."""
+    paths = [SHARED / f"test_{year}_flickr.{language}.gz" for language in ("en", target)]
+    if all(path.exists() for path in paths):
+        source, reference = (gzip.decompress(path.read_bytes()).decode("utf-8") for path in paths)
+        return source.rstrip("\n").split("\n"), reference.rstrip("\n").split("\n")
+    if (year, target) == (2016, "de"):
+        test = load_corpus(config().data).test
+        if test is not None:
+            return list(test["source"][:]), list(test["target"][:])
+    return f"test_{year}_flickr.{target}.gz is not in {SHARED.parent.name}/{SHARED.name}, and not on the Hub as text"
+
+
+def measure(checkpoint: str, target: str, engine: str) -> tuple[str, dict]:
+    """Scores on test 2016 and test 2017 by the checkpoint's own decoding. Raises UserError for another language."""
+    translator = Translator.load(checkpoint, engine)
+    if (translator.source, translator.target) != ("en", target):
+        raise UserError(f"{checkpoint} translates {translator.source} to {translator.target}, not en to {target}")
+    sets: dict[str, dict] = {}
+    for year in (2016, 2017):
+        found = test_set(year, target)
+        if isinstance(found, str):
+            print(f"test {year} left out: {found}", file=sys.stderr)
+            sets[f"test {year}"] = {"left_out": found}
+            continue
+        sources, references = found
+        texts = [one.text for one in translator.stream(sources)]
+        cased = scores(texts, [[line] for line in references])
+        sets[f"test {year}"] = {**tokenised_bleu(texts, references, target), **cased}
+    name = f"multi30k-{target}-{translator.checkpoint.directory.resolve().name}"
+    return name, {"target": target, "checkpoint": checkpoint, "training": provenance(translator), "sets": sets}

@@ -1,0 +1,159 @@
+"""docs/results/quality.md from the JSON files of what has been measured; what has not been is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.page import table
+
+from nmt.checkpoint import write_text
+
+HEAD = """\
+# Translation quality
+
+Every figure below stands in a file of [{raw}]({raw}), written by the command above it, which also writes this page.
+Everything was chosen on dev; test sets are translated for this page."""
+
+
+def write_page(raw: Path) -> Path:
+    """Write the page beside the directory of JSON files; returns its path."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(raw.glob("*.json"))]
+    parts = [HEAD.format(raw=raw.name)]
+    for kind, (title, tell) in SECTIONS.items():
+        found = [record for record in records if record["kind"] == kind]
+        if found:
+            parts.append(f"## {title}")
+        for record in found:
+            machine = "; ".join(record["machine"].values())
+            parts += tell(record)
+            parts.append(f"`{record['command']}`, {record['minutes']:.0f} minutes; {machine}.")
+    page = raw.with_suffix(".md")
+    write_text(page, "\n\n".join(parts) + "\n")
+    return page
+
+
+def trained(training: dict) -> str:
+    """What is known of a checkpoint's training, in a sentence."""
+    told = []
+    for key, form in (
+        ("seed", "seed {}"),
+        ("minutes", "{} minutes"),
+        ("threads", "on {} threads"),
+        ("steps", "{:,} steps"),
+        ("parameters", "{:,} parameters"),
+        ("dev_loss", "dev loss {}"),
+        ("weights", "weights: {}"),
+        ("corpus_sha256", "corpus SHA-256 `{}`"),
+    ):
+        if key in training:
+            told.append(form.format(training[key]))
+    if decoding := training.get("decoding"):
+        told.append(f"length penalty {decoding['length_penalty']}, engine {training['engine']}")
+    return "Training: " + ", ".join(told) + "."
+
+
+def tell_multi30k(record: dict) -> list[str]:
+    """One checkpoint on the test sets."""
+    sets = {name: one for name, one in record["sets"].items() if "left_out" not in one}
+    rows = [[name, _two(one["tokenised_bleu"]), _two(one["bleu"]), _two(one["chrf"])] for name, one in sets.items()]
+    parts = [f"### English to {record['target']}: {record['checkpoint']}"]
+    if sets:
+        names = ("tokenised_bleu_signature", "bleu_signature", "chrf_signature")
+        one = next(iter(sets.values()))
+        parts.append(table(["set", "lower-cased BLEU on Moses' tokens", "BLEU", "chrF"], rows))
+        parts.append("Signatures: " + ", ".join(f"`{one[name]}`" for name in names) + ".")
+    parts += [f"{name}: {one['left_out']}." for name, one in record["sets"].items() if "left_out" in one]
+    beam = record["training"]["decoding"]["beam"]
+    return [*parts, f"Beam {beam}. {trained(record['training'])}"]
+
+
+def tell_tatoeba(record: dict) -> list[str]:
+    """One checkpoint on its test split, by length, by frequency, in examples, and the leak check."""
+    found, leak = record["scores"], record["leaks"]
+    parts = [
+        f"### {record['pair']}: {record['checkpoint']}",
+        f"**BLEU {found['bleu']:.1f}, chrF {found['chrf']:.1f}** on {found['sentences']:,} unique sentences with "
+        f"{record['references']:,} references, beam {record['beam']}; {record['bytes'] / 1e6:.1f} MB on disk. "
+        f"Signatures: `{found['bleu_signature']}`, `{found['chrf_signature']}`. {trained(record['training'])}",
+        "By length of the source, in words:",
+        table(
+            ["words", "sentences", "BLEU", "chrF"],
+            [[x["words"], f"{x['sentences']:,}", _two(x["bleu"]), _two(x["chrf"])] for x in record["by_length"]],
+        ),
+        "By occurrences of a word in the training targets (words lower-cased; of each sentence's references the one "
+        "nearest by chrF):",
+        table(
+            ["occurrences", "words in references", "recall", "precision", "F1"],
+            [
+                [x["frequency"], f"{x['reference_words']:,}", *(f"{x[k]:.3f}" for k in ("recall", "precision", "f1"))]
+                for x in record["by_frequency"]
+            ],
+        ),
+        f"Leak check: of {leak['test_pairs']:,} test pairs {leak['pairs_in_training']:,} are in training; of "
+        f"{leak['test_sources']:,} test sources {leak['sources_in_training']:,} are, and "
+        f"{leak['bare_sources_in_training']:,} after case folding and without punctuation.",
+    ]
+    chosen = record["examples"]
+    rule = f"of every {chosen['step']}th test sentence, by sentence chrF against all its references"
+    for kind, which in (("good", "highest"), ("bad", "lowest")):
+        rows = [
+            [f"{x['chrf']:.0f}", *map(_cell, (x["source"], x["translation"], " / ".join(x["references"])))]
+            for x in chosen[kind]
+        ]
+        parts += [f"The {len(rows)} {which} {rule}:", table(["chrF", "source", "translation", "references"], rows)]
+    return parts
+
+
+def tell_joeynmt(record: dict) -> list[str]:
+    """Both sides after the same time, and when nmt had reached what JoeyNMT ended with."""
+    sides = record["sides"]
+    rows = []
+    for name, side in sides.items():
+        training = side.get("training", side)
+        best = max((point["bleu"] for point in side["dev"]), default=float("nan"))
+        counts = [f"{training['steps']:,}", f"{training['parameters']:,}"]
+        rows.append([name, _two(side["bleu"]), _two(side["chrf"]), f"{best:.2f}", *counts])
+    ours, theirs = sides.values()
+    bleu, chrf = (ours[score] - theirs[score] for score in ("bleu", "chrf"))
+    ahead = f"nmt is {bleu:+.1f} BLEU and {chrf:+.1f} chrF from JoeyNMT."
+    if reached := first_reached(ours["dev"], theirs["dev"]):
+        ahead += f" Its dev BLEU passed JoeyNMT's best after {reached:.1f} minutes."
+    curve = [
+        [name, f"{point['seconds'] / 60:.1f}", f"{point['step']:,}", _two(point["bleu"])]
+        for name, side in sides.items()
+        for point in side["dev"]
+    ]
+    return [
+        f"### {record['corpus']}, {record['budget_minutes']:g} minutes each",
+        table(["", "test BLEU", "test chrF", "best dev BLEU (greedy)", "steps", "parameters"], rows),
+        f"{ahead} Validation is within the time. Beam {record['beam']}, seed {record['seed']}, {record['threads']} "
+        f"threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures `{ours['bleu_signature']}`, "
+        f"`{ours['chrf_signature']}`. JoeyNMT's training settings: `{json.dumps(record['settings']['training'])}`."
+        + (f" Changes to nmt's configuration: `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else ""),
+        "<details><summary>Dev scores over time</summary>\n\n"
+        + table(["", "minutes", "step", "dev BLEU"], curve)
+        + "\n\n</details>",
+    ]
+
+
+def first_reached(ours: list[dict], theirs: list[dict]) -> float | None:
+    """Minutes until our dev BLEU was at least the best of theirs; None when it never was."""
+    best = max((point["bleu"] for point in theirs), default=float("inf"))
+    return next((point["seconds"] / 60 for point in ours if point["bleu"] >= best), None)
+
+
+def _two(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+SECTIONS: dict[str, tuple[str, Callable[[dict], list[str]]]] = {
+    "tatoeba": ("Tatoeba", tell_tatoeba),
+    "multi30k": ("Multi30k", tell_multi30k),
+    "joeynmt": ("Beside JoeyNMT", tell_joeynmt),
+}

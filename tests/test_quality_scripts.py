@@ -1,0 +1,159 @@
+"""What scripts/quality.py reports, against sacreBLEU's and sacremoses' own commands and against counting by hand."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import ENGLISH, SPANISH
+
+pytest.importorskip("datasets")
+ROOT = Path(__file__).parent.parent
+OUTPUTS = ["Ein Mann, der „schläft“ & träumt.", "Zwei Hunde's Ball [rot] liegt da.", "Die Frau  isst einen Apfel!"]
+TARGETS = ["Ein Mann, der schläft & träumt.", "Zwei Hunde's Ball [rot] liegt dort.", "Eine Frau isst einen Apfel."]
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """A function that imports a part of the quality scripts."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    yield lambda name: importlib.import_module(f"quality.{name}")
+    sys.path.remove(str(ROOT / "scripts"))
+
+
+def test_tokenised_bleu_is_that_of_the_commands(scripts, tmp_path):
+    pytest.importorskip("sacremoses")
+    paths = []
+    for name, lines in (("outputs", OUTPUTS), ("targets", TARGETS)):
+        given_text = "".join(f"{line.lower()}\n" for line in lines)
+        program = "from sacremoses.cli import cli; cli()"
+        command = [sys.executable, "-c", program, "-q", "-l", "de", "normalize", "tokenize"]
+        tokens = subprocess.run(command, input=given_text, capture_output=True, text=True, check=True).stdout
+        assert "&amp;" in tokens and "&apos;" in tokens, tokens
+        paths.append(tmp_path / name)
+        paths[-1].write_text(tokens, encoding="utf-8")
+    command = [sys.executable, "-m", "sacrebleu", str(paths[1]), "-i", str(paths[0]), "-w", "6", "-m", "bleu", "-lc"]
+    told = json.loads(
+        subprocess.run([*command, "--tokenize", "none", "--force"], capture_output=True, text=True, check=True).stdout
+    )
+    found = scripts("moses").tokenised_bleu(OUTPUTS, TARGETS, "de")
+    assert 20 < found["tokenised_bleu"] < 99
+    assert found["tokenised_bleu"] == pytest.approx(told["score"], abs=1e-5)
+    assert told["signature"] == found["tokenised_bleu_signature"] and "tok:none" in told["signature"]
+
+
+@given(st.integers(0, 10**6))
+def test_every_value_lies_in_the_bucket_of_its_name(scripts, value):
+    analysis = scripts("analysis")
+    for starts in (analysis.LENGTHS, analysis.FREQUENCIES):
+        name = analysis.name_of(analysis.bucket(value, starts), starts).replace(",", "")
+        first = int(name.split()[0])
+        last = float("inf") if "more" in name else int(name.split()[-1])
+        assert first <= max(value, starts[0]) <= last
+
+
+def test_buckets_hold_every_sentence_and_every_word(scripts):
+    analysis = scripts("analysis")
+    texts = [*SPANISH[1:], SPANISH[0]]
+    lengths = analysis.by_length(ENGLISH, texts, [[line] for line in SPANISH])
+    assert sum(row["sentences"] for row in lengths) == len(ENGLISH)
+    rows = analysis.by_frequency(SPANISH, texts, SPANISH)
+    assert sum(row["reference_words"] for row in rows) == sum(len(analysis.words(line)) for line in SPANISH)
+    assert sum(row["translation_words"] for row in rows) == sum(len(analysis.words(line)) for line in texts)
+    perfect = [row for row in analysis.by_frequency(SPANISH[:5], SPANISH, SPANISH) if row["reference_words"]]
+    assert len(perfect) == 2 and all(row["recall"] == row["precision"] == row["f1"] == 1 for row in perfect)
+
+
+def test_a_repeated_word_is_right_only_as_often_as_its_reference_has_it(scripts):
+    rows = scripts("analysis").by_frequency(["la casa"], ["la la la casa"], ["La casa y la mesa"])
+    once, never = rows[1], rows[0]
+    assert (once["right"], once["reference_words"], once["translation_words"]) == (3, 3, 4)
+    assert (never["right"], never["reference_words"], never["translation_words"]) == (0, 2, 0)
+
+
+def test_every_hundredth_sentence_is_ranked(scripts):
+    analysis = scripts("analysis")
+    assert list(analysis.sample(2500)) == list(range(0, 2500, 100))
+    assert analysis.sample(1205).step == 50 and len(analysis.sample(1205)) == 25
+    assert list(analysis.sample(3)) == [0, 1, 2]
+    sources = [str(number) for number in range(2000)]
+    # The further on, the more of the reference is missing.
+    texts = ["abcdefghijklmnopqrstuvwxyz"[: 26 - number // 100] for number in range(2000)]
+    found = analysis.examples(sources, texts, [["abcdefghijklmnopqrstuvwxyz"]] * 2000)
+    assert [row["number"] for row in found["good"]] == list(range(0, 1000, 100))
+    assert [row["number"] for row in found["bad"]] == list(range(1900, 900, -100))
+
+
+def test_planted_leaks_are_found(scripts):
+    train = [("Good morning!", "¡Buenos días!"), ("It's late.", "Es tarde."), ("Go.", "Ve.")]
+    test = [("Go.", "Ve."), ("Go.", "Vete."), ("it's LATE", "Ya es tarde."), ("Good evening!", "¡Buenas tardes!")]
+    assert scripts("analysis").leaks(train, test) == {
+        "test_pairs": 4,
+        "pairs_in_training": 1,
+        "test_sources": 3,
+        "sources_in_training": 1,
+        "bare_sources_in_training": 2,
+    }
+
+
+def test_both_multi30k_recipes_are_one(scripts):
+    german, french = (yaml.safe_load((ROOT / "configs" / f"multi30k-en-{x}.yaml").read_text()) for x in ("de", "fr"))
+    for tree in (german, french):
+        del tree["checkpoint"], tree["data"]
+    assert german == french
+
+
+def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
+    page = scripts("page")
+    raw = tmp_path / "quality"
+    raw.mkdir()
+    common = {"machine": {"processor": "a machine"}, "minutes": 61.2}
+    score = {"bleu": 31.25, "chrf": 50.5, "bleu_signature": "SB", "chrf_signature": "SC", "sentences": 9}
+    dev = [{"step": 100, "seconds": 60, "bleu": 20.0}, {"step": 200, "seconds": 150, "bleu": 31.0}]
+    training = {"seed": 7, "steps": 200, "parameters": 1000}
+    record = common | {
+        "kind": "joeynmt",
+        "command": "python scripts/quality.py joeynmt",
+        "corpus": "tatoeba",
+        "corpus_sha256": "abc123",
+        "budget_minutes": 30.0,
+        "seed": 7,
+        "threads": 2,
+        "beam": 5,
+        "settings": {"training": {"learning_rate": 0.002}},
+        "nmt_changes": [],
+        "sides": {
+            "nmt": {**score, "training": training, "dev": dev},
+            "JoeyNMT 2.3.0": {**score, "bleu": 9.25, "steps": 90, "parameters": 900, "dev": [{**dev[0], "bleu": 21.0}]},
+        },
+    }
+    (raw / "joeynmt-tatoeba.json").write_text(json.dumps(record))
+    text = page.write_page(raw).read_text()
+    assert "nmt is +22.0 BLEU and +0.0 chrF" in text and "after 2.5 minutes" in text
+    for told in ("| nmt | 31.25 | 50.50 | 31.00 | 200 | 1,000 |", "seed 7", "2 threads", "abc123", "SB", "61 minutes"):
+        assert told in text
+    assert "Multi30k" not in text and "## Tatoeba" not in text
+
+
+def test_a_checkpoint_on_files_is_measured_from_end_to_end(scripts, tmp_path, capsys):
+    """A toy run through `tatoeba` and the page: its card, its scores, its examples."""
+    from toy import toy_config
+
+    from nmt.cli.train import main as train
+
+    config = toy_config(tmp_path, training={"max_steps": 12})
+    train([str(config)])
+    card = (tmp_path / "run" / "README.md").read_text()
+    metadata = json.loads((tmp_path / "run" / "metadata.json").read_text())
+    for told in ("digits to names", metadata["corpus_sha256"], f"{metadata['parameters']:,}", "| seed | 1 |"):
+        assert told in card
+    scripts("door").main(["tatoeba", str(tmp_path / "run"), "--engine", "torch", "--output", str(tmp_path / "quality")])
+    record = json.loads((tmp_path / "quality" / "tatoeba-run.json").read_text())
+    assert record["leaks"]["pairs_in_training"] == 0 and record["scores"]["sentences"] == 20
+    assert len(record["examples"]["good"]) == len(record["examples"]["bad"]) == 10
+    assert f"BLEU {record['scores']['bleu']:.1f}" in (tmp_path / "quality.md").read_text()
