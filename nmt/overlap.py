@@ -1,7 +1,8 @@
-"""Work on the next item while this one's result is used."""
+"""Work on the next items while this one's result is used."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -10,23 +11,24 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def one_ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
-    """`((item, work(item)) for item in items)`, where a second thread works one item ahead of the caller.
+def ahead(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Iterator[tuple[Item, Result]]:
+    """`((item, work(item)) for item in items)`, where threads work up to `count` items ahead of the caller.
 
-    An error in `items` or `work` comes after the results of the items before it, as it would without the thread.
+    An error in `items` or `work` comes after the results of the items before it, as it would without the threads.
     """
-    with ThreadPoolExecutor(1) as thread:
-        waiting: tuple[Item, Future[Result]] | None = None
+    with ThreadPoolExecutor(count) as threads:
+        waiting: deque[tuple[Item, Future[Result]]] = deque()
         items = iter(items)
         while True:
             try:
                 item = next(items)
             except BaseException as ended:
-                if waiting is not None:
-                    yield waiting[0], waiting[1].result()
+                for before, result in waiting:
+                    yield before, result.result()
                 if isinstance(ended, StopIteration):
                     return
                 raise
-            before, waiting = waiting, (item, thread.submit(work, item))
-            if before is not None:
-                yield before[0], before[1].result()
+            waiting.append((item, threads.submit(work, item)))
+            if len(waiting) > count:
+                before, result = waiting.popleft()
+                yield before, result.result()

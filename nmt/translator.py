@@ -15,7 +15,7 @@ import numpy as np
 from nmt.alignment import Link
 from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, default_checkpoint
 from nmt.errors import UserError
-from nmt.overlap import one_ahead
+from nmt.overlap import ahead
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.parts import Part, split_text, words_of_part
 from nmt.text.subwords import Encoding, Subwords
@@ -30,6 +30,8 @@ EngineName = Literal["auto", "torch", "ctranslate2"]
 Long = Literal["refuse", "split"]
 READ_AHEAD = 1024
 """Lines that a stream takes at a time: enough to sort by length, few enough to hold."""
+FAST_CHUNK, FAST_AHEAD = 256, 2
+"""What CTranslate2 takes at a time, and how often: its cores are never without work, and little is left at the end."""
 CHARACTERS_AHEAD = 1_000_000
 """Characters after which it takes no further line."""
 CANDIDATES = 5
@@ -150,7 +152,8 @@ class Translator:
         # `auto` gives every request for heads to PyTorch whole, so that heads and translation are one model's.
         fast = self.fast and not heads
         engine = self._ctranslate2 if fast else self._torch
-        chunks = self._encoded(lines, read_ahead, long)
+        overlapped = fast and read_ahead > 1
+        chunks = self._encoded(lines, min(read_ahead, FAST_CHUNK) if overlapped else read_ahead, long)
 
         def search_chunk(chunk: Chunk) -> list[list[Hypothesis]]:
             found = engine.translate([encoding.ids for encoding in chunk.encodings], search, batch_size)
@@ -158,9 +161,9 @@ class Translator:
                 raise UserError(f"checkpoint {self.checkpoint.directory} computes no numbers; use another copy of it")
             return found
 
-        # CTranslate2 needs no Python while it works, so the chunk before is aligned meanwhile.
+        # CTranslate2 needs no Python while it works: it has the next chunks already while this one is aligned.
         in_turn = ((chunk, search_chunk(chunk)) for chunk in chunks)
-        for chunk, found in one_ahead(search_chunk, chunks) if fast and read_ahead > 1 else in_turn:
+        for chunk, found in ahead(search_chunk, chunks, FAST_AHEAD) if overlapped else in_turn:
             finished = self._finish(chunk.sources, chunk.encodings, found, heads)
             for line, whole, group in zip(chunk.lines, chunk.wholes, chunk.parts, strict=True):
                 results = list(islice(finished, len(group)))
@@ -282,8 +285,8 @@ class Translator:
             yield from ((None, None) for _ in hypotheses)
             return
         if self.aligner is not None:
-            pairs = [(source.text, target.text) for source, target in zip(sources, targets, strict=True)]
-            for aligned in self.aligner.align(pairs):
+            words = [[[word.text for word in side.words] for side in pair] for pair in zip(sources, targets, strict=True)]
+            for aligned in self.aligner.align_words([(source, target) for source, target in words]):
                 yield aligned.matrix, aligned.links
             return
         from nmt.alignment.links import argmax_links

@@ -170,3 +170,9 @@ def test_a_vocabulary_that_cannot_be_made_is_refused():
         Subwords.train(SENTENCES, 261, character_coverage=1.0)
     with pytest.raises(UserError):
         Subwords.train([], 400)
+
+
+def test_a_model_with_a_piece_that_is_no_text_is_refused():
+    assert SUBWORDS.model.count(b"<unk>") == 1
+    with pytest.raises(UserError, match="damaged"):
+        Subwords(SUBWORDS.model.replace(b"<unk>", b"<\xadnk>"))

@@ -15,7 +15,7 @@ from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.models import build_model
 from nmt.models.state import extended, plainly_extended
-from nmt.overlap import one_ahead
+from nmt.overlap import ahead
 from nmt.search.continuations import GROUP, best_continuations, plain_continuations
 from nmt.search.options import SearchOptions
 from nmt.training.objective import CHUNK, smoothed_cross_entropy
@@ -147,8 +147,8 @@ def test_little_of_a_batch_is_padding():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(0, 5), max_size=6), st.booleans())
-def test_working_one_ahead_gives_what_working_in_turn_gives(items, broken):
+@given(st.lists(st.integers(0, 5), max_size=6), st.booleans(), st.integers(1, 3))
+def test_working_ahead_gives_what_working_in_turn_gives(items, broken, count):
     def source():
         yield from items
         if broken:
@@ -164,4 +164,4 @@ def test_working_one_ahead_gives_what_working_in_turn_gives(items, broken):
         return found, ""
 
     in_turn = ((item, 6 // item) for item in source())
-    assert collect(one_ahead(lambda item: 6 // item, source())) == collect(in_turn)
+    assert collect(ahead(lambda item: 6 // item, source(), count)) == collect(in_turn)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from threadpoolctl import ThreadpoolController
 
 from nmt.alignment import Link
 from nmt.alignment.links import threshold_links
@@ -122,7 +123,8 @@ class Aligner:
         sides = [(target, source) if self.swapped else (source, target) for source, target in pairs]
         results: list[AlignedPair | None] = [None] * len(pairs)
         for batch in _batches(sides):
-            logits = self.logits([sides[number] for number in batch])
+            with _numpys_products().limit(limits=1):
+                logits = self.logits([sides[number] for number in batch])
             # The clip keeps the exponential finite.
             probabilities = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
             for row, number in enumerate(batch):
@@ -203,6 +205,12 @@ class Aligner:
     def _result(self, pair: tuple[Sequence[str], Sequence[str]], probabilities: np.ndarray) -> AlignedPair:
         links = threshold_links(probabilities, self.threshold)
         return AlignedPair(list(pair[0]), list(pair[1]), np.ascontiguousarray(probabilities, np.float32), links)
+
+
+@cache
+def _numpys_products() -> ThreadpoolController:
+    # Its threads wait by spinning, on cores that are wanted for translating the next sentences.
+    return ThreadpoolController().select(internal_api="openblas")
 
 
 def check_head(shapes: Mapping[str, tuple[int, ...]]) -> None:

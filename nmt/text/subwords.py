@@ -69,9 +69,10 @@ class Subwords:
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
-        except Exception as error:
+            self._pieces = self._processor.id_to_piece(list(range(min(len(self), LARGEST_VOCABULARY))))
+        except Exception as error:  # a piece may be no UTF-8 either
             raise UserError(f"the SentencePiece model is damaged ({error}); use another copy of it") from error
-        specials = [self._processor.id_to_piece(number) for number in range(min(4, len(self)))]
+        specials = self._pieces[:4]
         if len(self) > LARGEST_VOCABULARY:
             raise UserError(f"the SentencePiece model has {len(self):,} pieces, more than {LARGEST_VOCABULARY:,}")
         if specials != ["<pad>", "<unk>", "<s>", "</s>"]:
@@ -185,7 +186,7 @@ class Subwords:
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `▁` for a space."""
-        return [self._processor.id_to_piece(number) for number in ids]
+        return [self._pieces[number] for number in ids]
 
 
 def _storable(text: str) -> str:
