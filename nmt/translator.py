@@ -285,8 +285,8 @@ class Translator:
             yield from ((None, None) for _ in hypotheses)
             return
         if self.aligner is not None:
-            words = [[[word.text for word in side.words] for side in pair] for pair in zip(sources, targets, strict=True)]
-            for aligned in self.aligner.align_words([(source, target) for source, target in words]):
+            sides = [[[word.text for word in encoding.words] for encoding in side] for side in (sources, targets)]
+            for aligned in self.aligner.align_words(list(zip(*sides, strict=True))):
                 yield aligned.matrix, aligned.links
             return
         from nmt.alignment.links import argmax_links
