@@ -68,12 +68,13 @@ class WordTypes:
     counts: np.ndarray
     """[words], int64: occurrences in the corpus."""
 
-    def bags(self, words: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Piece ids and offsets of `words` [n] as `torch.nn.functional.embedding_bag` takes them."""
+    def vectors(self, words: np.ndarray, embedding: Tensor) -> Tensor:
+        """The sum of each word's pieces' `embedding` [pieces, width]: words [n] -> [n, width]."""
         first, sizes = self.starts[words], self.starts[words + 1] - self.starts[words]
         offsets = np.cumsum(sizes) - sizes
         positions = np.repeat(first - offsets, sizes) + np.arange(sizes.sum())
-        return torch.from_numpy(self.pieces[positions]), torch.from_numpy(offsets)
+        pieces = torch.from_numpy(self.pieces[positions])
+        return F.embedding_bag(pieces, embedding, torch.from_numpy(offsets), mode="sum")
 
     def with_own_vectors(self, pieces: int, count: int) -> tuple[WordTypes, int]:
         """Words of several pieces seen at least `count` times get one more "piece", numbered from `pieces` on.
@@ -132,10 +133,7 @@ class Positions(nn.Module):
         plain = (i - j).clamp(-CLIP, CLIP) + CLIP  # [1, target, source]
         scaled = ((i + 0.5) * stretch - (j + 0.5)).round().clamp(-CLIP, CLIP).long() + CLIP  # [batch, target, source]
         # Embedding lookups, because their gradient is much faster than that of plain indexing.
-        return (
-            F.embedding(plain, self.plain[:, None])[..., 0]
-            + F.embedding(scaled, self.scaled[:, None])[..., 0]
-        )
+        return (F.embedding(plain, self.plain[:, None]) + F.embedding(scaled, self.scaled[:, None]))[..., 0]
 
 
 class MixtureAligner(nn.Module):
@@ -189,8 +187,8 @@ class MixtureAligner(nn.Module):
 
     def forward(self, source: Sentences, target: Sentences) -> Tensor:
         """log p(i | j, ...) + log p(y_j | x_i): [batch, target, source + 1], null last."""
-        source_words = F.embedding_bag(*_swap(self.source.bags(source.words), self.source_embedding), mode="sum")
-        target_words = F.embedding_bag(*_swap(self.target.bags(target.words), self.target_embedding), mode="sum")
+        source_words = self.source.vectors(source.words, self.source_embedding)  # [types, width]
+        target_words = self.target.vectors(target.words, self.target_embedding)
         translation = self._translation(source, target, source_words, target_words)  # [batch, target, source + 1]
         x = self.dropout(F.embedding(source.index, source_words)) * source.mask[..., None]
         y = self.dropout(F.embedding(target.index, target_words)) * target.mask[..., None]
@@ -251,14 +249,14 @@ class AlignmentHead(nn.Module):
 
     def forward(self, source: Sentences, target: Sentences, source_types: WordTypes, target_types: WordTypes) -> Tensor:
         """Link logits [batch, target, source]; cells of padding are meaningless."""
-        x_words = F.embedding_bag(*_swap(source_types.bags(source.words), self.embedding), mode="sum")
-        y_words = F.embedding_bag(*_swap(target_types.bags(target.words), self.embedding), mode="sum")
+        x_words = source_types.vectors(source.words, self.embedding)  # [types, width]
+        y_words = target_types.vectors(target.words, self.embedding)
         x = self.dropout(F.embedding(source.index, x_words)) * source.mask[..., None]  # [batch, source, width]
         y = self.dropout(F.embedding(target.index, y_words)) * target.mask[..., None]
         scores = self.target_word(y) @ self.source_word(x).transpose(1, 2)  # [batch, target, source]
-        scores = scores + self.target_context(windows(y, self.reach, centre=True)) @ self.source_context(
-            windows(x, self.reach, centre=True)
-        ).transpose(1, 2)
+        x_context = self.source_context(windows(x, self.reach, centre=True))
+        y_context = self.target_context(windows(y, self.reach, centre=True))
+        scores = scores + y_context @ x_context.transpose(1, 2)
         scores = scores * self.scale + self.positions(source.mask, target.mask) + self.offset
         real = target.mask[:, :, None] * source.mask[:, None, :]
         kept = scores.masked_fill(real == 0, -1e9)
@@ -273,7 +271,3 @@ class TwoLayers(nn.Sequential):
 
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
         super().__init__(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
-
-
-def _swap(bags: tuple[Tensor, Tensor], weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return bags[0], weight, bags[1]

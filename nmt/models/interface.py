@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from nmt.model_config import ModelConfig
+from nmt.models.dropout import Dropout
 from nmt.models.state import DecoderState
 
 Weights = list[Tensor]
 """Attention weights, one tensor [batch, heads, target, source] a layer; empty where there is no such attention."""
 
 
-class Model(Protocol):
-    """An encoder-decoder over piece ids; a torch module.
+class Model(nn.Module, ABC):
+    """An encoder-decoder over piece ids, between embeddings and an output projection.
 
     Training calls `forward`, search `start` and `step`, inspection `encode` and `decode`. `step` after
     `start` gives the same log-probabilities as `logits` of the states of `decode`.
     """
 
-    @property
-    def config(self) -> ModelConfig:
-        """What it was built from."""
-
-    @property
-    def output_weight(self) -> Tensor:
+    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.target_embedding = nn.Embedding(vocabulary_size, config.width)
+        self.source_embedding = self.target_embedding
+        self.output_weight = self.target_embedding.weight
         """[vocabulary, width]: the output projection, which the training objective applies itself."""
+        if not config.tied_embeddings:
+            self.source_embedding = nn.Embedding(vocabulary_size, config.width)
+            self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.width))
+        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.dropout = Dropout(config.dropout)
 
-    @property
-    def output_bias(self) -> Tensor:
-        """[vocabulary]."""
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=self.config.width**-0.5)
+            elif isinstance(module, nn.GRU):
+                for name, parameter in module.named_parameters():
+                    if parameter.dim() == 1:
+                        nn.init.zeros_(parameter)
+                    elif "_ih_" in name:
+                        nn.init.xavier_uniform_(parameter)
+                    else:  # Bahdanau et al. 2015, B.1: recurrent matrices are orthogonal, each gate's by itself
+                        for gate in parameter.chunk(3):
+                            nn.init.orthogonal_(gate)
+        if not self.config.tied_embeddings:
+            nn.init.normal_(self.output_weight, std=self.config.width**-0.5)
 
+    @abstractmethod
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """source [batch, source] piece ids, lengths [batch].
 
@@ -40,6 +64,7 @@ class Model(Protocol):
         positions that are not padding, and, when asked for, each layer's self-attention weights.
         """
 
+    @abstractmethod
     def decode(
         self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False
     ) -> tuple[Tensor, Weights, Weights]:
@@ -51,21 +76,17 @@ class Model(Protocol):
 
     def forward(self, source: Tensor, source_lengths: Tensor, target: Tensor) -> Tensor:
         """States [batch, target, width] that predict the piece after each of `target`."""
+        memory, mask, _ = self.encode(source, source_lengths)
+        return self.decode(target, memory, mask)[0]
 
     def logits(self, states: Tensor) -> Tensor:
         """States [..., width] to unnormalised log-probabilities [..., vocabulary]."""
+        return linear(states, self.output_weight, self.output_bias)
 
+    @abstractmethod
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
         """The state before the first step, one hypothesis a sentence."""
 
+    @abstractmethod
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] of the next, and the next state."""
-
-    # What every torch module has.
-
-    def __call__(self, source: Tensor, source_lengths: Tensor, target: Tensor) -> Tensor: ...
-    def parameters(self) -> Iterator[nn.Parameter]: ...
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
-    def train(self, mode: bool = True) -> Any: ...
-    def eval(self) -> Any: ...
-    def to(self, device: Any) -> Any: ...

@@ -9,7 +9,6 @@ products with a state are then one. torch's z keeps the old state, the paper's t
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -18,52 +17,22 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.model_config import ModelConfig
 from nmt.models.attention import padding_mask
-from nmt.models.dropout import Dropout
-from nmt.models.interface import Weights
+from nmt.models.interface import Model, Weights
 from nmt.models.scores import Score, soft_alignment
 from nmt.models.state import DecoderState
 
 
-class Recurrent(nn.Module, ABC):
-    """What both share: embeddings, the bidirectional encoder, the decoder's gated unit and the output layer."""
+class Recurrent(Model):
+    """What both share: the bidirectional encoder, the decoder's gated unit and the output layer."""
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, vocabulary_size)
         width = config.width
         # The dot product of a state and an annotation needs one width for both.
         direction = width // 2 if config.attention == "dot" else width
-        self.target_embedding = nn.Embedding(vocabulary_size, width)
-        self.source_embedding = self.target_embedding
-        self.output_weight = self.target_embedding.weight
-        if not config.tied_embeddings:
-            self.source_embedding = nn.Embedding(vocabulary_size, width)
-            self.output_weight = nn.Parameter(torch.empty(vocabulary_size, width))
-        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
-        self.dropout = Dropout(config.dropout)
         self.encoder = nn.GRU(width, direction, batch_first=True, bidirectional=True)
         self.decoder = nn.GRU(width + 2 * direction, width, batch_first=True)
         self.output = nn.Linear(2 * width + 2 * direction, 2 * width)
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=self.config.width**-0.5)
-            elif isinstance(module, nn.GRU):
-                for name, parameter in module.named_parameters():
-                    if parameter.dim() == 1:
-                        nn.init.zeros_(parameter)
-                    elif "_ih_" in name:
-                        nn.init.xavier_uniform_(parameter)
-                    else:  # section B.1: recurrent matrices are orthogonal, each gate's by itself
-                        for gate in parameter.chunk(3):
-                            nn.init.orthogonal_(gate)
-        if not self.config.tied_embeddings:
-            nn.init.normal_(self.output_weight, std=self.config.width**-0.5)
 
     def _annotate(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Section 3.2: annotations h_j = [forward state; backward state], [batch, source, 2 x direction].
@@ -83,25 +52,6 @@ class Recurrent(nn.Module, ABC):
         """
         doubled = self.output(torch.cat([states, embedded, contexts], dim=-1))  # [..., 2 x width]
         return self.dropout(torch.maximum(*doubled.chunk(2, dim=-1)))
-
-    def forward(self, source: Tensor, source_lengths: Tensor, target: Tensor) -> Tensor:
-        """States [batch, target, width] that predict the piece after each of `target`."""
-        memory, mask, _ = self.encode(source, source_lengths)
-        return self.decode(target, memory, mask)[0]
-
-    def logits(self, states: Tensor) -> Tensor:
-        """States [..., width] to unnormalised log-probabilities [..., vocabulary] (A.2.2: W_o t_i)."""
-        return linear(states, self.output_weight, self.output_bias)
-
-    @abstractmethod
-    def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
-        """What the decoder reads of the source; see `Model`."""
-
-    @abstractmethod
-    def decode(
-        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False
-    ) -> tuple[Tensor, Weights, Weights]:
-        """Teacher forcing; see `Model`."""
 
     def _embed(self, embedding: nn.Embedding, pieces: Tensor) -> Tensor:
         # Scaled as in the transformer: a matrix that is tied to the output is small.

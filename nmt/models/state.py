@@ -40,8 +40,3 @@ def extended(past: Tensor, places: Tensor, new: Tensor) -> Tensor:
     torch.index_select(past, 1, places.flatten(), out=result[:-1])
     result[-1] = new.flatten(0, 1)
     return result
-
-
-def plainly_extended(past: Tensor, places: Tensor, new: Tensor) -> Tensor:
-    """The same by two copies: the twin to test against."""
-    return torch.cat([past[:, places.flatten()], new.flatten(0, 1)[None]])

@@ -12,7 +12,7 @@ from nmt.model_config import ModelConfig
 from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
 from nmt.models.cheap_attention import self_attention
 from nmt.models.dropout import Dropout
-from nmt.models.interface import Weights
+from nmt.models.interface import Model, Weights
 from nmt.models.state import DecoderState, extended
 
 
@@ -125,7 +125,7 @@ class DecoderLayer(nn.Module):
         return x, weights
 
 
-class Transformer(nn.Module):
+class Transformer(Model):
     """Encoder and decoder with tied embeddings (section 3.4) and positions (section 3.5), one table for both sides."""
 
     encoder_layers: Iterable[EncoderLayer]
@@ -133,16 +133,7 @@ class Transformer(nn.Module):
     positions: Tensor
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
-        super().__init__()
-        self.config = config
-        self.target_embedding = nn.Embedding(vocabulary_size, config.width)
-        self.source_embedding = self.target_embedding
-        self.output_weight = self.target_embedding.weight
-        if not config.tied_embeddings:
-            self.source_embedding = nn.Embedding(vocabulary_size, config.width)
-            self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.width))
-        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
-        self.dropout = Dropout(config.dropout)
+        super().__init__(config, vocabulary_size)
         encoder = [EncoderLayer(config) for _ in range(config.encoder_layers)]
         decoder = [DecoderLayer(config) for _ in range(config.decoder_layers)]
         self.encoder_layers = nn.ModuleList(encoder)  # type: ignore[assignment]
@@ -156,16 +147,6 @@ class Transformer(nn.Module):
             learned = torch.empty_like(self.positions).normal_(std=config.width**-0.5)
             del self.positions
             self.positions = nn.Parameter(learned)
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=self.config.width**-0.5)
-        if not self.config.tied_embeddings:
-            nn.init.normal_(self.output_weight, std=self.config.width**-0.5)
 
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """source [batch, source] piece ids, lengths [batch].
@@ -198,15 +179,6 @@ class Transformer(nn.Module):
             self_weights.append(own)
             cross_weights.append(cross)
         return self.decoder_norm(x), self_weights, cross_weights
-
-    def forward(self, source: Tensor, source_lengths: Tensor, target: Tensor) -> Tensor:
-        """States [batch, target, width] that predict the piece after each of `target`."""
-        memory, mask, _ = self.encode(source, source_lengths)
-        return self.decode(target, memory, mask)[0]
-
-    def logits(self, states: Tensor) -> Tensor:
-        """States [..., width] to unnormalised log-probabilities [..., vocabulary]."""
-        return nn.functional.linear(states, self.output_weight, self.output_bias)
 
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
         """The state before the first step: the source encoded, its keys and values projected once, no past."""
