@@ -29,6 +29,8 @@ class DataConfig(Section):
     """hub: the dataset's name, such as `bentrevett/multi30k`."""
     configuration: str | None = None
     """hub: the dataset's configuration, such as `en-fr`."""
+    revision: str | None = None
+    """hub: a commit's hash pins the data set, a tag or branch names it; default: what the Hub has that day."""
     train: str | list[str] | None = None
     """hub: split name; files: one .tsv or .jsonl file, or [source file, target file]; .gz is read too."""
     dev: str | list[str] | None = None

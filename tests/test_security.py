@@ -8,7 +8,11 @@ import pickle
 import re
 import shutil
 import struct
+import subprocess
+import sys
+import threading
 import tracemalloc
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +227,33 @@ def test_data_sets_run_no_code(tmp_path):
     with pytest.raises(UserError, match="cannot load"):
         load_corpus(DataConfig(corpus="hub", name=str(folder), train="train", cache=str(tmp_path / "cache")))
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("revision", "asked_for"), [("0123456789abcdef0123456789abcdef01234567",) * 2, (None, "main")])
+def test_hub_data_sets_can_be_pinned(tmp_path, revision, asked_for):
+    paths = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            paths.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = f"name='a/b', train='train', revision={revision!r}, cache={str(tmp_path)!r}"
+        program = "from nmt.config import DataConfig; from nmt.corpus import load_corpus; "
+        program += f"load_corpus(DataConfig(corpus='hub', {settings}))"
+        environment = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path)}
+        ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        server.shutdown()
+    assert "UserError: cannot load a/b" in ended.stderr
+    about_it = [path for path in paths if "/a/b/" in path]
+    assert about_it and all(f"/{asked_for}" in path for path in about_it)
 
 
 def page_of(text: str) -> str:

@@ -81,9 +81,11 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
         raise UserError(f"{key} is a list of files, but data.corpus is hub: give the name of a split, such as train")
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-    what = f"{data.name} {data.configuration or ''}".strip()
+    what = " ".join(part for part in (data.name, data.configuration, data.revision) if part)
     try:
-        return datasets.load_dataset(data.name, data.configuration, split=split, cache_dir=str(cache / "hub"))
+        return datasets.load_dataset(
+            data.name, data.configuration, split=split, revision=data.revision, cache_dir=str(cache / "hub")
+        )
     except ConnectionError as error:
         raise UserError(f"the Hub cannot be reached for {what} ({_line(error)}): go online and try again") from error
     # The library raises its own errors, ValueError for an unknown configuration or split, OSError and what its

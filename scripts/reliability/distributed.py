@@ -39,7 +39,7 @@ def main() -> int:
     """Print the figures; status 1 when a kill lost something."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--part", choices=["agreement", "kills"], help="do only this")
-    arguments.add_argument("--kills", type=int, default=20, metavar="N", help="runs with a killed worker (default: 20)")
+    arguments.add_argument("--kills", type=int, default=20, metavar="N", help="workers killed (default: 20)")
     arguments.add_argument("--seed", type=int, default=1, metavar="N", help="of the kills (default: 1)")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -66,22 +66,23 @@ def agreement(place: Path) -> None:
             print(f"| {count} | {batches} | {everything:.1e} | {rest:.1e} |", flush=True)
 
 
-def kills(place: Path, runs: int, draw: random.Random) -> int:
-    """Kill workers; print the runs and what was lost."""
+def kills(place: Path, wanted: int, draw: random.Random) -> int:
+    """Kill workers until so many kills came before the end of their run; print the runs and what was lost."""
     config = write_configuration(place, max_steps=200, validate_every=20)
     whole, broken = place / "whole", place / "broken"
     started = time.monotonic()
     start(config, whole, 2).wait()
     seconds = time.monotonic() - started
-    lost = interrupted = 0
-    for number in range(runs):
+    lost = interrupted = number = 0
+    while interrupted < wanted:
+        number += 1
         process = start(config, broken, 2, options=["--max-restarts", "3"])
         # Two of three wait for a saved state first: most of so short a run is its start.
         if draw.random() < 0.67:
             state = broken / "training" / f"step-{20 * draw.randint(1, 9):08d}"
             while not state.exists() and process.poll() is None:
                 time.sleep(0.001)
-            time.sleep(draw.uniform(0, 0.1))
+            time.sleep(draw.uniform(0, 0.02))
         else:
             time.sleep(draw.uniform(0, 0.5 * seconds))
         if workers := children(process.pid):
@@ -93,7 +94,7 @@ def kills(place: Path, runs: int, draw: random.Random) -> int:
             lost += 1
             print(f"LOST in run {number}: status {process.returncode}\n{errors}", file=sys.stderr)
         shutil.rmtree(broken)
-    print(f"killed workers: {runs} runs, {interrupted} reached by the kill, {runs - lost} survived, {lost} lost")
+    print(f"killed workers: {number} runs, {interrupted} reached by the kill, {number - lost} survived, {lost} lost")
     return int(lost > 0)
 
 
