@@ -28,7 +28,7 @@ from nmt.models import Model, build_model, load_weights
 from nmt.models.aligner import AlignerConfig
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
-from nmt.training.card import write_card
+from nmt.training.card import CARD, write_card
 from nmt.training.distributed import Ranks, joined, launch, same_launch, seed_of_rank
 from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import LOG, RunLog
@@ -302,7 +302,7 @@ def begin_directory(directory: Path, config: RunConfig) -> None:
 
 def clear_scratch(directory: Path) -> None:
     """Remove what writes that were killed have left of the run's own files."""
-    for name in (CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA, LOG, "training/step-*", "training/aligner-*"):
+    for name in (CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA, LOG, CARD, "training/step-*", "training/aligner-*"):
         remove_scratch(directory / name)
 
 

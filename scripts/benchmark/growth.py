@@ -52,7 +52,7 @@ def corpus_rows(corpus: list[dict]) -> list[list[str]]:
         [
             f"{one['pairs']:,} pairs",
             f"{one['pairs'] / one['seconds']:,.0f} pairs a second prepared ({one['seconds']:,.0f} s)",
-            f"{one['peak_bytes'] / 1e6:,.0f} MB",
+            f"{one['peak_bytes'] / 1e6:,.0f} MB, and {one['mapped_bytes'] / 1e6:,.0f} MB of mapped files",
         ]
         for one in corpus
     ]
