@@ -102,6 +102,9 @@ class TrainingConfig(Section):
     """Steps of linear warm-up."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Label smoothing (section 5.4)."""
+    consistency: float = Field(0.0, ge=0)
+    """R-Drop (Liang et al. 2021): every batch is seen twice, and the weight of how far the two predictions, whose
+    dropout differs, are from each other, such as 1; 0 is off."""
     clip_norm: float = Field(1.0, ge=0)
     """Gradients are scaled down to this norm; 0 is off."""
     non_finite: Literal["skip", "stop"] = "skip"

@@ -59,7 +59,7 @@ def run_steps(
     feed = Feed(
         BatchSampler(pairs.source_lengths, pairs.target_lengths, settings.batch_tokens, settings.seed), progress
     )
-    step_loss = ranks.parallel(StepLoss(model, settings.label_smoothing))
+    step_loss = ranks.parallel(StepLoss(model, settings.label_smoothing, settings.consistency))
     replicas = Replicas(step_loss, settings.seed, torch.get_num_threads() if ranks.count == 1 else 1)
     batches_a_step = max(settings.accumulate, ranks.count)
     meter = Meter(log, progress)
@@ -125,13 +125,13 @@ def run_steps(
 class StepLoss(nn.Module):
     """The summed loss of a batch as a module, so that what computes gradients in parallel sees all of it."""
 
-    def __init__(self, model: Model, smoothing: float) -> None:
+    def __init__(self, model: Model, smoothing: float, consistency: float = 0.0) -> None:
         super().__init__()
-        self.model, self.smoothing = model, smoothing
+        self.model, self.smoothing, self.consistency = model, smoothing, consistency
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """The sum over target pieces, in nats."""
-        return batch_loss(self.model, batch, self.smoothing, smoothed_cross_entropy)
+        return batch_loss(self.model, batch, self.smoothing, smoothed_cross_entropy, self.consistency)
 
 
 class Feed:

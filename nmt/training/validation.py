@@ -43,11 +43,17 @@ def dev_loss(model: Model, pairs: EncodedPairs, batch_tokens: int, ranks: Ranks 
     return total / pieces
 
 
-def batch_loss(model: Model, batch: Batch, smoothing: float, loss) -> torch.Tensor:
-    """Summed loss of a batch; states of padding are dropped before the costly output projection."""
-    states = model(batch.source, batch.source_lengths, batch.target_input)  # [batch, target, width]
+def batch_loss(model: Model, batch: Batch, smoothing: float, loss, consistency: float = 0.0) -> torch.Tensor:
+    """Summed loss of a batch; states of padding are dropped before the costly output projection.
+
+    With `consistency` every sentence is seen twice, through dropout masks of its own each time.
+    """
+    passes = 2 if consistency else 1
+    seen = [x.repeat_interleave(passes, 0) for x in (batch.source, batch.source_lengths, batch.target_input)]
+    states = model(*seen).unflatten(0, (-1, passes)).transpose(1, 2)  # [batch, target, passes, width]
     real = batch.labels != PADDING  # [batch, target]
-    return loss(states[real], model.output_weight, model.output_bias, batch.labels[real], smoothing)
+    rows, labels = states[real].flatten(0, 1), batch.labels[real].repeat_interleave(passes)  # [rows x passes, ...]
+    return loss(rows, model.output_weight, model.output_bias, labels, smoothing, consistency)
 
 
 def validate(
