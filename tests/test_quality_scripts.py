@@ -1,6 +1,6 @@
 """What scripts/quality.py reports, against sacreBLEU's and sacremoses' own commands and against counting by hand."""
 
-import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -157,3 +157,46 @@ def test_a_checkpoint_on_files_is_measured_from_end_to_end(scripts, tmp_path, ca
     assert record["leaks"]["pairs_in_training"] == 0 and record["scores"]["sentences"] == 20
     assert len(record["examples"]["good"]) == len(record["examples"]["bad"]) == 10
     assert f"BLEU {record['scores']['bleu']:.1f}" in (tmp_path / "quality.md").read_text()
+
+
+@pytest.fixture()
+def speedrun():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    spec = importlib.util.spec_from_file_location("speedrun", ROOT / "scripts" / "speedrun.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(str(ROOT / "scripts"))
+
+
+def test_a_step_of_the_speed_run_trains_both_sides_and_tells(speedrun, tmp_path, capsys):
+    from toy import toy_config
+
+    config = toy_config(tmp_path, training={"max_steps": 10})
+    step = ["01-rate", "no learning", "--config", str(config), "--minutes", "5", "--every", "5", "--seeds", "1", "2"]
+    speedrun.main([*step, "--change", "training.learning_rate=1e-9", "--output", str(tmp_path / "steps")])
+    record = json.loads((tmp_path / "steps" / "01-rate.json").read_text())
+    assert [one["seed"] for one in record["runs"]] == [1, 2]
+    for one in record["runs"]:
+        assert one["base"]["steps"] == one["changed"]["steps"] == 10
+        assert one["changed"]["loss"] > one["base"]["loss"] + 0.05  # it learned nothing
+    page = (tmp_path / "steps.md").read_text()
+    assert "| dropped |" in page and "no learning" in page and "not reached" in page
+
+
+def test_a_change_is_kept_by_twice_the_standard_error(speedrun):
+    def record(losses, change, bleu=(0.0, 0.0, 0.0)):
+        sides = [
+            {"base": {"loss": 2.0, "bleu": 20.0}, "changed": {"loss": 2.0 + loss, "bleu": 20.0 + gain}}
+            for loss, gain in zip(losses, bleu, strict=True)
+        ]
+        return {"runs": sides, "change": [change]}
+
+    # Standard errors of the three: 0.0577; of the mean -0.1 that is less than two.
+    assert speedrun.verdict(record([-0.2, -0.1, 0.0], "model.width=64")) == "dropped"
+    assert speedrun.verdict(record([-0.2, -0.1, -0.1], "model.width=64")) == "kept"
+    assert speedrun.verdict(record([0.2, 0.1, 0.1], "model.width=64")) == "dropped"
+    # Label smoothing changes the loss by itself: BLEU decides.
+    smoothing = "training.label_smoothing=0"
+    assert speedrun.verdict(record([-0.2, -0.1, -0.1], smoothing)) == "dropped"
+    assert speedrun.verdict(record([0.2, 0.1, 0.1], smoothing, bleu=[1.0, 2.0, 1.5])) == "kept"

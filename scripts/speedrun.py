@@ -1,0 +1,189 @@
+#!/usr/bin/env python
+"""A step of the speed run: a configuration and the same with one change, trained side by side for the same minutes.
+
+    python scripts/speedrun.py 01-rate "higher peak rate" --config quickstart --minutes 8 --seeds 1 2 3 \\
+        --change training.learning_rate=6e-3
+    python scripts/speedrun.py 02-smoothing "no label smoothing" --base training.learning_rate=6e-3 \\
+        --change training.label_smoothing=0
+    python scripts/speedrun.py                              # the page anew
+
+Writes docs/speedrun/NAME.json and docs/speedrun.md, where steps stand in the order of their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from benchmark import ROOT  # noqa: E402
+from benchmark.machine import describe  # noqa: E402
+from benchmark.page import table  # noqa: E402
+
+from nmt.checkpoint import Checkpoint, write_text  # noqa: E402
+from nmt.cli.common import run  # noqa: E402
+from nmt.errors import UserError  # noqa: E402
+from nmt.training.log import read_log  # noqa: E402
+
+RAW = ROOT / "docs" / "speedrun"
+HEAD = """\
+# The speed run
+
+How much a small translator learns in few minutes of few cores, change by change. In every step a configuration and the
+same configuration with one change are trained at the same time, one core each, for the same wall time with validation
+included, so that what slows the machine slows both; the seeds are the same on both sides. A change is kept when it
+lowers the dev loss (nats a piece, without smoothing) by more than twice the standard error over the seeds. Where the
+two sides have other pieces or other smoothing their losses say little, and dev BLEU (greedy) decides in the same way.
+The minutes are those after which the changed side's dev loss was as low as the other's at its end, its learning rate
+still high. Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the
+table."""
+OTHER_LOSS = ("subwords.", "training.label_smoothing", "training.consistency")
+"""Changes to these make losses incomparable."""
+
+
+def main(arguments: list[str]) -> None:
+    """Train a step, if one is named, and write the page."""
+    options = make_parser().parse_args(arguments)
+    if options.name:
+        if not options.change:
+            raise UserError("there is no change to measure; give --change key=value")
+        started = time.time()
+        runs = [train_both(options, seed) for seed in options.seeds]
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+        record = {
+            "command": shlex.join(["python", "scripts/speedrun.py", *arguments]),
+            "minutes": (time.time() - started) / 60,
+            "machine": describe(),
+            "commit": commit.stdout.strip(),
+            "why": options.why,
+            "config": options.config,
+            "budget_minutes": options.minutes,
+            "base": options.base,
+            "change": options.change,
+            "runs": runs,
+        }
+        options.output.mkdir(parents=True, exist_ok=True)
+        write_text(options.output / f"{options.name}.json", json.dumps(record, indent=1) + "\n")
+    print(write_page(options.output))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    parser = argparse.ArgumentParser(
+        prog="speedrun.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="of the step's file")
+    parser.add_argument("why", nargs="?", default="", metavar="WHAT", help="the change in words")
+    parser.add_argument("--config", default="quickstart", help="of configs/ (default: quickstart)")
+    parser.add_argument("--minutes", type=float, default=8, metavar="N", help="of each run (default: 8)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], metavar="N", help="a pair of runs each")
+    parser.add_argument("--every", type=int, default=200, metavar="N", help="validate each N steps (default: 200)")
+    parser.add_argument("--base", nargs="+", default=[], metavar="key=value", help="on both sides: what was kept")
+    parser.add_argument("--change", nargs="+", default=[], metavar="key=value", help="on one side")
+    parser.add_argument("--output", type=Path, default=RAW, metavar="DIR", help="of JSON files, page beside it")
+    return parser
+
+
+def train_both(options: argparse.Namespace, seed: int) -> dict:
+    """Both sides at once with one seed. Raises UserError when a run fails."""
+    settings = [f"training.seed={seed}", f"training.max_minutes={options.minutes}"]
+    settings += [f"training.validate_every={options.every}"]
+    with tempfile.TemporaryDirectory(prefix="nmt-speedrun-") as place, ThreadPoolExecutor(2) as pool:
+        sides = [
+            pool.submit(train, options.config, Path(place) / name, [*changes, *settings])
+            for name, changes in (("base", options.base), ("changed", [*options.base, *options.change]))
+        ]
+        return {"seed": seed, "base": sides[0].result(), "changed": sides[1].result()}
+
+
+def train(config: str, directory: Path, changes: list[str]) -> dict:
+    """One side on one core; its final scores and its curve of [minutes, dev loss]. Raises UserError."""
+    path = config if config.endswith(".yaml") else str(ROOT / "configs" / f"{config}.yaml")
+    own = [f"checkpoint={directory}", "training.threads=1", "alignment.head=false"]
+    command = [sys.executable, "-m", "nmt.cli.train", path, *changes, *own]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if ended.returncode:
+        raise UserError(f"{shlex.join(command)}: {(ended.stderr.strip() or 'no word').splitlines()[-1]}")
+    metadata = Checkpoint(directory).metadata
+    found = [record for record in read_log(directory) if record["kind"] == "validation"]
+    return {
+        "loss": metadata["dev_loss"],
+        "bleu": found[-1]["bleu"],
+        "steps": metadata["steps"],
+        "parameters": metadata["parameters"],
+        "corpus_sha256": metadata["corpus_sha256"],
+        "curve": [[round(record["seconds"] / 60, 2), record["loss"]] for record in found],
+    }
+
+
+def gains(record: dict, score: str) -> tuple[float, float | None]:
+    """The mean over seeds of the changed side's score minus the base's, and its standard error."""
+    found = [run["changed"][score] - run["base"][score] for run in record["runs"]]
+    return statistics.mean(found), statistics.stdev(found) / len(found) ** 0.5 if len(found) > 1 else None
+
+
+def verdict(record: dict) -> str:
+    """`kept` or `dropped`, by the rule at the head of the page; with one seed, `one seed`."""
+    by_bleu = any(change.startswith(OTHER_LOSS) for change in record["change"])
+    gain, error = gains(record, "bleu" if by_bleu else "loss")
+    if error is None:
+        return "one seed"
+    return "kept" if (gain if by_bleu else -gain) > 2 * error else "dropped"
+
+
+def reached(one: dict) -> float | None:
+    """Minutes until the changed side's dev loss was the base's last, or None."""
+    return next((minutes for minutes, loss in one["changed"]["curve"] if loss <= one["base"]["loss"]), None)
+
+
+def write_page(raw: Path) -> Path:
+    """The page beside the directory of JSON files; returns its path."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(raw.glob("*.json"))]
+    parts = [HEAD.format(raw=raw.name)]
+    for config, minutes in dict.fromkeys((record["config"], record["budget_minutes"]) for record in records):
+        steps = [one for one in records if (one["config"], one["budget_minutes"]) == (config, minutes)]
+        columns = ["step", "change", "dev loss", "difference", "dev BLEU", "difference", "minutes", "seeds", ""]
+        parts.append(f"## {Path(config).stem}, {minutes:g} minutes of one core")
+        parts.append(table(columns, [row(record, number) for number, record in enumerate(steps, 1)]))
+        told = [f"{number}. `{one['command']}` ({one['minutes']:.0f} minutes)" for number, one in enumerate(steps, 1)]
+        parts.append("\n".join(told))
+        hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
+        parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")
+    parts += sorted({"Machine: " + "; ".join(record["machine"].values()) + "." for record in records})
+    page = raw.with_suffix(".md")
+    write_text(page, "\n\n".join(parts) + "\n")
+    return page
+
+
+SIDES = ("base", "changed")
+
+
+def row(record: dict, number: int) -> list[str]:
+    """A step as cells."""
+    runs = record["runs"]
+    cells = [str(number), f"{record['why']}: `{' '.join(record['change'])}`, commit {record['commit']}"]
+    if record["base"]:
+        cells[1] += f"; on both sides `{' '.join(record['base'])}`"
+    for score, digits in (("loss", 3), ("bleu", 1)):
+        base, changed = (statistics.mean(one[side][score] for one in runs) for side in SIDES)
+        gain, error = gains(record, score)
+        cells.append(f"{base:.{digits}f} to {changed:.{digits}f}")
+        cells.append(f"{gain:+.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else ""))
+    times = [minutes for one in runs if (minutes := reached(one)) is not None]
+    cells.append(f"{statistics.median(times):.1f}" if len(times) == len(runs) else "not reached")
+    return [*cells, ", ".join(str(one["seed"]) for one in runs), verdict(record)]
+
+
+if __name__ == "__main__":
+    sys.exit(run("speedrun.py", main))
