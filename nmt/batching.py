@@ -40,15 +40,6 @@ class BatchSampler:
             batches += split_by_tokens(part, longest[part], self.batch_tokens)
         return [batches[number] for number in random.permutation(len(batches))]
 
-    def padded_share(self, epoch: int) -> float:
-        """Share of positions, both sides, that are padding."""
-        total = real = 0
-        for batch in self.batches(epoch):
-            for lengths in (self.source_lengths[batch], self.target_lengths[batch]):
-                total += len(batch) * int(lengths.max())
-                real += int(lengths.sum())
-        return 1 - real / total
-
 
 def split_by_tokens(order: np.ndarray, lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
     """Cut `order` [pairs], whose `lengths` [pairs] ascend, so that sentences x longest fits the budget."""

@@ -103,8 +103,8 @@ class TrainingConfig(Section):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Label smoothing (section 5.4)."""
     consistency: float = Field(0.0, ge=0)
-    """R-Drop (Liang et al. 2021): every batch is seen twice, and the weight of how far the two predictions, whose
-    dropout differs, are from each other, such as 1; 0 is off."""
+    """R-Drop (Liang et al. 2021): every batch is seen twice through other dropout, which takes twice the time and the
+    memory; the weight of the two predictions' divergence, such as 1, half of the paper's alpha; 0 is off."""
     clip_norm: float = Field(1.0, ge=0)
     """Gradients are scaled down to this norm; 0 is off."""
     non_finite: Literal["skip", "stop"] = "skip"
@@ -140,7 +140,9 @@ class TrainingConfig(Section):
     """CPU threads; default: all cores."""
 
     @model_validator(mode="after")
-    def _has_budget(self) -> TrainingConfig:
+    def _is_possible(self) -> TrainingConfig:
+        if self.weight_decay and self.optimizer == "adam":
+            raise ValueError("weight_decay needs optimizer adamw")
         if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
             raise ValueError("no budget: give max_steps, max_epochs or max_minutes")
         return self
@@ -151,13 +153,13 @@ class DecodingConfig(Section):
 
     beam: int = Field(5, ge=1, le=1000)
     """Beam size; 1 is greedy."""
-    length_penalty: float = Field(1.0, ge=0)
+    length_penalty: float = Field(1.0, ge=0, le=100)
     """Exponent of the length penalty (Wu et al. 2016, equation 14)."""
-    min_length: int = Field(0, ge=0)
+    min_length: int = Field(0, ge=0, le=16384)
     """Fewest pieces of a translation."""
-    max_length_factor: float = Field(2.0, gt=0)
+    max_length_factor: float = Field(2.0, gt=0, le=1000)
     """A translation has at most this many times the source's pieces ..."""
-    max_length_extra: int = Field(10, ge=1)
+    max_length_extra: int = Field(10, ge=1, le=16384)
     """... plus so many."""
 
 
@@ -196,7 +198,11 @@ class RunConfig(Section):
         return tree
 
     @model_validator(mode="after")
-    def _alignment_exists(self) -> RunConfig:
+    def _fits_together(self) -> RunConfig:
+        if self.training.consistency and not self.model.dropout:
+            raise ValueError("training.consistency needs model.dropout above 0")
+        if self.training.guided_alignment and not self.alignment.head:
+            raise ValueError("training.guided_alignment is for the alignment head; set alignment.head: true")
         if self.model.type == "rnnencdec" and (self.alignment.head or self.alignment.layer is not None):
             raise ValueError("model.type rnnencdec has no alignment; leave alignment.head and alignment.layer out")
         layer, layers = self.alignment.layer, self.model.decoder_layers

@@ -4,7 +4,7 @@
     scripts/benchmark/peers.sh                     # once: JoeyNMT in an environment of its own
     python scripts/benchmark.py training           # one claim
     python scripts/benchmark.py training --quick   # ours and a plain loop alone, in short turns; writes nothing
-    python scripts/benchmark.py all                # every claim, and then docs/speed.md with its pictures
+    python scripts/benchmark.py all                # every claim but the two that take longest
 
 Raw replies are kept in docs/speed/CLAIM.json; the page is written from these. `all --resume` leaves out claims that are
 there already.

@@ -42,12 +42,12 @@ HEAD = """\
 How much a small translator learns in few minutes of few cores, change by change. In every step a configuration and the
 same configuration with one change are trained at the same time, one core each, for the same wall time with validation
 included, so that what slows the machine slows both; the seeds are the same on both sides. A change is kept when it
-lowers the dev loss (nats a piece, without smoothing) by more than twice the standard error over the seeds. Where the
-two sides have other pieces or other smoothing their losses say little, and dev BLEU (greedy) decides in the same way.
-The minutes are those after which the changed side's dev loss was as low as the other's at its end, its learning rate
-still high. Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the
-table."""
-OTHER_LOSS = ("subwords.", "training.label_smoothing", "training.consistency")
+lowers the dev loss (nats a piece, without smoothing, of the weights that the run ends with) by more than twice the
+standard error over the seeds. Where the two sides have other pieces or are trained for another loss, their losses say
+little, and dev BLEU (greedy, at the last step) decides in the same way. The minutes are those after which the changed
+side's dev loss was as low as the other's at its end, its learning rate still high. Test sets are not looked at. Each
+row stands in a file of [{raw}]({raw}), written by the command below the table."""
+OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.consistency")
 """Changes to these make losses incomparable."""
 
 
@@ -58,11 +58,9 @@ def main(arguments: list[str]) -> None:
         if not options.change:
             raise UserError("there is no change to measure; give --change key=value")
         started = time.time()
-        runs = [train_both(options, seed) for seed in options.seeds]
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
         record = {
             "command": shlex.join(["python", "scripts/speedrun.py", *arguments]),
-            "minutes": (time.time() - started) / 60,
             "machine": describe(),
             "commit": commit.stdout.strip(),
             "why": options.why,
@@ -70,10 +68,13 @@ def main(arguments: list[str]) -> None:
             "budget_minutes": options.minutes,
             "base": options.base,
             "change": options.change,
-            "runs": runs,
+            "runs": [],
         }
         options.output.mkdir(parents=True, exist_ok=True)
-        write_text(options.output / f"{options.name}.json", json.dumps(record, indent=1) + "\n")
+        for seed in options.seeds:
+            record["runs"].append(train_both(options, seed))
+            record["minutes"] = (time.time() - started) / 60
+            write_text(options.output / f"{options.name}.json", json.dumps(record, indent=1) + "\n")
     print(write_page(options.output))
 
 
@@ -135,11 +136,15 @@ def gains(record: dict, score: str) -> tuple[float, float | None]:
 
 def verdict(record: dict) -> str:
     """`kept` or `dropped`, by the rule at the head of the page; with one seed, `one seed`."""
-    by_bleu = any(change.startswith(OTHER_LOSS) for change in record["change"])
-    gain, error = gains(record, "bleu" if by_bleu else "loss")
+    gain, error = gains(record, "bleu" if by_bleu(record) else "loss")
     if error is None:
         return "one seed"
-    return "kept" if (gain if by_bleu else -gain) > 2 * error else "dropped"
+    return "kept" if (gain if by_bleu(record) else -gain) > 2 * error else "dropped"
+
+
+def by_bleu(record: dict) -> bool:
+    """Whether the two sides' losses cannot be compared."""
+    return any(change.startswith(OTHER_LOSS) for change in record["change"])
 
 
 def reached(one: dict) -> float | None:
@@ -181,7 +186,8 @@ def row(record: dict, number: int) -> list[str]:
         cells.append(f"{base:.{digits}f} to {changed:.{digits}f}")
         cells.append(f"{gain:+.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else ""))
     times = [minutes for one in runs if (minutes := reached(one)) is not None]
-    cells.append(f"{statistics.median(times):.1f}" if len(times) == len(runs) else "not reached")
+    when = f"{statistics.median(times):.1f}" if len(times) == len(runs) else "not reached"
+    cells.append("" if by_bleu(record) else when)
     return [*cells, ", ".join(str(one["seed"]) for one in runs), verdict(record)]
 
 

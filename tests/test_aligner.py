@@ -1,6 +1,11 @@
 """The alignment head: it learns a made-up language, and its numpy runtime computes what its torch module does."""
 
 import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,3 +202,24 @@ def test_words_are_lower_cased_and_keep_their_pieces_anywhere(subwords):
 def test_corpus_without_usable_pairs_is_refused(subwords):
     with pytest.raises(UserError, match="no sentence pair"):
         WordCorpus.of([("", "xab"), ("ba", "...".replace(".", " "))], subwords, longest=60)
+
+
+def test_workers_end_when_the_run_is_killed(tmp_path):
+    program = tmp_path / "pool.py"
+    program.write_text(
+        "import os, signal\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\n"
+        "from nmt.training.aligner import _end_with_parent\n"
+        "if __name__ == '__main__':\n"
+        "    pool = ProcessPoolExecutor(1, mp_context=get_context('spawn'), initializer=_end_with_parent)\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = subprocess.run([sys.executable, program], stdout=subprocess.PIPE, text=True)
+    worker = Path("/proc") / ended.stdout.strip()
+    assert ended.returncode == -signal.SIGKILL and worker.name.isdigit()
+    deadline = time.monotonic() + 60
+    while worker.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not worker.exists()

@@ -6,10 +6,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from nmt.config import RunConfig, describe_keys, dump_config, load_config, parse_config
+from nmt.config import DecodingConfig, RunConfig, describe_keys, dump_config, load_config, parse_config
 from nmt.errors import UserError
 from nmt.model_config import ModelConfig, Section
+from nmt.untrusted import check_metadata
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
@@ -62,6 +64,8 @@ MINIMAL = "checkpoint: somewhere\ntraining: {max_steps: 10}\n"
         ("model={type: rnnencdec, feed_forward: 64}", ["model: type rnnencdec", "leave feed_forward out"]),
         ("model={type: rnnencdec, attention: dot}", ["attention dot is not for type rnnencdec", "leave attention out"]),
         ("data=5", ["data"]),
+        ("training={max_steps: 1, optimizer: adam, weight_decay: 0.1}", ["weight_decay needs optimizer adamw"]),
+        ("training={max_steps: 1, consistency: -1}", ["training.consistency", "greater than or equal to 0"]),
         ("data.corpus=twitter", ["data.corpus", "tatoeba"]),
     ],
 )
@@ -198,3 +202,24 @@ def test_every_key_is_documented():
     assert len(rows) == len({key for key, _, _ in rows}) == leaves(RunConfig)
     described = {key: default for key, default, _ in rows}
     assert described["training.learning_rate"] == "0.002" and described["checkpoint"] == "required"
+
+
+def test_keys_that_go_together_only(written):
+    path = written(MINIMAL)
+    with pytest.raises(UserError, match="consistency needs model.dropout above 0"):
+        load_config(path, ["training.consistency=1", "model.dropout=0"])
+    with pytest.raises(UserError, match="set alignment.head"):
+        load_config(path, ["training.guided_alignment=links.txt", "alignment.head=false"])
+
+
+@given(
+    st.sampled_from(["beam", "length_penalty", "min_length", "max_length_factor", "max_length_extra"]),
+    st.one_of(st.integers(-1, 10**6), st.floats(-1, 1e6)),
+)
+def test_what_a_configuration_may_ask_of_decoding_a_checkpoint_may_say(key, value):
+    try:
+        decoding = DecodingConfig.model_validate({key: value})
+    except ValidationError:
+        return
+    told = {"source": "en", "target": "es", "max_length": 256, "alignment_layer": None, "files": {}}
+    assert check_metadata({**told, "decoding": decoding.model_dump()}) is None

@@ -39,15 +39,18 @@ def test_the_head_learns_the_given_links_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "words", "at_once"),
     [
-        (lambda lines: lines[:-1], "must match"),
-        (lambda lines: ["0-9", *lines[1:]], "line 1 of the links: 0-9 leads out"),
-        (lambda lines: ["0:1", *lines[1:]], "0:1"),
+        (lambda lines: lines[:-1], "must match", True),
+        (lambda lines: ["0-9", *lines[1:]], "line 1 of the links: 0-9 leads out", False),
+        (lambda lines: ["0:1", *lines[1:]], "0:1", True),
     ],
 )
-def test_links_that_do_not_fit_the_corpus_are_refused(tmp_path, change, words):
+def test_links_that_do_not_fit_the_corpus_are_refused(tmp_path, change, words, at_once):
     toy_config(tmp_path)
     lines = ["0-0"] * len(training_pairs(tmp_path))
     with pytest.raises(UserError, match=words):
         train(load_config(configured(tmp_path, change(lines))))
+    assert (tmp_path / "run" / "weights.safetensors").exists() != at_once
+    if not at_once:  # what cannot be known before costs no translator
+        assert Translator.load(tmp_path / "run").translate("3 1").text

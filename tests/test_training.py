@@ -20,6 +20,7 @@ from nmt.checkpoint import Checkpoint
 from nmt.cli.common import run
 from nmt.cli.train import main
 from nmt.config import load_config
+from nmt.errors import UserError
 from nmt.files import sha256_of
 from nmt.training import loop
 from nmt.training.log import RunLog, read_log
@@ -239,6 +240,28 @@ def refused(capfd, *arguments: object) -> str:
     status, lines = command(capfd, *arguments)
     assert status == 2 and len(lines) == 1, lines
     return lines[0]
+
+
+def test_a_finished_checkpoint_without_a_state_is_not_begun_anew(place, whole, tmp_path):
+    """A clone has the shipped checkpoint, but not what it was trained with."""
+    copy = tmp_path / "run"
+    shutil.copytree(whole, copy, ignore=shutil.ignore_patterns("training"))
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    with pytest.raises(UserError, match="finished, without a state"):
+        train(load_config(place / "run.yaml", [f"checkpoint={copy}"]), resume=True)
+    assert {name: (copy / name).read_bytes() for name in before} == before
+
+
+def test_a_network_exported_before_is_not_taken_for_that_of_new_weights(place, whole, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(whole, copy)
+    (copy / "ctranslate2").mkdir()
+    (copy / "ctranslate2" / "model.bin").write_text("of the weights before")
+    newest = max((copy / "training").glob("step-*"))
+    (newest / "optimizer.pt").write_bytes(b"damaged")
+    train(load_config(place / "run.yaml", [f"checkpoint={copy}"]), resume=True)
+    assert not (copy / "ctranslate2").exists()
+    assert (copy / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 
 def test_another_configuration_is_not_resumed(place, whole, capfd):

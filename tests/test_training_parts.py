@@ -48,7 +48,7 @@ def test_the_average_is_the_mean(tmp_path):
             for parameter in model.parameters():
                 parameter.normal_()
         kept.append([parameter.detach().double().numpy().copy() for parameter in model.parameters()])
-        place = save_state(tmp_path, Progress(step=step), model, optimizer, [10, 20, step][: step // 10], [])
+        place = save_state(tmp_path, Progress(step=step), model, optimizer, [10, 20, step][: step // 10])
     found = average(place, [10, 30])
     for (name, _), first, last in zip(model.named_parameters(), kept[0], kept[2], strict=True):
         np.testing.assert_array_equal(found[name].numpy(), ((first + last) / 2).astype(np.float32))

@@ -2,14 +2,12 @@
 
 import itertools
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nmt.batching import BatchSampler
 from nmt.engines.cores import on_every_core
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
@@ -137,14 +135,6 @@ def test_training_never_forms_all_logits(model):
     with Calls() as calls:
         batch_loss(model.train(), batch, 0.1, smoothed_cross_entropy).backward()
     assert calls.largest <= CHUNK * VOCABULARY < batch.labels.numel() * VOCABULARY / 2
-
-
-def test_little_of_a_batch_is_padding():
-    # Lengths as in the Tatoeba corpus: a skewed distribution, the two sides correlated.
-    random = np.random.default_rng(0)
-    sources = 3 + random.gamma(3.0, 2.4, 40_000).astype(np.int32)
-    targets = np.maximum(2, sources + random.normal(0, 0.2 * sources)).astype(np.int32)
-    assert BatchSampler(sources, targets, 2048).padded_share(0) < 0.08
 
 
 @settings(max_examples=30, deadline=None)

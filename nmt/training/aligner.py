@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
 import unicodedata
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +138,7 @@ def train_aligner(
     files = [Path(directory) / f"aligner-teacher-{name}-{key}.npz" for name in ("forward", "reverse")]
     missing = [(direction, path) for direction, path in enumerate(files) if _posteriors(path) is None]
     if processes > 1 and len(missing) > 1:
-        with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
             for job in [pool.submit(_teach, corpus, direction, config, seed, path) for direction, path in missing]:
                 job.result()
     else:
@@ -148,6 +150,16 @@ def train_aligner(
     targets = (forward.astype(np.float32) + reverse) / 2
     targets[_mixed_cells(corpus)] = 0
     return train_head(corpus, targets, config, seed, on_progress)
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the run is killed, whose next job it would wait for without end."""
+
+    def wait() -> None:
+        parent_process().join()  # type: ignore[union-attr]
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def train_head(

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -175,8 +174,3 @@ def same_launch(one: dict[str, str] | None, other: dict[str, str] | None) -> boo
     if one is None or other is None:
         return False
     return one["agent"] == other["agent"] or (one["name"] == other["name"] != "none")
-
-
-def seed_of_rank(seed: int, rank: int, step: int) -> int:
-    """A seed of a rank's own for its dropout, from `step` on."""
-    return int(np.random.SeedSequence([seed, rank, step]).generate_state(1, np.uint64)[0])

@@ -24,9 +24,14 @@ def fault_of(loss: float, norm: float) -> str | None:
 
 
 def leave_out_step(
-    fault: str, pairs: Sequence[int], settings: TrainingConfig, progress: Progress, tell: Callable[[str], None]
+    fault: str,
+    pairs: Sequence[int],
+    batches: int,
+    settings: TrainingConfig,
+    progress: Progress,
+    tell: Callable[[str], None],
 ) -> None:
-    """Count and `tell` of a step that was not taken; `pairs` are those of its batches, by number in the training split.
+    """Count and `tell` of a step that was not taken; `pairs` are its `batches`', by number in the training split.
 
     Raises UserError when `settings` say so: at once, or after too many in a row.
     """
@@ -34,8 +39,8 @@ def leave_out_step(
     progress.skipped_in_a_row += 1
     more = f" and {len(pairs) - NAMED} more" if len(pairs) > NAMED else ""
     named = ", ".join(str(number) for number in sorted(pairs)[:NAMED])
-    batches = f"batch {progress.batch}" if settings.accumulate == 1 else f"batches up to {progress.batch}"
-    where = f"step {progress.step + 1} (epoch {progress.epoch}, {batches}, pairs {named}{more}): {fault}"
+    taken = f"batch {progress.batch}" if batches == 1 else f"batches up to {progress.batch}"
+    where = f"step {progress.step + 1} (epoch {progress.epoch}, {taken}, pairs {named}{more}): {fault}"
     if settings.non_finite == "stop":
         raise UserError(
             f"{where}; the last good state is kept: see to these pairs, or start anew with a lower "

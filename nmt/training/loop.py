@@ -28,7 +28,7 @@ from nmt.training.objective import smoothed_cross_entropy
 from nmt.training.pairs import Batch, EncodedPairs
 from nmt.training.replicas import Replicas
 from nmt.training.schedule import learning_rate
-from nmt.training.state import Progress, random_state, save_state
+from nmt.training.state import Progress, save_state
 from nmt.training.validation import Scores, batch_loss
 
 
@@ -86,7 +86,7 @@ def run_steps(
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or float("inf"))
         if fault := fault_of(total_loss, norm.item()):
             taken = [number for rows, _ in fed for number in pairs.numbers[rows]]
-            leave_out_step(fault, taken, settings, progress, ranks.tell)
+            leave_out_step(fault, taken, batches_a_step, settings, progress, ranks.tell)
         else:
             optimizer.step()
             progress.skipped_in_a_row = 0
@@ -112,12 +112,10 @@ def run_steps(
                 if progress.validations[-1] == min(progress.validations):
                     write_weights(directory, config, model)
         if due or stopping:
-            random = ranks.gather(random_state())
             if ranks.leads:
-                kept = needed_steps(settings, progress.validations)
-                save_state(directory, progress, model, optimizer, kept, random)
+                save_state(directory, progress, model, optimizer, needed_steps(settings, progress.validations))
             meter.restart()
-        if stopping and not progress.finished:
+        if stopping:
             raise Interrupted(f"stopped at step {progress.step}; go on with --resume")
     meter.close()
 

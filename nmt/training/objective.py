@@ -19,11 +19,14 @@ def smoothed_cross_entropy(
 
     With `consistency`, rows 2i and 2i + 1 are one position seen through two dropout masks. The result is then half of
     that sum, plus `consistency` times half of the Kullback-Leibler divergences of the two predictions from each other
-    (R-Drop: Liang et al. 2021, equations 2 and 3; their alpha is twice `consistency`).
+    (R-Drop: Liang et al. 2021, equations 2 to 4; their alpha is twice `consistency`).
     """
     # In the weights' precision under autocast too: a softmax over thousands of pieces needs it.
     with torch.autocast(states.device.type, enabled=False):
-        return _ProjectedCrossEntropy.apply(states.to(weight.dtype), weight, bias, labels, smoothing, consistency)
+        tensors = [states.to(weight.dtype), weight, bias]
+        if not torch.is_grad_enabled():
+            tensors = [one.detach() for one in tensors]  # or gradients would be formed all the same
+        return _ProjectedCrossEntropy.apply(*tensors, labels, smoothing, consistency)
 
 
 def plain_cross_entropy(
@@ -53,7 +56,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         ctx, states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float, consistency: float
     ) -> Tensor:
         rows, vocabulary = states.size(0), weight.size(0)
-        wanted = torch.is_grad_enabled() or any(ctx.needs_input_grad)
+        wanted = any(ctx.needs_input_grad)
         states_gradient = torch.empty_like(states)
         weight_gradient, bias_gradient = torch.zeros_like(weight), torch.zeros_like(bias)
         # One buffer serves all chunks: a fresh one of this size would be mapped and cleared by the system each time.

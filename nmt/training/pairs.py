@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +76,7 @@ class EncodedPairs:
     ) -> None:
         """`identity` is a hash of the pairs; with the vocabulary it names the files under `cache`."""
         self.pairs, self.subwords, self.max_length, self.sampling = pairs, subwords, max_length, sampling
-        key = hashlib.sha256(f"{identity} {subwords.sha256}".encode()).hexdigest()[:32]
+        key = hashlib.sha256(f"2 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
         place = cache / "encoded" / key
         if not _is_whole(place):
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +85,7 @@ class EncodedPairs:
                     remove_scratch(place)
                     self._encode(place)
         self._sides = {
-            side: (np.memmap(place / f"{side}.ids", np.uint16, "r"), np.load(place / f"{side}.ends.npy", mmap_mode="r"))
+            side: (np.memmap(place / f"{side}.ids", np.uint16, "r"), np.memmap(place / f"{side}.ends", np.int64, "r"))
             for side in ("source", "target")
         }
         source_lengths, target_lengths = (_lengths(ends) for _, ends in self._sides.values())
@@ -125,18 +124,14 @@ class EncodedPairs:
         with atomic_path(place) as temporary:
             temporary.mkdir()
             for side in ("source", "target"):
-                shape = (len(self.pairs),)
-                ends = np.lib.format.open_memmap(temporary / f"{side}.ends.npy", "w+", np.int64, shape)
-                with open(temporary / f"{side}.ends.npy", "rb+") as file:  # or a full disk would be a SIGBUS later
-                    os.posix_fallocate(file.fileno(), 0, os.path.getsize(file.name))
                 sentences, end = self.pairs.select_columns([side]), 0
-                with open(temporary / f"{side}.ids", "wb") as file:
+                with open(temporary / f"{side}.ids", "wb") as pieces, open(temporary / f"{side}.ends", "wb") as ends:
                     for first in range(0, len(self.pairs), ROWS):
                         encoded = self.subwords.encode_ids(sentences[first : first + ROWS][side])
-                        np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(file)
-                        ends[first : first + len(encoded)] = end + np.cumsum([len(ids) for ids in encoded])
-                        end = int(ends[first + len(encoded) - 1])
-                ends.flush()
+                        np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(pieces)
+                        places = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
+                        places.tofile(ends)
+                        end = int(places[-1])
             hashes = {path.name: sha256_of(path) for path in temporary.iterdir()}
             (temporary / CHECKSUMS).write_text(json.dumps(hashes))
 

@@ -36,7 +36,9 @@ class Replicas:
         count = min(threads, AT_MOST) if on_cpu else 1
         self.seed = seed
         self.modules = [module, *(sharing_copy(module) for _ in range(1, count))]
-        self.generators = [own_generator(replica) for replica in self.modules]
+        self.seeders = [own_generator(replica).manual_seed for replica in self.modules]
+        if not on_cpu:
+            self.seeders = [torch.manual_seed]  # dropout draws there from torch's own generators
         self.pool = ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(max(1, threads // count)))
 
     def backward(self, batch: Batch, scale: float, position: tuple[int, ...], precision: Precision) -> float:
@@ -49,7 +51,7 @@ class Replicas:
 
         def share(number: int) -> float:
             draws = np.random.SeedSequence([self.seed, *position, number]).generate_state(1)
-            self.generators[number].manual_seed(int(draws[0]))
+            self.seeders[number](int(draws[0]))
             with precision():
                 loss = self.modules[number].train()(batch.part(number, count))
             (loss * scale).backward()

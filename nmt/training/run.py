@@ -19,7 +19,16 @@ from tqdm import tqdm
 from nmt.alignment import Link
 from nmt.alignment.aligner import save_aligner
 from nmt.alignment.pharaoh import read_pharaoh
-from nmt.checkpoint import ALIGNER, CONFIG, METADATA, SUBWORDS, WEIGHTS, write_checkpoint_metadata, write_text
+from nmt.checkpoint import (
+    ALIGNER,
+    CONFIG,
+    CTRANSLATE2,
+    METADATA,
+    SUBWORDS,
+    WEIGHTS,
+    write_checkpoint_metadata,
+    write_text,
+)
 from nmt.config import RunConfig, dump_config, load_config
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.errors import UserError
@@ -29,7 +38,7 @@ from nmt.models.aligner import AlignerConfig
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
 from nmt.training.card import CARD, write_card
-from nmt.training.distributed import Ranks, joined, launch, same_launch, seed_of_rank
+from nmt.training.distributed import Ranks, joined, launch, same_launch
 from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import LOG, RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
@@ -66,6 +75,8 @@ def _train(
             state = check_directory(directory, config, resume, overwrite)
         corpus = load_corpus(config.data)
         ranks.tell(corpus.describe())
+        if ranks.leads and config.alignment.head:  # a wrong file is told of before the hours of training
+            guiding_links(config.training.guided_alignment, len(corpus.train), range(0))
         if ranks.leads and state is None:
             begin_directory(directory, config)
         elif ranks.leads and state is not None:
@@ -75,8 +86,12 @@ def _train(
         encoded = encode_splits(config, corpus, subwords, ranks.tell)
     metadata = train_translator(config, device, directory, corpus, subwords, *encoded, state, ranks)
     if ranks.leads:
-        if config.alignment.head:
-            metadata["alignment_head"] = train_alignment_head(config, directory, corpus, subwords)
+        try:
+            if config.alignment.head:
+                metadata["alignment_head"] = train_alignment_head(config, directory, corpus, subwords)
+        except UserError:  # a head that cannot be trained costs no translator
+            write_checkpoint_metadata(directory, metadata)
+            raise
         write_card(directory, config, corpus, metadata)
         write_checkpoint_metadata(directory, metadata)
         print(f"checkpoint: {directory}", file=sys.stderr)
@@ -103,17 +118,16 @@ def train_translator(
 
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, len(subwords)).to(device)
-    if not ranks.leads:
-        torch.manual_seed(seed_of_rank(config.training.seed, ranks.rank, step=0))
     optimizer = make_optimizer(model, config.training)
     progress = Progress()
     if state is not None:
         ranks.tell(state.describe())
         progress = state.progress
         check_unchanged(progress, corpus, subwords)
-        state.restore(model, optimizer, ranks, config.training.seed)
-        if ranks.leads and not progress.finished:
-            (directory / METADATA).unlink(missing_ok=True)  # what it vouches for is about to change
+        state.restore(model, optimizer)
+        if ranks.leads and not progress.finished:  # what these were made of is about to change
+            (directory / METADATA).unlink(missing_ok=True)
+            shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)
     progress.corpus, progress.subwords = corpus.sha256, subwords.sha256
     log = RunLog(directory, progress.step) if ranks.leads else None
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -269,13 +283,14 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     kept = (state.place if state else directory) / CONFIG
     if not kept.exists():
         raise UserError(f"there is no run in {directory} to resume; run without --resume")
-    saved = load_config(kept)
-    if saved.model_copy(update={"checkpoint": config.checkpoint}) != config:
-        before, now = saved.model_dump(), config.model_dump()
-        changed = [key for key in now if before[key] != now[key] and key != "checkpoint"]
+    before, now = load_config(kept).model_dump(), config.model_dump()
+    changed = [key for key in now if before[key] != now[key] and key != "checkpoint"]
+    if changed:
         raise UserError(
             f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
         )
+    if state is None and (directory / METADATA).exists():
+        raise UserError(f"{directory} is finished, without a state to go on from; replace it with --overwrite")
     if state is None:
         print(f"no state was saved in {directory} yet: training from the beginning", file=sys.stderr)
     return state

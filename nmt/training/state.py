@@ -3,7 +3,7 @@
 training/step-N/
     progress.json              where the run stands
     weights-M.safetensors      the weights of step N, and of every step that the final average may ask for
-    optimizer.pt               the optimizer's moments and the random state
+    optimizer.pt               the optimizer's moments
     config.yaml, subwords.model, log.jsonl    as they were
     checksums.json             the SHA-256 of each
 
@@ -26,7 +26,6 @@ from nmt.checkpoint import CONFIG, SUBWORDS
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
 from nmt.models import Model, load_weights, own_weights
-from nmt.training.distributed import Ranks, seed_of_rank
 from nmt.training.log import LOG
 
 KEPT_STATES = 2
@@ -77,19 +76,12 @@ class State:
         """Which state it is, and why no newer one."""
         return f"resuming from {self.place}" + (f" ({'; '.join(self.damaged)})" if self.damaged else "")
 
-    def restore(self, model: Model, optimizer: torch.optim.Optimizer, ranks: Ranks, seed: int) -> None:
-        """Put weights, optimizer and this rank's random state back; were there more or fewer ranks, it is a new one."""
+    def restore(self, model: Model, optimizer: torch.optim.Optimizer) -> None:
+        """Put weights and optimizer back. All else that a step depends on follows from the seed and the progress."""
         tensors = torch.load(self.place / OPTIMIZER, map_location="cpu", weights_only=True)
         weights = safetensors.torch.load_file(self.place / _weights_name(self.progress.step))
         load_weights(model, weights, self.place)
         optimizer.load_state_dict(tensors["optimizer"])
-        if len(tensors["random"]) != ranks.count:
-            torch.manual_seed(seed_of_rank(seed, ranks.rank, self.progress.step))
-            return
-        random = tensors["random"][ranks.rank]
-        torch.set_rng_state(random["cpu"])
-        if "cuda" in random and torch.cuda.is_available():
-            torch.cuda.set_rng_state(random["cuda"])
 
     def restore_files(self, directory: Path) -> list[str]:
         """Put the run's own files back as they were; returns the names of those that had been lost or altered.
@@ -106,23 +98,10 @@ class State:
         return changed
 
 
-def random_state() -> dict[str, torch.Tensor]:
-    """The state of this rank's random streams, which dropout draws from."""
-    random = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        random["cuda"] = torch.cuda.get_rng_state()
-    return random
-
-
 def save_state(
-    directory: Path,
-    progress: Progress,
-    model: Model,
-    optimizer: torch.optim.Optimizer,
-    kept: list[int],
-    random: list[dict[str, torch.Tensor]],
+    directory: Path, progress: Progress, model: Model, optimizer: torch.optim.Optimizer, kept: list[int]
 ) -> Path:
-    """Write `training/step-N`, with every rank's `random` state, and drop what is older than the state before it.
+    """Write `training/step-N` and drop what is older than the state before it.
 
     The weights of the steps `kept` are taken over from the states before. Raises UserError when they are lost.
     """
@@ -135,7 +114,7 @@ def save_state(
         # The bytes go through memory: a full disk is then an OSError, and not an error of each library's own.
         (temporary / _weights_name(progress.step)).write_bytes(safetensors.torch.save(own_weights(model)))
         content = io.BytesIO()
-        torch.save({"optimizer": optimizer.state_dict(), "random": random}, content)
+        torch.save({"optimizer": optimizer.state_dict()}, content)
         (temporary / OPTIMIZER).write_bytes(content.getbuffer())
         (temporary / PROGRESS).write_text(json.dumps(dataclasses.asdict(progress)))
         for name in COPIED:

@@ -13,7 +13,7 @@ from nmt.models import Model
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import PADDING, Subwords
 from nmt.training.distributed import ALONE, Ranks
-from nmt.training.objective import plain_cross_entropy
+from nmt.training.objective import smoothed_cross_entropy
 from nmt.training.pairs import Batch, EncodedPairs
 
 
@@ -37,7 +37,7 @@ def dev_loss(model: Model, pairs: EncodedPairs, batch_tokens: int, ranks: Ranks 
     with torch.inference_mode():
         for rows in ranks.share(pairs.in_order(batch_tokens)):
             batch = pairs.batch(rows)
-            total += batch_loss(model, batch.to(device), smoothing=0.0, loss=plain_cross_entropy).item()
+            total += batch_loss(model, batch.to(device), smoothing=0.0, loss=smoothed_cross_entropy).item()
             pieces += int((batch.labels != PADDING).sum())
     total, pieces = ranks.sum(total, pieces)
     return total / pieces

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 import tempfile
@@ -52,14 +51,6 @@ def tatoeba_test() -> tuple[list[str], list[list[str]]]:
     return references(load_corpus(load_config(SHIPPED / "config.yaml").data).test)
 
 
-def multi30k_test() -> list[str]:
-    """The English captions of test 2016, from the shared files or the Hub."""
-    path = multi30k.SHARED / "test_2016_flickr.en.gz"
-    if path.exists():
-        return gzip.open(path, "rt", encoding="utf-8").read().splitlines()
-    return list(load_corpus(multi30k.config().data).test["source"][:])
-
-
 def by_length(lines: list[str]) -> list[int]:
     """Their numbers, shortest first."""
     return sorted(range(len(lines)), key=lambda number: len(lines[number]))
@@ -68,7 +59,7 @@ def by_length(lines: list[str]) -> list[int]:
 def measure(quick: bool) -> dict:
     """Replies of every contestant on both sets; the quick form is Tatoeba without JoeyNMT, one turn."""
     sources, target = tatoeba_test()
-    texts = {"tatoeba": sources} if quick else {"tatoeba": sources, "multi30k": multi30k_test()}
+    texts = {"tatoeba": sources} if quick else {"tatoeba": sources, "multi30k": multi30k.test_set(2016)[0]}
     found = {}
     for name, lines in texts.items():
         with tempfile.TemporaryDirectory() as directory:
@@ -110,10 +101,7 @@ def _contestants(place: Path, lines: list[str], quick: bool) -> list[Contestant]
 
 def _joeynmt(place: Path) -> list[str]:
     model = load_config(SHIPPED / "config.yaml").model
-    subwords = Subwords.load(SHIPPED / SUBWORDS)
-    subwords.save(place / SUBWORDS)
-    names = subwords.pieces(range(len(subwords)))
-    (place / "vocabulary.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    joeynmt.write_vocabulary(place, Subwords.load(SHIPPED / SUBWORDS))
     weights = load_arrays(Checkpoint(SHIPPED).path("weights.safetensors"))
     np.savez(place / "weights.npz", **{name: array.astype(np.float32) for name, array in weights.items()})
     text = str(place)

@@ -74,6 +74,11 @@ def write_text(
             for sentences, language in zip(sides, (source, target), strict=True):
                 lines = (" ".join(sentence.split()) + "\n" for sentence in sentences)
                 (directory / f"{split}.{language}").write_text("".join(lines), encoding="utf-8")
-        names = subwords.pieces(range(len(subwords)))
-        (directory / "vocabulary.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-        subwords.save(directory / SUBWORDS)
+        write_vocabulary(directory, subwords)
+
+
+def write_vocabulary(directory: Path, subwords: Subwords) -> None:
+    """Write the vocabulary, a piece a line, and the subword model."""
+    names = subwords.pieces(range(len(subwords)))
+    (directory / "vocabulary.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    subwords.save(directory / SUBWORDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 from benchmark import ROOT, THREADS
@@ -38,6 +39,19 @@ def local_files(target: str = "de") -> list[str]:
     sides = {split: [SHARED / f"{name}.{language}.gz" for language in ("en", target)] for split, name in names.items()}
     files = [f"data.{split}=[{source}, {other}]" for split, (source, other) in sides.items()]
     return ["data.corpus=files", "data.name=null", *files]
+
+
+def test_set(year: int, target: str = "de") -> tuple[list[str], list[str]] | str:
+    """English captions and their translations, from local files, else from the Hub; or why they are not there."""
+    paths = [SHARED / f"test_{year}_flickr.{language}.gz" for language in ("en", target)]
+    if all(path.exists() for path in paths):
+        source, reference = (gzip.decompress(path.read_bytes()).decode("utf-8") for path in paths)
+        return source.rstrip("\n").split("\n"), reference.rstrip("\n").split("\n")
+    if (year, target) == (2016, "de"):
+        test = load_corpus(config().data).test
+        if test is not None:
+            return list(test["source"][:]), list(test["target"][:])
+    return f"test_{year}_flickr.{target}.gz is not in {SHARED.parent.name}/{SHARED.name}, and not on the Hub as text"
 
 
 def corpus() -> Corpus:

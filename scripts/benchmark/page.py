@@ -12,10 +12,10 @@ from nmt.checkpoint import write_text
 HEAD = """\
 # Speed, memory and growth
 
-Every figure below is printed, and this page written, by `python scripts/benchmark.py all` from the raw replies in
-[docs/speed](speed). Contestants run in processes of their own on two threads each, are warm before the first turn, and
-take turns (A B C A B C), one at work at a time; figures are medians over the turns, with their range. Goals were set
-before anything was measured."""
+Every figure below is printed, and this page written, by the command above it (`python scripts/benchmark.py all` is all
+of them but for the ten million pairs and the million lines) from the raw replies in [docs/speed](speed). Contestants
+run in processes of their own on two threads each, are warm before the first turn, and take turns (A B C A B C), one at
+work at a time; figures are medians over the turns, with their range. Goals were set before anything was measured."""
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

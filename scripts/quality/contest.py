@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from benchmark import THREADS
+from benchmark import ROOT, THREADS
 from benchmark.contest import PEERS
 from benchmark.joeynmt import columns, configuration, write_text
 from benchmark.multi30k import local_files
@@ -31,7 +31,6 @@ from nmt.errors import UserError
 from nmt.text.subwords import Subwords
 from nmt.training.log import read_log
 from nmt.translator import Translator
-from quality import ROOT
 from quality.scores import provenance, scores
 
 WORKER = Path(__file__).resolve().parent / "workers" / "joeynmt_run.py"

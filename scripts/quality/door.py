@@ -8,10 +8,10 @@ import shlex
 import time
 from pathlib import Path
 
+from benchmark import ROOT
 from benchmark.machine import describe
 
 from nmt.checkpoint import write_text
-from quality import ROOT
 from quality.page import write_page
 
 RAW = ROOT / "docs" / "results" / "quality"

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import sys
 
-from benchmark.multi30k import SHARED, config
+from benchmark.multi30k import test_set
 
-from nmt.corpus import load_corpus
 from nmt.errors import UserError
 from nmt.translator import Translator
 from quality.moses import tokenised_bleu
 from quality.scores import provenance, scores
-
-
-def test_set(year: int, target: str) -> tuple[list[str], list[str]] | str:
-    """English captions and their translations, from local files, else from the Hub; or why they are not there."""
-    paths = [SHARED / f"test_{year}_flickr.{language}.gz" for language in ("en", target)]
-    if all(path.exists() for path in paths):
-        source, reference = (gzip.decompress(path.read_bytes()).decode("utf-8") for path in paths)
-        return source.rstrip("\n").split("\n"), reference.rstrip("\n").split("\n")
-    if (year, target) == (2016, "de"):
-        test = load_corpus(config().data).test
-        if test is not None:
-            return list(test["source"][:]), list(test["target"][:])
-    return f"test_{year}_flickr.{target}.gz is not in {SHARED.parent.name}/{SHARED.name}, and not on the Hub as text"
 
 
 def measure(checkpoint: str, target: str, engine: str) -> tuple[str, dict]:
