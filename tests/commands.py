@@ -44,6 +44,22 @@ class Command:
         output, errors = self.capfd.readouterr()
         return Ended(status, output, errors.splitlines())
 
+    def typed(self, *arguments: object, lines: list[str]) -> list[str]:
+        """Standard output as it stood when each line after the first was asked for, from a terminal."""
+        seen: list[str] = []
+
+        class Terminal(io.BytesIO):
+            def readline(self, size: int | None = -1, /) -> bytes:
+                seen.append(seen[-1] + output.readouterr().out if seen else "")
+                return super().readline(size)
+
+        output = self.capfd
+        stream = io.TextIOWrapper(Terminal("".join(f"{line}\n" for line in lines).encode()))
+        self.monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+        self.monkeypatch.setattr(sys, "stdin", stream)
+        assert run(self.name, self.main, [str(argument) for argument in arguments]) == 0
+        return seen[1:]
+
     def refused(self, *arguments: object, stdin: str | bytes = b"") -> str:
         """The one line on standard error of a command that ends with status 2."""
         ended = self(*arguments, stdin=stdin)

@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from commands import Command  # noqa: E402
+
 from nmt.alignment.aligner import LONGEST, save_aligner  # noqa: E402
 from nmt.alignment.symmetrization import SYMMETRIZATIONS  # noqa: E402
 from nmt.checkpoint import write_checkpoint_metadata  # noqa: E402
@@ -89,6 +91,11 @@ def test_pairs_that_cannot_be_aligned_keep_their_line_and_warn_once(align):
     assert f"{LONGEST + 1} words, the model takes {LONGEST}" in errors
 
 
+def test_a_typed_pair_is_answered_before_the_next_is_asked_for(checkpoint, monkeypatch, capfd):
+    typed = Command("nmt-align", main, monkeypatch, capfd).typed
+    assert typed("--checkpoint", checkpoint, lines=["one two ||| two one"] * 2) == ["0-1 1-0\n", "0-1 1-0\n" * 2]
+
+
 def test_pretokenized_links_count_the_given_words(align):
     given = "do n't wait , ||| wait, don't\nstation? where ||| where is the station ?\n"
     # "do n't" is the one token "don't"; "station?" is two tokens in one given word.
@@ -119,6 +126,7 @@ def test_json_has_words_matrix_links_and_scores(align):
         (["--gold", "absent.tsv"], "", "cannot read the gold links"),
         (["a.tsv", "--gold", "b.tsv"], "", "give one of"),
         (["--gold", "b.tsv", "--pretokenized"], "", "leave --pretokenized out"),
+        (["--gold", "b.tsv", "--format", "json"], "", "leave --format out"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(align, arguments, given, complaint):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from toy import write_pairs
 from nmt.checkpoint import CONFIG, METADATA, write_checkpoint_metadata, write_text
 from nmt.cli.evaluate import main
 from nmt.config import dump_config, load_config
+from nmt.text.subwords import Subwords
 
 
 @pytest.fixture
@@ -57,6 +59,15 @@ def test_scores_are_those_of_sacrebleus_command(evaluate, tiny_exported_checkpoi
     assert f"BLEU {bleu['score']:.1f}   {bleu['signature']}\n" in text
     assert f"chrF {chrf['score']:.1f}   {chrf['signature']}\n" in text
     assert "sentences a second" in text
+
+
+def test_a_line_feed_within_a_translation_does_not_shift_the_lines(evaluate, tiny_exported_checkpoint, files, tmp_path):
+    plain = Subwords.decode_with_spans
+    evaluate.monkeypatch.setattr(
+        Subwords, "decode_with_spans", lambda self, ids: replace(plain(self, ids), text="one\ntwo\r")
+    )
+    assert evaluate("--checkpoint", tiny_exported_checkpoint, *files, "--output", tmp_path / "output").status == 0
+    assert (tmp_path / "output").read_bytes() == b"one two \n" * len(ENGLISH)
 
 
 def with_corpus(checkpoint: Path, place: Path, pairs: list[tuple[str, str]], test: bool) -> Path:
@@ -110,6 +121,7 @@ def test_bad_input_is_refused_in_one_line(evaluate, tiny_exported_checkpoint, fi
     assert "go together" in evaluate.refused(*checkpoint, "--source", source)
     assert "go together" in evaluate.refused(*checkpoint, "--reference", reference)
     assert "no-such" in evaluate.refused(*checkpoint, "--source", source, "--reference", tmp_path / "no-such")
+    assert "--split" in evaluate.refused(*checkpoint, *files, "--split", "test")
     short = lines(tmp_path / "short", SPANISH[:-1])
     line = evaluate.refused(*checkpoint, *files, "--reference", short)
     assert f"{len(SPANISH) - 1} lines" in line and "short" in line

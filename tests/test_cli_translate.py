@@ -177,6 +177,18 @@ def test_attention_file_holds_the_translators_heads(translate, tiny_checkpoint, 
             assert arrays[f"{number}.{kind}"].shape[:2] == (2, 4)  # layers, heads
 
 
+def test_a_pictures_suffix_is_read_in_any_case_and_before_all_work(translate, checkpoint, tmp_path):
+    path = tmp_path / "a.HTML"
+    assert translate(*checkpoint, ENGLISH[0], "--plot", path).status == 0
+    assert path.read_text().startswith("<!doctype html>") and '"cross"' in path.read_text()
+    assert ".html, .png" in translate.refused("--checkpoint", tmp_path / "none", "a", "--plot", tmp_path / "a.jpg")
+
+
+def test_a_typed_line_is_answered_before_the_next_is_asked_for(translate, checkpoint):
+    answers = translate.typed(*checkpoint, lines=ENGLISH[:3])
+    assert [answer.count("\n") for answer in answers] == [1, 2, 3]
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +223,12 @@ def test_bad_input_is_refused_in_one_line(translate, checkpoint, tiny_checkpoint
         *checkpoint, "--engine", "ctranslate2", "--attention", tmp_path / "a.safetensors", "a"
     )
     assert "length penalty" in translate.refused(*checkpoint, "--length-penalty", -1, "a")
+    assert "--show" in translate.refused(*checkpoint, "--format", "json", "--show", "alignment", "a")
+    (tmp_path / "new").mkdir()
+    several = [*checkpoint, "--long", "split", "--attention", tmp_path / "new" / "a.safetensors"]
+    assert "line 2 was split" in translate.refused(*several, ENGLISH[0], " ".join(ENGLISH))
+    assert list((tmp_path / "new").iterdir()) == []
+
 
 
 def test_help_has_examples(translate):

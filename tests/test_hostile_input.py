@@ -130,10 +130,18 @@ def test_named_pipes_in_and_out(translate, checkpoint, tmp_path):
     assert found == [translate(*checkpoint, ENGLISH[0]).output]
 
 
-def test_a_closed_standard_output_is_one_line(tiny_exported_checkpoint):
-    command = f"{sys.executable} -m nmt.cli.translate --checkpoint {tiny_exported_checkpoint} a >&-"
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("a >&-", "standard output is closed"),
+        ("<&-", "standard input is closed"),
+        ("--output /dev/null < /", "cannot read standard input: Is a directory"),
+    ],
+)
+def test_standard_streams_of_no_use_are_one_line(tiny_exported_checkpoint, arguments, message):
+    command = f"{sys.executable} -m nmt.cli.translate --checkpoint {tiny_exported_checkpoint} {arguments}"
     ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 2 and "standard output is closed" in ended.stderr and ended.stderr.count("\n") == 1
+    assert ended.returncode == 2 and message in ended.stderr and ended.stderr.count("\n") == 1
 
 
 def test_fuzzing_in_short():

@@ -1,5 +1,7 @@
 """nmt-inspect: arguments to files. The translator is a stand-in; its own tests are elsewhere."""
 
+import os
+
 import pytest
 from inspection_samples import synthetic_translation
 
@@ -66,6 +68,10 @@ def test_gold_links_are_marked(command, tmp_path):
         (["x", "--output", "missing/a.png"], "there is no directory"),
         (["x", "--output", "a.html", "--heads", "cross"], "--heads is for figures"),
         (["x", "y", "--output", "a.png", "--heads", "cross"], "one sentence"),
+        (["x", "--output", "a.html", "--gold", "nowhere"], "--gold is for"),
+        (["x", "--output", "a.png", "--gold", "nowhere", "--heads", "cross"], "--gold is for"),
+        (["x", os.fsdecode(b"caf\xe9"), "--output", "a.png"], "TEXT 2 is not UTF-8"),
+        (["--curves", "nowhere", "--output", "a.jpg"], "must end in .html, .png, .svg or .pdf"),
         ([" ", "--output", "a.png"], "no sentence to show"),
         (["x", "--curves", "run", "--output", "a.png"], "not both"),
         (["--curves", "nowhere", "--output", "a.png"], "there is no training log"),

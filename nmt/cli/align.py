@@ -22,7 +22,17 @@ from nmt.alignment.pretokenized import (
     written_words,
 )
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
-from nmt.cli.common import add_invalid_argument, check_writable, parser, read_lines, run, with_progress, writer
+from nmt.cli.common import (
+    add_invalid_argument,
+    add_output_argument,
+    check_writable,
+    in_conversation,
+    parser,
+    read_lines,
+    run,
+    with_progress,
+    writer,
+)
 from nmt.errors import UserError
 from nmt.text.words import split_words
 
@@ -69,6 +79,8 @@ def main(arguments: list[str]) -> None:
         raise UserError("give one of FILE.tsv, --source with --target, and --gold")
     if options.gold and options.pretokenized:
         raise UserError("the gold links count word and punctuation tokens: leave --pretokenized out")
+    if options.gold and options.format == "json":
+        raise UserError("--gold prints scores, not links: leave --format out")
     check_writable(options.output)
     from nmt.translator import Translator
 
@@ -77,13 +89,12 @@ def main(arguments: list[str]) -> None:
         if options.gold:
             print(score_gold(translator, options.gold, options.symmetrize), file=output)
             return
+        typed = in_conversation(options.pairs or options.source)
         pairs = as_given(read_pairs(options), options.pretokenized)
-        aligned = with_progress(
-            align(translator, pairs, options.symmetrize), "pairs", wanted=options.output is not None
-        )
-        for pair in aligned:
+        aligned = align(translator, pairs, options.symmetrize, 1 if typed else READ_AHEAD)
+        for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
             print(FORMATS[options.format](pair), file=output)
-            if output is sys.stdout and not options.pairs and not options.source:
+            if typed:
                 output.flush()
 
 
@@ -100,7 +111,7 @@ def make_parser():
         "--source", metavar="FILE", help="source sentences, one a line, in the checkpoint's source language"
     )
     arguments.add_argument("--target", metavar="FILE", help="their translations, line by line")
-    arguments.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
+    add_output_argument(arguments)
     arguments.add_argument(
         "--checkpoint", metavar="DIR", help="checkpoint directory (default: the shipped English-Spanish one)"
     )
@@ -163,14 +174,17 @@ def as_given(pairs: Iterable[tuple[str, str]], pretokenized: bool) -> Iterator[P
             yield Pair(written_words(source), written_words(target))
 
 
-def align(translator: Translator, pairs: Iterable[Pair], method: str | None = None) -> Iterator[Aligned]:
+def align(
+    translator: Translator, pairs: Iterable[Pair], method: str | None = None, read_ahead: int = READ_AHEAD
+) -> Iterator[Aligned]:
     """Align pairs as they come, order kept; a pair that cannot be aligned is warned of once and has no links.
 
     `method` joins the arg-max links of both directions by one of `SYMMETRIZATIONS`, in place of the head's own links.
+    `read_ahead` pairs are taken at a time.
     """
     pairs = iter(pairs)
     number = 0
-    while chunk := list(islice(pairs, READ_AHEAD)):
+    while chunk := list(islice(pairs, read_ahead)):
         for pair, aligned in zip(
             chunk, translator.align([(pair.source.text, pair.target.text) for pair in chunk]), strict=True
         ):

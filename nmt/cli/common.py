@@ -90,6 +90,16 @@ def add_invalid_argument(arguments: argparse.ArgumentParser) -> None:
     )
 
 
+def add_output_argument(arguments: argparse.ArgumentParser) -> None:
+    """--output, as every command that writes line by line has it."""
+    arguments.add_argument(
+        "--output",
+        metavar="FILE",
+        help="a file that appears when all lines are done; > FILE keeps those done before an error "
+        "(default: standard output)",
+    )
+
+
 def positive(text: str) -> int:
     """An argument type: a whole number from 1."""
     number = int(text)
@@ -106,7 +116,7 @@ def read_lines(path: str | None, invalid: str = "refuse") -> Iterator[str]:
     """
     name = "standard input" if path in (None, "-") else str(path)
     number = 0
-    with _opened(path) as file:
+    with _opened(path, name) as file:
         while line := file.readline(LONGEST_LINE):
             number += 1
             if len(line) == LONGEST_LINE:
@@ -131,18 +141,23 @@ def check_arguments(texts: list[str], invalid: str) -> list[str]:
     return [_SURROGATES.sub("\ufffd", text) for text in texts]
 
 
+def in_conversation(path: str | None) -> bool:
+    """Whether the lines of `read_lines` are being typed: each is then answered before the next is asked for."""
+    return path in (None, "-") and sys.stdin is not None and sys.stdin.isatty()
+
+
 @contextmanager
-def _opened(path: str | None) -> Iterator[BinaryIO]:
-    if path in (None, "-"):
-        if sys.stdin is None:
-            raise UserError("standard input is closed; give text as an argument or with --input")
-        yield sys.stdin.buffer
-        return
+def _opened(path: str | None, name: str) -> Iterator[BinaryIO]:
     try:
-        with open(str(path), "rb") as file:
-            yield file
+        if path not in (None, "-"):
+            with open(str(path), "rb") as file:
+                yield file
+        elif sys.stdin is None:
+            raise UserError("standard input is closed; give text as an argument or with --input")
+        else:
+            yield sys.stdin.buffer
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        raise UserError(f"cannot read {name}: {error.strerror}") from error
 
 
 @contextmanager
@@ -171,6 +186,19 @@ def with_progress(items: Iterable, unit: str, wanted: bool) -> Iterable:
     from tqdm import tqdm
 
     return tqdm(items, unit=f" {unit}")
+
+
+def in_one_line(text: str) -> str:
+    """A translation for a file of lines: a network can spell out a line feed in bytes."""
+    return text.replace("\n", " ").replace("\r", " ")
+
+
+def picture_suffix(path: str) -> str:
+    """The suffix of a picture's name in lower case. Raises UserError for one that says no format."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".html", ".png", ".svg", ".pdf"):
+        raise UserError(f"cannot draw {path}: the name must end in .html, .png, .svg or .pdf")
+    return suffix
 
 
 def check_writable(path: str | Path | None) -> None:

@@ -9,6 +9,7 @@ from nmt.cli.common import (
     add_checkpoint_arguments,
     add_search_arguments,
     check_writable,
+    in_one_line,
     parser,
     read_lines,
     run,
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
     commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
     add_checkpoint_arguments(commands)
-    commands.add_argument("--split", choices=["test", "dev"], default="test", help="of its corpus (default: test)")
+    commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
     add_search_arguments(commands)
@@ -35,12 +36,15 @@ def main(arguments: list[str]) -> None:
     options = commands.parse_args(arguments)
     if bool(options.source) != bool(options.reference):
         raise UserError("--source and --reference go together")
+    if options.source and options.split:
+        raise UserError("give --split or files, not both")
     check_writable(options.output)
     from nmt.evaluation import evaluate
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
-    sources, references, name = _from_files(options) if options.source else _from_split(translator, options.split)
+    split = options.split or "test"
+    sources, references, name = _from_files(options) if options.source else _from_split(translator, split)
     result = evaluate(
         translator,
         sources,
@@ -51,7 +55,7 @@ def main(arguments: list[str]) -> None:
     )
     if options.output:
         with writer(options.output) as file:
-            file.writelines(f"{text}\n" for text in result.translations)
+            file.writelines(f"{in_one_line(text)}\n" for text in result.translations)
     if options.format == "json":
         values = {key: value for key, value in vars(result).items() if key != "translations"}
         print(json.dumps({"data": name, **values}))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
-from pathlib import Path
 
 from nmt.cli.common import (
     add_checkpoint_arguments,
+    add_invalid_argument,
     add_search_arguments,
+    check_arguments,
     check_writable,
     parser,
+    picture_suffix,
     positive,
     read_lines,
     run,
@@ -31,6 +33,7 @@ def main(arguments: list[str]) -> None:
     """Parse the arguments and draw."""
     options = make_parser().parse_args(arguments)
     check_writable(options.output)
+    suffix = picture_suffix(options.output)
     if options.curves:
         if options.text:
             raise UserError("give TEXT or --curves, not both")
@@ -38,12 +41,11 @@ def main(arguments: list[str]) -> None:
 
         plot_curves(options.curves, options.output)
         return
-    suffix = Path(options.output).suffix.lower()
-    if suffix not in (".html", ".png", ".svg", ".pdf"):
-        raise UserError(f"cannot draw {options.output}: the name must end in .html, .png, .svg or .pdf")
     if options.heads and suffix == ".html":
         raise UserError("--heads is for figures; the page shows all heads anyway")
-    lines = [line for line in _lines(options.text) if line.strip()]
+    if options.gold and (options.heads or suffix == ".html"):
+        raise UserError("--gold is for figures of the alignment; leave it out")
+    lines = [line for line in _lines(options.text, options.invalid_utf8) if line.strip()]
     if not lines:
         raise UserError("no sentence to show: give TEXT or a line on standard input")
     if options.heads and len(lines) > 1:
@@ -79,8 +81,8 @@ def _draw(options, lines: list[str], suffix: str) -> None:
         plot_alignment(translations, options.output, _gold(options.gold, len(translations)))
 
 
-def _lines(text: list[str]) -> list[str]:
-    lines = text or list(islice(read_lines(None), SENTENCES_AT_MOST + 1))
+def _lines(text: list[str], invalid: str) -> list[str]:
+    lines = check_arguments(text, invalid) or list(islice(read_lines(None, invalid), SENTENCES_AT_MOST + 1))
     if len(lines) > SENTENCES_AT_MOST:
         raise UserError(f"a picture takes at most {SENTENCES_AT_MOST} sentences")
     return lines
@@ -103,6 +105,7 @@ def make_parser():
         "nmt-inspect", "Look at a translation: its alignment, every attention head, learning curves.", EXAMPLES
     )
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
+    add_invalid_argument(arguments)
     arguments.add_argument(
         "--output", required=True, metavar="FILE", help=".html: a page to explore; .png, .svg, .pdf: a figure"
     )

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, TextIO
 from nmt.cli.common import (
     add_checkpoint_arguments,
     add_invalid_argument,
+    add_output_argument,
     add_search_arguments,
     check_arguments,
     check_writable,
+    in_conversation,
+    in_one_line,
     parser,
+    picture_suffix,
     positive,
     read_lines,
     run,
@@ -43,8 +47,11 @@ def main(arguments: list[str]) -> None:
     options = make_parser().parse_args(arguments)
     if options.text and options.input:
         raise UserError("give TEXT or --input, not both")
+    if options.show and options.format == "json":
+        raise UserError("--show draws below each translation in text; leave it or --format json out")
     for path in (options.output, options.plot, options.attention):
         check_writable(path)
+    suffix = options.plot and picture_suffix(options.plot)
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -52,13 +59,12 @@ def main(arguments: list[str]) -> None:
         translator.require_attention()
     given = check_arguments(options.text, options.invalid_utf8)
     lines = given or read_lines(options.input, options.invalid_utf8)
-    in_conversation = not options.text and options.input in (None, "-") and sys.stdin.isatty()
-    wants_heads = bool(options.attention) or str(options.plot).endswith(".html")
+    typed = not options.text and in_conversation(options.input)
     translations = translator.stream(
         lines,
-        heads=wants_heads,
+        heads=bool(options.attention) or suffix == ".html",
         batch_size=options.batch_size,
-        read_ahead=1 if in_conversation else READ_AHEAD,
+        read_ahead=1 if typed else READ_AHEAD,
         long=options.long,
         beam=options.beam,
         n_best=options.n_best,
@@ -72,16 +78,20 @@ def main(arguments: list[str]) -> None:
                 print(line, file=output)
             if (options.show or options.plot) and len(translation.attention) < len(translation.target_words):
                 raise UserError(f"line {number + 1} was split and is too long to draw; leave --show and --plot out")
+            if options.attention and translation.target_words and translation.heads is None:
+                raise UserError(
+                    f"line {number + 1} was split, and heads belong to one sentence; leave --attention out"
+                )
             if options.show:
                 print(_picture(translation, output), file=output)
             if options.plot or options.attention:
                 kept.append(translation)
                 if len(kept) > PICTURES_AT_MOST:
                     raise UserError(f"--plot and --attention take at most {PICTURES_AT_MOST} sentences")
-            if in_conversation:
+            if typed:
                 output.flush()
     if options.plot:
-        _plot(kept, options.plot)
+        _plot(kept, options.plot, suffix)
     if options.attention:
         _save_attention(kept, options.attention)
 
@@ -91,7 +101,7 @@ def make_parser():
     arguments = parser("nmt-translate", "Translate text, one sentence a line, with its alignment.", EXAMPLES)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     arguments.add_argument("--input", metavar="FILE", help="UTF-8 text, one sentence a line; - is standard input")
-    arguments.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
+    add_output_argument(arguments)
     add_checkpoint_arguments(arguments)
     add_search_arguments(arguments)
     arguments.add_argument(
@@ -117,15 +127,10 @@ def make_parser():
 
 def _as_text(number: int, translation: Translation, n_best: int) -> Iterator[str]:
     if n_best == 1 or not translation.source_words:  # an empty line stays an empty line
-        yield _in_one_line(translation.text)
+        yield in_one_line(translation.text)
         return
     for hypothesis in translation.hypotheses or [translation]:
-        yield f"{number} ||| {_in_one_line(hypothesis.text)} ||| {hypothesis.score:.4f}"
-
-
-def _in_one_line(text: str) -> str:
-    # A network can spell out a line feed in bytes.
-    return text.replace("\n", " ").replace("\r", " ")
+        yield f"{number} ||| {in_one_line(hypothesis.text)} ||| {hypothesis.score:.4f}"
 
 
 def _as_json(_number: int, translation: Translation, _n_best: int) -> Iterator[str]:
@@ -141,9 +146,8 @@ def _picture(translation, output: TextIO) -> str:
     return render_alignment(translation, shutil.get_terminal_size((80, 24)).columns, wants_colour(output))
 
 
-def _plot(translations: list, path: str) -> None:
-    if path.endswith(".html"):
-        from nmt.cli.common import writer
+def _plot(translations: list, path: str, suffix: str) -> None:
+    if suffix == ".html":
         from nmt.inspection.explorer import explorer_page
 
         with writer(path) as file:
