@@ -181,6 +181,7 @@ def test_weights_of_all_layers_and_heads_are_distributions_within_their_masks():
     source, target, lengths = random_pieces(6, 2, 5), random_pieces(7, 2, 4), torch.tensor([5, 3])
     memory, mask, encoder = model.encode(source, lengths, with_weights=True)
     _, decoder, cross = model.decode(target, memory, mask, with_weights=True)
+    assert model.encode(source, lengths)[2] == [] and model.decode(target, memory, mask)[1:] == ([], [])
     assert [tuple(x.shape) for x in encoder] == [(2, 3, 5, 5)] * 2
     assert [tuple(x.shape) for x in decoder] == [(2, 3, 4, 4)] * 3
     assert [tuple(x.shape) for x in cross] == [(2, 3, 4, 5)] * 3

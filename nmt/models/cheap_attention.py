@@ -2,6 +2,7 @@
 
 Both take query and key [..., length, d_k] and value [..., length, d_v] of one sequence, and a mask of padding
 [batch, 1, 1, length], True on real positions. `causal` keeps every position from seeing later ones.
+Decoding is no cheaper: each of its steps still reads the whole past that is cached.
 """
 
 import math

@@ -13,7 +13,7 @@ from nmt.models.dropout import Dropout
 from nmt.models.state import DecoderState
 
 Weights = list[Tensor]
-"""Attention weights, one tensor [batch, heads, target, source] a layer; empty where there is no such attention."""
+"""Attention weights, one tensor [batch, heads, target, source] a layer; empty where none exist or are asked for."""
 
 
 class Model(nn.Module, ABC):

@@ -129,7 +129,7 @@ class RNNSearch(Recurrent):
         gates = (given[..., : 2 * width] + from_state[..., : 2 * width]).sigmoid()
         reset, update = gates.chunk(2, dim=-1)
         proposal = torch.addcmul(given[..., 2 * width :], reset, from_state[..., 2 * width : 3 * width]).tanh()
-        return torch.lerp(proposal, state, update), alignment  # section A.1.1: s_i = (1 - z) s~ + z s
+        return torch.lerp(proposal, state, update), alignment  # section A.1.1 with torch's z: s_i = (1 - z) s~ + z s
 
     def _project(self, annotations: Tensor) -> tuple[Tensor, Tensor]:
         """U_a h_j [batch, source, width], and C h_j for the three gates [batch, source, 3 x width]."""

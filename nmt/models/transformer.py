@@ -17,7 +17,7 @@ from nmt.models.state import DecoderState, extended
 
 
 class Residual(nn.Module):
-    """A sublayer's surroundings: residual connection, dropout, layer normalisation (section 5.4).
+    """A sublayer's surroundings: residual connection and layer normalisation (section 3.1), dropout (section 5.4).
 
     Post-norm, as in the paper: LayerNorm(x + Dropout(Sublayer(x))). Pre-norm (Xiong et al. 2020), which
     trains without care: x + Dropout(Sublayer(LayerNorm(x))).
@@ -151,14 +151,16 @@ class Transformer(Model):
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """source [batch, source] piece ids, lengths [batch].
 
-        Returns the memory [batch, source, width], its mask [batch, 1, 1, source], and each layer's weights.
+        Returns the memory [batch, source, width], its mask [batch, 1, 1, source], and each layer's weights when asked
+        for.
         """
         mask = padding_mask(lengths, source.size(1))
         x = self._embed(self.source_embedding, source)  # [batch, source, width]
         weights: Weights = []
         for layer in self.encoder_layers:
             x, layer_weights = layer(x, mask, with_weights)
-            weights.append(layer_weights)
+            if with_weights:
+                weights.append(layer_weights)
         return self.encoder_norm(x), mask, weights
 
     def decode(
@@ -167,7 +169,7 @@ class Transformer(Model):
         """Teacher forcing: target [batch, target] piece ids beginning with `<s>`, all positions at once.
 
         Returns states [batch, target, width] (`logits` turns them into scores of the next piece), and
-        each layer's self-attention and cross-attention weights.
+        each layer's self-attention and cross-attention weights when asked for.
         """
         # The cheap kinds of self-attention need no such matrix.
         self_mask = causal_mask(target.size(1), target.device) if self.config.attention == "full" else None
@@ -176,8 +178,9 @@ class Transformer(Model):
         cross_weights: Weights = []
         for layer in self.decoder_layers:
             x, own, cross = layer(x, self_mask, layer.cross_attention.project(memory), mask, with_weights)
-            self_weights.append(own)
-            cross_weights.append(cross)
+            if with_weights:
+                self_weights.append(own)
+                cross_weights.append(cross)
         return self.decoder_norm(x), self_weights, cross_weights
 
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
