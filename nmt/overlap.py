@@ -15,14 +15,16 @@ def ahead(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> 
     """`((item, work(item)) for item in items)`, where threads work up to `count` items ahead of the caller.
 
     An error in `items` or `work` comes after the results of the items before it, as it would without the threads.
+    An interrupt comes at once, and what waits for a thread is left.
     """
-    with ThreadPoolExecutor(count) as threads:
+    threads = ThreadPoolExecutor(count)
+    try:
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         items = iter(items)
         while True:
             try:
                 item = next(items)
-            except BaseException as ended:
+            except Exception as ended:
                 for before, result in waiting:
                     yield before, result.result()
                 if isinstance(ended, StopIteration):
@@ -32,3 +34,5 @@ def ahead(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> 
             if len(waiting) > count:
                 before, result = waiting.popleft()
                 yield before, result.result()
+    finally:
+        threads.shutdown(cancel_futures=True)

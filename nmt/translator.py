@@ -151,6 +151,8 @@ class Translator:
             raise UserError("the CTranslate2 engine cannot return every head; use the engine auto or torch")
         # `auto` gives every request for heads to PyTorch whole, so that heads and translation are one model's.
         fast = self.fast and not heads
+        if heads or (self.attends and not fast and not self.checkpoint.has(ALIGNER)):
+            read_ahead = min(read_ahead, batch_size)  # whole maps are large
         engine = self._ctranslate2 if fast else self._torch
         overlapped = fast and read_ahead > 1
         chunks = self._encoded(lines, min(read_ahead, FAST_CHUNK) if overlapped else read_ahead, long)
@@ -167,7 +169,7 @@ class Translator:
             finished = self._finish(chunk.sources, chunk.encodings, found, heads)
             for line, whole, group in zip(chunk.lines, chunk.wholes, chunk.parts, strict=True):
                 results = list(islice(finished, len(group)))
-                if len(group) > 1:
+                if group and group[0].encoding is not whole:
                     places = [words_of_part(whole, part) for part in group]
                     yield join_translations(line, [word.text for word in whole.words], results, places)
                 else:
@@ -229,7 +231,7 @@ class Translator:
         try:
             settings = {**self.checkpoint.metadata["decoding"], **given}
             if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
-                settings["beam"] = max(settings["beam"], given.get("n_best", 1))
+                settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
             return SearchOptions(**settings)
         except TypeError as error:
             raise UserError(f"unknown option: {error}") from error

@@ -230,7 +230,6 @@ def test_bad_input_is_refused_in_one_line(translate, checkpoint, tiny_checkpoint
     assert list((tmp_path / "new").iterdir()) == []
 
 
-
 def test_help_has_examples(translate):
     ended = translate("--help")
     assert ended.status == 0 and "--length-penalty" in ended.output

@@ -1,5 +1,6 @@
 """Both engines: attention against an independent pass step by step, and CTranslate2 against PyTorch."""
 
+import os
 import shutil
 
 import numpy as np
@@ -13,6 +14,7 @@ from nmt.engines.ctranslate2_engine import CTranslate2Engine
 from nmt.engines.export import export_to_ctranslate2, permute_heads
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
+from nmt.files import sha256_of
 from nmt.models import build_model, load_weights
 from nmt.models.attention import attention
 from nmt.search.options import SearchOptions
@@ -160,6 +162,30 @@ def test_the_fewest_pieces_are_kept_by_both_engines(both, beam):
     for engine in pair:
         found = engine.translate(ids, SearchOptions(beam, min_length=25))
         assert min(len(hypotheses[0].pieces) for hypotheses in found) == 25
+
+
+def test_fewest_pieces_beyond_the_models_limit_are_that_limit(both):
+    subwords, *pair = both
+    for engine in pair:
+        ((found,),) = engine.translate(subwords.encode_ids(SOURCES[:1]), SearchOptions(2, min_length=300))
+        assert len(found.pieces) == 63 and not found.ended
+
+
+def test_cores_are_those_that_the_process_may_use(tiny_exported_checkpoint, monkeypatch):
+    checkpoint = Checkpoint(tiny_exported_checkpoint)
+    subwords = Subwords.load(checkpoint.path("subwords.model"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert CTranslate2Engine.load(checkpoint, subwords).cores == 1
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    assert CTranslate2Engine.load(checkpoint, subwords).cores == 3
+
+
+def test_each_file_is_hashed_once(tiny_exported_checkpoint, monkeypatch):
+    hashed = []
+    monkeypatch.setattr("nmt.checkpoint.sha256_of", lambda path: hashed.append(path.name) or sha256_of(path))
+    engines(tiny_exported_checkpoint)
+    assert len(hashed) == len(set(hashed)) and "model.bin" in hashed
 
 
 def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):

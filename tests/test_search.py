@@ -216,6 +216,7 @@ def test_options_are_checked_and_the_penalty_is_equation_fourteen():
         {"n_best": 0},
         {"length_penalty": -1.0},
         {"length_penalty": math.nan},
+        {"min_length": -1},
     ):
         with pytest.raises(UserError):
             SearchOptions(**wrong)

@@ -11,6 +11,7 @@ from tiny import ENGLISH, SENTENCES, SPANISH
 
 from nmt import Translator, UserError
 from nmt.checkpoint import write_checkpoint_metadata
+from nmt.search.options import SearchOptions
 from nmt.text.subwords import Subwords
 from nmt.text.words import split_words
 
@@ -88,6 +89,21 @@ def test_a_stream_is_lazy_and_longer_than_its_read_ahead(translator):
     assert next(stream).text and len(taken) < 3500
     rest = list(stream)
     assert len(rest) == 3499 and [result.source for result in rest if result.source] == ENGLISH[1:12]
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_whole_maps_are_held_for_a_batch_of_lines_alone(tiny_checkpoint, heads):
+    # Without an alignment head the PyTorch engine needs them for every alignment.
+    lines = iter([ENGLISH[0]] * 9)
+    stream = Translator.load(tiny_checkpoint, threads=1).stream(lines, heads=heads, batch_size=2, beam=1)
+    assert next(stream).text and len(list(lines)) == 7
+
+
+def test_a_checkpoint_without_decoding_settings_has_the_usual_ones(copy):
+    metadata = json.loads((copy / "metadata.json").read_text())
+    write_checkpoint_metadata(copy, metadata | {"decoding": {}})
+    translator = Translator.load(copy)
+    assert translator.search_options() == SearchOptions() and translator.search_options(n_best=7).beam == 7
 
 
 def test_a_line_that_is_too_long_is_refused_with_its_number(translator):

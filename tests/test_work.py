@@ -1,6 +1,8 @@
 """How much is done, counted and not timed: kernels, steps, padding; and each fast path beside its slow twin."""
 
 import itertools
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import torch
@@ -156,3 +158,32 @@ def test_working_ahead_gives_what_working_in_turn_gives(items, broken, count):
 
     in_turn = ((item, 6 // item) for item in source())
     assert collect(ahead(lambda item: 6 // item, source(), count)) == collect(in_turn)
+
+
+def test_what_waits_is_left_when_interrupted(monkeypatch):
+    release, worked = threading.Event(), []
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait=True, *, cancel_futures=False):
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            release.set()  # only now does the item that is being worked on get done
+            super().shutdown(wait)
+
+    def work(item):
+        release.wait(600)
+        worked.append(item)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def ends_in_an_interrupt():
+        yield 0
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        next(ahead(str, ends_in_an_interrupt(), 2))
+    monkeypatch.setattr("nmt.overlap.ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(Future, "result", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        next(ahead(work, iter([0, 1]), 1))
+    assert 1 not in worked

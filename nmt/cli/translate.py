@@ -79,9 +79,7 @@ def main(arguments: list[str]) -> None:
             if (options.show or options.plot) and len(translation.attention) < len(translation.target_words):
                 raise UserError(f"line {number + 1} was split and is too long to draw; leave --show and --plot out")
             if options.attention and translation.target_words and translation.heads is None:
-                raise UserError(
-                    f"line {number + 1} was split, and heads belong to one sentence; leave --attention out"
-                )
+                raise UserError(f"line {number + 1} was split, and heads belong to one sentence; leave --attention out")
             if options.show:
                 print(_picture(translation, output), file=output)
             if options.plot or options.attention:

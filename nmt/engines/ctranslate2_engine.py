@@ -47,15 +47,16 @@ class CTranslate2Engine:
     @classmethod
     def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
         """The exported network of a checkpoint. Attention comes along where there is no alignment head."""
-        path = checkpoint.path(f"{CTRANSLATE2}/model.bin")
-        directory = path.parent
-        for file in directory.iterdir():  # CTranslate2 looks for further files by itself: each must be a listed one
-            checkpoint.path(f"{CTRANSLATE2}/{file.name}")
+        directory = checkpoint.directory / CTRANSLATE2
+        # CTranslate2 looks for further files by itself: each must be a listed one.
+        for name in sorted({"model.bin", *(file.name for file in directory.glob("*"))}):
+            checkpoint.path(f"{CTRANSLATE2}/{name}")
         _check_vocabulary(directory, subwords)
-        check_model_file(path, len(subwords), checkpoint.metadata["max_length"])
+        check_model_file(directory / "model.bin", len(subwords), checkpoint.metadata["max_length"])
         try:
             # A batch a core: its matrices are too small to be worth sharing out.
-            cores = threads or os.cpu_count() or 1
+            usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+            cores = threads or usable or 1
             translator = ctranslate2.Translator(str(directory), inter_threads=cores, intra_threads=1)
         except (RuntimeError, ValueError) as error:
             raise UserError(f"CTranslate2 cannot load {directory} ({error}); make it anew with nmt-export") from error
@@ -100,7 +101,7 @@ class CTranslate2Engine:
             num_hypotheses=options.beam,
             length_penalty=options.length_penalty,
             max_decoding_length=max_length,
-            min_decoding_length=options.min_length,
+            min_decoding_length=min(options.min_length, max_length),
             max_input_length=0,
             return_scores=True,
             return_end_token=True,

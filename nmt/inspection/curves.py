@@ -158,10 +158,11 @@ def _draw(runs: list[Run]) -> Figure:
 
 
 def _caption(run: Run) -> str:
+    # The space is for a name that begins with `_`: matplotlib would leave it out of the legend.
     best = run.best()
     if not best or best.get("bleu") is None:
-        return run.name
-    return f"{run.name}\nbest BLEU {best['bleu']:.1f}, chrF {_number(best, 'chrf', 1)}, at step {best['step']}"
+        return f" {run.name}"
+    return f" {run.name}\n best BLEU {best['bleu']:.1f}, chrF {_number(best, 'chrf', 1)}, at step {best['step']}"
 
 
 def _prepare(axes: Axes, title: str, bottom_row: bool) -> None:

@@ -31,6 +31,8 @@ class SearchOptions:
             raise UserError(f"beam is {self.beam}; it must be 1 or more")
         if not 1 <= self.n_best <= self.beam:
             raise UserError(f"n-best is {self.n_best}; it must lie between 1 and the beam size {self.beam}")
+        if self.min_length < 0:
+            raise UserError(f"minimum length is {self.min_length}; it must be 0 or more")
         if not 0 <= self.length_penalty < math.inf:
             raise UserError(f"length penalty is {self.length_penalty}; it must be a number from 0")
 

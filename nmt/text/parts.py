@@ -24,7 +24,7 @@ def split_text(subwords: Subwords, whole: Encoding, longest: int) -> list[Part]:
     """Every sentence of `whole` as a part; those of more than `longest` pieces are cut again and again near the middle.
 
     What is cut ends up with half of `longest` at most, which leaves room for a translation of twice the length.
-    Together the parts hold every character that is not white space. A part that no cut can shorten is one character.
+    Together the parts hold every character that has pieces. A part that no cut can shorten is one character.
     """
     text = whole.text
     starts = [start for start, _ in whole.spans]
@@ -42,7 +42,8 @@ def split_text(subwords: Subwords, whole: Encoding, longest: int) -> list[Part]:
         if end - start == 1 or bisect_left(starts, end) - bisect_left(starts, start) <= most:
             encoding = subwords.encode(piece)  # may have a piece more than it had within the whole
             if end - start == 1 or len(encoding.ids) <= most:
-                parts.append(Part(start, encoding))
+                if encoding.ids:
+                    parts.append(Part(start, encoding))
                 continue
         middle = _middle(cuts, start, end)
         ranges += [(middle, end, longest // 2), (start, middle, longest // 2)]
