@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # from a clone that is not installed
 
 import numpy as np  # noqa: E402
+import raw_attention  # noqa: E402
 from statistical_aligners import (  # noqa: E402
     Alignments,
     make_eflomal_priors,
@@ -35,9 +36,9 @@ from statistical_aligners import (  # noqa: E402
 )
 
 from nmt.alignment import Link  # noqa: E402
-from nmt.alignment import links as extraction  # noqa: E402
 from nmt.alignment.error_rate import GoldPair, bootstrap, bootstrap_difference, read_gold, score  # noqa: E402
 from nmt.alignment.gold import english_spanish_corpus, find_sentences  # noqa: E402
+from nmt.alignment.links import argmax_links, transpose  # noqa: E402
 from nmt.alignment.pieces import word_attention  # noqa: E402
 from nmt.alignment.symmetrization import grow_diag_final_and, intersection  # noqa: E402
 from nmt.cli.common import run  # noqa: E402
@@ -152,16 +153,16 @@ def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translato
     """What the translator's cross-attention says without any training for alignment."""
     stacks = [_stack(translator, *pair) for pair in gold]
     shifted = [_stack(translator, *pair, shift=True) for pair in gold]
-    rows = [_raw_row("mean of all heads", [extraction.overall_average(stack) for stack in stacks])]
+    rows = [_raw_row("mean of all heads", [raw_attention.overall_average(stack) for stack in stacks])]
     for layer in range(len(stacks[0])):
         for name, read in (("", stacks), (", Shift-Att", shifted)):
             rows.append(
-                _raw_row(f"layer {layer + 1}{name}", [extraction.layer_average(stack, layer) for stack in read])
+                _raw_row(f"layer {layer + 1}{name}", [raw_attention.layer_average(stack, layer) for stack in read])
             )
     held_out = [_stack(translator, *pair) for pair in dev]
     words = [[[word.text for word in split_words(pair[side])] for pair in dev] for side in (0, 1)]
     flat = [stack.reshape(-1, *stack.shape[2:]) for stack in held_out]
-    layer, head = divmod(extraction.select_by_prediction(flat, *words), stacks[0].shape[1])
+    layer, head = divmod(raw_attention.select_by_prediction(flat, *words), stacks[0].shape[1])
     rows.append(
         _raw_row(f"best head by prediction on dev ({layer + 1}.{head + 1})", [stack[layer, head] for stack in stacks])
     )
@@ -173,22 +174,22 @@ def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translato
 
 def agreement_rows(forward: Stacks, reverse: Stacks, dev_forward: Stacks, dev_reverse: Stacks) -> list[Row]:
     """The layers and the heads of two translators that agree best on dev, intersected on the gold pairs."""
-    ahead_layer, back_layer = extraction.best_layer(dev_forward, dev_reverse)
-    ahead_head, back_head = extraction.best_head(dev_forward, dev_reverse)
+    ahead_layer, back_layer = raw_attention.best_layer(dev_forward, dev_reverse)
+    ahead_head, back_head = raw_attention.best_head(dev_forward, dev_reverse)
     both = list(zip(forward, reverse, strict=True))
     layers = [(ahead[ahead_layer].mean(axis=0), back[back_layer].mean(axis=0)) for ahead, back in both]
     heads = [(ahead[ahead_head], back[back_head]) for ahead, back in both]
     return [
         Row(f"attention, best {name} by agreement on dev, intersected", links, ours=True)
         for name, links in (
-            ("layers", [extraction.mutual_argmax_links(*pair) for pair in layers]),
-            ("heads", [extraction.mutual_argmax_links(*pair) for pair in heads]),
+            ("layers", [raw_attention.mutual_argmax_links(*pair) for pair in layers]),
+            ("heads", [raw_attention.mutual_argmax_links(*pair) for pair in heads]),
         )
     ]
 
 
 def _raw_row(name: str, matrices: Stacks) -> Row:
-    return Row(f"attention, {name}", [extraction.argmax_links(matrix) for matrix in matrices], ours=True)
+    return Row(f"attention, {name}", [argmax_links(matrix) for matrix in matrices], ours=True)
 
 
 def _stack(translator: Translator, source: str, target: str, shift: bool = False) -> np.ndarray:
@@ -196,7 +197,7 @@ def _stack(translator: Translator, source: str, target: str, shift: bool = False
     ahead, back = (translator.subwords.encode(text) for text in (source, target))
     cross = translator.attention(source, target).cross
     # Without the shift the last step predicts `</s>`; with it, that step reads the last piece.
-    attention = extraction.shift_attention(cross) if shift else cross[..., :-1, :]
+    attention = raw_attention.shift_attention(cross) if shift else cross[..., :-1, :]
     return word_attention(
         attention, [*ahead.words_of_piece, []], back.words_of_piece, len(ahead.words), len(back.words)
     )
@@ -208,8 +209,8 @@ def _stack(translator: Translator, source: str, target: str, shift: bool = False
 def head_rows(gold: Pairs, translator: Translator) -> list[Row]:
     """The alignment head: first the links that every command returns, then those of its two directions."""
     pairs = translator.align(gold)
-    forward = [extraction.argmax_links(pair.matrix) for pair in pairs]
-    reverse = [sorted(extraction.transpose(extraction.argmax_links(pair.reverse_matrix))) for pair in pairs]
+    forward = [argmax_links(pair.matrix) for pair in pairs]
+    reverse = [sorted(transpose(argmax_links(pair.reverse_matrix))) for pair in pairs]
     both = list(zip(forward, reverse, strict=True))
     record = translator.checkpoint.metadata.get("alignment_head")
     minutes = record and record["minutes"] * record["processes"]  # one core each, wall time
