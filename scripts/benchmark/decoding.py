@@ -12,7 +12,7 @@ import numpy as np
 from benchmark import ROOT, joeynmt, multi30k
 from benchmark.claim import Claim, Goal, Told
 from benchmark.contest import Contestant, contest, rates
-from nmt.checkpoint import CTRANSLATE2, SUBWORDS, Checkpoint, load_arrays
+from nmt.checkpoint import CTRANSLATE2, SUBWORDS, WEIGHTS, Checkpoint, load_arrays
 from nmt.config import load_config
 from nmt.corpus import load_corpus, references
 from nmt.engines.ctranslate2_engine import AT_MOST
@@ -23,7 +23,7 @@ from nmt.text.subwords import Subwords
 
 SHIPPED = ROOT / "checkpoints" / "tatoeba-en-es"
 BEAM = 5
-SECONDS, ROUNDS = 3, 3
+SECONDS, ROUNDS = 3, 5
 SETS = {"tatoeba": "Tatoeba test, 1,205 sentences", "multi30k": "Multi30k test 2016, 1,000 captions"}
 NAMES = {
     "joeynmt": "JoeyNMT 2.3.0, text to text",
@@ -38,7 +38,8 @@ NAMES = {
 
 def float32_checkpoint() -> Path:
     """A copy of the shipped checkpoint whose exported network is float32."""
-    place = cache_directory() / "benchmark" / "float32"
+    weights = Checkpoint(SHIPPED).files[WEIGHTS]  # their hash: another network is exported anew
+    place = cache_directory() / "benchmark" / f"float32-{weights[:12]}"
     if not (place / CTRANSLATE2 / "model.bin").exists():
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(SHIPPED, place)
@@ -102,7 +103,7 @@ def _contestants(place: Path, lines: list[str], quick: bool) -> list[Contestant]
 def _joeynmt(place: Path) -> list[str]:
     model = load_config(SHIPPED / "config.yaml").model
     joeynmt.write_vocabulary(place, Subwords.load(SHIPPED / SUBWORDS))
-    weights = load_arrays(Checkpoint(SHIPPED).path("weights.safetensors"))
+    weights = load_arrays(Checkpoint(SHIPPED).path(WEIGHTS))
     np.savez(place / "weights.npz", **{name: array.astype(np.float32) for name, array in weights.items()})
     text = str(place)
     config = joeynmt.configuration(model, "en", "es", text, f"{text}/joeynmt", test=f"{text}/test")
