@@ -124,9 +124,9 @@ def test_too_many_in_a_row_stop_the_run_even_over_a_resumption(tmp_path, command
 def test_a_skipped_step_counts_until_one_is_taken():
     progress = Progress(step=4)
     config = TrainingConfig(max_steps=9, non_finite_limit=2)
-    finite.leave_out_step("the loss is not finite", [3, 1], config, progress, print)
+    finite.leave_out_step("the loss is not finite", [3, 1], 1, config, progress, print)
     with pytest.raises(UserError, match="pairs 1, 3"):
-        finite.leave_out_step("the loss is not finite", [3, 1], config, progress, print)
+        finite.leave_out_step("the loss is not finite", [3, 1], 1, config, progress, print)
 
 
 # --- two runs in one directory ----------------------------------------------------------------------------------
