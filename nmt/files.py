@@ -50,8 +50,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def remove_scratch(path: Path) -> None:
-    """Remove what killed writes of `path` have left beside it. Nobody may be writing it."""
-    for left in path.parent.glob(f".{path.name}.*"):
+    """Remove what killed writes of `path` (its name may be a pattern) have left beside it. Nobody may be writing it."""
+    for left in path.parent.glob(f".{path.name}.????????"):  # as mkdtemp names them
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -49,6 +49,7 @@ side's dev loss was as low as the other's at its end, its learning rate still hi
 row stands in a file of [{raw}]({raw}), written by the command below the table."""
 OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.consistency")
 """Changes to these make losses incomparable."""
+SIDES = ("base", "changed")
 
 
 def main(arguments: list[str]) -> None:
@@ -102,9 +103,9 @@ def train_both(options: argparse.Namespace, seed: int) -> dict:
     with tempfile.TemporaryDirectory(prefix="nmt-speedrun-") as place, ThreadPoolExecutor(2) as pool:
         sides = [
             pool.submit(train, options.config, Path(place) / name, [*changes, *settings])
-            for name, changes in (("base", options.base), ("changed", [*options.base, *options.change]))
+            for name, changes in zip(SIDES, (options.base, [*options.base, *options.change]), strict=True)
         ]
-        return {"seed": seed, "base": sides[0].result(), "changed": sides[1].result()}
+        return {"seed": seed, **{name: side.result() for name, side in zip(SIDES, sides, strict=True)}}
 
 
 def train(config: str, directory: Path, changes: list[str]) -> dict:
@@ -169,9 +170,6 @@ def write_page(raw: Path) -> Path:
     page = raw.with_suffix(".md")
     write_text(page, "\n\n".join(parts) + "\n")
     return page
-
-
-SIDES = ("base", "changed")
 
 
 def row(record: dict, number: int) -> list[str]:

@@ -215,7 +215,8 @@ def test_no_whole_state_is_said_in_one_line(place, whole, tmp_path, capfd):
 def test_leftovers_of_a_killed_write_are_cleared(place, whole, tmp_path):
     directory = tmp_path / "run"
     shutil.copytree(whole, directory)
-    left = [directory / ".weights.safetensors.abcd1234", directory / "training" / ".step-00000072.abcd1234"]
+    names = [".weights.safetensors.abcd1234", ".README.md._bcd1234", "training/.step-00000072.abcd1234"]
+    left = [directory / name for name in names]
     for path in left:
         path.mkdir()
         (path / "half").write_bytes(b"x" * 1000)

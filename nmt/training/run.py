@@ -25,7 +25,6 @@ from nmt.checkpoint import (
     CTRANSLATE2,
     METADATA,
     SUBWORDS,
-    WEIGHTS,
     write_checkpoint_metadata,
     write_text,
 )
@@ -37,10 +36,10 @@ from nmt.models import Model, build_model, load_weights
 from nmt.models.aligner import AlignerConfig
 from nmt.text.subwords import Subwords
 from nmt.training.aligner import train_aligner
-from nmt.training.card import CARD, write_card
+from nmt.training.card import write_card
 from nmt.training.distributed import Ranks, joined, launch, same_launch
 from nmt.training.lock import LOCK, run_lock
-from nmt.training.log import LOG, RunLog
+from nmt.training.log import RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
 from nmt.training.pairs import EncodedPairs
 from nmt.training.release import release_memory
@@ -316,9 +315,9 @@ def begin_directory(directory: Path, config: RunConfig) -> None:
 
 
 def clear_scratch(directory: Path) -> None:
-    """Remove what writes that were killed have left of the run's own files."""
-    for name in (CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA, LOG, CARD, "training/step-*", "training/aligner-*"):
-        remove_scratch(directory / name)
+    """Remove what writes that were killed have left, of whatever file of the run."""
+    remove_scratch(directory / "*")
+    remove_scratch(directory / "training" / "*")
 
 
 def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
