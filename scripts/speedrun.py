@@ -92,6 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=int, default=200, metavar="N", help="validate each N steps (default: 200)")
     parser.add_argument("--base", nargs="+", default=[], metavar="key=value", help="on both sides: what was kept")
     parser.add_argument("--change", nargs="+", default=[], metavar="key=value", help="on one side")
+    parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="keep both sides' checkpoints there")
     parser.add_argument("--output", type=Path, default=RAW, metavar="DIR", help="of JSON files, page beside it")
     return parser
 
@@ -100,9 +101,10 @@ def train_both(options: argparse.Namespace, seed: int) -> dict:
     """Both sides at once with one seed. Raises UserError when a run fails."""
     settings = [f"training.seed={seed}", f"training.max_minutes={options.minutes}"]
     settings += [f"training.validate_every={options.every}"]
-    with tempfile.TemporaryDirectory(prefix="nmt-speedrun-") as place, ThreadPoolExecutor(2) as pool:
+    with tempfile.TemporaryDirectory(prefix="nmt-speedrun-") as scratch, ThreadPoolExecutor(2) as pool:
+        place = (options.checkpoints or Path(scratch)) / f"{options.name}-{seed}"
         sides = [
-            pool.submit(train, options.config, Path(place) / name, [*changes, *settings])
+            pool.submit(train, options.config, place / name, [*changes, *settings])
             for name, changes in zip(SIDES, (options.base, [*options.base, *options.change]), strict=True)
         ]
         return {"seed": seed, **{name: side.result() for name, side in zip(SIDES, sides, strict=True)}}
