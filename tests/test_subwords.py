@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 
+import numpy as np
 import pytest
 import sentencepiece
 from hypothesis import given, settings
@@ -118,6 +119,21 @@ def test_sampling_varies_the_pieces_and_never_the_text():
 
 
 @settings(max_examples=30)
+@given(text=texts)
+def test_words_drawn_apart_are_the_sentence_where_the_best_alone_is_left(text):
+    assert SUBWORDS.sample_ids([text], 1e6, 1) == SUBWORDS.encode_ids([text])
+
+
+def test_sampling_draws_each_word_by_itself():
+    """Both words of a pair take their second-best pieces as often as chance has it."""
+    pairs = SUBWORDS.sample_ids(["harbour harbour"] * 4000, 0.3, 1)
+    best = SUBWORDS.encode_ids(["harbour"])[0]
+    first = np.array([ids[: len(best)] == best for ids in pairs])
+    last = np.array([ids[-len(best) :] == best for ids in pairs])
+    assert (first & last).mean() == pytest.approx(first.mean() * last.mean(), abs=0.03)
+
+
+@settings(max_examples=30)
 @given(text=texts, seed=st.integers(0, 9))
 def test_sampling_takes_any_text(text, seed):
     (ids,) = SUBWORDS.sample_ids([text], 0.2, seed)
@@ -126,7 +142,7 @@ def test_sampling_takes_any_text(text, seed):
 
 def test_sampling_draws_in_proportion_to_smoothed_probabilities():
     processor = sentencepiece.SentencePieceProcessor(model_proto=SUBWORDS.model)
-    best = processor.nbest_encode("harbour", nbest_size=16, return_type=int)
+    best = processor.nbest_encode("harbour", nbest_size=32, return_type=int)
     weights = [math.exp(0.3 * sum(processor.get_score(number) for number in ids)) for ids in best]
     draws = 4000
     counts = Counter(map(tuple, SUBWORDS.sample_ids(["harbour"] * draws, 0.3, 1)))

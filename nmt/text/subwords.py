@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +19,12 @@ from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 """The ids of `<pad>`, `<unk>`, `<s>` and `</s>` in every vocabulary of this project."""
-SAMPLED_FROM = 16
-"""Segmentations that subword sampling chooses from: more cost much time, and few of them are ever drawn."""
+SPACE = "▁"
+"""How SentencePiece writes a space."""
+SAMPLED_FROM = 32
+"""A word's segmentations that subword sampling chooses from, at most: its best ones."""
+REMEMBERED_WORDS = 20_000
+"""Words whose segmentations subword sampling keeps, some 3 kB each."""
 
 
 @dataclass(frozen=True)
@@ -152,20 +158,38 @@ class Subwords:
     def sample_ids(self, texts: Sequence[str], smoothing: float, seed: int) -> list[list[int]]:
         """Piece ids of a segmentation drawn for each sentence (Kudo 2018, section 3.3; unigram models only).
 
-        Each of the `SAMPLED_FROM` best segmentations x is drawn with a probability proportional to
-        P(x) ** smoothing. The same seed draws the same on every machine, which SentencePiece's own
-        sampling does not: its generator starts differently in every process.
+        No piece crosses a space, so each word is drawn apart: one of its `SAMPLED_FROM` best segmentations x,
+        with a probability proportional to P(x) ** smoothing. The same seed draws the same on every machine,
+        which SentencePiece's own sampling does not: its generator starts differently in every process.
         """
         random = np.random.default_rng(seed)
-        lists = self._processor.nbest_encode(
-            [_storable(normalize(text)) for text in texts], nbest_size=SAMPLED_FROM, return_type=int
-        )
         drawn = []
-        for segmentations in lists:
-            scores = np.array([sum(self._scores[number] for number in ids) for ids in segmentations])
-            # The largest of log-probabilities with Gumbel noise is a draw from the distribution.
-            drawn.append(segmentations[int(np.argmax(smoothing * scores + random.gumbel(size=len(scores))))])
+        for text in self._processor.normalize([_storable(normalize(text)) for text in texts]):
+            words = text.split(SPACE)[1:]  # the text begins with a space, if it is not empty
+            ids: list[int] = []
+            for word, chance in zip(words, random.random(len(words)).tolist(), strict=True):
+                segmentations, below = self._segmentations(word, smoothing)
+                ids += segmentations[bisect_right(below, chance)]
+            drawn.append(ids)
         return drawn
+
+    def _segmentations(self, word: str, smoothing: float) -> tuple[list[array], list[float]]:
+        """The best segmentations of a word, and the summed probability of each and those before it; the last is
+        left out, so that rounding cannot lead beyond it."""
+        known = self._known_words.get((word, smoothing))
+        if known is None:
+            found = self._processor.nbest_encode(word, nbest_size=SAMPLED_FROM, return_type=int)
+            scores = smoothing * np.array([sum(self._scores[number] for number in ids) for ids in found])
+            probabilities = np.exp(scores - scores.max())
+            below = (probabilities / probabilities.sum()).cumsum()[:-1].tolist()
+            if len(self._known_words) >= REMEMBERED_WORDS:
+                self._known_words.clear()
+            known = self._known_words[word, smoothing] = [array("H", ids) for ids in found], below
+        return known
+
+    @cached_property
+    def _known_words(self) -> dict[tuple[str, float], tuple[list[array], list[float]]]:
+        return {}
 
     @cached_property
     def _scores(self) -> list[float]:
@@ -185,7 +209,7 @@ class Subwords:
         return Encoding(normalize(text), ids, self.pieces(ids), spans)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The pieces' own spelling, `▁` for a space."""
+        """The pieces' own spelling, `SPACE` for a space."""
         return [self._pieces[number] for number in ids]
 
 
