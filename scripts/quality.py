@@ -5,6 +5,7 @@
     python scripts/quality.py tatoeba                       # the shipped model
     scripts/benchmark/peers.sh                              # once: JoeyNMT in an environment of its own
     python scripts/quality.py joeynmt --minutes 30 --corpus tatoeba
+    python scripts/quality.py joeynmt --minutes 60 --nmt-minutes 10 --corpus tatoeba
     python scripts/quality.py page                          # the page anew, from what has been measured
 
 Each writes docs/results/quality/NAME.json and the page. Test sets are for the final table: choose on dev.

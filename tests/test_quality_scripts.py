@@ -121,7 +121,7 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
         "command": "python scripts/quality.py joeynmt",
         "corpus": "tatoeba",
         "corpus_sha256": "abc123",
-        "budget_minutes": 30.0,
+        "budget_minutes": {"nmt": 30.0, "joeynmt": 30.0},
         "seed": 7,
         "threads": 2,
         "beam": 5,
@@ -137,7 +137,10 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
     assert "nmt is +22.0 BLEU and +0.0 chrF" in text and "after 2.5 minutes" in text
     for told in ("| nmt | 31.25 | 50.50 | 31.00 | 200 | 1,000 |", "seed 7", "2 threads", "abc123", "SB", "61 minutes"):
         assert told in text
-    assert "Multi30k" not in text and "## Tatoeba" not in text
+    assert "### tatoeba, 30 minutes each" in text and "Multi30k" not in text and "## Tatoeba" not in text
+    record["budget_minutes"]["nmt"] = 10.0
+    (raw / "joeynmt-tatoeba.json").write_text(json.dumps(record))
+    assert "### tatoeba, 10 minutes of nmt beside 30 of JoeyNMT" in page.write_page(raw).read_text()
 
 
 def test_a_checkpoint_on_files_is_measured_from_end_to_end(scripts, tmp_path, capsys):

@@ -58,13 +58,18 @@ FAVOURED: dict[str, Any] = {
 
 
 def measure(
-    corpus: str, minutes: float, seed: int, ours: list[str], theirs: list[str], runs: Path
+    corpus: str, minutes: dict[str, float], seed: int, ours: list[str], theirs: list[str], runs: Path
 ) -> tuple[str, dict]:
-    """Train both where they are not trained yet, translate the test set with both, and score."""
+    """Train both where they are not trained yet, translate the test set with both, and score.
+
+    `minutes`: what `nmt` and `joeynmt` have for training.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that JoeyNMT's process ends with this one
-    name = f"joeynmt-{corpus}-{minutes:g}-minutes-seed-{seed}"
+    name = f"joeynmt-{corpus}-{minutes['joeynmt']:g}-minutes-seed-{seed}"
+    if minutes["nmt"] != minutes["joeynmt"]:
+        name += f"-nmt-{minutes['nmt']:g}-minutes"
     place = runs / name
-    overrides = [f"training.max_minutes={minutes}", f"training.seed={seed}", f"training.threads={THREADS}"]
+    overrides = [f"training.max_minutes={minutes['nmt']}", f"training.seed={seed}", f"training.threads={THREADS}"]
     overrides += ["alignment.head=false", f"checkpoint={json.dumps(str(place / 'nmt'))}"]
     local = local_files() if corpus == "multi30k" else []
     config = load_config(ROOT / "configs" / CONFIGS[corpus], [*local, *ours, *overrides])
@@ -74,7 +79,7 @@ def measure(
     data = load_corpus(config.data)
     if data.test is None:
         raise UserError(f"the corpus {corpus} has no test split")
-    settings = joeynmt_settings(config, data, place, minutes, theirs)
+    settings = joeynmt_settings(config, data, place, minutes["joeynmt"], theirs)
     train_joeynmt(settings, place)
     sources, targets = references(data.test)
     dev_targets = dev_set(config, data)[1]

@@ -48,6 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument("--engine", choices=["auto", "torch", "ctranslate2"], default="auto")
     joeynmt = commands.add_parser("joeynmt", help="nmt and JoeyNMT trained one after the other")
     joeynmt.add_argument("--minutes", type=float, default=30, metavar="N", help="of training, each (default: 30)")
+    joeynmt.add_argument("--nmt-minutes", type=float, metavar="N", help="of nmt's (default: as many)")
     joeynmt.add_argument("--corpus", choices=["tatoeba", "multi30k"], required=True)
     joeynmt.add_argument("--seed", type=int, default=1)
     joeynmt.add_argument("--nmt", nargs="+", default=[], metavar="key=value", help="changes to nmt's configuration")
@@ -72,4 +73,5 @@ def measure(options: argparse.Namespace) -> tuple[str, dict]:
     from quality import contest
 
     place = options.runs.resolve()
-    return contest.measure(options.corpus, options.minutes, options.seed, options.nmt, options.joeynmt, place)
+    minutes = {"nmt": options.nmt_minutes or options.minutes, "joeynmt": options.minutes}
+    return contest.measure(options.corpus, minutes, options.seed, options.nmt, options.joeynmt, place)

@@ -115,6 +115,10 @@ def tell_joeynmt(record: dict) -> list[str]:
         best = max((point["bleu"] for point in side["dev"]), default=float("nan"))
         counts = [f"{training['steps']:,}", f"{training['parameters']:,}"]
         rows.append([name, _two(side["bleu"]), _two(side["chrf"]), f"{best:.2f}", *counts])
+    minutes = record["budget_minutes"]
+    title = f"{minutes['joeynmt']:g} minutes each"
+    if minutes["nmt"] != minutes["joeynmt"]:
+        title = f"{minutes['nmt']:g} minutes of nmt beside {minutes['joeynmt']:g} of JoeyNMT"
     ours, theirs = sides.values()
     bleu, chrf = (ours[score] - theirs[score] for score in ("bleu", "chrf"))
     ahead = f"nmt is {bleu:+.1f} BLEU and {chrf:+.1f} chrF from JoeyNMT."
@@ -126,7 +130,7 @@ def tell_joeynmt(record: dict) -> list[str]:
         for point in side["dev"]
     ]
     return [
-        f"### {record['corpus']}, {record['budget_minutes']:g} minutes each",
+        f"### {record['corpus']}, {title}",
         table(["", "test BLEU", "test chrF", "best dev BLEU (greedy)", "steps", "parameters"], rows),
         f"{ahead} Validation is within the time. Beam {record['beam']}, seed {record['seed']}, {record['threads']} "
         f"threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures `{ours['bleu_signature']}`, "
