@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from benchmark import ROOT  # noqa: E402
 from benchmark.machine import describe  # noqa: E402
+from benchmark.multi30k import local_files  # noqa: E402
 from benchmark.page import table  # noqa: E402
 
 from nmt.checkpoint import Checkpoint, write_text  # noqa: E402
@@ -113,6 +114,8 @@ def train_both(options: argparse.Namespace, seed: int) -> dict:
 def train(config: str, directory: Path, changes: list[str]) -> dict:
     """One side on one core; its final scores and its curve of [minutes, dev loss]. Raises UserError."""
     path = config if config.endswith(".yaml") else str(ROOT / "configs" / f"{config}.yaml")
+    if config.startswith("multi30k-en-"):
+        changes = [*local_files(config.removeprefix("multi30k-en-")), *changes]
     own = [f"checkpoint={directory}", "training.threads=1", "alignment.head=false"]
     command = [sys.executable, "-m", "nmt.cli.train", path, *changes, *own]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
