@@ -66,7 +66,7 @@ def agreement(links: Alignment, forward: Alignment, reverse: Alignment) -> Agree
 def table(rows: Mapping[str, Alignment], forward: Alignment, reverse: Alignment) -> str:
     """Markdown, a line for each of the named alignments, and how far the two directions agree with each other."""
     lines = [
-        "| links | number | F1 with eflomal's intersected | of eflomal's intersected, has | of its own, eflomal has |",
+        "| links | number | F1 with eflomal's intersected | share of eflomal's intersected that it has | share of its own that eflomal has |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, links in rows.items():
@@ -133,6 +133,9 @@ def main(options: argparse.Namespace) -> None:
     text = f"""# The alignment head and eflomal on a second pair of languages
 
 `python scripts/compare_aligners_second_pair.py{given} --minutes {options.minutes:g} --seed {options.seed}`
+
+It reads Multi30k from `shared/multi30k` beside this directory; where that is not, name a corpus:
+`configs/multi30k-en-de.yaml` takes it from the Hub.
 
 There are no gold links here: this checks sanity and does not measure quality. Two aligners that share nothing but the
 words are compared on the {len(dev):,} dev pairs of {corpus.report["corpus"]}.

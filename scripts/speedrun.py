@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from benchmark import ROOT  # noqa: E402
 from benchmark.machine import describe  # noqa: E402
 from benchmark.multi30k import local_files  # noqa: E402
-from benchmark.page import table  # noqa: E402
+from benchmark.page import duration, table  # noqa: E402
 
 from nmt.checkpoint import Checkpoint, write_text  # noqa: E402
 from nmt.cli.common import run  # noqa: E402
@@ -167,7 +167,7 @@ def write_page(raw: Path) -> Path:
         columns = ["step", "change", "dev loss", "difference", "dev BLEU", "difference", "minutes", "seeds", ""]
         parts.append(f"## {Path(config).stem}, {minutes:g} minutes of one core")
         parts.append(table(columns, [row(record, number) for number, record in enumerate(steps, 1)]))
-        told = [f"{number}. `{one['command']}` ({one['minutes']:.0f} minutes)" for number, one in enumerate(steps, 1)]
+        told = [f"{number}. `{one['command']}` ({duration(one['minutes'])})" for number, one in enumerate(steps, 1)]
         parts.append("\n".join(told))
         hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
         parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Translate corpora too large for one machine: text or Parquet in, shards of translations out, on a Ray cluster.
 
-    pip install "nmt-mini[ray]"
+    pip install -e ".[ray]"
     python scripts/translate_with_ray.py corpus/*.txt --output translated
     python scripts/translate_with_ray.py pages.parquet --column text --format parquet --output translated
     python scripts/translate_with_ray.py corpus/*.txt --output translated --address auto --workers 1000

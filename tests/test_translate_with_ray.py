@@ -75,7 +75,7 @@ def actors(process: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the actors in /proc, which Linux has")
 def test_a_killed_actor_loses_and_repeats_nothing(tmp_path):
-    pytest.importorskip("ray", reason="ray is not installed: pip install nmt-mini[ray]")
+    pytest.importorskip("ray", reason="ray is not installed: pip install -e .[ray]")
     checkpoint = write_tiny_checkpoint(tmp_path / "checkpoint")
     sentences = [f"{ENGLISH[number % len(ENGLISH)][:-1]} {number}." for number in range(240)]
     sentences[100] = "stars " * 100  # longer than the model takes

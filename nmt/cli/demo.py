@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
         from nmt.demo.app import Settings, create_app
         from nmt.demo.server import announce, listen, serve
     except ImportError as error:
-        raise UserError(f"nmt-demo needs {error.name}: install it with pip install 'nmt-mini[demo]'") from error
+        raise UserError(f"nmt-demo needs {error.name}: install it with pip install -e '.[demo]' in the clone") from error
     from nmt.checkpoint import default_checkpoint
     from nmt.demo.models import Models
 

@@ -7,7 +7,7 @@ import sys
 from nmt.cli.common import parser, run
 
 EXAMPLES = """\
-  nmt-export checkpoints/tatoeba-en-es
+  nmt-export checkpoints/quickstart
   nmt-export checkpoints/quickstart --quantization int8"""
 QUANTIZATIONS = ("float32", "int8", "int16", "float16", "bfloat16", "int8_float32")
 

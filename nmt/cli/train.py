@@ -9,7 +9,7 @@ from nmt.cli.common import INTERRUPTED, parser, run
 EXAMPLES = """\
   nmt-train configs/quickstart.yaml
   nmt-train configs/quickstart.yaml training.seed=2 checkpoint=checkpoints/second
-  nmt-train configs/tatoeba-en-es.yaml --resume"""
+  nmt-train configs/quickstart.yaml --resume"""
 DESCRIPTION = """Train a translator as a YAML configuration says.
 On many devices: torchrun --nproc-per-node 2 -m nmt.cli.train CONFIG (see docs/scale.md)."""
 

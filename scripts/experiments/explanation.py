@@ -71,7 +71,7 @@ def scores_by_method(
 
 
 def measure(translator: Translator, texts: list[str], seed: int) -> dict[str, np.ndarray]:
-    """Every method's agreement with the effects of leaving out: [2, sentences], Kendall's tau and the same first word.
+    """Every method's agreement with the effects of leaving out: [2, sentences], Kendall's tau and the same most important word.
 
     Sentences that the model has nothing to say to are left out.
     """
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str]) -> None:
             "Effect: how much the log-probability of a target word of the model's own translation changes, up or "
             "down, when the pieces of a source word are removed from the source.",
             "Kendall's tau-b is taken over the source words for each target word, then the mean over the target words "
-            "of a sentence, then over sentences. `same first word`: the share of target words whose most important "
+            "of a sentence, then over sentences. `same most important word`: the share of target words whose most important "
             "source word is the same by both. Intervals: 95%, bootstrap over sentences.",
             "`gradient × input` is the gradient of the log-probability along the source embeddings times these; its "
             f"size counts. `{OTHER}` removes the same word in another way: two measures of one thing, so that no "
@@ -159,7 +159,7 @@ def table(rows: dict[str, np.ndarray]) -> Table:
             mean, low, high = interval(one)
             cells += [mean, f"{low:.3f} to {high:.3f}"]
         lines.append([method, *cells])
-    columns = ["method", "Kendall's tau", "interval of tau", "same first word", "interval of the share"]
+    columns = ["method", "Kendall's tau", "interval of tau", "same most important word", "interval of the share"]
     return Table(columns, lines, digits=3)
 
 
@@ -167,7 +167,7 @@ def draw_figure(rows: dict[str, np.ndarray], path: Path) -> None:
     """Both agreements of every method, with intervals."""
     figure = new_figure(10, 0.6 + 0.34 * len(rows))
     axes = figure.subplots(1, 2, sharey=True)
-    for number, (place, title) in enumerate(zip(axes, ("Kendall's tau", "same first word"), strict=True)):
+    for number, (place, title) in enumerate(zip(axes, ("Kendall's tau", "same most important word"), strict=True)):
         prepare(place, f"{title}, with 95% intervals", title, "")
         for height, (method, values) in enumerate(rows.items()):
             mean, low, high = interval(values[number])
@@ -206,7 +206,7 @@ def seen(rows: dict[str, np.ndarray], sentences: int) -> str:
             f"attention, {low:+.3f} to {high:+.3f}), with a tau of {tau[HEAD]:.2f}. "
         )
     return text + (
-        f"Gradient × input has a tau of {tau['gradient × input']:.2f} and names the first word for "
+        f"Gradient × input has a tau of {tau['gradient × input']:.2f} and names the most important word for "
         f"{same['gradient × input']:.0f}%, attention rolled out through the encoder {tau[ROLLOUT]:.2f} and "
         f"{same[ROLLOUT]:.0f}%."
     )

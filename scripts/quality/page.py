@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.page import table
+from benchmark.page import duration, table
 
 from nmt.checkpoint import write_text
 
 HEAD = """\
 # Translation quality
 
-Every figure below stands in a file of [{raw}]({raw}), written by the command above it, which also writes this page.
+Every figure stands in a file of [{raw}]({raw}). The command below each section writes that file and this page.
 Everything was chosen on dev; test sets are translated for this page."""
 
 
@@ -28,7 +28,7 @@ def write_page(raw: Path) -> Path:
         for record in found:
             machine = "; ".join(record["machine"].values())
             parts += tell(record)
-            parts.append(f"`{record['command']}`, {record['minutes']:.0f} minutes; {machine}.")
+            parts.append(f"`{record['command']}`, {duration(record['minutes'])}; {machine}.")
     page = raw.with_suffix(".md")
     write_text(page, "\n\n".join(parts) + "\n")
     return page
@@ -75,7 +75,7 @@ def tell_tatoeba(record: dict) -> list[str]:
     parts = [
         f"### {record['pair']}: {record['checkpoint']}",
         f"**BLEU {found['bleu']:.1f}, chrF {found['chrf']:.1f}** on {found['sentences']:,} unique sentences with "
-        f"{record['references']:,} references, beam {record['beam']}; {record['bytes'] / 1e6:.1f} MB on disk. "
+        f"{record['references']:,} references, beam {record['beam']}; {record['bytes'] / 1e6:.1f} MB without the log and the card. "
         f"Signatures: `{found['bleu_signature']}`, `{found['chrf_signature']}`. {trained(record['training'])}",
         "By length of the source, in words:",
         table(
@@ -96,13 +96,13 @@ def tell_tatoeba(record: dict) -> list[str]:
         f"{leak['bare_sources_in_training']:,} after case folding and without punctuation.",
     ]
     chosen = record["examples"]
-    rule = f"of every {chosen['step']}th test sentence, by sentence chrF against all its references"
+    rule = f"Every {chosen['step']}th test sentence was taken;"
     for kind, which in (("good", "highest"), ("bad", "lowest")):
         rows = [
             [f"{x['chrf']:.0f}", *map(_cell, (x["source"], x["translation"], " / ".join(x["references"])))]
             for x in chosen[kind]
         ]
-        parts += [f"The {len(rows)} {which} {rule}:", table(["chrF", "source", "translation", "references"], rows)]
+        parts += [f"{rule} these {len(rows)} have the {which} chrF (of the sentence, against all its references):", table(["chrF", "source", "translation", "references"], rows)]
     return parts
 
 
