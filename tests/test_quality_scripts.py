@@ -177,12 +177,14 @@ def test_a_step_of_the_speed_run_trains_both_sides_and_tells(speedrun, tmp_path,
 
     config = toy_config(tmp_path, training={"max_steps": 10})
     step = ["01-rate", "no learning", "--config", str(config), "--minutes", "5", "--every", "5", "--seeds", "1", "2"]
-    speedrun.main([*step, "--change", "training.learning_rate=1e-9", "--output", str(tmp_path / "steps")])
+    places = ["--output", str(tmp_path / "steps"), "--checkpoints", str(tmp_path / "kept")]
+    speedrun.main([*step, "--change", "training.learning_rate=1e-9", *places])
     record = json.loads((tmp_path / "steps" / "01-rate.json").read_text())
     assert [one["seed"] for one in record["runs"]] == [1, 2]
     for one in record["runs"]:
         assert one["base"]["steps"] == one["changed"]["steps"] == 10
         assert one["changed"]["loss"] > one["base"]["loss"] + 0.05  # it learned nothing
+    assert (tmp_path / "kept" / "01-rate-2" / "changed" / "metadata.json").exists()
     page = (tmp_path / "steps.md").read_text()
     assert "| dropped |" in page and "no learning" in page and "not reached" in page
 
