@@ -55,7 +55,7 @@ def split_by_tokens(order: np.ndarray, lengths: np.ndarray, batch_tokens: int) -
     return batches
 
 
-def pad(sequences: Sequence[Sequence[int]], padding: int) -> np.ndarray:
+def pad(sequences: Sequence[Sequence[int] | np.ndarray], padding: int) -> np.ndarray:
     """Ragged lists to one [batch, longest] int64 array, `padding` on the right."""
     result = np.full((len(sequences), max(map(len, sequences))), padding, dtype=np.int64)
     for row, sequence in zip(result, sequences, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, cast
 
 from nmt.errors import UserError
@@ -30,17 +31,11 @@ def score(translations: list[str], references: list[list[str]]) -> tuple[float, 
     """(BLEU, its signature, chrF, its signature) of translations, each with one or more references."""
     from sacrebleu.metrics import BLEU, CHRF
 
-    streams = reference_streams(references)
+    # sacreBLEU's streams: all first references, all second ones, ...; None, though its types do not say so, for none.
+    streams = cast(list[list[str]], list(zip_longest(*references)))
     bleu, chrf = BLEU(), CHRF()
     values = bleu.corpus_score(translations, streams).score, chrf.corpus_score(translations, streams).score
     return values[0], str(bleu.get_signature()), values[1], str(chrf.get_signature())
-
-
-def reference_streams(references: list[list[str]]) -> list[list[str]]:
-    """Per-sentence reference lists as sacreBLEU's streams: None where a sentence has fewer references."""
-    most = max(map(len, references))
-    streams = [[group[number] if number < len(group) else None for group in references] for number in range(most)]
-    return cast(list[list[str]], streams)  # sacreBLEU takes None, though its types do not say so
 
 
 def evaluate(translator: Translator, sources: list[str], references: list[list[str]], **options) -> Evaluation:

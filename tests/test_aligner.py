@@ -171,6 +171,21 @@ def test_a_pair_is_aligned_alike_alone_and_in_company(random_aligner):
         np.testing.assert_allclose(random_aligner.align([pair])[0].probabilities, result.probabilities, atol=1e-5)
 
 
+def test_threads_share_an_aligner_that_forgets_words(random_aligner, monkeypatch):
+    """What the demo's threads can do to each other: one forgets all words while another looks up a new one."""
+
+    def interrupted(subwords, words):
+        monkeypatch.setattr("nmt.alignment.aligner.word_pieces", word_pieces)
+        monkeypatch.setattr("nmt.alignment.aligner.WORDS_KEPT", 0)
+        random_aligner._pieces_of(["another", "thread"])
+        return word_pieces(subwords, words)
+
+    random_aligner._pieces_of(["xab", "ba"])
+    monkeypatch.setattr("nmt.alignment.aligner.word_pieces", interrupted)
+    words = ["xab", "new", "ba"]
+    assert random_aligner._pieces_of(words) == word_pieces(random_aligner._subwords, words)
+
+
 def test_empty_and_overlong_sides_align_to_nothing(random_aligner):
     empty, both, long = random_aligner.align([("", "xab"), ("", ""), ("ba " * (LONGEST + 1), "xab")])
     assert not empty.links and empty.matrix.tolist() == [[1.0]] and empty.reverse_matrix.shape == (0, 2)

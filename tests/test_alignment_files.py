@@ -49,6 +49,8 @@ def test_a_file_is_read_line_by_line(tmp_path):
         next(lines)
     with pytest.raises(UserError, match="cannot read"):
         next(read_pharaoh(tmp_path / "absent"))
+    path.write_bytes(b"\xef\xbb\xbf0-0\r\n1-1\r\n")  # as Windows writes it
+    assert list(read_pharaoh(path)) == [[(0, 0)], [(1, 1)]]
     path.write_bytes(b"0-0\n\xff\xfe")
     with pytest.raises(UserError, match="UTF-8"):
         list(read_pharaoh(path))
@@ -120,6 +122,11 @@ def test_the_shipped_gold_links_are_whole():
     assert len({(pair.english_id, pair.spanish_id) for pair in gold}) == 150
     assert all(pair.sure and not pair.sure & pair.possible for pair in gold)
     assert score([pair.sure for pair in gold], gold).error_rate == 0
+
+
+def test_gold_links_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "gold.tsv").write_text("\ufeffenglish_id\tspanish_id\tsure\tpossible\n1\t2\t0-0\t1-1\n", "utf-8")
+    assert read_gold(tmp_path / "gold.tsv") == [GoldPair(1, 2, frozenset({(0, 0)}), frozenset({(1, 1)}))]
 
 
 @pytest.mark.parametrize(

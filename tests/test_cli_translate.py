@@ -259,3 +259,13 @@ def test_the_script_of_a_clone_is_the_command(tiny_exported_checkpoint, tmp_path
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, translate(*checkpoint, ENGLISH[0]).output, "")
+
+
+def test_what_cannot_be_read_is_named_and_not_the_output(translate, monkeypatch, tmp_path, tiny_exported_checkpoint):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied", "weights.safetensors")
+
+    monkeypatch.setattr(Translator, "stream", denied)
+    ended = translate("--checkpoint", tiny_exported_checkpoint, "--output", tmp_path / "out", "a")
+    assert (ended.status, ended.errors) == (2, ["nmt-translate: weights.safetensors: Permission denied"])
+    assert not (tmp_path / "out").exists()

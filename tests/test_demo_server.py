@@ -255,6 +255,14 @@ def test_a_taken_port_is_one_clear_line(tiny_exported_checkpoint, capsys, monkey
     assert f"port {port}" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("rate", ["0", "-1", "nan"])
+def test_a_rate_that_limits_nothing_is_refused(rate, capsys, monkeypatch):
+    from nmt.cli.demo import entry
+
+    monkeypatch.setattr("sys.argv", ["nmt-demo", "--rate", rate])
+    assert entry() == 2 and "--rate is" in capsys.readouterr().err
+
+
 def test_finished_requests_give_their_place_in_the_queue_back():
     with running(EchoModels(), queue=2) as address:
         for number in range(30):

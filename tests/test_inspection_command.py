@@ -1,5 +1,6 @@
 """nmt-inspect: arguments to files. The translator is a stand-in; its own tests are elsewhere."""
 
+import io
 import os
 
 import pytest
@@ -59,6 +60,17 @@ def test_gold_links_are_marked(command, tmp_path):
     (tmp_path / "gold.txt").write_text("0-0 1-1\n")
     assert command("Good morning .", "--gold", "gold.txt", "--output", "gold.svg")[0] == 0
     assert ">gold link<" in (tmp_path / "gold.svg").read_text()
+
+
+def test_a_blank_line_takes_its_line_of_gold_links_along(command, tmp_path, monkeypatch):
+    (tmp_path / "gold.txt").write_bytes(b"\xef\xbb\xbf0-0\n\n1-1 0-0\n")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Good .\n\nGood morning .\n")))
+    drawn = []
+    monkeypatch.setattr("nmt.inspection.figures.plot_alignment", lambda *given: drawn.append(given))
+    assert command("--gold", "gold.txt", "--output", "gold.svg")[0] == 0
+    ((translations, _, gold),) = drawn
+    assert [one.source_words for one in translations] == [["Good", "."], ["Good", "morning", "."]]
+    assert gold == [[(0, 0)], [(0, 0), (1, 1)]]
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,17 @@ def test_an_unfinished_run_is_drawn(tmp_path):
     assert "no validation yet" in (tmp_path / "curves.html").read_text()
 
 
+@pytest.mark.parametrize("value", [None, "9", [1], {}])
+def test_values_that_are_no_numbers_are_left_out(tmp_path, value):
+    names = ("loss", "bleu", "chrf", "seconds", "learning_rate", "tokens_per_second")
+    wrong = dict.fromkeys(names, value)
+    records = [{"kind": kind, "step": 1, **wrong} for kind in ("train", "validation")]
+    records.append({"kind": "validation", "step": 2, "loss": 1.5, "bleu": 9.25})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    plot_curves([tmp_path], tmp_path / "curves.html")
+    assert "<td>2</td><td></td><td>1.500</td><td>9.25</td><td></td>" in (tmp_path / "curves.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

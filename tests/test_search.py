@@ -217,6 +217,8 @@ def test_options_are_checked_and_the_penalty_is_equation_fourteen():
         {"length_penalty": -1.0},
         {"length_penalty": math.nan},
         {"min_length": -1},
+        {"max_length_factor": math.nan},
+        {"max_length_factor": math.inf},
     ):
         with pytest.raises(UserError):
             SearchOptions(**wrong)

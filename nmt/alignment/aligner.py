@@ -170,10 +170,11 @@ class Aligner:
 
     def _pieces_of(self, words: list[str]) -> list[list[int]]:
         if len(self._pieces) > WORDS_KEPT:
-            self._pieces.clear()
-        if unknown := [word for word in words if word not in self._pieces]:
-            self._pieces.update(zip(unknown, word_pieces(self._subwords, unknown), strict=True))
-        return [self._pieces[word] for word in words]
+            self._pieces = {}
+        known = self._pieces  # this one, though another thread may begin anew meanwhile
+        if unknown := [word for word in words if word not in known]:
+            known.update(zip(unknown, word_pieces(self._subwords, unknown), strict=True))
+        return [known[word] for word in words]
 
     def _context(self, vectors: np.ndarray, index: np.ndarray, name: str) -> np.ndarray:
         """Words in context [batch, length, width]; each different word is multiplied by the first layer once."""

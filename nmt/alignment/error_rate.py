@@ -61,7 +61,7 @@ def read_gold(path: str | Path) -> list[GoldPair]:
         UserError: when the file cannot be read, has other columns or a bad line, which it names.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     except OSError as error:
         raise UserError(f"cannot read the gold links {path}: {error.strerror}") from error
@@ -95,16 +95,11 @@ def score(alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair]) -> A
 
 
 def bootstrap(
-    alignments: Sequence[Collection[Link]],
-    gold: Sequence[GoldPair],
-    samples: int = 10_000,
-    level: float = 0.95,
-    seed: int = 1,
+    alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair], samples: int = 10_000
 ) -> Interval:
-    """The error rate and its percentile bootstrap interval over sentence pairs (Efron and Tibshirani 1993, ch. 13)."""
+    """The error rate and its 95% bootstrap interval over sentence pairs (Efron and Tibshirani 1993, ch. 13)."""
     counts = _counts(alignments, gold)
-    resampled = _error_rate(_resample(counts, samples, seed))
-    return _interval(float(_error_rate(counts.sum(axis=0))), resampled, level)
+    return _interval(float(_error_rate(counts.sum(axis=0))), _error_rate(_resample(counts, samples)))
 
 
 def bootstrap_difference(
@@ -112,15 +107,13 @@ def bootstrap_difference(
     second: Sequence[Collection[Link]],
     gold: Sequence[GoldPair],
     samples: int = 10_000,
-    level: float = 0.95,
-    seed: int = 1,
 ) -> Interval:
     """The error rate of the first system minus the second's, both on the same resampled pairs (Koehn 2004)."""
     counts = _counts(first, gold), _counts(second, gold)
     values = [float(_error_rate(one.sum(axis=0))) for one in counts]
-    # The same seed draws the same pairs for both systems.
-    resampled = [_error_rate(_resample(one, samples, seed)) for one in counts]
-    return _interval(values[0] - values[1], resampled[0] - resampled[1], level)
+    # The same pairs are drawn for both systems.
+    resampled = [_error_rate(_resample(one, samples)) for one in counts]
+    return _interval(values[0] - values[1], resampled[0] - resampled[1])
 
 
 def _counts(alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair]) -> np.ndarray:
@@ -140,12 +133,12 @@ def _error_rate(counts: np.ndarray) -> np.ndarray:
     return np.where(whole > 0, 1 - (linked_sure + linked_possible) / np.maximum(whole, 1), 0.0)
 
 
-def _resample(counts: np.ndarray, samples: int, seed: int) -> np.ndarray:
-    """[samples, 4]: the sums over as many pairs as there are, drawn with replacement."""
-    drawn = np.random.default_rng(seed).integers(len(counts), size=(samples, len(counts)))
+def _resample(counts: np.ndarray, samples: int) -> np.ndarray:
+    """[samples, 4]: the sums over as many pairs as there are, drawn with replacement, always the same."""
+    drawn = np.random.default_rng(1).integers(len(counts), size=(samples, len(counts)))
     return counts[drawn].sum(axis=1)
 
 
-def _interval(value: float, resampled: np.ndarray, level: float) -> Interval:
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+def _interval(value: float, resampled: np.ndarray) -> Interval:
+    low, high = np.quantile(resampled, [0.025, 0.975])
     return Interval(value, float(low), float(high))

@@ -48,7 +48,7 @@ def read_pharaoh(path: str | Path) -> Iterator[list[Link]]:
         UserError: when the file cannot be read, or names the line and the token that is no link.
     """
     try:
-        with open(path, encoding="utf-8") as lines:
+        with open(path, encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 yield parse_links(line, where=f"{path}, line {number}")
     except OSError as error:

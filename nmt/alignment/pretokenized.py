@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nmt.alignment import Link
-from nmt.text.words import Word, normalize, split_words
+from nmt.text.words import Word, normalize, overlapping, split_words
 
 # What is written against the word before it, and against the word after it.
 CLOSING = re.compile(r"[.,;:!?…%)\]}»”]+|['’](?:s|m|d|ll|re|ve)|n['’]t", re.IGNORECASE)
@@ -36,16 +36,7 @@ class JoinedWords:
 
     def words_of_tokens(self, tokens: Sequence[Word]) -> list[list[int]]:
         """For each token of `text` the given words that it overlaps: `don't` overlaps both of `do n't`."""
-        result = []
-        first = 0
-        for token in tokens:
-            while first < len(self.spans) and self.spans[first][1] <= token.start:
-                first += 1
-            last = first
-            while last < len(self.spans) and self.spans[last][0] < token.end:
-                last += 1
-            result.append(list(range(first, last)))
-        return result
+        return [list(found) for found in overlapping([(token.start, token.end) for token in tokens], self.spans)]
 
 
 def given_words(line: str) -> list[str]:

@@ -14,22 +14,16 @@ from nmt.alignment import Link
 from nmt.alignment.links import argmax_links, transpose
 from nmt.alignment.pharaoh import format_links
 from nmt.alignment.pieces import word_attention
-from nmt.alignment.pretokenized import (
-    JoinedWords,
-    given_words,
-    join_words,
-    links_over_given_words,
-    written_words,
-)
+from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.cli.common import (
     add_invalid_argument,
     add_output_argument,
     check_writable,
+    command,
     in_conversation,
     parser,
     read_lines,
-    run,
     with_progress,
     writer,
 )
@@ -267,10 +261,7 @@ def _as_json(pair: Aligned) -> str:
 FORMATS = {"pharaoh": _as_pharaoh, "json": _as_json}
 
 
-def entry() -> int:
-    """The console script."""
-    return run("nmt-align", main)
-
+entry = command("nmt-align", main)
 
 if __name__ == "__main__":
     sys.exit(entry())

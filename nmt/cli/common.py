@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -46,6 +47,11 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
     except OSError as error:  # a full disk, a directory that may not be written to
         print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return USER_ERROR
+
+
+def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], int]:
+    """A console script."""
+    return partial(run, name, main)
 
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -176,7 +182,8 @@ def writer(path: str | None) -> Iterator[TextIO]:
         with atomic_path(str(path)) as temporary, open(temporary, "w", **AS_WRITTEN) as file:
             yield file
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+        error.filename = error.filename or path  # within the block other files are read too
+        raise
 
 
 def with_progress(items: Iterable, unit: str, wanted: bool) -> Iterable:

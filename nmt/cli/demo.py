@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from nmt.cli.common import parser, positive, run
+from nmt.cli.common import command, parser, positive
 from nmt.errors import UserError
 
 EXAMPLES = """\
@@ -18,13 +18,13 @@ EXAMPLES = """\
 def main(arguments: list[str]) -> None:
     """Parse the arguments and serve."""
     options = make_parser().parse_args(arguments)
-    if options.rate <= 0:
+    if not options.rate > 0:  # nan too
         raise UserError(f"--rate is {options.rate}; it must be more than 0")
     try:
         from nmt.demo.app import Settings, create_app
         from nmt.demo.server import announce, listen, serve
     except ImportError as error:
-        raise UserError(f"nmt-demo needs {error.name}: install it with pip install -e '.[demo]' in the clone") from error
+        raise UserError(f"nmt-demo needs {error.name}: run pip install -e '.[demo]' in the clone") from error
     from nmt.checkpoint import default_checkpoint
     from nmt.demo.models import Models
 
@@ -70,10 +70,7 @@ def make_parser():
     return arguments
 
 
-def entry() -> int:
-    """The console script."""
-    return run("nmt-demo", main)
-
+entry = command("nmt-demo", main)
 
 if __name__ == "__main__":
     sys.exit(entry())

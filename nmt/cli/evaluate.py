@@ -9,10 +9,10 @@ from nmt.cli.common import (
     add_checkpoint_arguments,
     add_search_arguments,
     check_writable,
+    command,
     in_one_line,
     parser,
     read_lines,
-    run,
     writer,
 )
 from nmt.errors import UserError
@@ -89,10 +89,7 @@ def _from_files(options) -> tuple[list[str], list[list[str]], str]:
     return sources, [list(group) for group in zip(*columns, strict=True)], options.source
 
 
-def entry() -> int:
-    """The console script."""
-    return run("nmt-evaluate", main)
-
+entry = command("nmt-evaluate", main)
 
 if __name__ == "__main__":
     sys.exit(entry())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from nmt.cli.common import parser, run
+from nmt.cli.common import command, parser
 
 EXAMPLES = """\
   nmt-export checkpoints/quickstart
@@ -26,10 +26,7 @@ def main(arguments: list[str]) -> None:
     print(export_to_ctranslate2(options.checkpoint, options.quantization))
 
 
-def entry() -> int:
-    """The console script."""
-    return run("nmt-export", main)
-
+entry = command("nmt-export", main)
 
 if __name__ == "__main__":
     sys.exit(entry())

@@ -11,11 +11,11 @@ from nmt.cli.common import (
     add_search_arguments,
     check_arguments,
     check_writable,
+    command,
     parser,
     picture_suffix,
     positive,
     read_lines,
-    run,
     writer,
 )
 from nmt.errors import UserError
@@ -45,15 +45,18 @@ def main(arguments: list[str]) -> None:
         raise UserError("--heads is for figures; the page shows all heads anyway")
     if options.gold and (options.heads or suffix == ".html"):
         raise UserError("--gold is for figures of the alignment; leave it out")
-    lines = [line for line in _lines(options.text, options.invalid_utf8) if line.strip()]
+    lines = _lines(options.text, options.invalid_utf8)
+    gold = _gold(options.gold, len(lines))
+    shown = [number for number, line in enumerate(lines) if line.strip()]
+    lines, gold = [lines[number] for number in shown], gold and [gold[number] for number in shown]
     if not lines:
         raise UserError("no sentence to show: give TEXT or a line on standard input")
     if options.heads and len(lines) > 1:
         raise UserError("--heads draws one sentence; give one TEXT")
-    _draw(options, lines, suffix)
+    _draw(options, lines, gold, suffix)
 
 
-def _draw(options, lines: list[str], suffix: str) -> None:
+def _draw(options, lines: list[str], gold: list | None, suffix: str) -> None:
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -78,7 +81,7 @@ def _draw(options, lines: list[str], suffix: str) -> None:
             raise UserError("the sentence has no words, so there are no heads to draw")
         plot_heads(translations[0].heads, options.output, options.heads)
     else:
-        plot_alignment(translations, options.output, _gold(options.gold, len(translations)))
+        plot_alignment(translations, options.output, gold)
 
 
 def _lines(text: list[str], invalid: str) -> list[str]:
@@ -122,10 +125,7 @@ def make_parser():
     return arguments
 
 
-def entry() -> int:
-    """The console script."""
-    return run("nmt-inspect", main)
-
+entry = command("nmt-inspect", main)
 
 if __name__ == "__main__":
     sys.exit(entry())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from nmt.cli.common import INTERRUPTED, parser, run
+from nmt.cli.common import INTERRUPTED, command, parser
 
 EXAMPLES = """\
   nmt-train configs/quickstart.yaml
@@ -47,10 +47,7 @@ def make_parser(arguments_given: list[str]):
     return arguments
 
 
-def entry() -> int:
-    """The console script."""
-    return run("nmt-train", main)
-
+entry = command("nmt-train", main)
 
 if __name__ == "__main__":
     sys.exit(entry())

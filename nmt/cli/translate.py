@@ -15,13 +15,13 @@ from nmt.cli.common import (
     add_search_arguments,
     check_arguments,
     check_writable,
+    command,
     in_conversation,
     in_one_line,
     parser,
     picture_suffix,
     positive,
     read_lines,
-    run,
     with_progress,
     writer,
 )
@@ -170,10 +170,7 @@ def _save_attention(translations: Iterable, path: str) -> None:
     save_arrays(path, arrays, names)
 
 
-def entry() -> int:
-    """The console script."""
-    return run("nmt-translate", main)
-
+entry = command("nmt-translate", main)
 
 if __name__ == "__main__":
     sys.exit(entry())

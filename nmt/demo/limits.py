@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Result = TypeVar("Result")
@@ -87,7 +88,8 @@ class BodyLimit:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > self.most_bytes:
-                await _too_large(send)
+                answer = JSONResponse({"error": "the request is too large"}, 413, {"connection": "close"})
+                await answer(scope, receive, send)
                 return
         queue: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -95,14 +97,3 @@ class BodyLimit:
             return queue.pop() if queue else await receive()
 
         await self.app(scope, replay, send)
-
-
-async def _too_large(send: Send) -> None:
-    body = b'{"error":"the request is too large"}'
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

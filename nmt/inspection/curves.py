@@ -66,7 +66,7 @@ class Run:
         pairs = sorted(
             (record["step"], record[value])
             for record in self.records
-            if record["kind"] == kind and record.get(value) is not None
+            if record["kind"] == kind and value in record
         )
         return [step for step, _ in pairs], [float(number) for _, number in pairs]
 
@@ -75,7 +75,7 @@ class Run:
         validations = [record for record in self.records if record["kind"] == "validation"]
         if not validations:
             return None
-        return max(validations, key=lambda record: (record.get("bleu") or 0.0, -record.get("loss", 0.0)))
+        return max(validations, key=lambda record: (record.get("bleu", 0.0), -record.get("loss", 0.0)))
 
 
 def plot_curves(directories: Sequence[str | Path], path: str | Path) -> None:
@@ -117,7 +117,11 @@ def _records(directory: Path) -> list[dict]:
     if not path.is_file():
         raise UserError(f"there is no training log {path}; name the directory that nmt-train wrote")
     try:
-        records = [record for record in read_log(directory) if record.get("kind") in ("train", "validation")]
+        records = [
+            {key: value for key, value in record.items() if key == "kind" or isinstance(value, int | float)}
+            for record in read_log(directory)
+            if record.get("kind") in ("train", "validation")
+        ]
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     if not records:
@@ -194,4 +198,4 @@ def _table(runs: list[Run]) -> str:
 
 
 def _number(record: dict, name: str, digits: int) -> str:
-    return f"{record[name]:.{digits}f}" if record.get(name) is not None else ""
+    return f"{record[name]:.{digits}f}" if name in record else ""

@@ -94,9 +94,14 @@ def colour_map() -> ListedColormap:
     return ListedColormap(colour_table() / 255, name="nmt")
 
 
+def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place in inches from the figure's upper left corner."""
+    across, down = figure.get_size_inches()
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
 def colour_bar(figure: Figure, left: float, top: float, height: float) -> None:
-    width, total = figure.get_size_inches()
-    axes = figure.add_axes((left / width, 1 - (top + height) / total, 0.1 / width, height / total))
+    axes = axes_at(figure, left, top, 0.1, height)
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), colour_map()), cax=axes, ticks=[0, 0.25, 0.5, 0.75, 1])
     bar.ax.tick_params(labelsize=7, width=0.5, length=2, color=FAINT, labelcolor=INK)
     bar.outline.set(linewidth=0.5, edgecolor=FAINT)  # type: ignore[operator]

@@ -17,6 +17,7 @@ from nmt.inspection.drawing import (
     INK,
     MARGIN,
     UPWARDS,
+    axes_at,
     bare_axes,
     check_suffix,
     colour_bar,
@@ -53,14 +54,7 @@ def plot_alignment(
     positions, width, height = shelves(panels)
     figure = new_figure(width, height)
     for number, (panel, (left, top)) in enumerate(zip(panels, positions, strict=True)):
-        axes = figure.add_axes(
-            (
-                (left + panel.left) / width,
-                1 - (top + panel.top + panel.height) / height,
-                panel.width / width,
-                panel.height / height,
-            )
-        )
+        axes = axes_at(figure, left + panel.left, top + panel.top, panel.width, panel.height)
         panel.draw(axes, caption=f"({_letters(number)})" if len(panels) > 1 else None)
     first, (left, top) = panels[0], positions[0]
     right = max(left + panel.total_width for panel, (left, _) in zip(panels, positions, strict=True))
@@ -98,13 +92,12 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
     width = 2 * MARGIN + 0.5 + label_space + count * (panel_width + gap) + 0.7
     height = 2 * MARGIN + 0.35 + label_space + layers * (panel_height + gap)
     figure = new_figure(width, height)
+    style: dict = {"fontsize": 8, "horizontalalignment": "center", "verticalalignment": "center", "color": FAINT}
     for layer in range(layers):
         for head in range(count):
             left = MARGIN + 0.5 + label_space + head * (panel_width + gap)
             top = MARGIN + 0.35 + label_space + layer * (panel_height + gap)
-            axes = figure.add_axes(
-                (left / width, 1 - (top + panel_height) / height, panel_width / width, panel_height / height)
-            )
+            axes = axes_at(figure, left, top, panel_width, panel_height)
             bare_axes(axes, rows, columns)
             axes.imshow(weights[layer, head], cmap=colour_map(), vmin=0, vmax=1, interpolation="nearest", aspect="auto")
             if size and head == 0:
@@ -114,26 +107,11 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
                 for column, label in enumerate(column_labels):
                     write(axes, column, -0.7, label, size, **UPWARDS)
             if layer == 0:
-                figure.text(
-                    (left + panel_width / 2) / width,
-                    1 - (MARGIN + 0.12) / height,
-                    f"head {head + 1}",
-                    fontsize=8,
-                    horizontalalignment="center",
-                    verticalalignment="center",
-                    color=FAINT,
-                )
+                middle = (left + panel_width / 2) / width
+                figure.text(middle, 1 - (MARGIN + 0.12) / height, f"head {head + 1}", **style)
             if head == 0:
-                figure.text(
-                    (MARGIN + 0.12) / width,
-                    1 - (top + panel_height / 2) / height,
-                    f"layer {layer + 1}",
-                    fontsize=8,
-                    rotation=90,
-                    horizontalalignment="center",
-                    verticalalignment="center",
-                    color=FAINT,
-                )
+                middle = 1 - (top + panel_height / 2) / height
+                figure.text((MARGIN + 0.12) / width, middle, f"layer {layer + 1}", rotation=90, **style)
     colour_bar(figure, width - MARGIN - 0.6, MARGIN + 0.35 + label_space, min(layers * panel_height, 1.8))
     save(figure, path)
 
@@ -155,18 +133,8 @@ def _check(translations: Sequence[Translation], gold: Sequence[Links | None], pa
 
 def _legend(figure: Figure, left: float, gold: bool) -> None:
     style: dict = {"linestyle": "", "markersize": 7}
-    handles = [
-        Line2D(
-            [],
-            [],
-            marker="s",
-            markerfacecolor="none",
-            markeredgecolor=LINK_COLOUR,
-            markeredgewidth=1.5,
-            label="predicted link",
-            **style,
-        )
-    ]
+    outline: dict = {"markerfacecolor": "none", "markeredgecolor": LINK_COLOUR, "markeredgewidth": 1.5}
+    handles = [Line2D([], [], marker="s", label="predicted link", **outline, **style)]
     if gold:
         handles.append(
             Line2D([], [], marker="o", markerfacecolor=GOLD_COLOUR, markeredgecolor="white", label="gold link", **style)
@@ -187,9 +155,4 @@ def _legend(figure: Figure, left: float, gold: bool) -> None:
 
 def _letters(number: int) -> str:
     """a, b, ..., z, aa, ab, ..."""
-    letters = ""
-    number += 1
-    while number:
-        number, rest = divmod(number - 1, 26)
-        letters = string.ascii_lowercase[rest] + letters
-    return letters
+    return (_letters(number // 26 - 1) if number >= 26 else "") + string.ascii_lowercase[number % 26]

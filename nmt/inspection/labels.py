@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import wcwidth
 
 ELLIPSIS = "…"
+ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def visible(text: str) -> str:
@@ -15,11 +16,7 @@ def visible(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join("\N{REPLACEMENT CHARACTER}" if _acts(character) else character for character in text)
-
-
-def _acts(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in ACTING else one for one in text)
 
 
 def width_of(text: str) -> int:

@@ -104,20 +104,10 @@ class Panel:
         for row, word in enumerate(translation.target_words):
             edge = columns - 0.5 if mirrored else -0.5
             write(axes, edge, row, word, size, offset=(-PAD, 0), horizontalalignment="right")
+        outline: dict = {"fill": False, "edgecolor": LINK_COLOUR, "linewidth": 1.5, "gid": "link"}
+        outline |= {"clip_on": False, "zorder": 3}
         for column, row in translation.alignment or ():
-            axes.add_patch(
-                Rectangle(
-                    (column - 0.5, row - 0.5),
-                    1,
-                    1,
-                    fill=False,
-                    edgecolor=LINK_COLOUR,
-                    linewidth=1.5,
-                    gid="link",
-                    clip_on=False,
-                    zorder=3,
-                )
-            )
+            axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **outline))
         if self.gold:
             axes.plot(
                 [column for column, _ in self.gold],

@@ -35,6 +35,8 @@ class SearchOptions:
             raise UserError(f"minimum length is {self.min_length}; it must be 0 or more")
         if not 0 <= self.length_penalty < math.inf:
             raise UserError(f"length penalty is {self.length_penalty}; it must be a number from 0")
+        if not 0 <= self.max_length_factor < math.inf:
+            raise UserError(f"maximum length factor is {self.max_length_factor}; it must be a number from 0")
 
     def max_length(self, source_pieces: int) -> int:
         """Most pieces of a hypothesis for a source of so many pieces."""

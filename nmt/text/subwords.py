@@ -14,7 +14,7 @@ import numpy as np
 import sentencepiece
 
 from nmt.errors import UserError
-from nmt.text.words import Word, normalize, split_words
+from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
@@ -51,20 +51,9 @@ class Encoding:
         A piece that covers no character of a word (a bare space, a leading byte) belongs to the word
         that it leads to, or at the end of the text to the last word.
         """
-        result = []
-        first = 0
-        for start, end in self.spans:
-            while first < len(self.words) and self.words[first].end <= start:
-                first += 1
-            covered = []
-            position = first
-            while position < len(self.words) and self.words[position].start < end:
-                covered.append(position)
-                position += 1
-            if not covered and self.words:
-                covered = [min(first, len(self.words) - 1)]
-            result.append(covered)
-        return result
+        last = len(self.words) - 1
+        found = overlapping(self.spans, [(word.start, word.end) for word in self.words])
+        return [list(covered) or [min(covered.start, last)] * (last >= 0) for covered in found]
 
 
 class Subwords:

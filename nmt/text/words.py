@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 # A word keeps its inner apostrophes; every punctuation mark stands alone.
@@ -24,3 +26,12 @@ def normalize(text: str) -> str:
 def split_words(text: str) -> list[Word]:
     """The word and punctuation tokens of `text`, after NFC normalisation, case kept."""
     return [Word(match.group(), match.start(), match.end()) for match in WORD_PATTERN.finditer(normalize(text))]
+
+
+def overlapping(spans: Iterable[tuple[int, int]], words: Sequence[tuple[int, int]]) -> list[range]:
+    """For each span (first and one-past-last character) the words that it overlaps; the words follow each other.
+
+    An empty range begins at the word that the span leads to.
+    """
+    starts, ends = [start for start, _ in words], [end for _, end in words]
+    return [range(bisect_right(ends, start), bisect_left(starts, end)) for start, end in spans]

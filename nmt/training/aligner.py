@@ -17,9 +17,11 @@ import os
 import threading
 import unicodedata
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import chain, count
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nmt.alignment import Link
-from nmt.batching import BatchSampler
+from nmt.batching import BatchSampler, pad
 from nmt.errors import UserError
 from nmt.files import atomic_path
 from nmt.models.aligner import AlignerConfig, AlignmentHead, MixtureAligner, Sentences, WordTypes
@@ -86,17 +88,15 @@ class WordCorpus:
     def __len__(self) -> int:
         return len(self.starts[0]) - 1
 
-    def lengths(self, side: int) -> np.ndarray:
-        """[pairs], words of each sentence."""
-        return np.diff(self.starts[side])
+    @cached_property
+    def lengths(self) -> tuple[np.ndarray, np.ndarray]:
+        """[pairs] for each side, words of each sentence."""
+        return np.diff(self.starts[0]), np.diff(self.starts[1])
 
     def batch(self, side: int, numbers: np.ndarray) -> Sentences:
         """The sentences `numbers` [batch] of one side, padded."""
-        first, sizes = self.starts[side][numbers], self.lengths(side)[numbers]
-        padded = np.zeros((len(numbers), sizes.max()), np.int64)
-        for row, (start, size) in enumerate(zip(first, sizes, strict=True)):
-            padded[row, :size] = self.words[side][start : start + size]
-        return Sentences.of(padded)
+        words, starts = self.words[side], self.starts[side]
+        return Sentences.of(pad([words[starts[number] : starts[number + 1]] for number in numbers], 0))
 
     def fingerprint(self) -> str:
         """Tells corpora apart."""
@@ -179,7 +179,7 @@ def train_head(
             logits = head(source, target, *corpus.types)
             wanted = torch.zeros_like(logits)
             for row, number in enumerate(numbers):
-                shape = corpus.lengths(REVERSE)[number], corpus.lengths(FORWARD)[number]
+                shape = corpus.lengths[REVERSE][number], corpus.lengths[FORWARD][number]
                 cells = targets[starts[number] : starts[number + 1]].reshape(shape)
                 wanted[row, : shape[0], : shape[1]] = torch.from_numpy(cells)
             real = target.mask[:, :, None] * source.mask[:, None]
@@ -197,7 +197,7 @@ def cells_of_links(corpus: WordCorpus, links: Sequence[Collection[Link]]) -> np.
     """
     starts = _cell_starts(corpus)
     cells = np.zeros(starts[-1], np.float32)
-    widths, heights = corpus.lengths(FORWARD), corpus.lengths(REVERSE)
+    widths, heights = corpus.lengths
     for row, number in enumerate(corpus.kept):
         if number >= len(links):
             raise UserError(f"there are links of {len(links)} sentence pairs only; give a line for every training pair")
@@ -241,7 +241,7 @@ def _teach(
             for numbers in _sampler(corpus, config, seed).batches(0)[: config.student_steps]:
                 posterior = model(corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)).softmax(-1).numpy()
                 for row, number in enumerate(numbers):
-                    shape = corpus.lengths(sides[1])[number], corpus.lengths(sides[0])[number]
+                    shape = corpus.lengths[sides[1]][number], corpus.lengths[sides[0]][number]
                     cells = posterior[row, : shape[0], : shape[1]]
                     cells = cells if direction == FORWARD else cells.T
                     posteriors[starts[number] : starts[number + 1]] = cells.ravel()
@@ -272,7 +272,7 @@ def _optimise(
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
     model.train()
     recent = 0.0
-    batches = _endless(_sampler(corpus, config, seed))
+    batches = chain.from_iterable(map(_sampler(corpus, config, seed).batches, count()))
     warmup = min(200, max(1, steps // 5))
     for step in tqdm(range(steps), desc=name, unit="step", disable=None):
         rate = min(1.0, (step + 1) / warmup) * (1 - step / steps) ** 0.7
@@ -293,14 +293,7 @@ def _optimise(
 
 
 def _sampler(corpus: WordCorpus, config: AlignerConfig, seed: int) -> BatchSampler:
-    return BatchSampler(corpus.lengths(FORWARD), corpus.lengths(REVERSE), config.batch_words, seed)
-
-
-def _endless(sampler: BatchSampler) -> Iterator[np.ndarray]:
-    epoch = 0
-    while True:
-        yield from sampler.batches(epoch)
-        epoch += 1
+    return BatchSampler(*corpus.lengths, config.batch_words, seed)
 
 
 def is_punctuation(word: str) -> bool:
@@ -322,7 +315,7 @@ def _mixed_cells(corpus: WordCorpus) -> np.ndarray:
 
 
 def _cell_starts(corpus: WordCorpus) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(corpus.lengths(FORWARD) * corpus.lengths(REVERSE))])
+    return np.concatenate([[0], np.cumsum(corpus.lengths[FORWARD] * corpus.lengths[REVERSE])])
 
 
 def _word_types(table: dict[str, int], flat: np.ndarray, subwords: Subwords) -> WordTypes:

@@ -17,20 +17,16 @@ ASK = "as its publisher says; look there before you pass the checkpoint on"
 
 def write_card(directory: Path, config: RunConfig, corpus: Corpus, metadata: dict[str, Any]) -> None:
     """Write the card of a finished run from its metadata and its log. A card that is there already is kept."""
-    if not (directory / CARD).exists():
-        write_text(directory / CARD, card(directory, config, corpus, metadata))
-
-
-def card(directory: Path, config: RunConfig, corpus: Corpus, metadata: dict[str, Any]) -> str:
-    """The card as Markdown."""
+    if (directory / CARD).exists():
+        return
     model, head = config.model, metadata.get("alignment_head")
     layers = f"{model.encoder_layers}+{model.decoder_layers} layers of width {model.width}"
-    sizes = {name: (directory / name).stat().st_size for name in (WEIGHTS, SUBWORDS, ALIGNER) if _is(directory, name)}
+    paths = [directory / name for name in (WEIGHTS, SUBWORDS, ALIGNER)]
     rows = {
         "corpus": f"{corpus.report['corpus']}, {len(corpus.train):,} training pairs; SHA-256 `{corpus.sha256}`",
         "licence of the corpus": LICENCES.get(config.data.corpus, ASK),
         "network": f"{model.type}, {layers}, {metadata['parameters']:,} parameters",
-        "files": ", ".join(f"`{name}` {size / 1e6:.1f} MB" for name, size in sizes.items()),
+        "files": ", ".join(f"`{path.name}` {path.stat().st_size / 1e6:.1f} MB" for path in paths if path.is_file()),
         "recipe": "`config.yaml`, as `nmt-train config.yaml checkpoint=DIR` reads it",
         "seed": str(metadata["seed"]),
         "training": f"{metadata['minutes']} minutes on {metadata['threads']} threads: {metadata['steps']:,} steps, "
@@ -42,12 +38,9 @@ def card(directory: Path, config: RunConfig, corpus: Corpus, metadata: dict[str,
         last = validations[-1]
         rows["last validation"] = f"greedy, first dev pairs: BLEU {last['bleu']:.1f}, chrF {last['chrf']:.1f}"
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return (
+    write_text(
+        directory / CARD,
         f"# {config.data.source} to {config.data.target}\n\nWritten by `nmt-train`. Versions and checksums are in "
         f"`metadata.json`.\n\n| | |\n| --- | --- |\n{table}\n\n```console\n"
-        '$ nmt-translate --checkpoint DIR "..."\n$ nmt-evaluate --checkpoint DIR\n```\n'
+        '$ nmt-translate --checkpoint DIR "..."\n$ nmt-evaluate --checkpoint DIR\n```\n',
     )
-
-
-def _is(directory: Path, name: str) -> bool:
-    return (directory / name).is_file()

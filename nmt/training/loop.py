@@ -117,7 +117,7 @@ def run_steps(
             meter.restart()
         if stopping:
             raise Interrupted(f"stopped at step {progress.step}; go on with --resume")
-    meter.close()
+    meter.bar.close()
 
 
 class StepLoss(nn.Module):
@@ -195,10 +195,6 @@ class Meter:
             seconds=round(self.progress.seconds, 2),
         )
         self.restart()
-
-    def close(self) -> None:
-        """Close the bar."""
-        self.bar.close()
 
 
 def spent(settings: TrainingConfig, progress: Progress, feed: Feed) -> float:

@@ -19,15 +19,7 @@ from tqdm import tqdm
 from nmt.alignment import Link
 from nmt.alignment.aligner import save_aligner
 from nmt.alignment.pharaoh import read_pharaoh
-from nmt.checkpoint import (
-    ALIGNER,
-    CONFIG,
-    CTRANSLATE2,
-    METADATA,
-    SUBWORDS,
-    write_checkpoint_metadata,
-    write_text,
-)
+from nmt.checkpoint import ALIGNER, CONFIG, CTRANSLATE2, METADATA, SUBWORDS, write_checkpoint_metadata, write_text
 from nmt.config import RunConfig, dump_config, load_config
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.errors import UserError
@@ -268,7 +260,8 @@ def check_place(directory: Path, resume: bool) -> None:
 
 def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> State | None:
     """The state to go on from, or None when the run is to begin; clears what killed writes left. Raises UserError."""
-    clear_scratch(directory)
+    for killed in ("*", "training/*"):
+        remove_scratch(directory / killed)
     if not resume:
         if any(path.name != LOCK for path in directory.iterdir()):
             if not overwrite:
@@ -312,12 +305,6 @@ def begin_directory(directory: Path, config: RunConfig) -> None:
     write_text(directory / CONFIG, dump_config(config))
     if started := launch():
         write_text(directory / LAUNCH, json.dumps(started))
-
-
-def clear_scratch(directory: Path) -> None:
-    """Remove what writes that were killed have left, of whatever file of the run."""
-    remove_scratch(directory / "*")
-    remove_scratch(directory / "training" / "*")
 
 
 def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
