@@ -66,7 +66,8 @@ def agreement(links: Alignment, forward: Alignment, reverse: Alignment) -> Agree
 def table(rows: Mapping[str, Alignment], forward: Alignment, reverse: Alignment) -> str:
     """Markdown, a line for each of the named alignments, and how far the two directions agree with each other."""
     lines = [
-        "| links | number | F1 with eflomal's intersected | share of eflomal's intersected that it has | share of its own that eflomal has |",
+        "| links | number | F1 with eflomal's intersected "
+        "| share of eflomal's intersected that it has | share of its own that eflomal has |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, links in rows.items():

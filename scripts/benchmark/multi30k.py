@@ -25,7 +25,10 @@ def place() -> Path:
 
 
 def config(**model: int) -> RunConfig:
-    """`configs/multi30k-en-de.yaml` with BPE and plain training, from local files where they are; `model` sets other sizes."""
+    """`configs/multi30k-en-de.yaml` with BPE and plain training, from local files if there are any.
+
+    `model` sets other sizes.
+    """
     overrides = ["subwords.model_type=bpe", f"subwords.vocabulary_size={VOCABULARY}"]
     overrides += [f"training.threads={THREADS}", f"checkpoint={place()}"]
     overrides += [f"training.{setting}" for setting in TRAINING] + local_files()

@@ -71,7 +71,7 @@ def scores_by_method(
 
 
 def measure(translator: Translator, texts: list[str], seed: int) -> dict[str, np.ndarray]:
-    """Every method's agreement with the effects of leaving out: [2, sentences], Kendall's tau and the same most important word.
+    """Every method's agreement with the effects of leaving out: [2, sentences], Kendall's tau and the same choice.
 
     Sentences that the model has nothing to say to are left out.
     """
@@ -139,8 +139,8 @@ def main(arguments: Sequence[str]) -> None:
             "Effect: how much the log-probability of a target word of the model's own translation changes, up or "
             "down, when the pieces of a source word are removed from the source.",
             "Kendall's tau-b is taken over the source words for each target word, then the mean over the target words "
-            "of a sentence, then over sentences. `same most important word`: the share of target words whose most important "
-            "source word is the same by both. Intervals: 95%, bootstrap over sentences.",
+            "of a sentence, then over sentences. `same most important word`: the share of target words whose most "
+            "important source word is the same by both. Intervals: 95%, bootstrap over sentences.",
             "`gradient × input` is the gradient of the log-probability along the source embeddings times these; its "
             f"size counts. `{OTHER}` removes the same word in another way: two measures of one thing, so that no "
             "method can be blamed for what they themselves disagree on. `nearness to the diagonal` knows the two "

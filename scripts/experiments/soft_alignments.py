@@ -88,8 +88,8 @@ def main(arguments: Sequence[str]) -> None:
             f"{len(pairs)} pairs with gold links; none is in training. Found: the share of the sure gold links, apart "
             "for those that cross no other sure link of their pair, for two neighbours that change places, as "
             "adjective and noun do, and for all others that cross.",
-            "The diagonal is cut by relative position here; `compare_aligners.py` joins first word to first and last to "
-            "last, which has another AER.",
+            "The diagonal is cut by relative position here; `compare_aligners.py` joins first word to first and last "
+            "to last, which has another AER.",
             "Words looked at: the exponential of the entropy of a target word's weights, on average; 1 is one word.",
             f"The figures draw the pairs with most neighbours that change places and no other crossing, of at most "
             f"{MOST_WORDS} words; predicted links are outlined, sure gold links dotted. Of a transformer they draw the "

@@ -75,7 +75,8 @@ def tell_tatoeba(record: dict) -> list[str]:
     parts = [
         f"### {record['pair']}: {record['checkpoint']}",
         f"**BLEU {found['bleu']:.1f}, chrF {found['chrf']:.1f}** on {found['sentences']:,} unique sentences with "
-        f"{record['references']:,} references, beam {record['beam']}; {record['bytes'] / 1e6:.1f} MB without the log and the card. "
+        f"{record['references']:,} references, beam {record['beam']}; {record['bytes'] / 1e6:.1f} MB without "
+        "the log and the card. "
         f"Signatures: `{found['bleu_signature']}`, `{found['chrf_signature']}`. {trained(record['training'])}",
         "By length of the source, in words:",
         table(
