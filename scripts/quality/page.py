@@ -103,7 +103,8 @@ def tell_tatoeba(record: dict) -> list[str]:
             [f"{x['chrf']:.0f}", *map(_cell, (x["source"], x["translation"], " / ".join(x["references"])))]
             for x in chosen[kind]
         ]
-        parts += [f"{rule} these {len(rows)} have the {which} chrF (of the sentence, against all its references):", table(["chrF", "source", "translation", "references"], rows)]
+        told = f"{rule} these {len(rows)} have the {which} chrF (of the sentence, against all its references):"
+        parts += [told, table(["chrF", "source", "translation", "references"], rows)]
     return parts
 
 
