@@ -251,7 +251,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no keys; see configs/ for examples")
     for override in overrides or []:
-        _apply_override(tree, override)
+        apply_override(tree, override)
     return parse_config(tree, str(path))
 
 
@@ -281,7 +281,8 @@ def describe_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[
     return rows
 
 
-def _apply_override(tree: dict[str, Any], override: str) -> None:
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Set `key.path=value` in a tree of plain values. Raises UserError for what has no such form."""
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise UserError(f"override {override!r} is not of the form key=value, such as training.seed=2")

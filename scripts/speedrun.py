@@ -33,6 +33,7 @@ from benchmark.page import duration, table  # noqa: E402
 
 from nmt.checkpoint import Checkpoint, write_text  # noqa: E402
 from nmt.cli.common import run  # noqa: E402
+from nmt.config import load_config  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
 from nmt.training.log import read_log  # noqa: E402
 
@@ -100,24 +101,29 @@ def make_parser() -> argparse.ArgumentParser:
 
 def train_both(options: argparse.Namespace, seed: int) -> dict:
     """Both sides at once with one seed. Raises UserError when a run fails."""
-    settings = [f"training.seed={seed}", f"training.max_minutes={options.minutes}"]
-    settings += [f"training.validate_every={options.every}"]
     with tempfile.TemporaryDirectory(prefix="nmt-speedrun-") as scratch, ThreadPoolExecutor(2) as pool:
         place = (options.checkpoints or Path(scratch)) / f"{options.name}-{seed}"
-        sides = [
-            pool.submit(train, options.config, place / name, [*changes, *settings])
-            for name, changes in zip(SIDES, (options.base, [*options.base, *options.change]), strict=True)
-        ]
+        commands = [train_arguments(options, side, place, seed) for side in SIDES]
+        for path, *overrides in commands:  # a mistyped change is told of before the base's minutes of training
+            load_config(path, overrides)
+        sides = [pool.submit(train, place / side, command) for side, command in zip(SIDES, commands, strict=True)]
         return {"seed": seed, **{name: side.result() for name, side in zip(SIDES, sides, strict=True)}}
 
 
-def train(config: str, directory: Path, changes: list[str]) -> dict:
-    """One side on one core; its final scores and its curve of [minutes, dev loss]. Raises UserError."""
+def train_arguments(options: argparse.Namespace, side: str, place: Path, seed: int) -> list[str]:
+    """What nmt-train is given for one side: the configuration's path, and overrides."""
+    config = options.config
     path = config if config.endswith(".yaml") else str(ROOT / "configs" / f"{config}.yaml")
-    if config.startswith("multi30k-en-"):
-        changes = [*local_files(config.removeprefix("multi30k-en-")), *changes]
-    own = [f"checkpoint={directory}", "training.threads=1", "alignment.head=false"]
-    command = [sys.executable, "-m", "nmt.cli.train", path, *changes, *own]
+    local = local_files(config.removeprefix("multi30k-en-")) if config.startswith("multi30k-en-") else []
+    changes = [*local, *options.base, *(options.change if side == "changed" else [])]
+    budget = [f"training.max_minutes={options.minutes}", f"training.validate_every={options.every}"]
+    own = [f"checkpoint={place / side}", "training.threads=1", "alignment.head=false", f"training.seed={seed}"]
+    return [path, *changes, *budget, *own]
+
+
+def train(directory: Path, command: list[str]) -> dict:
+    """One side on one core; its final scores and its curve of [minutes, dev loss]. Raises UserError."""
+    command = [sys.executable, "-m", "nmt.cli.train", *command]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if ended.returncode:

@@ -23,12 +23,18 @@ def main(arguments: list[str]) -> None:
     """Read the corpus, train, write."""
     options = make_parser().parse_args(arguments)
     from nmt.alignment.aligner import save_aligner
+    from nmt.checkpoint import ALIGNER, METADATA, Checkpoint, write_checkpoint_metadata
     from nmt.config import load_config
     from nmt.corpus import load_corpus
     from nmt.models.aligner import AlignerConfig
     from nmt.text.subwords import Subwords
     from nmt.training.aligner import train_aligner
 
+    output = Path(options.output)
+    checkpoint = Checkpoint(output.parent) if output.name == ALIGNER and (output.parent / METADATA).exists() else None
+    for name in checkpoint.files if checkpoint else ():
+        if name != ALIGNER:
+            checkpoint.path(name)  # refuses a damaged one, before the minutes of training
     subwords = Subwords.load(options.subwords)
     config = AlignerConfig() if options.minutes is None else AlignerConfig.for_minutes(options.minutes)
     train = load_corpus(load_config(options.config).data).train
@@ -48,7 +54,9 @@ def main(arguments: list[str]) -> None:
             processes=options.processes,
             on_progress=report,
         )
-    save_aligner(options.output, parameters, subwords)
+    save_aligner(output, parameters, subwords)
+    if checkpoint:
+        write_checkpoint_metadata(output.parent, checkpoint.metadata)
     seconds, pairs_read = time.monotonic() - started, len(pairs)
     print(f"{config}\n{pairs_read} pairs, seed {options.seed}, {seconds:.0f} s", file=sys.stderr)
 
@@ -58,7 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="configuration that names the corpus")
     parser.add_argument("--subwords", required=True, help="the checkpoint's SentencePiece model")
-    parser.add_argument("--output", required=True, help="file to write, such as CHECKPOINT/aligner.safetensors")
+    parser.add_argument("--output", required=True, help="file to write; CHECKPOINT/aligner.safetensors belongs to it")
     parser.add_argument("--minutes", type=float, help="a smaller or larger recipe (default: the shipped one)")
     parser.add_argument("--processes", type=int, default=1, choices=(1, 2), help="2 trains both teachers at once")
     parser.add_argument("--seed", type=int, default=1)

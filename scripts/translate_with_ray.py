@@ -85,10 +85,15 @@ def make_plan(options: argparse.Namespace) -> dict[str, Any]:
             raise UserError(f"there is no file {name}")
         size = path.stat().st_size
         if path.suffix == ".parquet":
-            file = pq.ParquetFile(path)
-            if options.column not in file.schema_arrow.names:
-                raise UserError(f"{name} has no column {options.column} among {', '.join(file.schema_arrow.names)}")
-            inputs.append({"path": str(path), "bytes": size, "units": file.metadata.num_rows})
+            try:
+                rows, schema = pq.read_metadata(path).num_rows, pq.read_schema(path)
+            except (pa.ArrowException, OSError) as error:
+                raise UserError(f"{name} is not a Parquet file ({' '.join(str(error).split())})") from error
+            if options.column not in schema.names:
+                raise UserError(f"{name} has no column {options.column} among {', '.join(schema.names)}")
+            if (kind := schema.field(options.column).type) not in (pa.string(), pa.large_string()):
+                raise UserError(f"column {options.column} of {name} holds {kind}, not text")
+            inputs.append({"path": str(path), "bytes": size, "units": rows})
         else:
             inputs.append({"path": str(path), "bytes": size, "units": size})
     return {
@@ -105,7 +110,10 @@ def keep_plan(output: Path, plan: dict[str, Any]) -> None:
     """Write the plan, or find the same one. Raises UserError for a directory of something else."""
     path = output / PLAN
     if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path} is damaged; choose another --output") from error
         changed = [key for key in plan if kept.get(key) != plan[key]]
         if changed:
             raise UserError(f"{output} was begun with other {', '.join(changed)}; choose another --output")
@@ -128,7 +136,10 @@ def tasks(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def translate(missing: list[dict[str, Any]], options: argparse.Namespace) -> int:
     """Translate slices on a pool of actors; returns the rows written."""
-    import ray
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("Ray is not installed: run pip install -e '.[ray]' in the clone") from error
     from tqdm import tqdm
 
     ray.init(address=options.address, log_to_driver=False, include_dashboard=False, configure_logging=False)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from nmt.demo.app import Settings, create_app
-from nmt.demo.server import listen
+from nmt.demo.server import configured, listen
 from nmt.errors import UserError
 from nmt.translation import Translation
 
@@ -56,11 +56,11 @@ def running(models, **limits):
 
     settings = Settings(**{"rate": 1e6, "burst": 10**6, "queue": 1000, **limits})
     listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(create_app(models, settings), access_log=False, log_level="critical")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(create_app(models, settings)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
+        assert thread.is_alive()
         time.sleep(0.01)
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -3,7 +3,6 @@
 import tracemalloc
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,21 +87,6 @@ def test_little_padding_on_lengths_like_tatoebas():
     unsorted = [shuffled[first : first + 150] for first in range(0, len(shuffled), 150)]
     total = sum(len(batch) * sampler.source_lengths[batch].max() for batch in unsorted)
     assert 1 - sampler.source_lengths.sum() / total > 0.3  # without buckets there is much
-
-
-def test_little_padding_on_tatoeba():
-    from nmt.files import cache_directory
-
-    encoded = [path for path in cache_directory().glob("encoded/*/source.ends")]
-    lengths = [
-        [np.diff(np.fromfile(path.parent / f"{side}.ends", np.int64), prepend=0) + 1 for side in ("source", "target")]
-        for path in encoded
-    ]
-    train = [both for both in lengths if len(both[0]) == 137_960]
-    if not train:
-        pytest.skip("Tatoeba is not in the cache as pieces; nmt-train configs/quickstart.yaml puts it there")
-    for source, target in train:
-        assert padded_share(BatchSampler(source, target, 2048), 0) < 0.08
 
 
 @given(lengths=st.lists(st.integers(1, 50), max_size=100), budget=st.integers(1, 200), sentences=st.integers(1, 20))

@@ -316,7 +316,9 @@ def test_parallel_files_are_streamed(tmp_path, dev):
         assert corpus.train[29_999]["target"].startswith("es 29999 "), corpus.train[29_999]
         print(len(corpus.train))
     """)
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    # Arrow's own pool reserves a gigabyte at its start, within which the limit would see nothing.
+    environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert run.stdout == "30000\n", run.stderr
 
 

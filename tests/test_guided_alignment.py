@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toy import toy_config
 
 from nmt.alignment.pharaoh import format_links
 from nmt.config import load_config
 from nmt.errors import UserError
 from nmt.training.run import train
 from nmt.translator import Translator
-from tests.toy import toy_config
 
 
 def training_pairs(place: Path) -> list[tuple[list[str], list[str]]]:

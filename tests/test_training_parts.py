@@ -80,6 +80,3 @@ def test_cosine_schedule():
 def test_constant_schedule_and_no_warmup():
     config = settings(schedule="constant", warmup_steps=0, learning_rate=0.3)
     assert {learning_rate(config, step, share) for step in (1, 2, 900) for share in (0.0, 1.0)} == {0.3}
-
-
-# --- the log ----------------------------------------------------------------------------------------------------

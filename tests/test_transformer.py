@@ -145,37 +145,6 @@ def test_cached_steps_equal_teacher_forcing(norm, tied, lengths, beam, seed):
 
 
 @torch.no_grad()
-def test_selecting_moves_each_hypothesis_its_own_past():
-    model = small_model()
-    source, lengths = random_pieces(3, 3, 4), torch.tensor([4, 2, 3])
-    pieces = random_pieces(4, 3, 2, 2)
-    state = model.start(source, lengths).select(torch.arange(3), torch.zeros(3, 2, dtype=torch.long))
-    for position in range(2):
-        _, state = model.step(pieces[:, :, position], state)
-    kept, parents = torch.tensor([0, 2]), torch.tensor([[1, 1, 0], [0, 1, 1]])
-    new = random_pieces(5, 2, 3)
-    found, _ = model.step(new, state.select(kept, parents))
-    for row, sentence in enumerate(kept.tolist()):
-        for place, parent in enumerate(parents[row].tolist()):
-            whole = torch.cat([pieces[sentence, parent], new[row, place, None]])[None]
-            states = model(source[sentence, None], lengths[sentence, None], whole)
-            torch.testing.assert_close(found[row, place], model.logits(states)[0, -1].log_softmax(-1))
-
-
-@settings(max_examples=15)
-@given(
-    length=st.integers(1, 6), padding=st.integers(1, 5), piece=st.integers(0, VOCABULARY - 1), seed=st.integers(0, 99)
-)
-@torch.no_grad()
-def test_padding_changes_nothing(length, padding, piece, seed):
-    model = small_model()
-    source, target, lengths = random_pieces(seed, 1, length), random_pieces(seed + 1, 1, 4), torch.tensor([length])
-    padded = torch.cat([source, torch.full((1, padding), piece)], dim=1)
-    padded_target = torch.cat([target, torch.full((1, padding), piece)], dim=1)
-    torch.testing.assert_close(model(padded, lengths, padded_target)[:, :4], model(source, lengths, target))
-
-
-@torch.no_grad()
 def test_weights_of_all_layers_and_heads_are_distributions_within_their_masks():
     model = small_model()
     source, target, lengths = random_pieces(6, 2, 5), random_pieces(7, 2, 4), torch.tensor([5, 3])

@@ -27,12 +27,9 @@ def listen(host: str, port: int) -> socket.socket:
         raise UserError(f"cannot listen on {host} port {port} ({reason}); choose another --port") from error
 
 
-def serve(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; then finish what is under way, within five seconds.
-
-    Nothing is logged about requests: their addresses hold what people type.
-    """
-    config = uvicorn.Config(
+def configured(app: FastAPI) -> uvicorn.Config:
+    """The server's settings. Nothing is logged about requests: their addresses hold what people type."""
+    return uvicorn.Config(
         app,
         access_log=False,
         log_level="warning",
@@ -42,7 +39,11 @@ def serve(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> N
         timeout_keep_alive=15,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    server = _Server(config, ready)
+
+
+def serve(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM; then finish what is under way, within five seconds."""
+    server = _Server(configured(app), ready)
     # uvicorn raises the signal anew when it has shut down; that is a good end, not an error.
     previous = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -10,6 +10,7 @@ import time
 from benchmark import ROOT
 from benchmark.claim import Claim, Goal, Told
 from benchmark.contest import Figures
+from nmt.errors import UserError
 
 ROUNDS = 15
 COMMAND = [sys.executable, "-m", "nmt.cli.translate"]
@@ -39,7 +40,9 @@ def measure(quick: bool) -> dict:
     for turn in range(1 + (3 if quick else ROUNDS)):
         for name, command in COMMANDS.items():
             started = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True, env=environment)
+            ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+            if ended.returncode:
+                raise UserError(f"{name}: {ended.stderr[-1000:]}")
             if turn:
                 found[name].append({"seconds": time.perf_counter() - started})
     return found

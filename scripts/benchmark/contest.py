@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -63,18 +64,21 @@ class Process:
     def measure(self) -> dict:
         """One turn."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(dict(self.contestant.request)) + "\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has died, which `answer` tells
+            self.process.stdin.write(json.dumps(dict(self.contestant.request)) + "\n")
+            self.process.stdin.flush()
         return self.answer()
 
     def end(self) -> None:
         """Let it go."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
         self.errors.close()
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from benchmark import THREADS, multi30k
 from benchmark.claim import Claim, Goal, Told
 from nmt.batching import BatchSampler
-from nmt.inspection.drawing import FAINT, GRID, new_figure
+from nmt.inspection.drawing import FAINT, GRID, new_figure, save
 from nmt.models import build_model
 from nmt.models.dropout import Dropout
 from nmt.training.loop import StepLoss, autocast, make_optimizer
@@ -122,7 +122,7 @@ def draw(replies: dict, path: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=7, frameon=False)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    save(figure, path)
 
 
 CLAIM = Claim("curves", "Loss curves of the fast and the plain path", measure, tell, draw)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmark.claim import Claim, Told
 from benchmark.contest import WORKERS, Contestant, contest
-from nmt.inspection.drawing import FAINT, GRID, INK, new_figure
+from nmt.errors import UserError
+from nmt.inspection.drawing import FAINT, GRID, INK, new_figure, save
 
 SIZES = (10_000, 100_000, 1_000_000)
 HUGE = 10_000_000
@@ -42,7 +43,9 @@ def prepare(size: int) -> dict:
                     source.write(f"{line} {split} {number}\n")
                     target.write(f"{number} {split} {line}\n")
         command = [sys.executable, str(WORKERS / "ours_preparation.py"), directory]
-        ended = subprocess.run(command, check=True, capture_output=True, text=True)
+        ended = subprocess.run(command, capture_output=True, text=True)
+        if ended.returncode:
+            raise UserError(f"{size:,} pairs: {ended.stderr[-1000:]}")
         return {"pairs": size, **json.loads(ended.stdout.splitlines()[-1])}
 
 
@@ -101,7 +104,7 @@ def draw(replies: dict, path: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=7, frameon=False)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    save(figure, path)
 
 
 CLAIM = Claim("growth", "Growth", measure, tell, draw)

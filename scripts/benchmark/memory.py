@@ -31,7 +31,7 @@ def measure(quick: bool) -> dict:
             command = [sys.executable, "-m", "nmt.cli.train", f"configs/{file}.yaml", *settings]
             found[name] = [run_and_watch(command)]
         sources = tatoeba_test()[0]
-        # Long lines beside short ones: forty sentences joined are near the 255 pieces that the model takes.
+        # Long lines beside short ones: fifteen sentences joined are near the 255 pieces that the model takes.
         text = Path(directory) / "text.en"
         lines = sources * (1 if quick else 8) + [" ".join(sources[first : first + 15]) for first in range(0, 600, 15)]
         text.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

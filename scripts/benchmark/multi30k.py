@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 from benchmark import ROOT, THREADS
@@ -42,7 +43,7 @@ def local_files(target: str = "de") -> list[str]:
         return []
     names = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
     sides = {split: [SHARED / f"{name}.{language}.gz" for language in ("en", target)] for split, name in names.items()}
-    files = [f"data.{split}=[{source}, {other}]" for split, (source, other) in sides.items()]
+    files = [f"data.{split}={json.dumps([str(path) for path in paths])}" for split, paths in sides.items()]
     return ["data.corpus=files", "data.name=null", *files]
 
 

@@ -108,6 +108,8 @@ def main(arguments: Sequence[str]) -> None:
             f"Tatoeba: training pairs alone and joined by {', '.join(map(str, JOINED[1:-1]))} and {JOINED[-1]}, each "
             "size with as many pairs, so that no model is tested on lengths that it never saw; the test joins test "
             "pairs in the same way. What is joined has nothing to do with each other.",
+            "A test pair stands once in every size, so long joined sentences share pairs, which the intervals do not "
+            "know: they are narrower than for sentences of their own.",
             "Multi30k: 1,000 captions of test 2016, as long as they are.",
             "All models of a corpus: the same subwords, batches, learning rate and steps, none of them tuned to a "
             "model. One seed each, one pass over Tatoeba and three over Multi30k: none is trained to its end.",

@@ -18,14 +18,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
 from benchmark import ROOT, THREADS
 from benchmark.contest import PEERS
 from benchmark.joeynmt import columns, configuration, write_text
 from benchmark.multi30k import local_files
 
 from nmt.checkpoint import CONFIG, METADATA, SUBWORDS
-from nmt.config import RunConfig, load_config
+from nmt.config import RunConfig, apply_override, load_config
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.errors import UserError
 from nmt.text.subwords import Subwords
@@ -75,6 +74,10 @@ def measure(
     config = load_config(ROOT / "configs" / CONFIGS[corpus], [*local, *ours, *overrides])
     if not PEERS.exists():
         raise UserError(f"{PEERS} is not there; make the peers' environment with scripts/benchmark/peers.sh")
+    for change in theirs:  # a wrong one is told of before the hours of training
+        apply_override({}, change)
+        if change.split(".")[0] not in ("training", "testing", "model"):
+            raise UserError(f"{change!r}: JoeyNMT's sections are training, testing and model")
     train_nmt(config)
     data = load_corpus(config.data)
     if data.test is None:
@@ -140,12 +143,7 @@ def joeynmt_settings(config: RunConfig, corpus: Corpus, place: Path, minutes: fl
     settings["testing"] = {"beam_size": BEAM, "beam_alpha": 1.0, "batch_size": 64, "batch_type": "sentence"}
     settings["testing"]["eval_metrics"] = ["bleu"]
     for change in changes:
-        key, _, value = change.partition("=")
-        *sections, last = key.split(".")
-        section = settings
-        for name in sections:
-            section = section.setdefault(name, {})
-        section[last] = yaml.safe_load(value)
+        apply_override(settings, change)
     return settings
 
 

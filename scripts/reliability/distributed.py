@@ -15,6 +15,7 @@ run must end with the weights of an unbroken one, bit for bit.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -71,7 +72,10 @@ def kills(place: Path, wanted: int, draw: random.Random) -> int:
     config = write_configuration(place, max_steps=200, validate_every=20)
     whole, broken = place / "whole", place / "broken"
     started = time.monotonic()
-    start(config, whole, 2).wait()
+    process = start(config, whole, 2)
+    _, errors = process.communicate()
+    if process.returncode:
+        sys.exit(f"the unbroken run fails: {errors}")
     seconds = time.monotonic() - started
     lost = interrupted = number = 0
     while interrupted < wanted:
@@ -86,8 +90,9 @@ def kills(place: Path, wanted: int, draw: random.Random) -> int:
         else:
             time.sleep(draw.uniform(0, 0.5 * seconds))
         if workers := children(process.pid):
-            os.kill(draw.choice(workers), signal.SIGKILL)
-            interrupted += 1
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(draw.choice(workers), signal.SIGKILL)
+                interrupted += 1
         _, errors = process.communicate()
         same = not process.returncode and (broken / "metadata.json").exists() and differences(whole, broken)[0] == 0
         if not same:

@@ -59,8 +59,10 @@ class TimedTrainManager(training.TrainManager):
 
 
 def write(path, value):
-    """A JSON file."""
-    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    """A JSON file, whole or not at all."""
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    beside.replace(path)
 
 
 def main():
