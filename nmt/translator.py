@@ -292,11 +292,10 @@ class Translator:
                 yield aligned.matrix, aligned.links
             return
         from nmt.alignment.links import argmax_links
-        from nmt.alignment.pieces import word_attention
+        from nmt.alignment.pieces import over_words
 
         for source, target, weights in zip(sources, targets, self._raw(sources, hypotheses), strict=True):
-            memberships = [*source.words_of_piece, []], target.words_of_piece
-            matrix = word_attention(weights, *memberships, len(source.words), len(target.words))
+            matrix = over_words(weights, source, target)
             yield matrix, argmax_links(matrix)
 
     def _raw(self, sources: list[Encoding], hypotheses: list[Hypothesis]) -> Iterator[np.ndarray]:

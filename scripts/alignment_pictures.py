@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from nmt.alignment.error_rate import GoldPair, read_gold  # noqa: E402
 from nmt.alignment.gold import english_spanish_corpus, find_sentences  # noqa: E402
 from nmt.alignment.links import argmax_links  # noqa: E402
-from nmt.alignment.pieces import word_attention  # noqa: E402
+from nmt.alignment.pieces import over_words  # noqa: E402
 from nmt.cli.common import run  # noqa: E402
 from nmt.inspection.figures import plot_alignment  # noqa: E402
 from nmt.translation import Translation  # noqa: E402
@@ -65,8 +65,7 @@ def before(translator: Translator, source: str, target: str) -> Translation:
     ahead, back = translator.subwords.encode(source), translator.subwords.encode(target)
     layer = translator.checkpoint.metadata["alignment_layer"]
     attention = translator.attention(source, target).cross[layer, :, :-1].mean(axis=0)
-    membership = [*ahead.words_of_piece, []], back.words_of_piece
-    matrix = word_attention(attention, *membership, len(ahead.words), len(back.words))
+    matrix = over_words(attention, ahead, back)
     return Translation(
         source=source,
         text=target,

@@ -39,7 +39,7 @@ from nmt.alignment import Link  # noqa: E402
 from nmt.alignment.error_rate import GoldPair, bootstrap, bootstrap_difference, read_gold, score  # noqa: E402
 from nmt.alignment.gold import english_spanish_corpus, find_sentences  # noqa: E402
 from nmt.alignment.links import argmax_links, transpose  # noqa: E402
-from nmt.alignment.pieces import word_attention  # noqa: E402
+from nmt.alignment.pieces import over_words  # noqa: E402
 from nmt.alignment.symmetrization import grow_diag_final_and, intersection  # noqa: E402
 from nmt.cli.common import run  # noqa: E402
 from nmt.files import atomic_path, cache_directory  # noqa: E402
@@ -198,9 +198,7 @@ def _stack(translator: Translator, source: str, target: str, shift: bool = False
     cross = translator.attention(source, target).cross
     # Without the shift the last step predicts `</s>`; with it, that step reads the last piece.
     attention = raw_attention.shift_attention(cross) if shift else cross[..., :-1, :]
-    return word_attention(
-        attention, [*ahead.words_of_piece, []], back.words_of_piece, len(ahead.words), len(back.words)
-    )
+    return over_words(attention, ahead, back)
 
 
 # Our alignment head

@@ -15,7 +15,7 @@ from tiny import ENGLISH, SPANISH, learned_model, tiny_config, tiny_subwords
 
 from nmt.alignment.error_rate import GoldPair
 from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import word_attention
+from nmt.alignment.pieces import over_words
 from nmt.models.attention import MultiHeadAttention
 from nmt.text.subwords import END, START
 from nmt.translation import AttentionMaps
@@ -181,8 +181,7 @@ def test_a_heads_error_rate_is_against_the_gold_links(scripts, tiny_checkpoint):
     for source, target in pairs:
         ahead, back = translator.subwords.encode(source), translator.subwords.encode(target)
         weights = translator.attention(source, target).cross[1, 2, :-1]
-        members = [*ahead.words_of_piece, []], back.words_of_piece
-        links = argmax_links(word_attention(weights, *members, len(ahead.words), len(back.words)))
+        links = argmax_links(over_words(weights, ahead, back))
         gold.append(GoldPair(0, 0, frozenset(links), frozenset()))
     rates = scripts("heads").error_rates(translator, gold, pairs)
     assert rates.shape == (2, 4) and rates[1, 2] == 0 and (np.delete(rates.reshape(-1), 6) > 0).all()

@@ -1,8 +1,14 @@
 """From attention over subword pieces to attention over words."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from nmt.text.subwords import Encoding
 
 Membership = Sequence[Sequence[int]]
 """For each piece the words that it belongs to: mostly one, none for `</s>` and other special pieces."""
@@ -47,6 +53,12 @@ def word_attention(
     matrix = average @ (attention @ gather)  # [..., target words, source words + 1]
     matrix[..., total == 0, source_words] = 1
     return matrix.astype(np.float32)
+
+
+def over_words(attention: np.ndarray, source: Encoding, target: Encoding) -> np.ndarray:
+    """`word_attention` of a sentence pair: [..., target pieces, source pieces + 1], the last column being `</s>`."""
+    members = [*source.words_of_piece, []], target.words_of_piece
+    return word_attention(attention, *members, len(source.words), len(target.words))
 
 
 def _shares(words_of_piece: Membership, words: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from common.effects import Sentence, agreement, interval, rollout
 from common.experiment import Experiment
 from common.page import COLOURS, Picture, Table, prepare
 
-from nmt.alignment.pieces import word_attention
+from nmt.alignment.pieces import over_words
 from nmt.checkpoint import CONFIG
 from nmt.cli.common import run
 from nmt.config import load_config
@@ -50,20 +50,19 @@ def scores_by_method(
     maps: AttentionMaps, source: Encoding, target: Encoding, draw: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """What needs no further pass of the model: [target words, source words] for every reading of attention."""
-    members = [*source.words_of_piece, []], target.words_of_piece
     sizes = len(source.words), len(target.words)
 
-    def over_words(attention: np.ndarray) -> np.ndarray:
+    def read(attention: np.ndarray) -> np.ndarray:
         # [..., target pieces + `</s>`, source pieces + `</s>`] -> [..., target words, source words]
-        return word_attention(attention[..., :-1, :], *members, *sizes)[..., :-1]
+        return over_words(attention[..., :-1, :], source, target)[..., :-1]
 
-    cross = over_words(maps.cross)  # [layers, heads, target words, source words]
+    cross = read(maps.cross)  # [layers, heads, target words, source words]
     found = {f"attention, layer {layer + 1}": heads.mean(axis=0) for layer, heads in enumerate(cross)}
     found["attention, mean of all heads"] = cross.mean(axis=(0, 1))
     found |= {
         f"head {layer + 1}.{head + 1}": cross[layer, head] for layer, head in np.ndindex(cross.shape[:2])
     }
-    found[ROLLOUT] = over_words(rollout(maps.encoder, maps.cross))
+    found[ROLLOUT] = read(rollout(maps.encoder, maps.cross))
     across, down = ((np.arange(size) + 0.5) / size for size in sizes)
     found[DIAGONAL] = -np.abs(across[None, :] - down[:, None])
     found["chance"] = draw.random((sizes[1], sizes[0]))

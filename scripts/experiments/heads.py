@@ -29,7 +29,7 @@ from common.page import Picture, Table
 from nmt.alignment.error_rate import GoldPair, read_gold, score
 from nmt.alignment.gold import find_sentences
 from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import word_attention
+from nmt.alignment.pieces import over_words
 from nmt.batching import batches_for_decoding
 from nmt.checkpoint import CONFIG
 from nmt.cli.common import run
@@ -100,8 +100,7 @@ def error_rates(translator: Translator, gold: Sequence[GoldPair], pairs: Sequenc
     for source, target in pairs:
         ahead, back = (translator.subwords.encode(text) for text in (source, target))
         cross = translator.attention(source, target).cross[:, :, :-1]  # [layers, heads, target, source]
-        members = [*ahead.words_of_piece, []], back.words_of_piece
-        stacks.append(word_attention(cross, *members, len(ahead.words), len(back.words)))
+        stacks.append(over_words(cross, ahead, back))
     layers, heads = stacks[0].shape[:2]
     rates = [
         score([argmax_links(stack[layer, head]) for stack in stacks], gold).error_rate

@@ -26,7 +26,7 @@ from nmt.alignment import Link
 from nmt.alignment.error_rate import GoldPair, Interval, bootstrap, read_gold
 from nmt.alignment.gold import english_spanish_corpus, find_sentences
 from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import word_attention
+from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.corpus import load_corpus
 from nmt.inspection.figures import plot_alignment
@@ -120,8 +120,7 @@ def read(name: str, translator: Translator, pairs: Sequence[tuple[str, str]]) ->
     for source, target in pairs:
         ahead, back = translator.subwords.encode(source), translator.subwords.encode(target)
         means = translator.attention(source, target).cross[:, :, :-1].mean(axis=1)  # [layers, target, source], no </s>
-        memberships = [*ahead.words_of_piece, []], back.words_of_piece
-        layers.append(list(word_attention(means, *memberships, len(ahead.words), len(back.words))))
+        layers.append(list(over_words(means, ahead, back)))
     by_layer = list(zip(*layers, strict=True))
     names = [name] if len(by_layer) == 1 else [f"{name} (layer {number + 1})" for number in range(len(by_layer))]
     return [
