@@ -70,7 +70,9 @@ def test_screen_reader_labels_and_table_of_the_same_numbers(opened):
     )
     assert unnamed == 0
     page.click("summary")
-    cells = page.locator("#table-body td:not(:empty)").all_inner_texts()
+    filled = page.locator("#table-body td:not(:empty)")
+    filled.first.wait_for()  # the table is filled when the browser says that it is open, a moment later
+    cells = filled.all_inner_texts()
     assert [float(cell) for cell in cells] == pytest.approx(translation.heads.cross[1, 2].ravel(), abs=TOLERANCE)
 
 
