@@ -94,9 +94,7 @@ def score(alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair]) -> A
     return AlignmentScore(error_rate, precision, recall, f1)
 
 
-def bootstrap(
-    alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair], samples: int = 10_000
-) -> Interval:
+def bootstrap(alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair], samples: int = 10_000) -> Interval:
     """The error rate and its 95% bootstrap interval over sentence pairs (Efron and Tibshirani 1993, ch. 13)."""
     counts = _counts(alignments, gold)
     return _interval(float(_error_rate(counts.sum(axis=0))), _error_rate(_resample(counts, samples)))

@@ -61,6 +61,7 @@ class Subwords:
 
     def __init__(self, model: bytes) -> None:
         self.model = model
+        self._known_words: dict[tuple[str, float], tuple[list[array], list[float]]] = {}
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -175,10 +176,6 @@ class Subwords:
                 self._known_words.clear()
             known = self._known_words[word, smoothing] = [array("H", ids) for ids in found], below
         return known
-
-    @cached_property
-    def _known_words(self) -> dict[tuple[str, float], tuple[list[array], list[float]]]:
-        return {}
 
     @cached_property
     def _scores(self) -> list[float]:
