@@ -135,7 +135,8 @@ class TrainingConfig(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of matrix products; auto is bfloat16 on CUDA devices that have it, float32 elsewhere."""
+    """Type of the factors of matrix products; auto is bfloat16 on GPUs and processors that are made for it
+    (AVX512-BF16, AMX), float32 elsewhere. Weights are float32."""
     threads: int | None = Field(None, ge=1)
     """CPU threads; default: all cores."""
 

@@ -1,6 +1,5 @@
 """Replicas of the network against one network that reads the whole batch."""
 
-import contextlib
 
 import pytest
 import torch
@@ -34,7 +33,7 @@ def gradients(module: nn.Module) -> list[torch.Tensor]:
 
 def backward(replicas: Replicas, position: tuple[int, ...] = (0,), batch=BATCH) -> tuple[float, list[torch.Tensor]]:
     replicas.modules[0].zero_grad()
-    loss = replicas.backward(batch, 0.25, position, contextlib.nullcontext)
+    loss = replicas.backward(batch, 0.25, position)
     return loss, gradients(replicas.modules[0])
 
 
@@ -53,7 +52,7 @@ def test_loss_and_gradients_are_those_of_the_whole_batch(threads):
 def test_gradients_add_up_over_batches_as_accumulation_needs():
     replicas = Replicas(SummedLoss(dropout=0.0), seed=1, threads=2)
     _, once = backward(replicas)
-    replicas.backward(BATCH, 0.25, (1,), contextlib.nullcontext)
+    replicas.backward(BATCH, 0.25, (1,))
     torch.testing.assert_close(gradients(replicas.modules[0]), [2 * gradient for gradient in once])
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from nmt.training.finite import fault_of, leave_out_step
 from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
 from nmt.training.pairs import Batch, EncodedPairs
+from nmt.training.precision import mixed_precision, type_of_factors
 from nmt.training.replicas import Replicas
 from nmt.training.schedule import learning_rate
 from nmt.training.state import Progress, save_state
@@ -55,11 +57,11 @@ def run_steps(
     """
     settings = config.training
     device = next(model.parameters()).device
-    precision = autocast(settings, device)
+    factors = type_of_factors(settings, device)
     feed = Feed(
         BatchSampler(pairs.source_lengths, pairs.target_lengths, settings.batch_tokens, settings.seed), progress
     )
-    step_loss = ranks.parallel(StepLoss(model, settings.label_smoothing, settings.consistency))
+    step_loss = ranks.parallel(StepLoss(model, settings.label_smoothing, settings.consistency, factors))
     replicas = Replicas(step_loss, settings.seed, torch.get_num_threads() if ranks.count == 1 else 1)
     batches_a_step = max(settings.accumulate, ranks.count)
     meter = Meter(log, progress)
@@ -79,7 +81,7 @@ def run_steps(
             with ranks.communicating(step_loss, wanted=batch is batches[-1]):
                 # Ranks' gradients are averaged: times their number, it is the sum over the step's batches.
                 position = (progress.step, ranks.rank, number)
-                own_loss += replicas.backward(batch, ranks.count / tokens, position, precision)
+                own_loss += replicas.backward(batch, ranks.count / tokens, position)
         # All ranks know the whole loss, go by the clock of rank 0, and stop when one of them is to.
         clock = time.monotonic() - started if ranks.leads else 0.0
         total_loss, stopping, progress.seconds = ranks.sum(own_loss, len(stop), clock)
@@ -123,13 +125,17 @@ def run_steps(
 class StepLoss(nn.Module):
     """The summed loss of a batch as a module, so that what computes gradients in parallel sees all of it."""
 
-    def __init__(self, model: Model, smoothing: float, consistency: float = 0.0) -> None:
+    def __init__(
+        self, model: Model, smoothing: float, consistency: float = 0.0, factors: torch.dtype | None = None
+    ) -> None:
         super().__init__()
-        self.model, self.smoothing, self.consistency = model, smoothing, consistency
+        self.model, self.smoothing, self.consistency, self.factors = model, smoothing, consistency, factors
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """The sum over target pieces, in nats."""
-        return batch_loss(self.model, batch, self.smoothing, smoothed_cross_entropy, self.consistency)
+        loss = partial(smoothed_cross_entropy, factors=self.factors)
+        with mixed_precision(self.factors, batch.source.device):
+            return batch_loss(self.model, batch, self.smoothing, loss, self.consistency)
 
 
 class Feed:
@@ -272,16 +278,6 @@ def choose_device(name: str) -> torch.device:
     if not available[name]:
         raise UserError(f"this machine has no {name} device; set training.device to auto")
     return device_of_rank(torch.device(name))
-
-
-def autocast(settings: TrainingConfig, device: torch.device):
-    """A function that makes the context of mixed precision, or of none."""
-    wanted = settings.precision == "bfloat16"
-    if settings.precision == "auto":
-        wanted = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    if not wanted:
-        return contextlib.nullcontext
-    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 @contextlib.contextmanager

@@ -4,12 +4,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nmt.training.precision import lowered
+
 CHUNK = 512
 """Rows whose logits exist at a time: small enough for the processor's cache, large enough for its matrix units."""
 
 
 def smoothed_cross_entropy(
-    states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float, consistency: float = 0.0
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    labels: Tensor,
+    smoothing: float,
+    consistency: float = 0.0,
+    factors: torch.dtype | None = None,
 ) -> Tensor:
     """Sum over rows of the cross-entropy with smoothed labels (Szegedy et al. 2016; Vaswani et al. 2017, 5.4).
 
@@ -20,13 +28,15 @@ def smoothed_cross_entropy(
     With `consistency`, rows 2i and 2i + 1 are one position seen through two dropout masks. The result is then half of
     that sum, plus `consistency` times half of the Kullback-Leibler divergences of the two predictions from each other
     (R-Drop: Liang et al. 2021, equations 2 to 4; their alpha is twice `consistency`).
+
+    With `factors` bfloat16 the products' factors and the logits are rounded to it, and nothing else.
     """
     # In the weights' precision under autocast too: a softmax over thousands of pieces needs it.
     with torch.autocast(states.device.type, enabled=False):
         tensors = [states.to(weight.dtype), weight, bias]
         if not torch.is_grad_enabled():
             tensors = [one.detach() for one in tensors]  # or gradients would be formed all the same
-        return _ProjectedCrossEntropy.apply(*tensors, labels, smoothing, consistency)
+        return _ProjectedCrossEntropy.apply(*tensors, labels, smoothing, consistency, factors)
 
 
 def plain_cross_entropy(
@@ -53,22 +63,33 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float, consistency: float
+        ctx,
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        labels: Tensor,
+        smoothing: float,
+        consistency: float,
+        factors: torch.dtype | None,
     ) -> Tensor:
         rows, vocabulary = states.size(0), weight.size(0)
         wanted = any(ctx.needs_input_grad)
-        states_gradient = torch.empty_like(states)
+        left, right, low_bias = states, weight, bias
+        if factors is not None:
+            left, right, low_bias = lowered(states), weight.to(factors), bias.to(factors)
+        states_gradient = torch.empty_like(left)
         weight_gradient, bias_gradient = torch.zeros_like(weight), torch.zeros_like(bias)
         # One buffer serves all chunks: a fresh one of this size would be mapped and cleared by the system each time.
-        buffer = states.new_empty(min(CHUNK, rows), vocabulary)
-        normalisers = states.new_empty(rows)  # log sum_v exp(logit_v)
+        buffer = states.new_empty(min(CHUNK, len(left)), vocabulary)
+        low_buffer = buffer if factors is None else torch.empty_like(buffer, dtype=factors)
+        normalisers = states.new_empty(len(left))  # log sum_v exp(logit_v)
         divergences = states.new_zeros(())
-        for chunk, gradient, normaliser in zip(
-            states.split(CHUNK), states_gradient.split(CHUNK), normalisers.split(CHUNK), strict=True
-        ):
-            probabilities = torch.addmm(bias, chunk, weight.T, out=buffer[: len(chunk)])  # logits [chunk, vocabulary]
-            highest = probabilities.amax(dim=1)
-            gap = probabilities[::2] - probabilities[1::2] if consistency else None
+        for first in range(0, rows, CHUNK):
+            chunk, gradient, normaliser = (one[first : first + CHUNK] for one in (left, states_gradient, normalisers))
+            logits = torch.addmm(low_bias, chunk, right.T, out=low_buffer[: len(chunk)])  # [chunk, vocabulary]
+            highest = logits.amax(dim=1)
+            gap = logits[::2] - logits[1::2] if consistency else None
+            probabilities = buffer[: len(chunk)].copy_(logits)  # itself where factors have no type of their own
             torch.softmax(probabilities, dim=1, out=probabilities)
             # The likeliest piece has p = exp(highest - normaliser), at least 1 / V: its logarithm is safe.
             torch.sub(highest, probabilities.amax(dim=1).log_(), out=normaliser)
@@ -76,9 +97,11 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
                 gap -= (normaliser[::2] - normaliser[1::2]).unsqueeze(1)  # log p - log q [chunk / 2, vocabulary]
                 divergences += _add_disagreement(probabilities, gap, consistency)
             if wanted:
-                torch.mm(probabilities, weight, out=gradient)
-                weight_gradient.addmm_(probabilities.T, chunk)
-                bias_gradient += probabilities.sum(dim=0)
+                bias_gradient += probabilities[: rows - first].sum(dim=0)
+                spread = probabilities if factors is None else logits.copy_(probabilities)
+                torch.mm(spread, right, out=gradient)
+                weight_gradient += spread.T @ chunk
+        states_gradient, normalisers = states_gradient[:rows].to(states.dtype), normalisers[:rows]
         label, share = 1 - smoothing, smoothing / vocabulary
         label_weight, weight_sum, states_sum = weight[labels], weight.sum(dim=0), states.sum(dim=0)
         # -sum_v q_v log p_v = normaliser - (1 - s) logit[label] - s / V sum_v logit_v
@@ -97,7 +120,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
     def backward(ctx, *upstream: Tensor) -> tuple:
         states_gradient, weight_gradient, bias_gradient = ctx.saved_tensors
         scale = upstream[0] * ctx.share
-        return states_gradient * scale, weight_gradient * scale, bias_gradient * scale, None, None, None
+        return states_gradient * scale, weight_gradient * scale, bias_gradient * scale, None, None, None, None
 
 
 def _add_disagreement(probabilities: Tensor, gap: Tensor, consistency: float) -> Tensor:

@@ -6,9 +6,7 @@ Two threads that share every small operation wait for each other thousands of ti
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -19,10 +17,6 @@ from nmt.training.pairs import Batch
 
 AT_MOST = 4
 """Replicas. Python runs one thread at a time between operations, and shares of a batch become small."""
-
-Precision = Callable[[], AbstractContextManager]
-"""Makes the context of mixed precision, or of none."""
-
 
 class Replicas:
     """A module that gives the summed loss of a batch, and copies of it that share its weights.
@@ -41,7 +35,7 @@ class Replicas:
             self.seeders = [torch.manual_seed]  # dropout draws there from torch's own generators
         self.pool = ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(max(1, threads // count)))
 
-    def backward(self, batch: Batch, scale: float, position: tuple[int, ...], precision: Precision) -> float:
+    def backward(self, batch: Batch, scale: float, position: tuple[int, ...]) -> float:
         """Add the gradients of `scale` times the batch's summed loss to the module's own; returns the sum, unscaled.
 
         Dropout is a function of (seed, position) alone, so that a resumed run draws the same masks: `position`
@@ -52,8 +46,7 @@ class Replicas:
         def share(number: int) -> float:
             draws = np.random.SeedSequence([self.seed, *position, number]).generate_state(1)
             self.seeders[number](int(draws[0]))
-            with precision():
-                loss = self.modules[number].train()(batch.part(number, count))
+            loss = self.modules[number].train()(batch.part(number, count))
             (loss * scale).backward()
             return loss.item()
 

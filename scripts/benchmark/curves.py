@@ -15,7 +15,7 @@ from nmt.batching import BatchSampler
 from nmt.inspection.drawing import FAINT, GRID, new_figure, save
 from nmt.models import build_model
 from nmt.models.dropout import Dropout
-from nmt.training.loop import StepLoss, autocast, make_optimizer
+from nmt.training.loop import StepLoss, make_optimizer
 from nmt.training.objective import plain_cross_entropy
 from nmt.training.pairs import Batch
 from nmt.training.replicas import Replicas
@@ -65,8 +65,7 @@ def losses(path: str, dropout: float, seed: int, steps: int, pairs, vocabulary: 
 def fast_path(model, settings, seed: int) -> Callable[[Batch, int, int], float]:
     """What the training loop does."""
     replicas = Replicas(StepLoss(model, settings.label_smoothing), seed, THREADS)
-    precision = autocast(settings, torch.device("cpu"))
-    return lambda batch, tokens, step: replicas.backward(batch, 1 / tokens, (step,), precision)
+    return lambda batch, tokens, step: replicas.backward(batch, 1 / tokens, (step,))
 
 
 def plain_path(model, settings) -> Callable[[Batch, int, int], float]:
