@@ -17,6 +17,7 @@ from nmt.config import TrainingConfig
 ROWS = 256
 """A left factor's rows are made up to a multiple of this: oneDNN compiles, and keeps, a kernel for every shape."""
 
+
 def type_of_factors(settings: TrainingConfig, device: torch.device) -> torch.dtype | None:
     """What `training.precision` says, None for the weights' own type; `auto` is what the machine is made for."""
     if settings.precision != "auto":
@@ -52,7 +53,7 @@ class LinearProduct(torch.autograd.Function):
     """x W^T + b with x and W rounded to bfloat16, summed in float32; its two gradients are such products too."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         rows = x.reshape(-1, x.size(-1))  # [rows, in]
         low, low_weight = lowered(rows), weight.bfloat16()
         ctx.save_for_backward(low, low_weight)
