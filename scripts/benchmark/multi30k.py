@@ -17,6 +17,8 @@ from nmt.training.run import make_subwords
 VOCABULARY = 8000
 TRAINING = ["batch_tokens=4096", "learning_rate=5e-3", "warmup_steps=1000", "schedule=inverse_sqrt", "consistency=0"]
 """As transformer-tiny is trained (Wu et al. 2021); the configuration's own recipe is for the best score."""
+PRECISION = "precision=float32"
+"""What the peers multiply in."""
 SHARED = ROOT.parent / "shared" / "multi30k"
 
 
@@ -32,7 +34,7 @@ def config(**model: int) -> RunConfig:
     """
     overrides = ["subwords.model_type=bpe", f"subwords.vocabulary_size={VOCABULARY}"]
     overrides += [f"training.threads={THREADS}", f"checkpoint={place()}"]
-    overrides += [f"training.{setting}" for setting in TRAINING] + local_files()
+    overrides += [f"training.{setting}" for setting in [*TRAINING, PRECISION]] + local_files()
     overrides += [f"model.{name}={value}" for name, value in model.items()]
     return load_config(ROOT / "configs" / "multi30k-en-de.yaml", overrides)
 

@@ -1,4 +1,7 @@
-"""Contestant: this project's own training loop, without validation. Argument: the model's sizes as JSON."""
+"""Contestant: this project's own training loop, without validation.
+
+Arguments: the model's sizes as JSON, and the type of the products' factors, as `training.precision` has it.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def main() -> None:
     subwords = multi30k.subwords(corpus)
     pairs, _ = encode_splits(config, corpus, subwords, print)
     model = build_model(config.model, len(subwords))
-    settings = config.training.model_copy(update={"validate_every": 10**9})
+    settings = config.training.model_copy(update={"validate_every": 10**9, "precision": sys.argv[2]})
     config = config.model_copy(update={"training": settings})
     paced = PacedPairs(pairs, Pace(WARM_UP), lambda *lengths: training_flops(config.model, len(subwords), *lengths))
     with tempfile.TemporaryDirectory() as directory:
