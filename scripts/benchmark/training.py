@@ -37,8 +37,8 @@ def measure(quick: bool) -> dict:
         contestants = [one for one in contestants if one.name != "plain-all-dropout"]
     with tempfile.TemporaryDirectory() as directory:
         if not quick:
-            configuration = joeynmt_training(str(text), directory)
-            contestants.insert(1, Contestant("joeynmt", "joeynmt_training.py", [json.dumps(configuration)], long_turn, True))
+            configuration = json.dumps(joeynmt_training(str(text), directory))
+            contestants.insert(1, Contestant("joeynmt", "joeynmt_training.py", [configuration], long_turn, True))
         return contest(contestants, rounds)
 
 
