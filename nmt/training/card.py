@@ -29,8 +29,9 @@ def write_card(directory: Path, config: RunConfig, corpus: Corpus, metadata: dic
         "files": ", ".join(f"`{path.name}` {path.stat().st_size / 1e6:.1f} MB" for path in paths if path.is_file()),
         "recipe": "`config.yaml`, as `nmt-train config.yaml checkpoint=DIR` reads it",
         "seed": str(metadata["seed"]),
-        "training": f"{metadata['minutes']} minutes on {metadata['threads']} threads: {metadata['steps']:,} steps, "
-        f"{metadata['epochs']} whole passes" + (f"; alignment head {head['minutes']} minutes" if head else ""),
+        "training": f"{metadata['minutes']} minutes on {metadata['threads']} threads in {metadata['precision']}: "
+        f"{metadata['steps']:,} steps, {metadata['epochs']} whole passes"
+        + (f"; alignment head {head['minutes']} minutes" if head else ""),
         "weights": f"{metadata['weights']}; dev loss {metadata['dev_loss']:.3f} nats a piece",
     }
     validations = [record for record in read_log(directory) if record.get("kind") == "validation"]

@@ -30,6 +30,11 @@ def type_of_factors(settings: TrainingConfig, device: torch.device) -> torch.dty
     return torch.bfloat16 if native else None
 
 
+def precision_of(settings: TrainingConfig, device: torch.device) -> str:
+    """The same by name, for the record."""
+    return "float32" if type_of_factors(settings, device) is None else "bfloat16"
+
+
 def mixed_precision(factors: torch.dtype | None, device: torch.device) -> AbstractContextManager:
     """The context of a model's forward pass."""
     if factors is None:

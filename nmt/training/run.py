@@ -34,6 +34,7 @@ from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
 from nmt.training.pairs import EncodedPairs
+from nmt.training.precision import precision_of
 from nmt.training.release import release_memory
 from nmt.training.state import Progress, State, average, find_state, state_directory
 from nmt.training.validation import Scores, dev_loss, validate
@@ -169,6 +170,7 @@ def finish(
         "target_pieces": progress.target_tokens,
         "minutes": round(progress.seconds / 60, 1),
         "threads": torch.get_num_threads(),
+        "precision": precision_of(config.training, next(model.parameters()).device),
         "seed": config.training.seed,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "corpus_sha256": corpus.sha256,

@@ -41,6 +41,7 @@ def trained(training: dict) -> str:
         ("seed", "seed {}"),
         ("minutes", "{} minutes"),
         ("threads", "on {} threads"),
+        ("precision", "products of {} factors"),
         ("steps", "{:,} steps"),
         ("parameters", "{:,} parameters"),
         ("dev_loss", "dev loss {}"),

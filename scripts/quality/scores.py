@@ -5,7 +5,10 @@ from __future__ import annotations
 from nmt.evaluation import score
 from nmt.translator import Translator
 
-PROVENANCE = ("seed", "minutes", "threads", "steps", "parameters", "dev_loss", "weights", "corpus_sha256", "versions")
+PROVENANCE = (
+    *("seed", "minutes", "threads", "precision", "steps", "parameters", "dev_loss", "weights", "corpus_sha256"),
+    "versions",
+)
 
 
 def scores(translations: list[str], references: list[list[str]]) -> dict:
