@@ -200,6 +200,11 @@ def test_saved_head_loads_and_belongs_to_its_vocabulary(subwords, random_aligner
     straight = random_aligner.align([("ba ke li", "zo xil xek")])[0]
     turned = loaded.align([("zo xil xek", "ba ke li")])[0]
     np.testing.assert_allclose(turned.probabilities, straight.probabilities.T, atol=0.02)
+    loaded.save(tmp_path / "back.safetensors", turned=True)  # 16 bits of a number are kept as they are
+    twice = Aligner.load(tmp_path / "back.safetensors", subwords)
+    back = twice.align([("ba ke li", "zo xil xek")])[0]
+    assert twice.threshold == 0.4
+    np.testing.assert_array_equal(back.probabilities, turned.probabilities.T)
     with pytest.raises(UserError, match="another subword model"):
         Aligner.load(tmp_path / "aligner.safetensors", Subwords.train(["an other language"] * 3, 300))
     (tmp_path / "damaged").write_bytes(b"no head")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from nmt.cli.common import run  # noqa: E402
 from nmt.models.aligner import AlignerConfig, AlignmentHead  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 
+ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ["one two three four", "where is the old station?", "don't wait, said Ana.", "five red houses"]
 
 
@@ -182,3 +184,20 @@ def test_gold_of_other_languages_is_refused(align, tmp_path):
     directory = make_checkpoint(tmp_path / "other", ("en", "uk"))
     status, _, errors = align("--checkpoint", directory, "--gold", str(tmp_path / "gold.tsv"))
     assert status == 2 and "en-uk" in errors
+
+
+def test_a_head_serves_the_other_direction_too(align, checkpoint, tmp_path):
+    taker = make_checkpoint(tmp_path / "taker", ("es", "en"))
+    (tmp_path / "taker" / "aligner.safetensors").unlink()
+    command = [sys.executable, str(ROOT / "scripts" / "turn_alignment_head.py")]
+    turned = subprocess.run([*command, checkpoint, taker], capture_output=True, text=True, check=False)
+    assert (turned.returncode, turned.stderr) == (0, "")
+    pair = "five old red houses ||| the red old houses, five"
+    straight = align(given=pair)[1]
+    source, target = pair.split(" ||| ")
+    (back,) = align("--checkpoint", taker, given=f"{target} ||| {source}")[1]
+    assert {tuple(link.split("-")) for link in back.split()} == {
+        tuple(link.split("-")[::-1]) for link in straight[0].split()
+    }
+    refused = subprocess.run([*command, taker, taker], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "not the other direction" in refused.stderr

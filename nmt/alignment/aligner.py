@@ -109,6 +109,10 @@ class Aligner:
         except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise UserError(f"{path} is not an alignment head ({error}); is the checkpoint whole?") from error
 
+    def save(self, path: str | Path, turned: bool = False) -> None:
+        """Write it with `save_aligner`; `turned` for the other direction's translator."""
+        save_aligner(path, self._parameters, self._subwords, self.threshold, self.swapped != turned)
+
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Align sentences, in order; words are those of `nmt.text.words.split_words`.
 
