@@ -123,6 +123,7 @@ def tell_joeynmt(record: dict) -> list[str]:
     if minutes["nmt"] != minutes["joeynmt"]:
         title = f"{minutes['nmt']:g} minutes of nmt beside {minutes['joeynmt']:g} of JoeyNMT"
     ours, theirs = sides.values()
+    precision = ours["training"].get("precision")
     bleu, chrf = (ours[score] - theirs[score] for score in ("bleu", "chrf"))
     ahead = f"nmt is {bleu:+.1f} BLEU and {chrf:+.1f} chrF from JoeyNMT."
     if reached := first_reached(ours["dev"], theirs["dev"]):
@@ -138,6 +139,7 @@ def tell_joeynmt(record: dict) -> list[str]:
         f"{ahead} Validation is within the time. Beam {record['beam']}, seed {record['seed']}, {record['threads']} "
         f"threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures `{ours['bleu_signature']}`, "
         f"`{ours['chrf_signature']}`. JoeyNMT's training settings: `{json.dumps(record['settings']['training'])}`."
+        + (f" nmt multiplies {precision}, JoeyNMT float32." if precision else "")
         + (f" Changes to nmt's configuration: `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else ""),
         "<details><summary>Dev scores over time</summary>\n\n"
         + table(["", "minutes", "step", "dev BLEU"], curve)
