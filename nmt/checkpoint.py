@@ -34,16 +34,25 @@ CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
 CTRANSLATE2 = "ctranslate2"
 
 
-def default_checkpoint() -> Path:
-    """The shipped checkpoint: in a clone under `checkpoints/`, in an installed wheel beside the code.
+SHIPPED = ("tatoeba-en-es", "tatoeba-es-en")
+"""The checkpoints that come with the project, the default first."""
 
-    `$NMT_CHECKPOINT` names another.
-    """
-    if override := os.environ.get("NMT_CHECKPOINT"):
-        return Path(override).expanduser()
+
+def shipped_checkpoint(name: str = SHIPPED[0]) -> Path:
+    """A shipped checkpoint: in a clone under `checkpoints/`, in an installed wheel beside the code."""
     package = Path(__file__).parent
-    inside, beside = package / "shipped" / "tatoeba-en-es", package.parent / "checkpoints" / "tatoeba-en-es"
+    inside, beside = package / "shipped" / name, package.parent / "checkpoints" / name
     return beside if beside.exists() else inside
+
+
+def find_checkpoint(given: str | Path | None = None) -> Path:
+    """The directory that is meant: one that there is, or a shipped checkpoint's by its name.
+
+    Without either `$NMT_CHECKPOINT`, which names one in the same way, or else the default.
+    """
+    given = given if given is not None else os.environ.get("NMT_CHECKPOINT") or SHIPPED[0]
+    directory = Path(given).expanduser()
+    return shipped_checkpoint(str(given)) if str(given) in SHIPPED and not directory.is_dir() else directory
 
 
 class Checkpoint:

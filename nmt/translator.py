@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 
 from nmt.alignment import Link
-from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, default_checkpoint
+from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, find_checkpoint
 from nmt.errors import UserError
 from nmt.overlap import ahead
 from nmt.search.options import Hypothesis, SearchOptions
@@ -78,12 +78,13 @@ class Translator:
     def load(
         cls, checkpoint: str | Path | None = None, engine: EngineName = "auto", threads: int | None = None
     ) -> Translator:
-        """Open a checkpoint directory; without an argument the shipped English-Spanish one.
+        """Open a checkpoint directory, or a shipped checkpoint by its name: `tatoeba-en-es`, the default, and
+        `tatoeba-es-en`.
 
         `auto` takes CTranslate2 where the checkpoint has its files, and PyTorch for what only PyTorch
         can tell: every layer and head. Raises UserError when the directory is not a whole checkpoint.
         """
-        return cls(Checkpoint(checkpoint if checkpoint is not None else default_checkpoint()), engine, threads)
+        return cls(Checkpoint(find_checkpoint(checkpoint)), engine, threads)
 
     @property
     def source(self) -> str:

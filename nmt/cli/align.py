@@ -17,6 +17,7 @@ from nmt.alignment.pieces import word_attention
 from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.cli.common import (
+    add_checkpoint_argument,
     add_invalid_argument,
     add_output_argument,
     check_writable,
@@ -106,9 +107,7 @@ def make_parser():
     )
     arguments.add_argument("--target", metavar="FILE", help="their translations, line by line")
     add_output_argument(arguments)
-    arguments.add_argument(
-        "--checkpoint", metavar="DIR", help="checkpoint directory (default: the shipped English-Spanish one)"
-    )
+    add_checkpoint_argument(arguments)
     arguments.add_argument(
         "--pretokenized",
         action="store_true",

@@ -65,9 +65,19 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
     )
 
 
+def add_checkpoint_argument(arguments: argparse.ArgumentParser) -> None:
+    """--checkpoint."""
+    arguments.add_argument(
+        "--checkpoint",
+        metavar="DIR",
+        help="directory, or the name of a shipped one: tatoeba-en-es (English to Spanish, the default) or "
+        "tatoeba-es-en (Spanish to English)",
+    )
+
+
 def add_checkpoint_arguments(arguments: argparse.ArgumentParser) -> None:
     """--checkpoint, --engine and --threads, as every command that loads a checkpoint has them."""
-    arguments.add_argument("--checkpoint", metavar="DIR", help="directory (default: the shipped English-Spanish one)")
+    add_checkpoint_argument(arguments)
     arguments.add_argument(
         "--engine",
         choices=["auto", "torch", "ctranslate2"],

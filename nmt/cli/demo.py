@@ -25,10 +25,10 @@ def main(arguments: list[str]) -> None:
         from nmt.demo.server import announce, listen, serve
     except ImportError as error:
         raise UserError(f"nmt-demo needs {error.name}: run pip install -e '.[demo]' in the clone") from error
-    from nmt.checkpoint import default_checkpoint
+    from nmt.checkpoint import find_checkpoint
     from nmt.demo.models import Models
 
-    shipped = default_checkpoint()
+    shipped = find_checkpoint()
     directory = Path(options.checkpoints) if options.checkpoints else shipped.parent
     model = options.model or (shipped.name if (directory / shipped.name).is_dir() else None)
     models = Models(directory, model, options.threads)

@@ -40,7 +40,7 @@ def trained(training: dict) -> str:
     for key, form in (
         ("seed", "seed {}"),
         ("minutes", "{} minutes"),
-        ("threads", "on {} threads"),
+        ("threads", "threads: {}"),
         ("precision", "products of {} factors"),
         ("steps", "{:,} steps"),
         ("parameters", "{:,} parameters"),
