@@ -88,7 +88,7 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
             chunk, gradient, normaliser = (one[first : first + CHUNK] for one in (left, states_gradient, normalisers))
             logits = torch.addmm(low_bias, chunk, right.T, out=low_buffer[: len(chunk)])  # [chunk, vocabulary]
             highest = logits.amax(dim=1)
-            gap = logits[::2] - logits[1::2] if consistency else None
+            gap = logits[::2].to(buffer.dtype) - logits[1::2] if consistency else None
             probabilities = buffer[: len(chunk)].copy_(logits)  # itself where factors have no type of their own
             torch.softmax(probabilities, dim=1, out=probabilities)
             # The likeliest piece has p = exp(highest - normaliser), at least 1 / V: its logarithm is safe.
