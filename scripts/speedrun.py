@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
         started = time.time()
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
         record = {
-            "command": shlex.join(["python", "scripts/speedrun.py", *arguments]),
+            "command": shlex.join(["python", "scripts/speedrun.py", *without_places(arguments)]),
             "machine": describe(),
             "commit": commit.stdout.strip(),
             "why": options.why,
@@ -79,6 +79,14 @@ def main(arguments: list[str]) -> None:
             record["minutes"] = (time.time() - started) / 60
             write_text(options.output / f"{options.name}.json", json.dumps(record, indent=1) + "\n")
     print(write_page(options.output))
+
+
+def without_places(arguments: list[str]) -> list[str]:
+    """The arguments but for `--checkpoints DIR`, which changes no figure."""
+    if "--checkpoints" not in arguments:
+        return arguments
+    place = arguments.index("--checkpoints")
+    return arguments[:place] + arguments[place + 2 :]
 
 
 def make_parser() -> argparse.ArgumentParser:
