@@ -181,6 +181,7 @@ def test_a_step_of_the_speed_run_trains_both_sides_and_tells(speedrun, tmp_path,
     speedrun.main([*step, "--change", "training.learning_rate=1e-9", *places])
     record = json.loads((tmp_path / "steps" / "01-rate.json").read_text())
     assert [one["seed"] for one in record["runs"]] == [1, 2]
+    assert "1e-9" in record["command"] and "kept" not in record["command"]
     for one in record["runs"]:
         assert one["base"]["steps"] == one["changed"]["steps"] == 10
         assert one["changed"]["loss"] > one["base"]["loss"] + 0.05  # it learned nothing
