@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nmt import Translator
-from nmt.checkpoint import METADATA, write_text
+from nmt.checkpoint import METADATA, find_checkpoint, write_text
 from nmt.cli.common import add_checkpoint_arguments, add_search_arguments, parser, positive, run
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
     options = make_parser().parse_args(arguments)
     output = Path(options.output).resolve()
     options.output = str(output)
-    options.checkpoint = str(Path(options.checkpoint).resolve()) if options.checkpoint else None
+    options.checkpoint = str(find_checkpoint(options.checkpoint).resolve()) if options.checkpoint else None
     plan = make_plan(options)
     keep_plan(output, plan)
     missing = [task for task in tasks(plan) if not (output / task["shard"]).exists()]
