@@ -100,7 +100,10 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
                 bias_gradient += probabilities[: rows - first].sum(dim=0)
                 spread = probabilities if factors is None else logits.copy_(probabilities)
                 torch.mm(spread, right, out=gradient)
-                weight_gradient += spread.T @ chunk
+                if factors is None:
+                    weight_gradient.addmm_(spread.T, chunk)
+                else:  # addmm_ takes one type alone
+                    weight_gradient += spread.T @ chunk
         states_gradient, normalisers = states_gradient[:rows].to(states.dtype), normalisers[:rows]
         label, share = 1 - smoothing, smoothing / vocabulary
         label_weight, weight_sum, states_sum = weight[labels], weight.sum(dim=0), states.sum(dim=0)
