@@ -45,8 +45,8 @@ def mixed_precision(factors: torch.dtype | None, device: torch.device) -> Abstra
 class Bfloat16Linear(TorchFunctionMode):
     """Within the block linear layers multiply bfloat16 numbers, and nothing else changes.
 
-    torch.autocast would also add, normalise and attend in bfloat16, where a CPU has no fast instructions: training is
-    slower under it than in float32. Here what goes into a linear layer and what comes out is float32.
+    torch.autocast would also add, normalise and attend in bfloat16, for which a CPU has no fast instructions. Here what
+    goes into a linear layer and what comes out is float32.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:

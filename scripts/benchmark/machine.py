@@ -29,7 +29,8 @@ def _processor() -> str:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             fields = dict(line.split(":", 1) for line in file if ":" in line)
         found = {name.strip(): value.strip() for name, value in fields.items()}
-        vectors = [name for name in ("avx2", "avx512f", "amx_tile") if name in found.get("flags", "").split()]
+        flags = found.get("flags", "").split()
+        vectors = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if name in flags]
         return f"{found['model name']} ({', '.join(vectors)})"
     except (OSError, KeyError):
         return platform.processor() or platform.machine()
