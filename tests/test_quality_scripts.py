@@ -116,31 +116,32 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
     score = {"bleu": 31.25, "chrf": 50.5, "bleu_signature": "SB", "chrf_signature": "SC", "sentences": 9}
     dev = [{"step": 100, "seconds": 60, "bleu": 20.0}, {"step": 200, "seconds": 150, "bleu": 31.0}]
     training = {"seed": 7, "steps": 200, "parameters": 1000}
+    joeynmt = {"side": "JoeyNMT 2.3.0", **score, "training": {"steps": 90, "parameters": 900}}
     record = common | {
         "kind": "joeynmt",
         "command": "python scripts/quality.py joeynmt",
         "corpus": "tatoeba",
         "corpus_sha256": "abc123",
-        "budget_minutes": {"nmt": 30.0, "joeynmt": 30.0},
         "seed": 7,
         "threads": 2,
         "beam": 5,
         "settings": {"training": {"learning_rate": 0.002}},
         "nmt_changes": [],
-        "sides": {
-            "nmt": {**score, "training": training, "dev": dev},
-            "JoeyNMT 2.3.0": {**score, "bleu": 9.25, "steps": 90, "parameters": 900, "dev": [{**dev[0], "bleu": 21.0}]},
-        },
+        "sides": [
+            {"side": "nmt", "asked": 30.0, **score, "training": training, "dev": dev},
+            {**joeynmt, "asked": 10.0, "bleu": 2.0, "dev": []},
+            {**joeynmt, "asked": 30.0, "bleu": 9.25, "dev": [{**dev[0], "bleu": 21.0}]},
+            {**joeynmt, "asked": 60.0, "bleu": 32.5, "dev": [{**dev[0], "bleu": 30.0}, {**dev[1], "bleu": 22.0}]},
+        ],
     }
     (raw / "joeynmt-tatoeba.json").write_text(json.dumps(record))
     text = page.write_page(raw).read_text()
-    assert "nmt is +22.0 BLEU and +0.0 chrF" in text and "after 2.5 minutes" in text
-    for told in ("| nmt | 31.25 | 50.50 | 31.00 | 200 | 1,000 |", "seed 7", "2 threads", "abc123", "SB", "61 minutes"):
+    assert "nmt after 30 minutes against JoeyNMT after 30: +22.0 BLEU, +0.0 chrF." in text
+    assert "nmt after 30 minutes against JoeyNMT after 60: -1.2 BLEU" in text and "JoeyNMT after 10" not in text
+    assert "nmt's 30 minutes passed the best of JoeyNMT's 60 after 2.5." in text
+    for told in ("| nmt | 30 | 31.25 | 50.50 | 31.00 | 200 | 1,000 |", "seed 7", "2 threads", "abc123", "SB", "SC"):
         assert told in text
-    assert "### tatoeba, 30 minutes each" in text and "Multi30k" not in text and "## Tatoeba" not in text
-    record["budget_minutes"]["nmt"] = 10.0
-    (raw / "joeynmt-tatoeba.json").write_text(json.dumps(record))
-    assert "### tatoeba, 10 minutes of nmt beside 30 of JoeyNMT" in page.write_page(raw).read_text()
+    assert "### tatoeba" in text and "61 minutes" in text and "Multi30k" not in text and "## Tatoeba" not in text
 
 
 def test_a_checkpoint_on_files_is_measured_from_end_to_end(scripts, tmp_path, capsys):

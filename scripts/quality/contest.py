@@ -1,10 +1,13 @@
 """nmt and JoeyNMT trained one after the other: same pairs, subwords, threads, wall time, search and scoring.
 
+JoeyNMT is trained once, for the longest of its times, and looked at after each of them: its learning rate does not
+depend on the end. nmt's falls to zero at the end, so it is trained once for each of its times.
 In JoeyNMT's favour: its time starts when its first step does, and its data is read before; it validates on the same
-dev sentences as nmt, and a last time outside its budget; of all its validations the best by BLEU is taken. Its network
-is nmt's in size, its training as in FAVOURED below; --joeynmt changes any of its settings, so that they can be chosen
-on dev. nmt's budget holds its own validations; the mean of its last checkpoints is made after it.
-A side that is finished is not run again. Stopped in training, nmt goes on where it was, and JoeyNMT begins anew.
+dev sentences as nmt, and once more outside its budget when looked at; of all its validations until then the best by
+BLEU is taken. Its network is nmt's in size, its training as in FAVOURED below; --joeynmt changes any of its settings,
+so that they can be chosen on dev. nmt's budget holds its own validations; the mean of its last checkpoints is made
+after it.
+A run that is finished is not run again. Stopped in training, nmt goes on where it was, and JoeyNMT begins anew.
 """
 
 from __future__ import annotations
@@ -57,56 +60,62 @@ FAVOURED: dict[str, Any] = {
 
 
 def measure(
-    corpus: str, minutes: dict[str, float], seed: int, ours: list[str], theirs: list[str], runs: Path
+    corpus: str, minutes: dict[str, list[float]], seed: int, ours: list[str], theirs: list[str], runs: Path
 ) -> tuple[str, dict]:
-    """Train both where they are not trained yet, translate the test set with both, and score.
+    """Train what is not trained yet, translate the test set after each of the `minutes`, and score.
 
-    `minutes`: what `nmt` and `joeynmt` have for training.
+    `minutes`: after how many of training `nmt` and `joeynmt` are looked at.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that JoeyNMT's process ends with this one
-    name = f"joeynmt-{corpus}-{minutes['joeynmt']:g}-minutes-seed-{seed}"
-    if minutes["nmt"] != minutes["joeynmt"]:
-        name += f"-nmt-{minutes['nmt']:g}-minutes"
+    name = f"joeynmt-{corpus}-{max(minutes['joeynmt']):g}-minutes-seed-{seed}"
     place = runs / name
-    overrides = [f"training.max_minutes={minutes['nmt']}", f"training.seed={seed}", f"training.threads={THREADS}"]
-    overrides += ["alignment.head=false", f"checkpoint={json.dumps(str(place / 'nmt'))}"]
-    local = local_files() if corpus == "multi30k" else []
-    config = load_config(ROOT / "configs" / CONFIGS[corpus], [*local, *ours, *overrides])
+    configs = {asked: nmt_config(corpus, asked, seed, ours, place) for asked in sorted(minutes["nmt"])}
     if not PEERS.exists():
         raise UserError(f"{PEERS} is not there; make the peers' environment with scripts/benchmark/peers.sh")
     for change in theirs:  # a wrong one is told of before the hours of training
         apply_override({}, change)
         if change.split(".")[0] not in ("training", "testing", "model"):
             raise UserError(f"{change!r}: JoeyNMT's sections are training, testing and model")
-    train_nmt(config)
+    for config in configs.values():
+        train_nmt(config)
     data = load_corpus(config.data)
     if data.test is None:
         raise UserError(f"the corpus {corpus} has no test split")
-    settings = joeynmt_settings(config, data, place, minutes["joeynmt"], theirs)
+    settings = joeynmt_settings(config, data, place, sorted(minutes["joeynmt"]), theirs)
     train_joeynmt(settings, place)
     sources, targets = references(data.test)
-    dev_targets = dev_set(config, data)[1]
-    translator = Translator.load(place / "nmt", "torch", THREADS)
-    texts = [one.text for one in translator.stream(sources, beam=BEAM)]
-    joeynmt = place / "joeynmt"
+    sides = []
+    for asked, config in configs.items():
+        translator = Translator.load(config.checkpoint, "torch", THREADS)
+        found = scores([one.text for one in translator.stream(sources, beam=BEAM)], targets)
+        curve = nmt_curve(Path(config.checkpoint))
+        sides.append({"side": "nmt", "asked": asked, **found, "training": provenance(translator), "dev": curve})
+    joeynmt, dev_targets = place / "joeynmt", dev_set(config, data)[1]
     curve = [json.loads(line) for line in (joeynmt / "log.jsonl").read_text().splitlines()]
     for point in curve:
         point |= _two(scores(read(joeynmt / f"{point['step']}.hyps"), dev_targets))
-    ended = json.loads((joeynmt / "finished.json").read_text())
+    for look in json.loads((joeynmt / "finished.json").read_text()):
+        found = scores(read(joeynmt / f"test-{look['asked']:g}.txt"), targets)
+        until = [point for point in curve if point["step"] <= look["steps"]]
+        sides.append({"side": "JoeyNMT 2.3.0", "asked": look.pop("asked"), **found, "training": look, "dev": until})
     return name, {
         "corpus": corpus,
         "corpus_sha256": data.sha256,
-        "budget_minutes": minutes,
         "seed": seed,
         "threads": THREADS,
         "beam": BEAM,
-        "sides": {
-            "nmt": {**scores(texts, targets), "training": provenance(translator), "dev": nmt_curve(place / "nmt")},
-            "JoeyNMT 2.3.0": {**scores(read(joeynmt / "test.txt"), targets), **ended, "dev": curve},
-        },
+        "sides": sides,
         "settings": {key: settings[key] for key in ("training", "testing", "model")},
         "nmt_changes": ours,
     }
+
+
+def nmt_config(corpus: str, minutes: float, seed: int, changes: list[str], place: Path) -> RunConfig:
+    """The corpus' configuration for so many minutes, its checkpoint in `place`."""
+    overrides = [f"training.max_minutes={minutes}", f"training.seed={seed}", f"training.threads={THREADS}"]
+    overrides += ["alignment.head=false", f"checkpoint={json.dumps(str(place / f'nmt-{minutes:g}'))}"]
+    local = local_files() if corpus == "multi30k" else []
+    return load_config(ROOT / "configs" / CONFIGS[corpus], [*local, *changes, *overrides])
 
 
 def train_nmt(config: RunConfig) -> None:
@@ -130,7 +139,7 @@ def dev_set(config: RunConfig, corpus: Corpus) -> tuple[list[str], list[list[str
     return references(corpus.dev.select(range(min(len(corpus.dev), config.training.validation_pairs))))
 
 
-def joeynmt_settings(config: RunConfig, corpus: Corpus, place: Path, minutes: float, changes: list[str]) -> dict:
+def joeynmt_settings(config: RunConfig, corpus: Corpus, place: Path, minutes: list[float], changes: list[str]) -> dict:
     """Write what JoeyNMT reads into `place/text`, and return its configuration."""
     source, target, text = config.data.source, config.data.target, place / "text"
     dev, test = dev_set(config, corpus), references(corpus.test)

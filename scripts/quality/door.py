@@ -47,8 +47,10 @@ def make_parser() -> argparse.ArgumentParser:
     for command in (multi30k, tatoeba):
         command.add_argument("--engine", choices=["auto", "torch", "ctranslate2"], default="auto")
     joeynmt = commands.add_parser("joeynmt", help="nmt and JoeyNMT trained one after the other")
-    joeynmt.add_argument("--minutes", type=float, default=30, metavar="N", help="of training, each (default: 30)")
-    joeynmt.add_argument("--nmt-minutes", type=float, metavar="N", help="of nmt's (default: as many)")
+    joeynmt.add_argument(
+        "--minutes", type=float, nargs="+", default=[30], metavar="N", help="of training (default: 30)"
+    )
+    joeynmt.add_argument("--nmt-minutes", type=float, nargs="+", metavar="N", help="of nmt's (default: the same)")
     joeynmt.add_argument("--corpus", choices=["tatoeba", "multi30k"], required=True)
     joeynmt.add_argument("--seed", type=int, default=1)
     joeynmt.add_argument("--nmt", nargs="+", default=[], metavar="key=value", help="changes to nmt's configuration")

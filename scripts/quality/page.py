@@ -110,35 +110,41 @@ def tell_tatoeba(record: dict) -> list[str]:
 
 
 def tell_joeynmt(record: dict) -> list[str]:
-    """Both sides after the same time, and when nmt had reached what JoeyNMT ended with."""
-    sides = record["sides"]
+    """Both sides after each of their times, how far they are apart, and when nmt was as good as JoeyNMT in the end."""
     rows = []
-    for name, side in sides.items():
-        training = side.get("training", side)
+    for side in record["sides"]:
         best = max((point["bleu"] for point in side["dev"]), default=float("nan"))
-        counts = [f"{training['steps']:,}", f"{training['parameters']:,}"]
-        rows.append([name, _two(side["bleu"]), _two(side["chrf"]), f"{best:.2f}", *counts])
-    minutes = record["budget_minutes"]
-    title = f"{minutes['joeynmt']:g} minutes each"
-    if minutes["nmt"] != minutes["joeynmt"]:
-        title = f"{minutes['nmt']:g} minutes of nmt beside {minutes['joeynmt']:g} of JoeyNMT"
-    ours, theirs = sides.values()
-    precision = ours["training"].get("precision")
-    bleu, chrf = (ours[score] - theirs[score] for score in ("bleu", "chrf"))
-    ahead = f"nmt is {bleu:+.1f} BLEU and {chrf:+.1f} chrF from JoeyNMT."
-    if reached := first_reached(ours["dev"], theirs["dev"]):
-        ahead += f" Its dev BLEU passed JoeyNMT's best after {reached:.1f} minutes."
-    curve = [
-        [name, f"{point['seconds'] / 60:.1f}", f"{point['step']:,}", _two(point["bleu"])]
-        for name, side in sides.items()
-        for point in side["dev"]
+        counts = [f"{side['training'][key]:,}" for key in ("steps", "parameters")]
+        rows.append([side["side"], f"{side['asked']:g}", _two(side["bleu"]), _two(side["chrf"]), _two(best), *counts])
+    ours = [side for side in record["sides"] if side["side"] == "nmt"]
+    theirs = [side for side in record["sides"] if side["side"] != "nmt"]
+    ahead = [
+        f"nmt after {one['asked']:g} minutes against JoeyNMT after {other['asked']:g}: "
+        f"{one['bleu'] - other['bleu']:+.1f} BLEU, {one['chrf'] - other['chrf']:+.1f} chrF."
+        for one in ours
+        for other in theirs
+        if one["asked"] <= other["asked"]
     ]
+    last = max(theirs, key=lambda side: side["asked"])
+    for one in ours:
+        if reached := first_reached(one["dev"], last["dev"]):
+            ahead.append(
+                f"The dev BLEU of nmt's {one['asked']:g} minutes passed the best of JoeyNMT's {last['asked']:g} "
+                f"after {reached:.1f}."
+            )
+    precision = ours[0]["training"].get("precision")
+    curve = []
+    for side in (*ours, last):
+        for point in side["dev"]:
+            at = [f"{point['seconds'] / 60:.1f}", f"{point['step']:,}", _two(point["bleu"])]
+            curve.append([f"{side['side']}, {side['asked']:g}", *at])
     return [
-        f"### {record['corpus']}, {title}",
-        table(["", "test BLEU", "test chrF", "best dev BLEU (greedy)", "steps", "parameters"], rows),
-        f"{ahead} Validation is within the time. Beam {record['beam']}, seed {record['seed']}, {record['threads']} "
-        f"threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures `{ours['bleu_signature']}`, "
-        f"`{ours['chrf_signature']}`. JoeyNMT's training settings: `{json.dumps(record['settings']['training'])}`."
+        f"### {record['corpus']}",
+        table(["", "minutes", "test BLEU", "test chrF", "best dev BLEU (greedy)", "steps", "parameters"], rows),
+        " ".join(ahead),
+        f"Validation is within the time. Beam {record['beam']}, seed {record['seed']}, {record['threads']} "
+        f"threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures `{last['bleu_signature']}`, "
+        f"`{last['chrf_signature']}`. JoeyNMT's training settings: `{json.dumps(record['settings']['training'])}`."
         + (f" nmt multiplies {precision}, JoeyNMT float32." if precision else "")
         + (f" Changes to nmt's configuration: `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else ""),
         "<details><summary>Dev scores over time</summary>\n\n"
