@@ -48,15 +48,16 @@ FAVOURED: dict[str, Any] = {
     "learning_rate_min": 1e-9,
     "clip_grad_norm": 1.0,
     "label_smoothing": 0.1,
-    "batch_size": 2048,
+    "batch_size": 1024,
     "batch_type": "token",
     "epochs": 10**6,
-    "validation_freq": 300,
+    "validation_freq": 1000,
     "logging_freq": 100,
     "early_stopping_metric": "bleu",
     "print_valid_sents": [],
 }
-"""Its `training` section. The rate is high and the warm-up short: few steps fit into the time."""
+"""Its `training` section. Few steps fit into the time, so the rate is high, the warm-up short and a batch half of nmt's:
+of four settings that was the best on dev (Tatoeba, eight minutes of one core each)."""
 
 
 def measure(
