@@ -33,7 +33,7 @@ MOST_WORDS = 12
 def main(arguments: list[str]) -> None:
     """Choose the sentences, align them both ways, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", metavar="DIR", help="default: the shipped one")
+    parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
     parser.add_argument("--gold", default=ROOT / "data/alignments/tatoeba-en-es-dev.tsv", type=Path)
     parser.add_argument("--output", default=ROOT / "docs/results/alignment-pictures", type=Path)
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png")

@@ -305,7 +305,7 @@ The time that a program takes to start and to read its model is left out. efloma
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", metavar="DIR", help="default: the shipped one")
+    parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
     parser.add_argument("--reverse-checkpoint", metavar="DIR", help="a Spanish-English translator, for raw attention")
     parser.add_argument(
         "--gold", type=Path, default=ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv", metavar="TSV"

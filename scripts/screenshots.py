@@ -20,7 +20,7 @@ def main() -> int:
     """Translate, open the page, point at a cell, take the pictures."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("sentence", nargs="?", default=SENTENCE)
-    arguments.add_argument("--checkpoint", help="checkpoint directory (default: the shipped one)")
+    arguments.add_argument("--checkpoint", help="checkpoint directory (default: tatoeba-en-es, shipped)")
     arguments.add_argument("--directory", type=Path, default=Path("docs"), help="where the pictures go (default: docs)")
     options = arguments.parse_args()
     chromium = shutil.which("chromium")

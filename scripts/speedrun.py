@@ -45,10 +45,10 @@ How much a small translator learns in few minutes of few cores, change by change
 same configuration with one change are trained at the same time, one core each, for the same wall time with validation
 included, so that what slows the machine slows both; the seeds are the same on both sides. A change is kept when it
 lowers the dev loss (nats a piece, without smoothing, of the weights that the run ends with) by more than twice the
-standard error over the seeds. Where the two sides have other pieces or are trained for another loss, their losses say
-little, and dev BLEU (greedy, at the last step) decides in the same way. The minutes are those after which the changed
-side's dev loss was as low as the other's at its end, its learning rate still high. Test sets are not looked at. Each
-row stands in a file of [{raw}]({raw}), written by the command below the table."""
+standard error over the seeds; with one seed nothing is decided. Where the two sides have other pieces or are trained
+for another loss, their losses say little, and dev BLEU (greedy, at the last step) decides in the same way. The minutes
+are those after which the changed side's dev loss was as low as the other's at its end, its learning rate still high.
+Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the table."""
 OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.consistency")
 """Changes to these make losses incomparable."""
 SIDES = ("base", "changed")
@@ -142,6 +142,7 @@ def train(directory: Path, command: list[str]) -> dict:
         "loss": metadata["dev_loss"],
         "bleu": found[-1]["bleu"],
         "steps": metadata["steps"],
+        "precision": metadata["precision"],
         "parameters": metadata["parameters"],
         "corpus_sha256": metadata["corpus_sha256"],
         "curve": [[round(record["seconds"] / 60, 2), record["loss"]] for record in found],
@@ -178,12 +179,15 @@ def write_page(raw: Path) -> Path:
     parts = [HEAD.format(raw=raw.name)]
     for config, minutes in dict.fromkeys((record["config"], record["budget_minutes"]) for record in records):
         steps = [one for one in records if (one["config"], one["budget_minutes"]) == (config, minutes)]
-        columns = ["step", "change", "dev loss", "difference", "dev BLEU", "difference", "minutes", "seeds", ""]
+        columns = ["step", "change", "dev loss", "difference", "dev BLEU", "difference", "minutes", "seeds", "verdict"]
         parts.append(f"## {Path(config).stem}, {minutes:g} minutes of one core")
         parts.append(table(columns, [row(record, number) for number, record in enumerate(steps, 1)]))
         told = [f"{number}. `{one['command']}` ({duration(one['minutes'])})" for number, one in enumerate(steps, 1)]
         parts.append("\n".join(told))
         hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
+        types = {one[side].get("precision") for record in steps for one in record["runs"] for side in SIDES} - {None}
+        if types:
+            parts.append(f"Products of factors in {' or '.join(sorted(types))}.")
         parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")
     parts += sorted({"Machine: " + "; ".join(record["machine"].values()) + "." for record in records})
     page = raw.with_suffix(".md")

@@ -69,9 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
     arguments.add_argument("--slice-rows", type=positive, default=5000, help="Parquet rows in a slice (default: 5000)")
     arguments.add_argument("--workers", type=positive, help="translator actors (default: one a core of the cluster)")
     arguments.add_argument("--address", help="a Ray cluster, such as auto (default: this machine alone)")
-    add_checkpoint_arguments(arguments)
+    add_checkpoint_arguments(arguments, threads=1)  # of an actor
     add_search_arguments(arguments)
-    arguments.set_defaults(threads=1)
     return arguments
 
 

@@ -16,6 +16,7 @@ from tiny import ENGLISH
 from nmt import Translator
 from nmt.cli.export import main as export
 from nmt.cli.translate import main
+from nmt.errors import UserError
 from nmt.text.words import split_words
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,6 +137,37 @@ def test_output_appears_whole_or_not_at_all(translate, checkpoint, tmp_path):
     assert "line 2" in translate.refused(*checkpoint, "--input", tmp_path / "in.txt", "--output", target)
     assert target.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt"]
+
+
+@pytest.mark.parametrize("stop", [UserError("line 2: no"), KeyboardInterrupt()])
+def test_lines_done_before_an_error_or_an_interruption_are_kept(tmp_path, capsys, stop):
+    from nmt.cli.common import run, writer
+
+    (tmp_path / "out.txt").write_text("before")
+    (tmp_path / "link.txt").symlink_to("out.txt")
+
+    def main(lines):
+        with writer(str(tmp_path / "link.txt"), keep_unfinished=True) as file:
+            for line in lines:
+                print(line, file=file)
+            raise stop
+
+    status = 2 if isinstance(stop, UserError) else 130
+    assert run("nmt-translate", main, ["one", "two"]) == status
+    told, unfinished = capsys.readouterr().err, tmp_path / "out.txt.unfinished"
+    assert unfinished.read_text() == "one\ntwo\n" and (tmp_path / "out.txt").read_text() == "before"
+    assert told.startswith(f"nmt-translate: {str(stop) or 'interrupted'}; ") and told.endswith(f" {unfinished}\n")
+    unfinished.unlink()
+    assert run("nmt-translate", main, []) == status and not unfinished.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_refused_line_does_not_lose_the_translations_before_it(translate, checkpoint, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_bytes(f"{ENGLISH[0]}\n".encode() * 1100 + b"\xff\n")
+    told = translate.refused(*checkpoint, "--input", tmp_path / "in.txt", "--output", tmp_path / "out.txt")
+    done = (tmp_path / "out.txt.unfinished").read_text().splitlines()
+    assert "line 1101" in told and "out.txt.unfinished" in told and not (tmp_path / "out.txt").exists()
+    assert len(done) >= 1000 and set(done) == {translate(*checkpoint, ENGLISH[0]).output.strip()}
 
 
 def test_output_through_a_link_and_into_a_device(translate, checkpoint, tmp_path):

@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> None:
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint)
-    with writer(options.output) as output:
+    with writer(options.output, keep_unfinished=True) as output:
         if options.gold:
             print(score_gold(translator, options.gold, options.symmetrize), file=output)
             return

@@ -37,8 +37,8 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
     except UserError as error:
         print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (such as `| head`) has what it wanted; keep the interpreter's own flush quiet too.
@@ -75,8 +75,8 @@ def add_checkpoint_argument(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def add_checkpoint_arguments(arguments: argparse.ArgumentParser) -> None:
-    """--checkpoint, --engine and --threads, as every command that loads a checkpoint has them."""
+def add_checkpoint_arguments(arguments: argparse.ArgumentParser, threads: int | None = None) -> None:
+    """--checkpoint, --engine and --threads (`threads` is its default), as commands that translate have them."""
     add_checkpoint_argument(arguments)
     arguments.add_argument(
         "--engine",
@@ -84,7 +84,8 @@ def add_checkpoint_arguments(arguments: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto takes CTranslate2 where the checkpoint has its files (default: auto)",
     )
-    arguments.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all cores)")
+    shown = f"CPU threads (default: {threads or 'all cores'})"
+    arguments.add_argument("--threads", type=positive, metavar="N", default=threads, help=shown)
 
 
 def add_search_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -111,8 +112,8 @@ def add_output_argument(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--output",
         metavar="FILE",
-        help="a file that appears when all lines are done; > FILE keeps those done before an error "
-        "(default: standard output)",
+        help="a file that appears when all lines are done; those done before a refused one or Ctrl-C are kept "
+        "in FILE.unfinished (default: standard output)",
     )
 
 
@@ -177,8 +178,12 @@ def _opened(path: str | None, name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writer(path: str | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears whole when the block has succeeded."""
+def writer(path: str | None, keep_unfinished: bool = False) -> Iterator[TextIO]:
+    """Standard output, or a file that appears whole when the block has succeeded.
+
+    With `keep_unfinished`, the lines that were done before a UserError or Ctrl-C stay in FILE.unfinished, and the
+    message says so.
+    """
     if path in (None, "-"):
         yield sys.stdout
         return
@@ -189,8 +194,17 @@ def writer(path: str | None) -> Iterator[TextIO]:
             with open(path, "w", **AS_WRITTEN) as file:
                 yield file
             return
-        with atomic_path(str(path)) as temporary, open(temporary, "w", **AS_WRITTEN) as file:
-            yield file
+        with atomic_path(str(path)) as temporary:
+            try:
+                with open(temporary, "w", **AS_WRITTEN) as file:
+                    yield file
+            except (UserError, KeyboardInterrupt) as stop:
+                if not keep_unfinished or not temporary.stat().st_size:
+                    raise
+                unfinished = f"{os.path.realpath(path)}.unfinished"
+                os.replace(temporary, unfinished)
+                told = f"{str(stop) or 'interrupted'}; the lines done before are in {unfinished}"
+                raise (UserError if isinstance(stop, UserError) else KeyboardInterrupt)(told) from stop
     except OSError as error:
         error.filename = error.filename or path  # within the block other files are read too
         raise

@@ -47,7 +47,7 @@ def make_parser():
     )
     arguments.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (default: 8000)")
     arguments.add_argument(
-        "--checkpoints", metavar="DIR", help="directory of checkpoints (default: where the shipped one is)"
+        "--checkpoints", metavar="DIR", help="directory of checkpoints (default: where the shipped ones are)"
     )
     arguments.add_argument("--model", metavar="NAME", help="the checkpoint that is chosen at first")
     arguments.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all cores)")

@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
         length_penalty=options.length_penalty,
     )
     kept: list = []
-    with writer(options.output) as output:
+    with writer(options.output, keep_unfinished=True) as output:
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
         for number, translation in enumerate(progress):
             for line in FORMATS[options.format](number, translation, options.n_best):
@@ -115,7 +115,8 @@ def make_parser():
         "--format",
         choices=list(FORMATS),
         default="text",
-        help="text: the translation alone, or `line ||| translation ||| score` with --n-best; json: one object a line",
+        help="text: the translation alone, or `line ||| translation ||| score` with --n-best, lines from 0; json: one "
+        "object a line",
     )
     arguments.add_argument("--show", choices=["alignment"], help="draw the alignment in the terminal")
     arguments.add_argument("--plot", metavar="FILE", help="draw it: .png, .svg, .pdf, or .html to explore")

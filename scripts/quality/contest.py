@@ -56,8 +56,8 @@ FAVOURED: dict[str, Any] = {
     "early_stopping_metric": "bleu",
     "print_valid_sents": [],
 }
-"""Its `training` section. Few steps fit into the time, so the rate is high, the warm-up short and a batch half of nmt's:
-of four settings that was the best on dev (Tatoeba, eight minutes of one core each)."""
+"""Its `training` section. Few steps fit into the time: the rate is high, the warm-up short, a batch half of nmt's. Of
+four settings these were the best on dev (Tatoeba, eight minutes of one core each)."""
 
 
 def measure(

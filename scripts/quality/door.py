@@ -43,7 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     multi30k.add_argument("checkpoint", metavar="CHECKPOINT")
     multi30k.add_argument("--target", choices=["de", "fr"], required=True)
     tatoeba = commands.add_parser("tatoeba", help="a checkpoint on its Tatoeba test split, and what lies behind")
-    tatoeba.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help="default: the shipped one")
+    tatoeba.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help="default: tatoeba-en-es, shipped")
     for command in (multi30k, tatoeba):
         command.add_argument("--engine", choices=["auto", "torch", "ctranslate2"], default="auto")
     joeynmt = commands.add_parser("joeynmt", help="nmt and JoeyNMT trained one after the other")

@@ -10,6 +10,7 @@ from benchmark.page import duration, table
 
 from nmt.checkpoint import write_text
 
+LANGUAGES = {"de": "German", "fr": "French"}
 HEAD = """\
 # Translation quality
 
@@ -59,7 +60,7 @@ def tell_multi30k(record: dict) -> list[str]:
     """One checkpoint on the test sets."""
     sets = {name: one for name, one in record["sets"].items() if "left_out" not in one}
     rows = [[name, _two(one["tokenised_bleu"]), _two(one["bleu"]), _two(one["chrf"])] for name, one in sets.items()]
-    parts = [f"### English to {record['target']}: {record['checkpoint']}"]
+    parts = [f"### English to {LANGUAGES[record['target']]}: {record['checkpoint']}"]
     if sets:
         names = ("tokenised_bleu_signature", "bleu_signature", "chrf_signature")
         one = next(iter(sets.values()))
