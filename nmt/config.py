@@ -135,8 +135,9 @@ class TrainingConfig(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Type of the factors of matrix products; auto is bfloat16 on GPUs and processors that are made for it
-    (AVX512-BF16, AMX), float32 elsewhere. Weights are float32."""
+    """Type of the factors of linear layers and of the output projection (on GPUs of all that torch.autocast lowers);
+    auto is bfloat16 on GPUs and processors that are made for it (AVX512-BF16, AMX), float32 elsewhere. Weights are
+    float32."""
     threads: int | None = Field(None, ge=1)
     """CPU threads; default: all cores."""
 
@@ -200,8 +201,8 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        if self.training.consistency and not self.model.dropout:
-            raise ValueError("training.consistency needs model.dropout above 0")
+        if self.training.consistency and not round(256 * self.model.dropout):  # it acts in steps of 1/256
+            raise ValueError("training.consistency needs model.dropout of 1/256 or more")
         if self.training.guided_alignment and not self.alignment.head:
             raise ValueError("training.guided_alignment is for the alignment head; set alignment.head: true")
         if self.model.type == "rnnencdec" and (self.alignment.head or self.alignment.layer is not None):

@@ -26,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from benchmark import ROOT  # noqa: E402
+from benchmark import ROOT, refuse_fixed  # noqa: E402
 from benchmark.machine import describe  # noqa: E402
 from benchmark.multi30k import local_files  # noqa: E402
 from benchmark.page import duration, table  # noqa: E402
@@ -110,7 +110,7 @@ def make_parser() -> argparse.ArgumentParser:
 def train_both(options: argparse.Namespace, seed: int) -> dict:
     """Both sides at once with one seed. Raises UserError when a run fails."""
     with tempfile.TemporaryDirectory(prefix="nmt-speedrun-") as scratch, ThreadPoolExecutor(2) as pool:
-        place = (options.checkpoints or Path(scratch)) / f"{options.name}-{seed}"
+        place = (options.checkpoints or Path(scratch)).resolve() / f"{options.name}-{seed}"
         commands = [train_arguments(options, side, place, seed) for side in SIDES]
         for path, *overrides in commands:  # a mistyped change is told of before the base's minutes of training
             load_config(path, overrides)
@@ -121,11 +121,13 @@ def train_both(options: argparse.Namespace, seed: int) -> dict:
 def train_arguments(options: argparse.Namespace, side: str, place: Path, seed: int) -> list[str]:
     """What nmt-train is given for one side: the configuration's path, and overrides."""
     config = options.config
-    path = config if config.endswith(".yaml") else str(ROOT / "configs" / f"{config}.yaml")
+    path = str(Path(config).resolve()) if config.endswith(".yaml") else str(ROOT / "configs" / f"{config}.yaml")
     local = local_files(config.removeprefix("multi30k-en-")) if config.startswith("multi30k-en-") else []
     changes = [*local, *options.base, *(options.change if side == "changed" else [])]
     budget = [f"training.max_minutes={options.minutes}", f"training.validate_every={options.every}"]
-    own = [f"checkpoint={place / side}", "training.threads=1", "alignment.head=false", f"training.seed={seed}"]
+    own = [f"checkpoint={json.dumps(str(place / side))}", "training.threads=1", "alignment.head=false"]
+    own.append(f"training.seed={seed}")
+    refuse_fixed(changes, [*budget, *own])
     return [path, *changes, *budget, *own]
 
 

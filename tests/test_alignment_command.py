@@ -144,6 +144,8 @@ def test_files_of_different_length_are_refused(align, tmp_path):
     assert status == 2
     assert f"{tmp_path / 'b'} ends after line 1, but {tmp_path / 'a'} goes on" in errors
     assert align("--source", str(tmp_path / "b"), "--target", str(tmp_path / "a"))[0] == 2
+    status, _, errors = align("--source", "-", "--target", "-", given="one\ntwo\n")
+    assert status == 2 and "cannot both be standard input" in errors
 
 
 GOLD = "english_id\tspanish_id\tsure\tpossible\n11\t21\t0-1 1-0\t\n12\t22\t0-0 1-1\t2-2\n"

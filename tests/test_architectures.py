@@ -1,5 +1,7 @@
 """What must hold of every architecture: steps equal teacher forcing, masks do not leak, search does not care."""
 
+from functools import partial
+
 import pytest
 import torch
 from architectures import ARCHITECTURES, VOCABULARY, random_pieces, small_model
@@ -160,5 +162,5 @@ def test_dropout_acts_in_training_only_and_bfloat16_gives_finite_gradients(name)
     model.train()
     assert not torch.equal(model(*inputs), model(*inputs))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        batch_loss(model, batch, 0.1, smoothed_cross_entropy).backward()
+        batch_loss(model, batch, 0.1, partial(smoothed_cross_entropy, factors=torch.bfloat16)).backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())

@@ -139,27 +139,32 @@ def test_output_appears_whole_or_not_at_all(translate, checkpoint, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt"]
 
 
-@pytest.mark.parametrize("stop", [UserError("line 2: no"), KeyboardInterrupt()])
-def test_lines_done_before_an_error_or_an_interruption_are_kept(tmp_path, capsys, stop):
+@pytest.mark.parametrize("stop", [UserError("line 2: no"), OSError(28, "No space left"), KeyboardInterrupt()])
+def test_what_was_written_before_an_error_or_an_interruption_is_kept(tmp_path, capsys, stop):
     from nmt.cli.common import run, writer
 
     (tmp_path / "out.txt").write_text("before")
     (tmp_path / "link.txt").symlink_to("out.txt")
 
     def main(lines):
-        with writer(str(tmp_path / "link.txt"), keep_unfinished=True) as file:
+        with writer(str(tmp_path / "link.txt")) as file:
             for line in lines:
                 print(line, file=file)
             raise stop
 
-    status = 2 if isinstance(stop, UserError) else 130
-    assert run("nmt-translate", main, ["one", "two"]) == status
-    told, unfinished = capsys.readouterr().err, tmp_path / "out.txt.unfinished"
-    assert unfinished.read_text() == "one\ntwo\n" and (tmp_path / "out.txt").read_text() == "before"
-    assert told.startswith(f"nmt-translate: {str(stop) or 'interrupted'}; ") and told.endswith(f" {unfinished}\n")
-    unfinished.unlink()
-    assert run("nmt-translate", main, []) == status and not unfinished.exists()
-    assert len(list(tmp_path.iterdir())) == 2
+    def told(lines):
+        assert run("nmt-translate", main, lines) == (130 if isinstance(stop, KeyboardInterrupt) else 2)
+        return capsys.readouterr().err
+
+    told([])
+    assert len(list(tmp_path.iterdir())) == 2  # nothing was done, so nothing is kept
+    first, second = (tmp_path / f"out.txt.unfinished{end}" for end in ("", ".2"))
+    message = told(["one", "two"])
+    assert message.startswith("nmt-translate: ") and message.endswith(f" {first}\n") and message.count("\n") == 1
+    assert any(word in message for word in ("line 2: no", "No space left", "interrupted"))
+    assert told(["three"]).endswith(f" {second}\n")
+    assert first.read_text() == "one\ntwo\n" and second.read_text() == "three\n"
+    assert (tmp_path / "out.txt").read_text() == "before" and (tmp_path / "link.txt").is_symlink()
 
 
 def test_a_refused_line_does_not_lose_the_translations_before_it(translate, checkpoint, tmp_path, monkeypatch):

@@ -206,8 +206,8 @@ def test_every_key_is_documented():
 
 def test_keys_that_go_together_only(written):
     path = written(MINIMAL)
-    with pytest.raises(UserError, match="consistency needs model.dropout above 0"):
-        load_config(path, ["training.consistency=1", "model.dropout=0"])
+    with pytest.raises(UserError, match="consistency needs model.dropout of 1/256"):
+        load_config(path, ["training.consistency=1", "model.dropout=0.001"])
     with pytest.raises(UserError, match="set alignment.head"):
         load_config(path, ["training.guided_alignment=links.txt", "alignment.head=false"])
 

@@ -96,6 +96,9 @@ def test_the_objective_of_bfloat16_factors_is_near_the_plain_one(rows, consisten
 def test_the_machine_chooses_unless_told(monkeypatch, precision, capabilities, factors):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     settings = TrainingConfig(max_steps=1, precision=precision)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: capabilities.get("amx_bf16"))
+    if precision == "auto":  # a GPU that only emulates bfloat16 multiplies float32
+        assert (type_of_factors(settings, torch.device("cuda")) is None) == (not capabilities.get("amx_bf16"))
     assert type_of_factors(settings, CPU) == factors
     assert isinstance(mixed_precision(factors, CPU), Bfloat16Linear) == (factors is not None)
 

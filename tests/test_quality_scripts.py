@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import ENGLISH, SPANISH
 
+from nmt.errors import UserError
+
 pytest.importorskip("datasets")
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ["Ein Mann, der „schläft“ & träumt.", "Zwei Hunde's Ball [rot] liegt da.", "Die Frau  isst einen Apfel!"]
@@ -125,7 +127,7 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
         "seed": 7,
         "threads": 2,
         "beam": 5,
-        "settings": {"training": {"learning_rate": 0.002}},
+        "settings": {"training": {"learning_rate": 0.002}, "model": {"encoder": {"dropout": 0.1}}},
         "nmt_changes": [],
         "sides": [
             {"side": "nmt", "asked": 30.0, **score, "training": training, "dev": dev},
@@ -141,7 +143,23 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
     assert "nmt's 30 minutes passed the best of JoeyNMT's 60 after 2.5." in text
     for told in ("| nmt | 30 | 31.25 | 50.50 | 31.00 | 200 | 1,000 |", "seed 7", "2 threads", "abc123", "SB", "SC"):
         assert told in text
-    assert "### tatoeba" in text and "61 minutes" in text and "Multi30k" not in text and "## Tatoeba" not in text
+    assert "### tatoeba" in text and "dropout 0.1" in text and "Multi30k" not in text and "## Tatoeba" not in text
+
+
+def test_changes_that_the_contest_cannot_make_are_refused_first(scripts, tmp_path):
+    contest = scripts("contest")
+    config = contest.nmt_config("tatoeba", 10.0, 1, ["model.dropout=0.2"], tmp_path)
+    assert (config.training.max_minutes, config.model.dropout) == (10.0, 0.2)
+    with pytest.raises(UserError, match="training.threads=1' cannot be a change"):
+        contest.nmt_config("tatoeba", 10.0, 1, ["training.threads=1"], tmp_path)
+    changes = ["training.batch_size=512", "model.encoder.dropout=0.1", "testing.max_output_length=50"]
+    recipe = contest.joeynmt_recipe(config, changes)
+    assert recipe["training"]["batch_size"] == 512 and contest.FAVOURED["batch_size"] != 512
+    assert (recipe["model"]["encoder"]["dropout"], recipe["model"]["decoder"]["dropout"]) == (0.1, 0.2)
+    assert recipe["testing"]["max_output_length"] == 50
+    for change, complaint in (("data.train=x", "sections"), ("training.learning_rate.x=1", "is a value")):
+        with pytest.raises(UserError, match=complaint):
+            contest.joeynmt_recipe(config, [change])
 
 
 def test_a_checkpoint_on_files_is_measured_from_end_to_end(scripts, tmp_path, capsys):

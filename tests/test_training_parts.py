@@ -5,10 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from safetensors.numpy import load_file
 from toy import toy_config, toy_pairs, write_pairs
 
+from nmt.checkpoint import SUBWORDS, shipped_checkpoint
 from nmt.config import TrainingConfig, load_config
+from nmt.text.subwords import Subwords
+from nmt.training.pairs import EncodedPairs
 from nmt.training.run import train
 from nmt.training.schedule import learning_rate
 from nmt.training.state import COPIED, Progress, average, save_state
@@ -81,3 +85,12 @@ def test_cosine_schedule():
 def test_constant_schedule_and_no_warmup():
     config = settings(schedule="constant", warmup_steps=0, learning_rate=0.3)
     assert {learning_rate(config, step, share) for step in (1, 2, 900) for share in (0.0, 1.0)} == {0.3}
+
+
+def test_a_side_without_any_piece_is_a_side_of_length_one(tmp_path):
+    subwords = Subwords.load(shipped_checkpoint() / SUBWORDS)
+    pairs = Dataset.from_dict({"source": ["\u200b"], "target": ["Hola."]})  # a zero-width space
+    encoded = EncodedPairs(pairs, "one", subwords, 20, tmp_path)
+    assert len(encoded) == 1 and encoded.source_lengths.tolist() == [1]
+    batch = encoded.batch(np.array([0]))
+    assert batch.source_lengths.tolist() == [1] and batch.target_input.size(1) > 1

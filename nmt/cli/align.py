@@ -70,6 +70,8 @@ def main(arguments: list[str]) -> None:
     options = make_parser().parse_args(arguments)
     if bool(options.source) != bool(options.target):
         raise UserError("give --source and --target together: line n of one is translated by line n of the other")
+    if options.source == options.target == "-":
+        raise UserError("--source and --target cannot both be standard input; give lines of `source ||| target` there")
     if sum(map(bool, (options.pairs, options.source, options.gold))) > 1:
         raise UserError("give one of FILE.tsv, --source with --target, and --gold")
     if options.gold and options.pretokenized:
@@ -80,7 +82,7 @@ def main(arguments: list[str]) -> None:
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint)
-    with writer(options.output, keep_unfinished=True) as output:
+    with writer(options.output) as output:
         if options.gold:
             print(score_gold(translator, options.gold, options.symmetrize), file=output)
             return

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -112,8 +113,8 @@ def add_output_argument(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--output",
         metavar="FILE",
-        help="a file that appears when all lines are done; those done before a refused one or Ctrl-C are kept "
-        "in FILE.unfinished (default: standard output)",
+        help="a file that appears when all lines are done; those done before an error or Ctrl-C are kept in "
+        "FILE.unfinished (default: standard output)",
     )
 
 
@@ -178,11 +179,11 @@ def _opened(path: str | None, name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writer(path: str | None, keep_unfinished: bool = False) -> Iterator[TextIO]:
+def writer(path: str | None) -> Iterator[TextIO]:
     """Standard output, or a file that appears whole when the block has succeeded.
 
-    With `keep_unfinished`, the lines that were done before a UserError or Ctrl-C stay in FILE.unfinished, and the
-    message says so.
+    What was written before an error or Ctrl-C stays beside it in FILE.unfinished, or FILE.unfinished.2 and so on, and
+    the message says so.
     """
     if path in (None, "-"):
         yield sys.stdout
@@ -198,16 +199,30 @@ def writer(path: str | None, keep_unfinished: bool = False) -> Iterator[TextIO]:
             try:
                 with open(temporary, "w", **AS_WRITTEN) as file:
                     yield file
-            except (UserError, KeyboardInterrupt) as stop:
-                if not keep_unfinished or not temporary.stat().st_size:
-                    raise
-                unfinished = f"{os.path.realpath(path)}.unfinished"
-                os.replace(temporary, unfinished)
-                told = f"{str(stop) or 'interrupted'}; the lines done before are in {unfinished}"
-                raise (UserError if isinstance(stop, UserError) else KeyboardInterrupt)(told) from stop
+            except (UserError, OSError, KeyboardInterrupt) as stop:
+                if kept := _keep(temporary, path):
+                    _add_to_message(stop, f"; what was done before is in {kept}")
+                raise
     except OSError as error:
         error.filename = error.filename or path  # within the block other files are read too
         raise
+
+
+def _keep(temporary: Path, path: str) -> str | None:
+    """Give what was written a name beside `path` that nothing has yet; None when it is nothing."""
+    if not temporary.exists() or not temporary.stat().st_size:
+        return None
+    name = f"{os.path.realpath(path)}.unfinished"
+    kept = next(one for one in (name, *(f"{name}.{number}" for number in count(2))) if not os.path.lexists(one))
+    os.rename(temporary, kept)
+    return kept
+
+
+def _add_to_message(stop: UserError | OSError | KeyboardInterrupt, words: str) -> None:
+    if isinstance(stop, OSError):
+        stop.strerror = f"{stop.strerror or stop}{words}"
+    else:
+        stop.args = (f"{str(stop) or 'interrupted'}{words}",)
 
 
 def with_progress(items: Iterable, unit: str, wanted: bool) -> Iterable:

@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
         length_penalty=options.length_penalty,
     )
     kept: list = []
-    with writer(options.output, keep_unfinished=True) as output:
+    with writer(options.output) as output:
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
         for number, translation in enumerate(progress):
             for line in FORMATS[options.format](number, translation, options.n_best):

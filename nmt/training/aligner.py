@@ -193,7 +193,7 @@ def train_head(
 def cells_of_links(corpus: WordCorpus, links: Sequence[Collection[Link]]) -> np.ndarray:
     """[all cells], float32: 1 for the links of each pair that was given, 0 elsewhere.
 
-    Raises UserError when their number is not that of the pairs, or a link leads out of its pair.
+    Raises UserError when there are links of fewer pairs, or a link leads out of its pair.
     """
     starts = _cell_starts(corpus)
     cells = np.zeros(starts[-1], np.float32)

@@ -29,7 +29,8 @@ def smoothed_cross_entropy(
     that sum, plus `consistency` times half of the Kullback-Leibler divergences of the two predictions from each other
     (R-Drop: Liang et al. 2021, equations 2 to 4; their alpha is twice `consistency`).
 
-    With `factors` bfloat16 the products' factors and the logits are rounded to it, and nothing else.
+    With `factors` bfloat16 the products' factors and the products are rounded to it: the logits, and of the gradients
+    the states' and what each chunk adds to the weight's. Sums over chunks, softmax and loss stay as they are.
     """
     # In the weights' precision under autocast too: a softmax over thousands of pieces needs it.
     with torch.autocast(states.device.type, enabled=False):

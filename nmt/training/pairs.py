@@ -85,7 +85,7 @@ class EncodedPairs:
                     remove_scratch(place)
                     self._encode(place)
         self._sides = {
-            side: (np.memmap(place / f"{side}.ids", np.uint16, "r"), np.memmap(place / f"{side}.ends", np.int64, "r"))
+            side: (_mapped(place / f"{side}.ids", np.uint16), _mapped(place / f"{side}.ends", np.int64))
             for side in ("source", "target")
         }
         source_lengths, target_lengths = (_lengths(ends) for _, ends in self._sides.values())
@@ -143,6 +143,11 @@ def _is_whole(place: Path) -> bool:
         return bool(hashes) and all(sha256_of(place / name) == value for name, value in hashes.items())
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def _mapped(path: Path, kind: type) -> np.ndarray:
+    """The file's numbers; an empty file cannot be mapped."""
+    return np.memmap(path, kind, "r") if path.stat().st_size else np.empty(0, kind)
 
 
 def _lengths(ends: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ def type_of_factors(settings: TrainingConfig, device: torch.device) -> torch.dty
     if settings.precision != "auto":
         native = settings.precision == "bfloat16"
     elif device.type == "cuda":
-        native = torch.cuda.is_bf16_supported()
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:  # without such instructions bfloat16 is slower than float32; older PyTorch cannot tell
         tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
         native = device.type == "cpu" and any(tell().get(name) for name in ("avx512_bf16", "amx_bf16"))
@@ -46,7 +46,7 @@ class Bfloat16Linear(TorchFunctionMode):
     """Within the block linear layers multiply bfloat16 numbers, and nothing else changes.
 
     torch.autocast would also add, normalise and attend in bfloat16, for which a CPU has no fast instructions. Here what
-    goes into a linear layer and what comes out is float32.
+    goes into a linear layer and what comes out is float32, if with bfloat16's eight bits.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -55,7 +55,10 @@ class Bfloat16Linear(TorchFunctionMode):
 
 
 class LinearProduct(torch.autograd.Function):
-    """x W^T + b with x and W rounded to bfloat16, summed in float32; its two gradients are such products too."""
+    """x W^T + b: x and W rounded to bfloat16, summed in float32, the sum rounded to bfloat16, b added in float32.
+
+    Its two gradients are such products too.
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -6,7 +6,9 @@ In JoeyNMT's favour: its time starts when its first step does, and its data is r
 dev sentences as nmt, and once more outside its budget when looked at; of all its validations until then the best by
 BLEU is taken. Its network is nmt's in size, its training as in FAVOURED below; --joeynmt changes any of its settings,
 so that they can be chosen on dev. nmt's budget holds its own validations; the mean of its last checkpoints is made
-after it.
+after it. What is not the same: JoeyNMT drops attention weights and the feed-forward networks' hidden units as well
+(--joeynmt gives it a lower rate), ends a search after 1.5 times the longest source of a batch (nmt after 2 times each
+source), and chooses its best validation by the first reference of each sentence.
 A run that is finished is not run again. Stopped in training, nmt goes on where it was, and JoeyNMT begins anew.
 """
 
@@ -21,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark import ROOT, THREADS
+from benchmark import ROOT, THREADS, refuse_fixed
 from benchmark.contest import PEERS
 from benchmark.joeynmt import columns, configuration, write_text
 from benchmark.multi30k import local_files
@@ -58,6 +60,15 @@ FAVOURED: dict[str, Any] = {
 }
 """Its `training` section. Few steps fit into the time: the rate is high, the warm-up short, a batch half of nmt's. Of
 four settings these were the best on dev (Tatoeba, eight minutes of one core each)."""
+SEARCH: dict[str, Any] = {
+    "beam_size": BEAM,
+    "beam_alpha": 1.0,
+    "batch_size": 64,
+    "batch_type": "sentence",
+    "generate_unk": False,
+    "eval_metrics": ["bleu"],
+}
+"""Its `testing` section."""
 
 
 def measure(
@@ -71,18 +82,16 @@ def measure(
     name = f"joeynmt-{corpus}-{max(minutes['joeynmt']):g}-minutes-seed-{seed}"
     place = runs / name
     configs = {asked: nmt_config(corpus, asked, seed, ours, place) for asked in sorted(minutes["nmt"])}
+    config = next(reversed(configs.values()))
     if not PEERS.exists():
         raise UserError(f"{PEERS} is not there; make the peers' environment with scripts/benchmark/peers.sh")
-    for change in theirs:  # a wrong one is told of before the hours of training
-        apply_override({}, change)
-        if change.split(".")[0] not in ("training", "testing", "model"):
-            raise UserError(f"{change!r}: JoeyNMT's sections are training, testing and model")
-    for config in configs.values():
-        train_nmt(config)
+    recipe = joeynmt_recipe(config, theirs)  # a change that cannot be made is told of before the hours of training
     data = load_corpus(config.data)
     if data.test is None:
         raise UserError(f"the corpus {corpus} has no test split")
-    settings = joeynmt_settings(config, data, place, sorted(minutes["joeynmt"]), theirs)
+    for one in configs.values():
+        train_nmt(one)
+    settings = {**joeynmt_settings(config, data, place, sorted(minutes["joeynmt"])), **recipe}
     train_joeynmt(settings, place)
     sources, targets = references(data.test)
     sides = []
@@ -115,6 +124,7 @@ def nmt_config(corpus: str, minutes: float, seed: int, changes: list[str], place
     """The corpus' configuration for so many minutes, its checkpoint in `place`."""
     overrides = [f"training.max_minutes={minutes}", f"training.seed={seed}", f"training.threads={THREADS}"]
     overrides += ["alignment.head=false", f"checkpoint={json.dumps(str(place / f'nmt-{minutes:g}'))}"]
+    refuse_fixed(changes, overrides)
     local = local_files() if corpus == "multi30k" else []
     return load_config(ROOT / "configs" / CONFIGS[corpus], [*local, *changes, *overrides])
 
@@ -140,8 +150,19 @@ def dev_set(config: RunConfig, corpus: Corpus) -> tuple[list[str], list[list[str
     return references(corpus.dev.select(range(min(len(corpus.dev), config.training.validation_pairs))))
 
 
-def joeynmt_settings(config: RunConfig, corpus: Corpus, place: Path, minutes: list[float], changes: list[str]) -> dict:
-    """Write what JoeyNMT reads into `place/text`, and return its configuration."""
+def joeynmt_recipe(config: RunConfig, changes: list[str]) -> dict[str, Any]:
+    """Its sections training, testing and model. Raises UserError for a change that is none of theirs."""
+    recipe = {"training": dict(FAVOURED), "testing": dict(SEARCH)}
+    recipe["model"] = configuration(config.model, "", "", "", "")["model"]
+    for change in changes:
+        if change.split(".")[0] not in recipe:
+            raise UserError(f"{change!r}: JoeyNMT's sections are training, testing and model")
+        apply_override(recipe, change)
+    return recipe
+
+
+def joeynmt_settings(config: RunConfig, corpus: Corpus, place: Path, minutes: list[float]) -> dict:
+    """Write what JoeyNMT reads into `place/text`, and return its configuration but for its recipe."""
     source, target, text = config.data.source, config.data.target, place / "text"
     dev, test = dev_set(config, corpus), references(corpus.test)
     splits = {"train": columns(corpus.train)}
@@ -149,12 +170,7 @@ def joeynmt_settings(config: RunConfig, corpus: Corpus, place: Path, minutes: li
     write_text(text, splits, Subwords.load(Path(config.checkpoint) / SUBWORDS), source, target)
     files = {name: str(text / name) for name in splits}
     settings = configuration(config.model, source, target, str(text), str(place / "joeynmt"), **files)
-    settings |= {"random_seed": config.training.seed, "minutes": minutes, "training": dict(FAVOURED)}
-    settings["testing"] = {"beam_size": BEAM, "beam_alpha": 1.0, "batch_size": 64, "batch_type": "sentence"}
-    settings["testing"]["eval_metrics"] = ["bleu"]
-    for change in changes:
-        apply_override(settings, change)
-    return settings
+    return settings | {"random_seed": config.training.seed, "minutes": minutes}
 
 
 def train_joeynmt(settings: dict, place: Path) -> None:

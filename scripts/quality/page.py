@@ -29,7 +29,9 @@ def write_page(raw: Path) -> Path:
         for record in found:
             machine = "; ".join(record["machine"].values())
             parts += tell(record)
-            parts.append(f"`{record['command']}`, {duration(record['minutes'])}; {machine}.")
+            # A contest's trainings are kept and not run again, so its last command may have taken a moment only.
+            took = "" if kind == "joeynmt" else f", {duration(record['minutes'])}"
+            parts.append(f"`{record['command']}`{took}; {machine}.")
     page = raw.with_suffix(".md")
     write_text(page, "\n\n".join(parts) + "\n")
     return page
@@ -143,9 +145,11 @@ def tell_joeynmt(record: dict) -> list[str]:
         f"### {record['corpus']}",
         table(["", "minutes", "test BLEU", "test chrF", "best dev BLEU (greedy)", "steps", "parameters"], rows),
         " ".join(ahead),
-        f"Validation is within the time. Beam {record['beam']}, seed {record['seed']}, {record['threads']} "
-        f"threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures `{last['bleu_signature']}`, "
-        f"`{last['chrf_signature']}`. JoeyNMT's training settings: `{json.dumps(record['settings']['training'])}`."
+        f"Validation is within the time, but for the last. Beam {record['beam']}, seed {record['seed']}, "
+        f"{record['threads']} threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures "
+        f"`{last['bleu_signature']}`, `{last['chrf_signature']}`. JoeyNMT's settings, "
+        "on dev the best of four after eight minutes of one core: "
+        f"`{json.dumps(record['settings']['training'])}`, dropout {record['settings']['model']['encoder']['dropout']}."
         + (f" nmt multiplies {precision}, JoeyNMT float32." if precision else "")
         + (f" Changes to nmt's configuration: `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else ""),
         "<details><summary>Dev scores over time</summary>\n\n"
