@@ -26,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from benchmark import ROOT, refuse_fixed  # noqa: E402
+from benchmark import ROOT, refuse_fixed, without_option  # noqa: E402
 from benchmark.machine import describe  # noqa: E402
 from benchmark.multi30k import local_files  # noqa: E402
 from benchmark.page import duration, table  # noqa: E402
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
         started = time.time()
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
         record = {
-            "command": shlex.join(["python", "scripts/speedrun.py", *without_places(arguments)]),
+            "command": shlex.join(["python", "scripts/speedrun.py", *without_option(arguments, "--checkpoints")]),
             "machine": describe(),
             "commit": commit.stdout.strip(),
             "why": options.why,
@@ -79,14 +79,6 @@ def main(arguments: list[str]) -> None:
             record["minutes"] = (time.time() - started) / 60
             write_text(options.output / f"{options.name}.json", json.dumps(record, indent=1) + "\n")
     print(write_page(options.output))
-
-
-def without_places(arguments: list[str]) -> list[str]:
-    """The arguments but for `--checkpoints DIR`, which changes no figure."""
-    if "--checkpoints" not in arguments:
-        return arguments
-    place = arguments.index("--checkpoints")
-    return arguments[:place] + arguments[place + 2 :]
 
 
 def make_parser() -> argparse.ArgumentParser:

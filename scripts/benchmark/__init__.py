@@ -18,3 +18,11 @@ def refuse_fixed(changes: list[str], fixed: list[str]) -> None:
     for change in changes:
         if change.partition("=")[0] in names:
             raise UserError(f"{change!r} cannot be a change: the comparison sets that itself")
+
+
+def without_option(arguments: list[str], name: str) -> list[str]:
+    """The arguments but for `name` and its value: a place on this machine changes no figure."""
+    if name not in arguments:
+        return arguments
+    place = arguments.index(name)
+    return arguments[:place] + arguments[place + 2 :]

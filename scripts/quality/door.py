@@ -8,7 +8,7 @@ import shlex
 import time
 from pathlib import Path
 
-from benchmark import ROOT
+from benchmark import ROOT, without_option
 from benchmark.machine import describe
 
 from nmt.checkpoint import write_text
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
         name, found = measure(options)
         record = {
             "kind": options.measure,
-            "command": shlex.join(["python", "scripts/quality.py", *arguments]),
+            "command": shlex.join(["python", "scripts/quality.py", *without_option(arguments, "--runs")]),
             "minutes": (time.time() - started) / 60,
             "machine": describe(),
             **found,
