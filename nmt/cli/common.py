@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -213,7 +213,8 @@ def _keep(temporary: Path, path: str) -> str | None:
     if not temporary.exists() or not temporary.stat().st_size:
         return None
     name = f"{os.path.realpath(path)}.unfinished"
-    kept = next(one for one in (name, *(f"{name}.{number}" for number in count(2))) if not os.path.lexists(one))
+    names = chain([name], (f"{name}.{number}" for number in count(2)))
+    kept = next(one for one in names if not os.path.lexists(one))
     os.rename(temporary, kept)
     return kept
 
