@@ -58,8 +58,8 @@ FAVOURED: dict[str, Any] = {
     "early_stopping_metric": "bleu",
     "print_valid_sents": [],
 }
-"""Its `training` section. Few steps fit into the time: the rate is high, the warm-up short, a batch half of nmt's. Of
-four settings these were the best on dev (Tatoeba, eight minutes of one core each)."""
+"""Its `training` section. Few steps fit into the time: the rate is high, the warm-up short, a batch half of nmt's. In
+short trials these had the best dev BLEU of four settings; no longer ones were made."""
 SEARCH: dict[str, Any] = {
     "beam_size": BEAM,
     "beam_alpha": 1.0,

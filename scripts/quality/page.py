@@ -147,8 +147,7 @@ def tell_joeynmt(record: dict) -> list[str]:
         " ".join(ahead),
         f"Validation is within the time, but for the last. Beam {record['beam']}, seed {record['seed']}, "
         f"{record['threads']} threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures "
-        f"`{last['bleu_signature']}`, `{last['chrf_signature']}`. JoeyNMT's settings, "
-        "on dev the best of four after eight minutes of one core: "
+        f"`{last['bleu_signature']}`, `{last['chrf_signature']}`. JoeyNMT's settings: "
         f"`{json.dumps(record['settings']['training'])}`, dropout {record['settings']['model']['encoder']['dropout']}."
         + (f" nmt multiplies {precision}, JoeyNMT float32." if precision else "")
         + (f" Changes to nmt's configuration: `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else ""),

@@ -42,7 +42,6 @@ class TimedTrainManager(training.TrainManager):
             self.look()
             if len(self.looks) == len(self.minutes):
                 raise KeyboardInterrupt  # is how its loop is stopped; it saves and returns
-        self.model.train()
         return super()._train_step(batch)
 
     def look(self):
