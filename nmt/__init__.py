@@ -1,7 +1,7 @@
 """nmt: a small transformer that translates and shows its alignment.
 
-    from nmt import Translator
-    print(Translator.load().translate("Where is the station?"))
+from nmt import Translator
+print(Translator.load().translate("Where is the station?"))
 """
 
 from typing import TYPE_CHECKING

@@ -124,7 +124,8 @@ class TrainingConfig(Section):
     patience: int | None = Field(None, ge=1)
     """Stop after so many validations without a better dev loss."""
     average: Literal["last", "best", "none"] = "last"
-    """Weights kept at the end: the mean of the last or best checkpoints, or the best one alone."""
+    """Weights kept at the end: the mean of the last or best checkpoints (the best one, where its dev loss is lower), or
+    the best one alone."""
     average_count: int = Field(5, ge=1)
     """How many checkpoints are averaged."""
     guided_alignment: str | None = None

@@ -5,9 +5,12 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
 
 
 @contextmanager
@@ -55,6 +58,29 @@ def remove_scratch(path: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def built_once(place: Path, read: Callable[[], Entry | None], build: Callable[[Path], object]) -> Entry:
+    """What `read()` finds in a directory of a cache; where it finds none, or none that is whole, `build(empty
+    directory)` makes it first, once: processes that want the same at once wait.
+
+    Raises OSError when what was built cannot be read.
+    """
+    from filelock import FileLock
+
+    if (found := read()) is not None:
+        return found
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if (found := read()) is None:
+            remove_scratch(place)
+            with atomic_path(place) as temporary:
+                temporary.mkdir()
+                build(temporary)
+            found = read()
+    if found is None:
+        raise OSError(f"{place} cannot be read back")
+    return found
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -75,9 +101,9 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def cache_directory() -> Path:
-    """Where downloads and encoded corpora are kept: `$NMT_CACHE`, else the user's cache directory."""
-    if override := os.environ.get("NMT_CACHE"):
+def cache_directory(chosen: str | None = None) -> Path:
+    """Where downloads and encoded corpora are kept: `chosen`, else `$NMT_CACHE`, else the user's cache directory."""
+    if override := chosen or os.environ.get("NMT_CACHE"):
         return Path(override).expanduser()
     import platformdirs
 

@@ -54,7 +54,7 @@ class ModelConfig(Section):
     tied_embeddings: bool = True
     """One matrix for source, target and output embeddings (section 3.4)."""
     max_length: int = Field(256, ge=8, le=16384)
-    """The most pieces of a sentence that training keeps and translation takes."""
+    """The most pieces of a sentence, `</s>` counted, that training keeps and translation takes."""
 
     @model_validator(mode="before")
     @classmethod

@@ -235,7 +235,7 @@ class Translator:
                 settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
             return SearchOptions(**settings)
         except TypeError as error:
-            raise UserError(f"unknown option: {error}") from error
+            raise UserError(f"search options: {error}") from error
 
     def _finish(
         self,
@@ -300,7 +300,7 @@ class Translator:
             yield matrix, argmax_links(matrix)
 
     def _raw(self, sources: list[Encoding], hypotheses: list[Hypothesis]) -> Iterator[np.ndarray]:
-        # [target pieces, source pieces] of each hypothesis: one layer's cross-attention, the mean over its heads.
+        # [target pieces, source pieces + 1] of each hypothesis: one layer's cross-attention, the mean over its heads.
         if all(hypothesis.attention is not None for hypothesis in hypotheses):
             yield from (hypothesis.attention for hypothesis in hypotheses)  # type: ignore[misc]
             return

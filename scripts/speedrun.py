@@ -46,8 +46,8 @@ same configuration with one change are trained at the same time, one core each, 
 included, so that what slows the machine slows both; the seeds are the same on both sides. A change is kept when it
 lowers the dev loss (nats a piece, without smoothing, of the weights that the run ends with) by more than twice the
 standard error over the seeds; with one seed nothing is decided. Where the two sides have other pieces or are trained
-for another loss, their losses say little, and dev BLEU (greedy, at the last step) decides in the same way. The minutes
-are those after which the changed side's dev loss was as low as the other's at its end, its learning rate still high.
+for another loss, their losses say little, and dev BLEU (greedy, at the last step) decides in the same way.
+*Minutes*: when the changed side first had the other side's final dev loss (its learning rate was still high then).
 Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the table."""
 OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.consistency")
 """Changes to these make losses incomparable."""

@@ -4,5 +4,6 @@
 set -euo pipefail
 . "$(dirname "$0")/environment.sh" test,demo
 ruff check .
+ruff format --check --quiet .
 mypy nmt
 exec python -m pytest --numprocesses auto --dist loadfile "$@"

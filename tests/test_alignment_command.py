@@ -158,9 +158,9 @@ def test_gold_pairs_are_looked_up_by_number_in_either_direction(align, monkeypat
     from nmt.corpus import Corpus
 
     def split(*rows):
-        return datasets.Dataset.from_list([
-            dict(zip(("source", "target", "source_id", "target_id"), row, strict=True)) for row in rows
-        ])
+        return datasets.Dataset.from_list(
+            [dict(zip(("source", "target", "source_id", "target_id"), row, strict=True)) for row in rows]
+        )
 
     corpus = Corpus(
         train=split(("five", "five", 11, 22), ("one two", "two one", 11, 21)),
@@ -174,7 +174,8 @@ def test_gold_pairs_are_looked_up_by_number_in_either_direction(align, monkeypat
     directory = make_checkpoint(tmp_path / "other", languages)
     # Of 5 links (0-1 1-0; 0-0 1-2 2-1) three are sure, as are four of the gold links.
     assert align("--checkpoint", directory, "--gold", str(tmp_path / "gold.tsv"))[:2] == (
-        0, ["AER 0.3333  precision 0.6000  recall 0.7500  F1 0.6667  (2 pairs)"],
+        0,
+        ["AER 0.3333  precision 0.6000  recall 0.7500  F1 0.6667  (2 pairs)"],
     )
     (tmp_path / "gold.tsv").write_text(GOLD + "11\t99\t0-0\t\n")
     status, _, errors = align("--gold", str(tmp_path / "gold.tsv"))

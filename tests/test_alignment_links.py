@@ -26,8 +26,7 @@ def sharp(source_of_target: list[int], source_words: int, weight: float = 0.8) -
 def test_argmax_links_and_null():
     matrix = sharp([1, 2, 0], 2)
     assert links.argmax_links(matrix) == [(0, 2), (1, 0)]
-    assert links.argmax_links(matrix + [0.01, 0, 0], null=False) == [(0, 1), (0, 2), (1, 0)]
-    assert links.argmax_links(np.ones((2, 1))) == links.argmax_links(np.ones((2, 1)), null=False) == []
+    assert links.argmax_links(np.ones((2, 1))) == []
 
 
 def test_threshold_links_take_several_for_a_word():

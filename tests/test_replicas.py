@@ -1,6 +1,5 @@
 """Replicas of the network against one network that reads the whole batch."""
 
-
 import pytest
 import torch
 from tiny import ENGLISH, SPANISH, tiny_config, tiny_subwords

@@ -248,6 +248,19 @@ def picture_suffix(path: str) -> str:
     return suffix
 
 
+def draw(translations: list, path: str, gold: list | None = None) -> None:
+    """Draw translations: an explorer page for .html, else a figure, with gold links where they are given."""
+    if picture_suffix(path) == ".html":
+        from nmt.inspection.explorer import explorer_page
+
+        with writer(path) as file:
+            file.write(explorer_page(translations))
+        return
+    from nmt.inspection.figures import plot_alignment
+
+    plot_alignment(translations, path, gold)
+
+
 def check_writable(path: str | Path | None) -> None:
     """Refuse an output path before the work is done. Raises UserError."""
     if path is not None and not Path(path).resolve().parent.is_dir():

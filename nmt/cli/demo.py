@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     models = Models(directory, model, options.threads)
     anywhere = options.host in ("0.0.0.0", "::")
     hosts = ("*",) if anywhere else (*Settings.hosts, options.host)
-    settings = Settings(options.max_characters, options.rate, max(options.burst, 1), options.queue, hosts)
+    settings = Settings(options.max_characters, options.rate, options.burst, options.queue, hosts)
     listener = listen(options.host, options.port)
     serve(create_app(models, settings), listener, ready=lambda: announce(listener))
 

@@ -12,11 +12,11 @@ from nmt.cli.common import (
     check_arguments,
     check_writable,
     command,
+    draw,
     parser,
     picture_suffix,
     positive,
     read_lines,
-    writer,
 )
 from nmt.errors import UserError
 
@@ -68,20 +68,14 @@ def _draw(options, lines: list[str], gold: list | None, suffix: str) -> None:
         n_best=options.n_best,
         length_penalty=options.length_penalty,
     )
-    if suffix == ".html":
-        from nmt.inspection.explorer import explorer_page
-
-        with writer(options.output) as file:
-            file.write(explorer_page(translations))
-        return
-    from nmt.inspection.figures import plot_alignment, plot_heads
-
     if options.heads:
+        from nmt.inspection.figures import plot_heads
+
         if translations[0].heads is None:
             raise UserError("the sentence has no words, so there are no heads to draw")
         plot_heads(translations[0].heads, options.output, options.heads)
     else:
-        plot_alignment(translations, options.output, gold)
+        draw(translations, options.output, gold)
 
 
 def _lines(text: list[str], invalid: str) -> list[str]:

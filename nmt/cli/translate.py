@@ -16,6 +16,7 @@ from nmt.cli.common import (
     check_arguments,
     check_writable,
     command,
+    draw,
     in_conversation,
     in_one_line,
     parser,
@@ -89,7 +90,7 @@ def main(arguments: list[str]) -> None:
             if typed:
                 output.flush()
     if options.plot:
-        _plot(kept, options.plot, suffix)
+        draw(kept, options.plot)
     if options.attention:
         _save_attention(kept, options.attention)
 
@@ -143,18 +144,6 @@ def _picture(translation, output: TextIO) -> str:
     from nmt.inspection.terminal import render_alignment, wants_colour
 
     return render_alignment(translation, shutil.get_terminal_size((80, 24)).columns, wants_colour(output))
-
-
-def _plot(translations: list, path: str, suffix: str) -> None:
-    if suffix == ".html":
-        from nmt.inspection.explorer import explorer_page
-
-        with writer(path) as file:
-            file.write(explorer_page(translations))
-        return
-    from nmt.inspection.figures import plot_alignment
-
-    plot_alignment(translations, path)
 
 
 def _save_attention(translations: Iterable, path: str) -> None:

@@ -64,7 +64,7 @@ def load_corpus(data: DataConfig) -> Corpus:
     """
     from nmt.corpus.store import key_of, open_or_build, write_split
 
-    cache = Path(data.cache).expanduser() if data.cache else cache_directory()
+    cache = cache_directory(data.cache)
     source = _pair_source(data, cache)
     filters = Filters(**{field.name: getattr(data, field.name) for field in dataclasses.fields(Filters)})
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import datasets
 from datasets.arrow_writer import ArrowWriter
-from filelock import FileLock
 from tqdm import tqdm
 
 from nmt.corpus.pairs import SentencePair
-from nmt.files import atomic_path, remove_scratch, sha256_of
+from nmt.files import built_once, sha256_of
 
 # Part of every key: raise it when the same input comes to give other pairs.
 LAYOUT = 1
@@ -46,25 +45,15 @@ def open_or_build(
 ) -> tuple[dict[str, datasets.Dataset], dict[str, Any]]:
     """The splits in a cache entry and its report; `build(empty directory) -> report` writes them when they are absent.
 
-    Processes that want the same entry at once wait for the first of them. An entry whose files cannot
-    be read, or are not as they were written, is built again.
+    An entry whose files cannot be read, or are not as they were written, is built again.
     """
-    if entry := _open(directory):
-        return entry
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{directory}.lock"):
-        if entry := _open(directory):
-            return entry
-        remove_scratch(directory)
-        with atomic_path(directory) as temporary:
-            temporary.mkdir()
-            report = build(temporary)
-            report["files"] = {path.name: sha256_of(path) for path in sorted(temporary.glob("*.arrow"))}
-            (temporary / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
-        entry = _open(directory)
-        if entry is None:
-            raise OSError(f"{directory} cannot be read back")
-        return entry
+
+    def write(empty: Path) -> None:
+        report = build(empty)
+        report["files"] = {path.name: sha256_of(path) for path in sorted(empty.glob("*.arrow"))}
+        (empty / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    return built_once(directory, lambda: _open(directory), write)
 
 
 def _open(directory: Path) -> tuple[dict[str, datasets.Dataset], dict[str, Any]] | None:

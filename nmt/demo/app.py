@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import logging
@@ -23,8 +22,7 @@ from nmt.demo import messages
 from nmt.demo.limits import BodyLimit, RateLimit, Refused, WorkQueue
 from nmt.demo.models import Models
 from nmt.errors import UserError
-from nmt.inspection.colours import colour_table
-from nmt.inspection.explorer import embedded_json, explorer_page
+from nmt.inspection.explorer import colour_tables, embedded_json, explorer_page
 from nmt.translation import Translation
 
 LOG = logging.getLogger("nmt.demo")
@@ -167,10 +165,7 @@ def _add_pages(app: FastAPI) -> None:
         response.headers["referrer-policy"] = "no-referrer"
         return response
 
-    tables = {
-        theme: base64.b64encode(colour_table(dark=theme == "dark").tobytes()).decode() for theme in ("light", "dark")
-    }
-    index = _text("demo", "index.html").replace("{{colours}}", embedded_json(tables))
+    index = _text("demo", "index.html").replace("{{colours}}", embedded_json(colour_tables()))
 
     @app.get("/", include_in_schema=False)
     def page() -> Response:

@@ -43,8 +43,8 @@ class Models:
         for name in self.names():
             try:
                 metadata = Checkpoint(self.directory / name).metadata
-                described.append({"name": name, "source": str(metadata["source"]), "target": str(metadata["target"])})
-            except (UserError, KeyError):
+                described.append({"name": name, "source": metadata["source"], "target": metadata["target"]})
+            except UserError:
                 continue
         return described
 

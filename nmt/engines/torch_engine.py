@@ -21,7 +21,8 @@ from nmt.translation import AttentionMaps
 from nmt.untrusted import check_claim, tensor_shapes
 
 BATCH_TOKENS = 2048
-"""Source positions times beam in a batch; larger batches are slower on a CPU, whose caches they leave."""
+"""Source positions in a batch at beam 5, and of source and target when attention is read; larger batches are slower on
+a CPU, whose caches they leave."""
 
 
 class TorchEngine:
@@ -53,7 +54,6 @@ class TorchEngine:
         Sources are sorted by length into batches of at most `batch_sentences`, without padding beyond their own;
         each core translates a batch at a time.
         """
-        self.model.eval()
         results: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(source) + 1 for source in sources]
         share = -(-len(sources) // torch.get_num_threads()) or 1  # few sentences are shared out too
@@ -86,7 +86,6 @@ class TorchEngine:
         the network does not have are None.
         `names` spells piece ids; `candidates` likeliest next pieces are listed for every step.
         """
-        self.model.eval()
         results: list[AttentionMaps | None] = [None] * len(sources)
         lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
         for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):

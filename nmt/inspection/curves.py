@@ -10,11 +10,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nmt.checkpoint import write_text
 from nmt.errors import UserError
-from nmt.files import atomic_path
 from nmt.inspection.drawing import FAINT, FORMATS, GRID, INK, new_figure, rendered, save
 from nmt.inspection.labels import visible
-from nmt.training.log import read_log
+from nmt.training.log import LOG, read_log
 
 # Okabe and Ito's colours (2008), made to be told apart with every kind of colour vision, without the pale yellow.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -64,9 +64,7 @@ class Run:
     def series(self, kind: str, value: str) -> tuple[list[int], list[float]]:
         """Steps and values of one quantity, in order of the steps."""
         pairs = sorted(
-            (record["step"], record[value])
-            for record in self.records
-            if record["kind"] == kind and value in record
+            (record["step"], record[value]) for record in self.records if record["kind"] == kind and value in record
         )
         return [step for step, _ in pairs], [float(number) for _, number in pairs]
 
@@ -97,8 +95,7 @@ def plot_curves(directories: Sequence[str | Path], path: str | Path) -> None:
         return
     svg = rendered(figure, "svg").decode("utf-8")
     page = _PAGE.format(picture=svg[svg.index("<svg") :], table=_table(runs))
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(Path(path), page)
 
 
 def read_runs(directories: Sequence[str | Path]) -> list[Run]:
@@ -113,7 +110,7 @@ def read_runs(directories: Sequence[str | Path]) -> list[Run]:
 
 
 def _records(directory: Path) -> list[dict]:
-    path = directory / "log.jsonl"
+    path = directory / LOG
     if not path.is_file():
         raise UserError(f"there is no training log {path}; name the directory that nmt-train wrote")
     try:

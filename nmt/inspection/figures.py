@@ -57,8 +57,7 @@ def plot_alignment(
         axes = axes_at(figure, left + panel.left, top + panel.top, panel.width, panel.height)
         panel.draw(axes, caption=f"({_letters(number)})" if len(panels) > 1 else None)
     first, (left, top) = panels[0], positions[0]
-    right = max(left + panel.total_width for panel, (left, _) in zip(panels, positions, strict=True))
-    colour_bar(figure, right + 0.25, top + first.top, max(min(first.height, 1.8), 1.0))
+    colour_bar(figure, width - 0.65, top + first.top, max(min(first.height, 1.8), 1.0))
     _legend(figure, (left + first.left) / width, gold=any(gold_lists))
     save(figure, path)
 
@@ -75,8 +74,6 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
         UserError: another suffix, an unknown kind, or one that the model does not have.
     """
     check_suffix(path)
-    if kind not in ("encoder", "decoder", "cross"):
-        raise UserError(f"no attention of kind {kind!r}: choose encoder, decoder or cross")
     if kind not in heads.kinds:
         raise UserError(f"the model has no attention of kind {kind}: choose {' or '.join(heads.kinds)}")
     weights = heads.kinds[kind]

@@ -58,8 +58,7 @@ def render_alignment(
         lines += _header([source[column] for column in columns], side)
         for row, word in enumerate(translation.target_words):
             cells = (
-                _cell(float(attention[row, column]), (column, row) in links, colour, true_colour)
-                for column in columns
+                _cell(float(attention[row, column]), (column, row) in links, colour, true_colour) for column in columns
             )
             lines.append(_label(word, side) + " " + "".join(cells))
     lines += ["", *_legend(width, colour, true_colour)]

@@ -30,7 +30,7 @@ def build_model(config: ModelConfig, vocabulary_size: int) -> Model:
 
 
 def claimed_weights(config: ModelConfig, vocabulary_size: int) -> int:
-    """An upper estimate, within a small factor, of the numbers that `build_model` would allocate."""
+    """An estimate, within a small factor, of the numbers that `build_model` would allocate."""
     width = config.width
     layer = 16 * width * width + 2 * width * (config.feed_forward + 2 * config.heads * (config.key_width or 1))
     return (config.encoder_layers + config.decoder_layers) * layer + (3 * vocabulary_size + config.max_length) * width

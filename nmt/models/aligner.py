@@ -172,7 +172,7 @@ class MixtureAligner(nn.Module):
         self.neighbours_out = nn.Conv2d(config.channels, 1, 1)
         self.dropout = nn.Dropout(config.dropout)
         self.scale = width**-0.5
-        # Row 0 of the kernel window is the word's own row, which the prior must not see.
+        # The middle row of the kernel window is the word's own row, which the prior must not see.
         others = torch.ones(1, 1, 5, 7)
         others[:, :, 2] = 0
         self.others: Tensor

@@ -25,9 +25,6 @@ class Dropout(nn.Module):
             return nn.functional.dropout(x, self.threshold / 256)
         return x * keep_mask(x, self.threshold, self.generator)
 
-    def extra_repr(self) -> str:
-        return f"p={self.threshold / 256}"
-
 
 def keep_mask(x: Tensor, threshold: int, generator: torch.Generator | None = None) -> Tensor:
     """A tensor like `x`: 0 with probability threshold / 256, else 256 / (256 - threshold)."""

@@ -56,7 +56,8 @@ class Hypothesis:
     ended: bool = True
     """Whether the model closed it with `</s>`; False when the longest length did."""
     attention: np.ndarray | None = None
-    """[target pieces, source pieces], when the engine gives the alignment head's weights along."""
+    """[target pieces, source pieces + 1], the last column `</s>`: the mean over the alignment layer's heads, when the
+    engine gives it along."""
 
 
 def length_penalty(length: int | float, exponent: float) -> float:

@@ -35,7 +35,6 @@ class Encoding:
     """The sentence, NFC-normalised; all positions refer to it."""
     ids: list[int]
     """Piece ids, without `<s>` and `</s>`."""
-    pieces: list[str]
     spans: list[tuple[int, int]]
     """For each piece its first and one-past-last character in `text`; empty for the leading bytes of a character."""
 
@@ -110,8 +109,6 @@ class Subwords:
                 unk_id=UNKNOWN,
                 bos_id=START,
                 eos_id=END,
-                input_sentence_size=2_000_000,
-                shuffle_input_sentence=False,
                 num_threads=16,  # the pieces depend on it, so it is the same on every machine
                 minloglevel=2,
             )
@@ -139,7 +136,7 @@ class Subwords:
         """One sentence as pieces with their places in the text."""
         text = _storable(normalize(text))
         result = self._processor.encode(text, return_type="offset_mapping")
-        return Encoding(text, result["ids"], result["pieces"], result["offsets"])
+        return Encoding(text, result["ids"], result["offsets"])
 
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Piece ids alone, for many sentences."""
@@ -192,7 +189,7 @@ class Subwords:
         text, spans = result["text"], result["offsets"]
         if normalize(text) != text:  # possible only for characters that were spelled out in bytes
             spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
-        return Encoding(normalize(text), ids, self.pieces(ids), spans)
+        return Encoding(normalize(text), ids, spans)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""

@@ -109,7 +109,7 @@ class WordCorpus:
 def train_aligner(
     pairs: Iterable[tuple[str, str]],
     subwords: Subwords,
-    config: AlignerConfig | None = None,
+    config: AlignerConfig,
     *,
     seed: int = 1,
     directory: str | Path,
@@ -126,7 +126,6 @@ def train_aligner(
     `processes=2` the teachers are trained at once, one core each. The result depends on (pairs, subwords, config,
     seed) alone. Raises UserError when no pair is usable.
     """
-    config = config or AlignerConfig()
     corpus = WordCorpus.of(pairs, subwords, config.longest)
     if links is not None:
         return train_head(corpus, cells_of_links(corpus, links), config, seed, on_progress)

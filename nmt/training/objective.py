@@ -43,7 +43,7 @@ def smoothed_cross_entropy(
 def plain_cross_entropy(
     states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float, consistency: float = 0.0
 ) -> Tensor:
-    """The same by torch's own functions, the whole [rows, vocabulary] matrix at once: the twin to test against."""
+    """The same by torch's own functions, the whole [rows, vocabulary] matrix at once: the twin to compare with."""
     logits = functional.linear(states, weight, bias)  # [rows, vocabulary]
     loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
     if not consistency:

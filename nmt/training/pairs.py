@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from nmt.batching import pad, split_by_tokens
-from nmt.files import atomic_path, remove_scratch, sha256_of
+from nmt.files import built_once, sha256_of
 from nmt.text.subwords import END, PADDING, START, Subwords
 
 if TYPE_CHECKING:
@@ -78,12 +77,7 @@ class EncodedPairs:
         self.pairs, self.subwords, self.max_length, self.sampling = pairs, subwords, max_length, sampling
         key = hashlib.sha256(f"2 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
         place = cache / "encoded" / key
-        if not _is_whole(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{place}.lock"):  # who wants the same pairs at once waits for the first
-                if not _is_whole(place):
-                    remove_scratch(place)
-                    self._encode(place)
+        built_once(place, lambda: _is_whole(place) or None, self._encode)
         self._sides = {
             side: (_mapped(place / f"{side}.ids", np.uint16), _mapped(place / f"{side}.ends", np.int64))
             for side in ("source", "target")
@@ -120,20 +114,18 @@ class EncodedPairs:
         ids, ends = self._sides[side]
         return [ids[(ends[number - 1] if number else 0) : ends[number]].tolist() for number in numbers]
 
-    def _encode(self, place: Path) -> None:
-        with atomic_path(place) as temporary:
-            temporary.mkdir()
-            for side in ("source", "target"):
-                sentences, end = self.pairs.select_columns([side]), 0
-                with open(temporary / f"{side}.ids", "wb") as pieces, open(temporary / f"{side}.ends", "wb") as ends:
-                    for first in range(0, len(self.pairs), ROWS):
-                        encoded = self.subwords.encode_ids(sentences[first : first + ROWS][side])
-                        np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(pieces)
-                        places = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
-                        places.tofile(ends)
-                        end = int(places[-1])
-            hashes = {path.name: sha256_of(path) for path in temporary.iterdir()}
-            (temporary / CHECKSUMS).write_text(json.dumps(hashes))
+    def _encode(self, directory: Path) -> None:
+        for side in ("source", "target"):
+            sentences, end = self.pairs.select_columns([side]), 0
+            with open(directory / f"{side}.ids", "wb") as pieces, open(directory / f"{side}.ends", "wb") as ends:
+                for first in range(0, len(self.pairs), ROWS):
+                    encoded = self.subwords.encode_ids(sentences[first : first + ROWS][side])
+                    np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(pieces)
+                    places = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
+                    places.tofile(ends)
+                    end = int(places[-1])
+        hashes = {path.name: sha256_of(path) for path in directory.iterdir()}
+        (directory / CHECKSUMS).write_text(json.dumps(hashes))
 
 
 def _is_whole(place: Path) -> bool:

@@ -18,6 +18,7 @@ from nmt.training.pairs import Batch
 AT_MOST = 4
 """Replicas. Python runs one thread at a time between operations, and shares of a batch become small."""
 
+
 class Replicas:
     """A module that gives the summed loss of a batch, and copies of it that share its weights.
 

@@ -148,7 +148,8 @@ def finish(
     place = state_directory(directory, progress.step)
     steps = averaged_steps(config.training, progress.validations)
     load_weights(model, average(place, steps), directory)
-    loss, chosen = dev_loss(model, dev_pairs, config.training.batch_tokens), f"mean of steps {sorted(steps)}"
+    chosen = f"mean of steps {sorted(steps)}" if len(steps) > 1 else f"step {steps[0]}"
+    loss = dev_loss(model, dev_pairs, config.training.batch_tokens)
     best_loss, best_step = min(progress.validations)
     if loss > best_loss:
         load_weights(model, average(place, [int(best_step)]), directory)
@@ -332,7 +333,7 @@ def encode_splits(
     config: RunConfig, corpus: Corpus, subwords: Subwords, tell: Callable[[str], None]
 ) -> tuple[EncodedPairs, EncodedPairs]:
     """Train and dev as piece ids."""
-    cache = Path(config.data.cache).expanduser() if config.data.cache else cache_directory()
+    cache = cache_directory(config.data.cache)
     hashes = {name: counts["sha256"] for name, counts in corpus.report["splits"].items()}
     longest = config.model.max_length
     train = EncodedPairs(corpus.train, hashes["train"], subwords, longest, cache, config.subwords.sampling)

@@ -57,7 +57,9 @@ def tell(replies: dict) -> Told:
         Goal("engines: difference of attention weights", float(attention), 1e-4, "", at_most=True),
         Goal("engines: difference of BLEU, int8", float(loss), 0.3, "BLEU", at_most=True),
     ]
-    notes = [f"Tatoeba test split, beam {BEAM}; attention is the mean over the alignment layer's heads."]
+    notes = [
+        f"Tatoeba test split, beam {BEAM}; attention: mean over the heads of `alignment_layer` in `metadata.json`."
+    ]
     return Told(["of both engines", ""], rows, goals, notes)
 
 

@@ -31,7 +31,9 @@ def tell(replies: dict) -> Told:
     for name, title in NAMES.items():
         milliseconds = 1000 * np.concatenate([reply["each"] for reply in replies[name]])
         rows.append([title, *(f"{np.percentile(milliseconds, share):.1f}" for share in (50, 99))])
-    notes = [f"{SENTENCES} sentences of the Tatoeba test split, evenly drawn, {ROUNDS} times each."]
+    notes = [
+        f"{SENTENCES} sentences of the Tatoeba test split, evenly drawn, {ROUNDS} times each, beam 4, with alignment."
+    ]
     return Told(["engine", "median, ms", "99th percentile, ms"], rows, (), notes)
 
 

@@ -45,9 +45,7 @@ def tell(replies: dict) -> Told:
     """Megabytes beside the goals."""
     peaks = {name: max(reply["peak_bytes"] for reply in found) / 1e6 for name, found in replies.items()}
     rows = [[NAMES[name][0], f"{peak:,.0f}", f"{replies[name][0]['seconds']:.0f}"] for name, peak in peaks.items()]
-    goals = [
-        Goal(f"memory: {title}", peaks[name], goal, "MB", at_most=True) for name, (title, goal) in NAMES.items()
-    ]
+    goals = [Goal(f"memory: {title}", peaks[name], goal, "MB", at_most=True) for name, (title, goal) in NAMES.items()]
     notes = [
         f"Training: {STEPS} steps, a validation, and the alignment head with its processes, cut to three minutes "
         "(shipped) and six seconds (quickstart), which leaves its networks their size. "

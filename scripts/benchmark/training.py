@@ -46,9 +46,7 @@ def joeynmt_training(text: str, directory: str) -> dict:
     """The same model, batches of the same budget, Adam, clipping and warm-up, by JoeyNMT's own loop."""
     config = multi30k.config()
     settings = config.training
-    joey = joeynmt.configuration(
-        config.model, "en", "de", text, directory, train=f"{text}/train", dev=f"{text}/dev"
-    )
+    joey = joeynmt.configuration(config.model, "en", "de", text, directory, train=f"{text}/train", dev=f"{text}/dev")
     joey["training"] = {
         "optimizer": "adamw",
         "normalization": "tokens",
@@ -108,7 +106,8 @@ def tell(replies: dict) -> Told:
         "pieces with `</s>`, without padding. No validation, no saving. All multiply float32, but for the row that "
         "says otherwise.",
         f"At width 256 and feed-forward 1,024: {wide.median / 1e9:.0f} GFLOP/s of a GEMM peak of "
-        f"{gemm.median / 1e9:.0f} (products of [2048, 2048] matrices in float32). {FORMULA}",
+        f"{gemm.median / 1e9:.0f} (products of [2048, 2048] matrices in float32); the "
+        f"share above is the median over turns side by side. {FORMULA}",
     ]
     return Told(["contestant", "target tokens a second", "peak memory, MB"], rows, goals, notes)
 

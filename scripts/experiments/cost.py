@@ -84,7 +84,7 @@ def measure(kind: str, lengths: Sequence[int], least: float) -> list[Cost]:
     attend = KINDS[kind]
     costs: list[Cost] = []
     for positions in lengths:
-        if len(costs) > 1 and costs[-1].training_bytes**2 / costs[-2].training_bytes > LIMIT:
+        if len(costs) > 1 and costs[-1].training_bytes ** 2 / costs[-2].training_bytes > LIMIT:
             break
         torch.manual_seed(positions)
         inputs = [torch.randn(1, 1, positions, WIDTH, requires_grad=True) for _ in range(3)]
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str]) -> None:
             f"is quadratic. A kind ends where the next length would need more than {LIMIT / 1e9:.0f} GB.",
             f"BLEU: greedy translations of the joined dev split; short is at most {SHORT} source words, long at least "
             f"{LONG}. All self-attention of a model is of one kind, cross-attention is full. One seed each: "
-            "differences below about one BLEU mean nothing.",
+            "seeds alone move such models by more than two BLEU (../parts), so smaller differences mean nothing.",
         ],
     )
 
@@ -167,9 +167,7 @@ def growth_table(costs: dict[str, list[Cost]]) -> Table:
     for kind, found in costs.items():
         sizes = [cost.positions for cost in found]
         fields = ("forward", "training", "forward_bytes", "training_bytes")
-        rows.append(
-            [kind, sizes[-1], *(exponent(sizes, [getattr(cost, field) for cost in found]) for field in fields)]
-        )
+        rows.append([kind, sizes[-1], *(exponent(sizes, [getattr(cost, field) for cost in found]) for field in fields)])
     columns = ["attention", "positions reached", "time, forward", "time, both ways", "memory, forward"]
     return Table([*columns, "memory, both ways"], rows, name="exponents", caption="Exponents of growth.")
 

@@ -158,27 +158,27 @@ def difference(test: Test, numbers: np.ndarray, resamples: int, seed: int) -> tu
 def see(experiment: Experiment, tests: dict[str, Test], buckets: dict[str, list[Bucket]]) -> str:
     """The paragraph: what every model keeps of its BLEU, and what the gap between the recurrent two does."""
     parts = []
-    grows = {}
+    widest = []
     for corpus, test in tests.items():
         (least, most, shortest), *_, (from_words, to_words, longest) = buckets[corpus]
         ends = {name: (test.bleu(name, shortest), test.bleu(name, longest)) for name in test.translations}
         courses = ", ".join(f"{name} from {first:.1f} to {last:.1f}" for name, (first, last) in ends.items())
-        gaps = [ends["rnnsearch"][end] - ends["rnnencdec"][end] for end in (0, 1)]
-        grows[corpus] = gaps[1] > gaps[0]
+        gaps = [test.bleu("rnnsearch", group) - test.bleu("rnnencdec", group) for _, _, group in buckets[corpus]]
+        at = int(np.argmax(gaps))
+        widest.append(f"{corpus}, at {buckets[corpus][at][0]}-{buckets[corpus][at][1]} words")
         parts.append(
             f"{corpus}: from {least}-{most} to {from_words}-{to_words} words, BLEU goes: {courses}; the gap between "
-            f"rnnsearch and rnnencdec goes from {gaps[0]:.1f} to {gaps[1]:.1f}."
+            f"rnnsearch and rnnencdec, bucket by bucket, is {', '.join(f'{gap:.1f}' for gap in gaps)}."
         )
     long, resamples = (8, 20) if experiment.quick else (LONG, 500)
     test = tests[JOINED_TATOEBA]
     numbers = test.between(long + 1, 10**6)
     value, low, high = difference(test, numbers, resamples, experiment.seed)
     held = "holds" if low > 0 else "does not hold" if high < 0 else "is not decided"
-    where = " and on ".join(corpus for corpus, does in grows.items() if does) or "neither corpus"
     parts.append(
         f"On the {len(numbers)} joined sentences of more than {long} words, rnnsearch minus rnnencdec is {value:+.1f} "
         f"BLEU (95% interval {low:+.1f} to {high:+.1f}, paired bootstrap): that attention translates long sentences "
-        f"better {held}. That its lead in BLEU grows with the length holds on {where}."
+        f"better {held}. Its lead in BLEU is widest on {' and on '.join(widest)}."
     )
     if SHIPPED in test.translations:
         parts.append(

@@ -80,9 +80,7 @@ def uses(
     found = {}
     for head in heads_of(model):
         with removed(model, head):
-            found[head] = Use(
-                *bleu.difference(bleu.counts(translate()), intact), mean_loss(model, batches) - loss
-            )
+            found[head] = Use(*bleu.difference(bleu.counts(translate()), intact), mean_loss(model, batches) - loss)
         print(f"heads: without {head}: {found[head].bleu:+.2f} BLEU, {found[head].loss:+.3f} nats", file=sys.stderr)
     return bleu.of(intact.sum(0)), loss, found
 

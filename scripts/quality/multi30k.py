@@ -6,6 +6,8 @@ import sys
 
 from benchmark.multi30k import test_set
 
+from nmt.checkpoint import CONFIG
+from nmt.config import load_config
 from nmt.errors import UserError
 from nmt.translator import Translator
 from quality.moses import tokenised_bleu
@@ -29,4 +31,12 @@ def measure(checkpoint: str, target: str, engine: str) -> tuple[str, dict]:
         cased = scores(texts, [[line] for line in references])
         sets[f"test {year}"] = {**tokenised_bleu(texts, references, target), **cased}
     name = f"multi30k-{target}-{translator.checkpoint.directory.resolve().name}"
-    return name, {"target": target, "checkpoint": checkpoint, "training": provenance(translator), "sets": sets}
+    config = load_config(translator.checkpoint.path(CONFIG))
+    recipe = config.model_dump(include={"subwords", "model", "training"}, exclude_defaults=True)
+    return name, {
+        "target": target,
+        "checkpoint": checkpoint,
+        "recipe": recipe,
+        "training": provenance(translator),
+        "sets": sets,
+    }

@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmark.page import duration, table
 
 from nmt.checkpoint import write_text
+from quality.contest import CONFIGS
 
 LANGUAGES = {"de": "German", "fr": "French"}
 HEAD = """\
@@ -70,7 +71,12 @@ def tell_multi30k(record: dict) -> list[str]:
         parts.append("Signatures: " + ", ".join(f"`{one[name]}`" for name in names) + ".")
     parts += [f"{name}: {one['left_out']}." for name, one in record["sets"].items() if "left_out" in one]
     beam = record["training"]["decoding"]["beam"]
-    return [*parts, f"Beam {beam}. {trained(record['training'])}"]
+    how = (
+        f"Beside the defaults: `{json.dumps(record['recipe'])}`. Moses' tokens need "
+        "`pip install -e '.[quality]'`; a set that the Hub's copy does not have is read from the files of "
+        "`multi30k/dataset` in `../shared/multi30k`."
+    )
+    return [*parts, f"Beam {beam}. {trained(record['training'])}", how]
 
 
 def tell_tatoeba(record: dict) -> list[str]:
@@ -148,9 +154,12 @@ def tell_joeynmt(record: dict) -> list[str]:
         f"Validation is within the time, but for the last. Beam {record['beam']}, seed {record['seed']}, "
         f"{record['threads']} threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures "
         f"`{last['bleu_signature']}`, `{last['chrf_signature']}`. JoeyNMT's settings: "
-        f"`{json.dumps(record['settings']['training'])}`, dropout {record['settings']['model']['encoder']['dropout']}."
+        f"`{json.dumps(record['settings']['training'])}`, dropout {record['settings']['model']['encoder']['dropout']}; "
+        f"nmt's: `configs/{CONFIGS[record['corpus']]}`."
         + (f" nmt multiplies {precision}, JoeyNMT float32." if precision else "")
-        + (f" Changes to nmt's configuration: `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else ""),
+        + (f" Changes to it: `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else "")
+        + " JoeyNMT drops attention weights and hidden units of the feed-forward networks as well, ends a search after "
+        "1.5 times the longest source of a batch (nmt after 2 times each source), and its rate does not fall to zero.",
         "<details><summary>Dev scores over time</summary>\n\n"
         + table(["", "minutes", "step", "dev BLEU"], curve)
         + "\n\n</details>",

@@ -22,6 +22,7 @@ VARIANTS: dict[str, dict] = {
 }
 SAME = ("config.yaml", "subwords.model", "weights.safetensors", "aligner.safetensors")
 
+
 class Lost(Exception):
     """A run that did not end as it must."""
 

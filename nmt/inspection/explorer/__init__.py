@@ -73,8 +73,13 @@ def page_data(translations: Sequence[Translation]) -> dict:
     """What the page's script reads: the sentences with all weights in base64, and the two colour scales."""
     return {
         "sentences": [_sentence(translation) for translation in translations],
-        "colours": {theme: _base64(colour_table(dark=theme == "dark")) for theme in ("light", "dark")},
+        "colours": colour_tables(),
     }
+
+
+def colour_tables() -> dict[str, str]:
+    """The colour scales of both themes, in base64."""
+    return {theme: _base64(colour_table(dark=theme == "dark")) for theme in ("light", "dark")}
 
 
 def embedded_json(data: object) -> str:

@@ -127,5 +127,3 @@ def _attention(model: Transformer, head: Head) -> MultiHeadAttention:
         return model.encoder_layers[head.layer].self_attention  # type: ignore[index]
     layer = model.decoder_layers[head.layer]
     return layer.cross_attention if head.kind == "cross" else layer.self_attention
-
-
