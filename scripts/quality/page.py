@@ -155,9 +155,9 @@ def tell_joeynmt(record: dict) -> list[str]:
         f"{record['threads']} threads, corpus SHA-256 `{record['corpus_sha256']}`, signatures "
         f"`{last['bleu_signature']}`, `{last['chrf_signature']}`. JoeyNMT's settings: "
         f"`{json.dumps(record['settings']['training'])}`, dropout {record['settings']['model']['encoder']['dropout']}; "
-        f"nmt's: `configs/{CONFIGS[record['corpus']]}`."
+        f"nmt's: `configs/{CONFIGS[record['corpus']]}`"
+        + (f" with `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else ".")
         + (f" nmt multiplies {precision}, JoeyNMT float32." if precision else "")
-        + (f" Changes to it: `{' '.join(record['nmt_changes'])}`." if record["nmt_changes"] else "")
         + " JoeyNMT drops attention weights and hidden units of the feed-forward networks as well, ends a search after "
         "1.5 times the longest source of a batch (nmt after 2 times each source), and its rate does not fall to zero.",
         "<details><summary>Dev scores over time</summary>\n\n"
