@@ -62,7 +62,9 @@ def two_processes(place: Path, name: str, accumulate: int, *options: str) -> sub
     """Start two processes that train into `place/name`."""
     module = ["-m", "nmt.cli.train", place / "run.yaml", f"checkpoint={place / name}"]
     return subprocess.Popen(
+        # torchrun looks each second: until it ends the others, they have the time to say that one is lost.
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
+        + ["--monitor-interval", "1"]
         + [*module, f"training.accumulate={accumulate}"],
         cwd=ROOT,
         stderr=subprocess.PIPE,

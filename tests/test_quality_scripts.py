@@ -181,6 +181,16 @@ def test_a_checkpoint_on_files_is_measured_from_end_to_end(scripts, tmp_path, ca
     assert f"BLEU {record['scores']['bleu']:.1f}" in (tmp_path / "quality.md").read_text()
 
 
+def test_the_record_keeps_whose_translations_of_a_test_set_came_before(scripts):
+    first, second, third = ({"steps": 100, "dev_loss": loss, "engine": "torch"} for loss in (2.0, 1.5, 1.4))
+    scored_before = scripts("door").scored_before
+    assert scored_before({"training": first}, {**first, "engine": "ctranslate2"}) == []
+    kept = scored_before({"training": first}, second)
+    assert kept == [first]
+    assert scored_before({"training": second, "earlier": kept}, third) == [first, second]
+    assert scored_before({"training": second, "earlier": kept}, second) == [first]
+
+
 @pytest.fixture()
 def speedrun():
     sys.path.insert(0, str(ROOT / "scripts"))

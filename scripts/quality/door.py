@@ -24,6 +24,9 @@ def main(arguments: list[str]) -> None:
     if options.measure != "page":
         started = time.time()
         name, found = measure(options)
+        path = options.output / f"{name}.json"
+        if "training" in found and path.exists():
+            found["earlier"] = scored_before(json.loads(path.read_text(encoding="utf-8")), found["training"])
         record = {
             "kind": options.measure,
             "command": shlex.join(["python", "scripts/quality.py", *without_option(arguments, "--runs")]),
@@ -31,8 +34,14 @@ def main(arguments: list[str]) -> None:
             "machine": describe(),
             **found,
         }
-        write_text(options.output / f"{name}.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     print(write_page(options.output))
+
+
+def scored_before(record: dict, training: dict) -> list[dict]:
+    """The trainings whose models have translated these test sets, oldest first, but for the one at hand."""
+    known = [*record.get("earlier", []), record["training"]]
+    return [one for one in known if (one["steps"], one["dev_loss"]) != (training["steps"], training["dev_loss"])]
 
 
 def make_parser() -> argparse.ArgumentParser:

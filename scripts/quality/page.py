@@ -72,8 +72,9 @@ def tell_multi30k(record: dict) -> list[str]:
         parts.append("Signatures: " + ", ".join(f"`{one[name]}`" for name in names) + ".")
     parts += [f"{name}: {one['left_out']}." for name, one in record["sets"].items() if "left_out" in one]
     beam = record["training"]["decoding"]["beam"]
-    if record["target"] == "de":
-        parts.append("Test 2016 had been translated before, for an earlier recipe.")
+    if earlier := record.get("earlier"):
+        losses = ", ".join(f"{one['dev_loss']}" for one in earlier)
+        parts.append(f"These sets had been translated before, for models of earlier recipes: dev loss {losses}.")
     how = (
         f"Beside the defaults: `{json.dumps(record['recipe'])}`. Moses' tokens need "
         "`pip install -e '.[quality]'`; a set that the Hub's copy does not have is read from the files of "
