@@ -45,8 +45,8 @@ How much a small translator learns in few minutes of few cores, change by change
 same configuration with one change are trained at the same time, one core each, for the same wall time with validation
 included, so that what slows the machine slows both; the seeds are the same on both sides. A change is kept when it
 lowers the dev loss (nats a piece, without smoothing, of the weights that the run ends with) by more than twice the
-standard error over the seeds; with one seed nothing is decided. Where the two sides have other pieces or are trained
-for another loss, their losses say little, and dev BLEU (greedy, at the last step) decides in the same way.
+standard error over the seeds; with one seed nothing is decided. Where the change is one of the vocabulary or of the
+loss, losses cannot be compared, and dev BLEU (greedy, at the last step) decides in the same way.
 *Minutes*: when the changed side first had the other side's final dev loss (its learning rate was still high then).
 Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the table."""
 OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.consistency")
@@ -69,6 +69,7 @@ def main(arguments: list[str]) -> None:
             "why": options.why,
             "config": options.config,
             "budget_minutes": options.minutes,
+            "recipe": recipe(options),
             "base": options.base,
             "change": options.change,
             "runs": [],
@@ -97,6 +98,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="keep both sides' checkpoints there")
     parser.add_argument("--output", type=Path, default=RAW, metavar="DIR", help="of JSON files, page beside it")
     return parser
+
+
+def recipe(options: argparse.Namespace) -> dict:
+    """The base's configuration beside the defaults of today. Raises UserError for one that cannot be."""
+    path, *overrides = train_arguments(options, "base", Path("base"), options.seeds[0])
+    sections = {"subwords", "model", "training"}
+    return load_config(path, overrides).model_dump(include=sections, exclude_defaults=True)
 
 
 def train_both(options: argparse.Namespace, seed: int) -> dict:
@@ -176,7 +184,11 @@ def write_page(raw: Path) -> Path:
         columns = ["step", "change", "dev loss", "difference", "dev BLEU", "difference", "minutes", "seeds", "verdict"]
         parts.append(f"## {Path(config).stem}, {minutes:g} minutes of one core")
         parts.append(table(columns, [row(record, number) for number, record in enumerate(steps, 1)]))
-        told = [f"{number}. `{one['command']}` ({duration(one['minutes'])})" for number, one in enumerate(steps, 1)]
+        told = [
+            f"{number}. `{one['command']}` ({duration(one['minutes'])}); the base, beside the defaults: "
+            f"`{json.dumps(one['recipe'])}`"
+            for number, one in enumerate(steps, 1)
+        ]
         parts.append("\n".join(told))
         hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
         types = {one[side].get("precision") for record in steps for one in record["runs"] for side in SIDES} - {None}

@@ -116,7 +116,7 @@ def measure(
         "beam": BEAM,
         "sides": sides,
         "settings": {key: settings[key] for key in ("training", "testing", "model")},
-        "nmt_changes": ours,
+        "recipe": config.model_dump(include={"subwords", "model", "training"}, exclude_defaults=True),
     }
 
 
