@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Load a running demo with many clients at once and check every answer.
 
-    nmt-demo --port 8000 &
+    nmt-demo --port 8000 &                      # wait until it announces its address
     python scripts/load_demo.py http://127.0.0.1:8000 --clients 200 --impatient 2 --seconds 600 --process $!
 
 Every client asks for sentences of a small pool again and again, over a connection of its own and, on Linux, from a

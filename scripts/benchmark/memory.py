@@ -48,7 +48,8 @@ def tell(replies: dict) -> Told:
     goals = [Goal(f"memory: {title}", peaks[name], goal, "MB", at_most=True) for name, (title, goal) in NAMES.items()]
     notes = [
         f"Training: {STEPS} steps, a validation, and the alignment head with its processes, cut to three minutes "
-        "(shipped) and six seconds (quickstart), which leaves its networks their size. "
+        "(shipped) and six seconds (quickstart), which leaves its networks their size; in bfloat16, "
+        "where the processor is made for it, training takes more (the table of Training has both). "
         "Translating: the Tatoeba test sentences eight times, and 40 lines of 15 sentences each, default batch size.",
     ]
     return Told(["command", "peak memory, MB", "seconds"], rows, goals, notes)

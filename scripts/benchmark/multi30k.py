@@ -21,7 +21,9 @@ MODEL = {"dropout": 0.3}
 """As transformer-tiny is trained (Wu et al. 2021); the configuration's own recipe is for the best score."""
 PRECISION = "precision=float32"
 """What the peers multiply in."""
-SHARED = ROOT.parent / "shared" / "multi30k"
+PLACES = ROOT / "multi30k", ROOT.parent / "shared" / "multi30k"
+FILES = next((directory for directory in PLACES if directory.is_dir()), PLACES[0])
+"""The text files of `multi30k/dataset` on GitHub, where there are any."""
 
 
 def place() -> Path:
@@ -43,17 +45,17 @@ def config(**model: float) -> RunConfig:
 
 def local_files(target: str = "de") -> list[str]:
     """Overrides that read the corpus from local files; none where these are not there."""
-    if not SHARED.is_dir():
+    if not FILES.is_dir():
         return []
     names = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
-    sides = {split: [SHARED / f"{name}.{language}.gz" for language in ("en", target)] for split, name in names.items()}
+    sides = {split: [FILES / f"{name}.{language}.gz" for language in ("en", target)] for split, name in names.items()}
     files = [f"data.{split}={json.dumps([str(path) for path in paths])}" for split, paths in sides.items()]
     return ["data.corpus=files", "data.name=null", *files]
 
 
 def test_set(year: int, target: str = "de") -> tuple[list[str], list[str]] | str:
     """English captions and their translations, from local files, else from the Hub; or why they are not there."""
-    paths = [SHARED / f"test_{year}_flickr.{language}.gz" for language in ("en", target)]
+    paths = [FILES / f"test_{year}_flickr.{language}.gz" for language in ("en", target)]
     if all(path.exists() for path in paths):
         source, reference = (gzip.decompress(path.read_bytes()).decode("utf-8") for path in paths)
         return source.rstrip("\n").split("\n"), reference.rstrip("\n").split("\n")
@@ -61,7 +63,7 @@ def test_set(year: int, target: str = "de") -> tuple[list[str], list[str]] | str
         test = load_corpus(config().data).test
         if test is not None:
             return list(test["source"][:]), list(test["target"][:])
-    return f"test_{year}_flickr.{target}.gz is not in {SHARED.parent.name}/{SHARED.name}, and not on the Hub as text"
+    return f"test_{year}_flickr.{target}.gz is not in {FILES}, and not on the Hub as text"
 
 
 def corpus() -> Corpus:

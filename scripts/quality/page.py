@@ -76,8 +76,8 @@ def tell_multi30k(record: dict) -> list[str]:
         parts.append(f"These sets had been translated before, for models of earlier recipes: dev loss {losses}.")
     how = (
         f"Beside the defaults: `{json.dumps(record['recipe'])}`. Moses' tokens need "
-        "`pip install -e '.[quality]'`; a set that the Hub's copy does not have is read from the files of "
-        "`multi30k/dataset` in `../shared/multi30k`."
+        "`pip install -e '.[quality]'`; a set that the Hub's copy does not have is read from the files that "
+        "`configs/multi30k-en-fr.yaml` tells of."
     )
     return [*parts, f"Beam {beam}. {trained(record['training'])}", how]
 
