@@ -215,8 +215,8 @@ class RunConfig(Section):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats: PyYAML reads `2e-3` as text. No aliases, a few lines of which can grow beyond any memory, and
-    no tags."""
+    """YAML 1.2's floats and booleans: PyYAML reads `2e-3` as text, and Norwegian's `no` as false. No aliases, a few
+    lines of which can grow beyond any memory, and no tags."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
@@ -230,6 +230,11 @@ class _Dumper(yaml.SafeDumper):
     """The same, so that the text `2e-3` is written in quotes."""
 
 
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [one for one in known if one[0] != _BOOLEAN] for first, known in _Loader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 for _side in (_Loader, _Dumper):
     _side.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")

@@ -25,7 +25,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "Not a regular file", str(path))  # never replace a device such as /dev/null
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        error.filename = str(path)  # what the user knows
+        raise
     try:
         # The suffix is kept because writers such as matplotlib choose the format by it.
         temporary = scratch / path.name
@@ -46,7 +50,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _flush_to_disk(path.parent)
     except OSError as error:
         if error.errno and (error.filename is None or str(error.filename).startswith(str(scratch))):
-            error.filename = str(path)  # what the user knows
+            error.filename = str(path)
         raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

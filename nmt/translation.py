@@ -11,11 +11,12 @@ from nmt.errors import UserError
 
 END_OF_SENTENCE = "</s>"
 NO_ALIGNMENT = "the model has no attention, so there is no alignment to show; translate plainly, or take another model"
+TOO_LARGE = "the text was translated in parts and is too long for one matrix; translate its sentences one by one"
 LARGEST_MATRIX = 2**22
 """Cells of a word matrix that is kept for a text translated in parts: about 2,000 by 2,000 words."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttentionMaps:
     """Every attention weight of one sentence pair under the translator (Vaswani et al. 2017, section 3.2.3).
 
@@ -44,7 +45,7 @@ class AttentionMaps:
         return {kind: weights for kind, weights in kinds.items() if weights is not None}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Translation:
     """One hypothesis for one source sentence."""
 
@@ -70,16 +71,25 @@ class Translation:
     hypotheses: list[Translation] = field(default_factory=list)
     """The n-best list, best first, when more than one was asked for; its first is this translation."""
 
+    @property
+    def has_matrix(self) -> bool:
+        """Whether `attention` has its rows: a model without attention gives none, nor does a very long text."""
+        return self.attention is not None and len(self.attention) == len(self.target_words)
+
     def aligned(self) -> tuple[np.ndarray, list[tuple[int, int]]]:
-        """`attention` and `alignment`. Raises UserError where there are none."""
+        """`attention` and `alignment`. Raises UserError where there are none, or no rows (`LARGEST_MATRIX`)."""
         if self.attention is None or self.alignment is None:
             raise UserError(NO_ALIGNMENT)
+        if not self.has_matrix:
+            raise UserError(TOO_LARGE)
         return self.attention, self.alignment
 
     @property
     def pharaoh(self) -> str:
         """The links in Pharaoh form, source-target: `0-0 1-2`. Raises UserError where there are none."""
-        return " ".join(f"{source}-{target}" for source, target in self.aligned()[1])
+        if self.alignment is None:
+            raise UserError(NO_ALIGNMENT)
+        return " ".join(f"{source}-{target}" for source, target in self.alignment)
 
     def as_dict(self) -> dict:
         """The object that `nmt-translate --format json` prints; `attention` and `alignment` are None where absent."""
@@ -100,12 +110,12 @@ class Translation:
         return self.text
 
     def _repr_html_(self) -> str | None:
-        """In a notebook a translation shows itself: the explorer page in a frame, or plainly without an alignment."""
-        if self.attention is None:
+        """In a notebook a translation shows itself: the explorer page in a frame, or plainly without a matrix."""
+        if not self.has_matrix:
             return None
-        from nmt.inspection.notebook import frame
+        from nmt.inspection.explorer import explorer_frame
 
-        return frame(self)
+        return explorer_frame(self)
 
 
 def join_translations(

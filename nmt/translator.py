@@ -192,7 +192,7 @@ class Translator:
             return []
         longest = self.checkpoint.metadata["max_length"] - 1
         if long == "refuse" or len(whole.ids) <= longest:
-            self._check_length(whole, number)
+            self._check_length(whole, f"line {number}", "split the line (or ask for --long split)")
             return [Part(0, whole)]
         return split_text(self.subwords, whole, longest)
 
@@ -222,8 +222,8 @@ class Translator:
         """
         self.require_attention()
         encodings = [self.subwords.encode(text) for text in (source, target)]
-        for number, encoding in enumerate(encodings, 1):
-            self._check_length(encoding, number)
+        for side, encoding in zip(("source", "target"), encodings, strict=True):
+            self._check_length(encoding, f"the {side}", "shorten it")
         return self._torch.attention([encodings[0].ids], [encodings[1].ids], self.subwords.pieces, CANDIDATES)[0]
 
     def search_options(self, **options) -> SearchOptions:
@@ -311,13 +311,10 @@ class Translator:
         for maps in self._torch.attention(*ids, self.subwords.pieces):
             yield maps.kinds["cross"][layer, :, :-1].mean(axis=0)
 
-    def _check_length(self, encoding: Encoding, number: int) -> None:
+    def _check_length(self, encoding: Encoding, place: str, mend: str) -> None:
         longest = self.checkpoint.metadata["max_length"] - 1
         if len(encoding.ids) > longest:
-            raise UserError(
-                f"line {number} has {len(encoding.ids)} subword pieces, the model takes {longest}; "
-                "split the line (or ask for --long split)"
-            )
+            raise UserError(f"{place} has {len(encoding.ids)} subword pieces, the model takes {longest}; {mend}")
 
     @cached_property
     def _torch(self) -> TorchEngine:

@@ -6,6 +6,7 @@ Checksums tell damage; they cannot tell malice, since whoever writes the files w
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import re
 import struct
@@ -27,13 +28,14 @@ LONGEST_SENTENCE = 16_384
 WIDEST_BEAM = 1_000
 
 _FILE = re.compile(r"config\.yaml|subwords\.model|(weights|aligner)\.safetensors|ctranslate2/\w[\w.-]{0,99}", re.ASCII)
-_DECODING: dict[str, tuple[Any, float, float]] = {
-    "beam": (int, 1, WIDEST_BEAM),
-    "length_penalty": ((int, float), 0, 100),
-    "min_length": (int, 0, LONGEST_SENTENCE),
-    "max_length_factor": ((int, float), 0, 1000),
-    "max_length_extra": (int, 0, LONGEST_SENTENCE),
+DECODING: dict[str, tuple[Any, float, float]] = {
+    "beam": (numbers.Integral, 1, WIDEST_BEAM),
+    "length_penalty": (numbers.Real, 0, 100),
+    "min_length": (numbers.Integral, 0, LONGEST_SENTENCE),
+    "max_length_factor": (numbers.Real, 0, 1000),
+    "max_length_extra": (numbers.Integral, 0, LONGEST_SENTENCE),
 }
+"""What a search may be asked for, by a checkpoint or a caller: kind, least and most."""
 
 
 def read_small(path: Path, most: int) -> bytes:
@@ -65,16 +67,16 @@ def check_metadata(metadata: Any) -> str | None:
     for key in ("source", "target"):
         if not isinstance(metadata.get(key), str):
             return key
-    if not _within(metadata.get("max_length"), int, 2, LONGEST_SENTENCE):
+    if not within(metadata.get("max_length"), int, 2, LONGEST_SENTENCE):
         return "max_length"
     layer = metadata.get("alignment_layer", False)
-    if layer is not None and not _within(layer, int, 0, 1000):  # None: a model without attention
+    if layer is not None and not within(layer, int, 0, 1000):  # None: a model without attention
         return "alignment_layer"
     decoding = metadata.get("decoding")
     if not isinstance(decoding, dict):
         return "decoding"
     for key, value in decoding.items():
-        if key not in _DECODING or not _within(value, *_DECODING[key]):
+        if key not in DECODING or not within(value, *DECODING[key]):
             return f"decoding.{key}"
     files = metadata.get("files")
     if not isinstance(files, dict):
@@ -85,7 +87,8 @@ def check_metadata(metadata: Any) -> str | None:
     return None
 
 
-def _within(value: Any, kind: Any, least: float, most: float) -> bool:
+def within(value: Any, kind: Any, least: float, most: float) -> bool:
+    """Whether a value is a number of this kind between two bounds; True and False are no numbers here."""
     return isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most
 
 

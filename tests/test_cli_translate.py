@@ -259,7 +259,7 @@ def test_bad_input_is_refused_in_one_line(translate, checkpoint, tiny_checkpoint
     assert "every head" in translate.refused(
         *checkpoint, "--engine", "ctranslate2", "--attention", tmp_path / "a.safetensors", "a"
     )
-    assert "length penalty" in translate.refused(*checkpoint, "--length-penalty", -1, "a")
+    assert "length-penalty is -1.0" in translate.refused(*checkpoint, "--length-penalty", -1, "a")
     assert "--show" in translate.refused(*checkpoint, "--format", "json", "--show", "alignment", "a")
     (tmp_path / "new").mkdir()
     several = [*checkpoint, "--long", "split", "--attention", tmp_path / "new" / "a.safetensors"]

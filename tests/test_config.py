@@ -134,6 +134,17 @@ def test_numbers_are_read_as_numbers(written, text, value):
     assert config.alignment.minutes == value
 
 
+@pytest.mark.parametrize(("text", "read"), [("no", "no"), ("on", "on"), ("true", True), ("False", False)])
+def test_norwegian_is_a_language_and_false_is_not(written, text, read):
+    """YAML 1.2's booleans; and what is written down is read as it was by YAML 1.1 too."""
+    if isinstance(read, bool):
+        assert load_config(written(MINIMAL), [f"alignment.head={text}"]).alignment.head is read
+        return
+    config = load_config(written(MINIMAL), [f"data.target={text}"])
+    assert config.data.target == read
+    assert yaml.safe_load(dump_config(config))["data"]["target"] == read
+
+
 def test_overrides_win_over_the_file_and_make_sections(written):
     config = load_config(
         written(MINIMAL), ["training.max_steps=7", "model.heads=6", "data.train=[a.en, a.de]", "checkpoint=x"]

@@ -1,8 +1,10 @@
 """Files appear whole or not at all."""
 
+import errno
 import hashlib
 import os
 import stat
+import tempfile
 
 import pytest
 from hypothesis import given
@@ -94,6 +96,16 @@ def test_a_block_that_writes_nothing_is_an_error_and_harms_nothing(tmp_path):
     with pytest.raises(OSError), atomic_path(path):
         pass
     assert path.read_text() == "old" and names(tmp_path) == ["a.txt"]
+
+
+def test_an_error_names_the_path_and_nothing_of_our_own(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / ".a.txt.12345678"))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(PermissionError) as refused, atomic_path(tmp_path / "a.txt"):
+        pass
+    assert refused.value.filename == str(tmp_path / "a.txt")
 
 
 def test_the_suffix_is_kept_and_others_may_read(tmp_path):

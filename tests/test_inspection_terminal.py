@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inspection_samples import ENGLISH, SPANISH, synthetic_translation
 
+from nmt.errors import UserError
 from nmt.inspection.colours import colour_table
 from nmt.inspection.labels import shorten, visible, width_of
 from nmt.inspection.terminal import SHADES, render_alignment, wants_colour
+from nmt.translation import join_translations
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 words = st.one_of(
@@ -44,6 +46,17 @@ def test_cells_show_the_tenths_and_brackets_the_links():
             cell = line.ljust(80)[side + 1 + 3 * column : side + 4 + 3 * column]
             assert cell[1] == SHADES[min(int(translation.attention[row, column] * 10), 9)]
             assert (cell[0] + cell[2] == "[]") == ((column, row) in translation.alignment)
+
+
+def test_a_text_that_is_too_long_for_a_matrix_is_told_of(monkeypatch):
+    parts = [synthetic_translation(ENGLISH[:5], SPANISH[:4], layers=0) for _ in range(2)]
+    places = [list(range(5)), list(range(5, 10))]
+    assert render_alignment(join_translations("a", ENGLISH[:10], parts, places), 80)
+    monkeypatch.setattr("nmt.translation.LARGEST_MATRIX", 80)
+    whole = join_translations("a", ENGLISH[:10], parts, places)
+    with pytest.raises(UserError, match="too long for one matrix"):
+        render_alignment(whole, 80)
+    assert whole._repr_html_() is None and whole.pharaoh.count("-") == len(whole.alignment) > 0
 
 
 @pytest.mark.parametrize("true_colour", [True, False])

@@ -219,6 +219,10 @@ def test_options_are_checked_and_the_penalty_is_equation_fourteen():
         {"min_length": -1},
         {"max_length_factor": math.nan},
         {"max_length_factor": math.inf},
+        {"max_length_factor": 1e308},
+        {"beam": 2.5},
+        {"beam": True},
+        {"beam": 10**6},
     ):
         with pytest.raises(UserError):
             SearchOptions(**wrong)

@@ -39,7 +39,7 @@ WORDS_KEPT = 100_000
 """Words whose pieces are remembered."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AlignedPair:
     """Two sentences and the links between their words."""
 

@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> None:
         for number, translation in enumerate(progress):
             for line in FORMATS[options.format](number, translation, options.n_best):
                 print(line, file=output)
-            if (options.show or options.plot) and len(translation.attention) < len(translation.target_words):
+            if (options.show or options.plot) and not translation.has_matrix:
                 raise UserError(f"line {number + 1} was split and is too long to draw; leave --show and --plot out")
             if options.attention and translation.target_words and translation.heads is None:
                 raise UserError(f"line {number + 1} was split, and heads belong to one sentence; leave --attention out")

@@ -130,7 +130,9 @@ def create_app(models: Models, settings: Settings | None = None) -> FastAPI:
 
     app.add_middleware(BodyLimit, most_bytes=MOST_BYTES)
     if "*" not in limits.hosts:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in limits.hosts])
+        names = [f"[{host.strip('[]')}]" if ":" in host else host for host in limits.hosts]
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=names)
+    _secure(app)  # last, so that it sees the refusals of the others too
     return app
 
 
@@ -156,7 +158,7 @@ def _json(content: object, status: int = 200, **headers: str) -> Response:
     return Response(body, status, {"cache-control": "no-store", **headers}, "application/json")
 
 
-def _add_pages(app: FastAPI) -> None:
+def _secure(app: FastAPI) -> None:
     @app.middleware("http")
     async def secure(request: Request, call_next: Callable) -> Response:
         response = await call_next(request)
@@ -165,6 +167,8 @@ def _add_pages(app: FastAPI) -> None:
         response.headers["referrer-policy"] = "no-referrer"
         return response
 
+
+def _add_pages(app: FastAPI) -> None:
     index = _text("demo", "index.html").replace("{{colours}}", embedded_json(colour_tables()))
 
     @app.get("/", include_in_schema=False)

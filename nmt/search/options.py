@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
 
 from nmt.errors import UserError
+from nmt.untrusted import DECODING, within
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,12 @@ class SearchOptions:
     max_length_extra: int = 10
 
     def __post_init__(self) -> None:
-        if self.beam < 1:
-            raise UserError(f"beam is {self.beam}; it must be 1 or more")
-        if not 1 <= self.n_best <= self.beam:
-            raise UserError(f"n-best is {self.n_best}; it must lie between 1 and the beam size {self.beam}")
-        if self.min_length < 0:
-            raise UserError(f"minimum length is {self.min_length}; it must be 0 or more")
-        if not 0 <= self.length_penalty < math.inf:
-            raise UserError(f"length penalty is {self.length_penalty}; it must be a number from 0")
-        if not 0 <= self.max_length_factor < math.inf:
-            raise UserError(f"maximum length factor is {self.max_length_factor}; it must be a number from 0")
+        for name, (kind, least, most) in {**DECODING, "n_best": (numbers.Integral, 1, self.beam)}.items():
+            value = getattr(self, name)
+            if not within(value, kind, least, most):
+                number = "whole number" if kind is numbers.Integral else "number"
+                last = f"the beam, {most}" if name == "n_best" else f"{most:,}"
+                raise UserError(f"{name.replace('_', '-')} is {value!r}; it must be a {number} from {least} to {last}")
 
     def max_length(self, source_pieces: int) -> int:
         """Most pieces of a hypothesis for a source of so many pieces."""

@@ -88,6 +88,15 @@ def embedded_json(data: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def explorer_frame(translation: Translation) -> str:
+    """The compact page as an `<iframe>` for a notebook; the sandbox lets it run its own script and nothing else."""
+    page = html.escape(explorer_page([translation], compact=True), quote=True)
+    return (
+        f'<iframe title="attention explorer" sandbox="allow-scripts" srcdoc="{page}" width="100%" height="640" '
+        'style="border: 0; border-radius: 8px"></iframe>'
+    )
+
+
 def _sentence(translation: Translation) -> dict:
     return {
         "source": visible(translation.source),
