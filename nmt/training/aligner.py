@@ -17,8 +17,9 @@ import os
 import threading
 import unicodedata
 from array import array
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain, count
@@ -93,6 +94,16 @@ class WordCorpus:
         """[pairs] for each side, words of each sentence."""
         return np.diff(self.starts[0]), np.diff(self.starts[1])
 
+    @cached_property
+    def cell_starts(self) -> np.ndarray:
+        """[pairs + 1]: where each pair's cells begin among all cells; the last is their number."""
+        return np.concatenate([[0], np.cumsum(self.lengths[FORWARD] * self.lengths[REVERSE])])
+
+    def matrix_of(self, pair: int, cells: np.ndarray) -> np.ndarray:
+        """[target, source], a view: the pair's own of `cells` [all cells]."""
+        shape = self.lengths[REVERSE][pair], self.lengths[FORWARD][pair]
+        return cells[self.cell_starts[pair] : self.cell_starts[pair + 1]].reshape(shape)
+
     def batch(self, side: int, numbers: np.ndarray) -> Sentences:
         """The sentences `numbers` [batch] of one side, padded."""
         words, starts = self.words[side], self.starts[side]
@@ -161,6 +172,18 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """These models are so small that a second thread costs more than it does; it also keeps results reproducible."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def train_head(
     corpus: WordCorpus, targets: np.ndarray, config: AlignerConfig, seed: int = 1, on_progress: Progress | None = None
 ) -> dict[str, np.ndarray]:
@@ -168,25 +191,22 @@ def train_head(
 
     `targets` [all cells], float: for each pair its [target, source] matrix, row by row, one pair after another.
     """
-    with _one_thread():
-        torch.manual_seed(seed)
-        head = AlignmentHead(config, corpus.pieces)
-        starts = _cell_starts(corpus)
+    torch.manual_seed(seed)
+    head = AlignmentHead(config, corpus.pieces)
 
-        def loss_of(numbers: np.ndarray) -> tuple[Tensor, Tensor]:
-            source, target = corpus.batch(FORWARD, numbers), corpus.batch(REVERSE, numbers)
-            logits = head(source, target, *corpus.types)
-            wanted = torch.zeros_like(logits)
-            for row, number in enumerate(numbers):
-                shape = corpus.lengths[REVERSE][number], corpus.lengths[FORWARD][number]
-                cells = targets[starts[number] : starts[number + 1]].reshape(shape)
-                wanted[row, : shape[0], : shape[1]] = torch.from_numpy(cells)
-            real = target.mask[:, :, None] * source.mask[:, None]
-            loss = F.binary_cross_entropy_with_logits(logits, wanted, weight=real, reduction="sum")
-            return loss, target.mask.sum()
+    def loss_of(numbers: np.ndarray) -> tuple[Tensor, Tensor]:
+        source, target = corpus.batch(FORWARD, numbers), corpus.batch(REVERSE, numbers)
+        logits = head(source, target, *corpus.types)
+        wanted = torch.zeros_like(logits)
+        for row, number in enumerate(numbers):
+            cells = torch.from_numpy(corpus.matrix_of(number, targets))
+            wanted[row, : cells.size(0), : cells.size(1)] = cells
+        real = target.mask[:, :, None] * source.mask[:, None]
+        loss = F.binary_cross_entropy_with_logits(logits, wanted, weight=real, reduction="sum")
+        return loss, target.mask.sum()
 
-        _optimise(head, corpus, loss_of, config.student_steps, config, seed, "alignment head", on_progress)
-        return {name: value.detach().numpy().copy() for name, value in head.state_dict().items()}
+    _optimise(head, corpus, loss_of, config.student_steps, config, seed, "alignment head", on_progress)
+    return {name: value.detach().numpy().copy() for name, value in head.state_dict().items()}
 
 
 def cells_of_links(corpus: WordCorpus, links: Sequence[Collection[Link]]) -> np.ndarray:
@@ -194,21 +214,21 @@ def cells_of_links(corpus: WordCorpus, links: Sequence[Collection[Link]]) -> np.
 
     Raises UserError when there are links of fewer pairs, or a link leads out of its pair.
     """
-    starts = _cell_starts(corpus)
-    cells = np.zeros(starts[-1], np.float32)
-    widths, heights = corpus.lengths
+    cells = np.zeros(corpus.cell_starts[-1], np.float32)
     for row, number in enumerate(corpus.kept):
         if number >= len(links):
             raise UserError(f"there are links of {len(links)} sentence pairs only; give a line for every training pair")
-        columns, rows = widths[row], heights[row]
+        matrix = corpus.matrix_of(row, cells)
+        rows, columns = matrix.shape
         for source, target in links[number]:
             if source >= columns or target >= rows:
                 where = f"line {number + 1} of the links"
                 raise UserError(f"{where}: {source}-{target} leads out of a pair of {columns} and {rows} words")
-            cells[starts[row] + target * columns + source] = 1
+            matrix[target, source] = 1
     return cells
 
 
+@_one_thread()
 def _teach(
     corpus: WordCorpus,
     direction: int,
@@ -221,31 +241,28 @@ def _teach(
 
     Where the head's steps are less than an epoch, pairs that it does not come to are left at zero.
     """
-    with _one_thread():
-        torch.manual_seed(seed + direction)
-        sides = (FORWARD, REVERSE) if direction == FORWARD else (REVERSE, FORWARD)
-        model = MixtureAligner(config, corpus.pieces, corpus.types[sides[0]], corpus.types[sides[1]])
+    torch.manual_seed(seed + direction)
+    sides = (FORWARD, REVERSE) if direction == FORWARD else (REVERSE, FORWARD)
+    model = MixtureAligner(config, corpus.pieces, corpus.types[sides[0]], corpus.types[sides[1]])
 
-        def loss_of(numbers: np.ndarray) -> tuple[Tensor, Tensor]:
-            source, target = corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)
-            likelihood = model(source, target).logsumexp(-1)  # [batch, target]
-            return -(likelihood * target.mask).sum(), target.mask.sum()
+    def loss_of(numbers: np.ndarray) -> tuple[Tensor, Tensor]:
+        source, target = corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)
+        likelihood = model(source, target).logsumexp(-1)  # [batch, target]
+        return -(likelihood * target.mask).sum(), target.mask.sum()
 
-        name = "forward teacher" if direction == FORWARD else "reverse teacher"
-        _optimise(model, corpus, loss_of, config.teacher_steps, config, seed + direction, name, on_progress)
-        model.eval()
-        starts = _cell_starts(corpus)
-        posteriors = np.zeros(starts[-1], np.float16)
-        with torch.no_grad():
-            for numbers in _sampler(corpus, config, seed).batches(0)[: config.student_steps]:
-                posterior = model(corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)).softmax(-1).numpy()
-                for row, number in enumerate(numbers):
-                    shape = corpus.lengths[sides[1]][number], corpus.lengths[sides[0]][number]
-                    cells = posterior[row, : shape[0], : shape[1]]
-                    cells = cells if direction == FORWARD else cells.T
-                    posteriors[starts[number] : starts[number + 1]] = cells.ravel()
-        with atomic_path(path) as temporary:
-            np.savez(temporary, posteriors=posteriors)
+    name = "forward teacher" if direction == FORWARD else "reverse teacher"
+    _optimise(model, corpus, loss_of, config.teacher_steps, config, seed + direction, name, on_progress)
+    model.eval()
+    posteriors = np.zeros(corpus.cell_starts[-1], np.float16)
+    with torch.no_grad():
+        for numbers in _sampler(corpus, config, seed).batches(0)[: config.student_steps]:
+            posterior = model(corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)).softmax(-1).numpy()
+            for row, number in enumerate(numbers):
+                matrix = corpus.matrix_of(number, posteriors)  # [target, source] of the corpus
+                matrix = matrix if direction == FORWARD else matrix.T
+                matrix[:] = posterior[row, : matrix.shape[0], : matrix.shape[1]]
+    with atomic_path(path) as temporary:
+        np.savez(temporary, posteriors=posteriors)
 
 
 def _posteriors(path: Path) -> np.ndarray | None:
@@ -302,33 +319,15 @@ def is_punctuation(word: str) -> bool:
 
 def _mixed_cells(corpus: WordCorpus) -> np.ndarray:
     """[all cells], bool: a punctuation mark on one side, a word on the other."""
-    mixed = np.empty(_cell_starts(corpus)[-1], bool)
-    first = 0
+    mixed = np.empty(corpus.cell_starts[-1], bool)
     sides = (corpus.punctuation[side][corpus.words[side]] for side in (REVERSE, FORWARD))
     target, source = (np.split(marks, starts[1:-1]) for marks, starts in zip(sides, corpus.starts[::-1], strict=True))
-    for rows, columns in zip(target, source, strict=True):
-        last = first + len(rows) * len(columns)
-        mixed[first:last] = (rows[:, None] != columns).ravel()
-        first = last
+    for pair, (rows, columns) in enumerate(zip(target, source, strict=True)):
+        corpus.matrix_of(pair, mixed)[:] = rows[:, None] != columns
     return mixed
-
-
-def _cell_starts(corpus: WordCorpus) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(corpus.lengths[FORWARD] * corpus.lengths[REVERSE])])
 
 
 def _word_types(table: dict[str, int], flat: np.ndarray, subwords: Subwords) -> WordTypes:
     pieces = [[PADDING], *word_pieces(subwords, list(table))]
     starts = np.concatenate([[0], np.cumsum([len(word) for word in pieces])])
     return WordTypes(np.concatenate(pieces).astype(np.int64), starts, np.bincount(flat, minlength=len(pieces)))
-
-
-class _one_thread:
-    """These models are so small that a second thread costs more than it does; it also keeps results reproducible."""
-
-    def __enter__(self) -> None:
-        self.threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-
-    def __exit__(self, *error: object) -> None:
-        torch.set_num_threads(self.threads)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +23,7 @@ ROWS = 10_000
 """Pairs that are encoded at a time."""
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Padded tensors of some sentence pairs."""
 
     source: Tensor
@@ -39,12 +37,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
-        return Batch(*(x.to(device) for x in (self.source, self.source_lengths, self.target_input, self.labels)))
+        return Batch(*(tensor.to(device) for tensor in self))
 
     def part(self, number: int, count: int) -> Batch:
         """Every `count`-th pair from pair `number`: parts of alike lengths, which together are the batch."""
-        every = slice(number, None, count)
-        return Batch(self.source[every], self.source_lengths[every], self.target_input[every], self.labels[every])
+        return Batch(*(tensor[number::count] for tensor in self))
 
 
 def make_batch(sources: list[list[int]], targets: list[list[int]]) -> Batch:
