@@ -17,7 +17,7 @@ link_sets = st.frozensets(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_s
 
 @given(link_sets)
 def test_links_survive_their_text(links):
-    assert parse_links(format_links(links), 10, 10) == sorted(links)
+    assert parse_links(format_links(links)) == sorted(links)
 
 
 def test_parse_sorts_and_drops_repetitions():
@@ -30,14 +30,6 @@ def test_what_is_no_link_is_refused_with_its_place(text):
     with pytest.raises(UserError, match="line 7: ") as caught:
         parse_links(f"0-0 {text}", where="line 7")
     assert repr(text) in str(caught.value)
-
-
-def test_links_beyond_the_sentence_are_refused():
-    assert parse_links("2-1", 3, 2) == [(2, 1)]
-    with pytest.raises(UserError, match="source word 3, but it has 3"):
-        parse_links("3-1", 3, 2)
-    with pytest.raises(UserError, match="target word 2"):
-        parse_links("0-2", 3, 2)
 
 
 def test_a_file_is_read_line_by_line(tmp_path):

@@ -15,29 +15,17 @@ def format_links(links: Iterable[Link]) -> str:
     return " ".join(f"{source}-{target}" for source, target in sorted(links))
 
 
-def parse_links(
-    text: str, source_words: int | None = None, target_words: int | None = None, where: str = "the alignment"
-) -> list[Link]:
-    """The links of one line, sorted and each once.
+def parse_links(text: str, where: str = "the alignment") -> list[Link]:
+    """The links of one line, separated by white space; sorted and each once.
 
-    Args:
-        text: links separated by white space.
-        source_words, target_words: numbers of words, which links must stay within where they are given.
-        where: names the line in errors, such as `corpus.align, line 3`.
-
-    Raises:
-        UserError: for anything that is not a link, and for a word that the sentence does not have.
+    Raises UserError for anything that is not a link; `where` names the line in it, such as `corpus.align, line 3`.
     """
     links = set()
     for token in text.split():
         match = LINK.fullmatch(token)
         if not match:
             raise UserError(f"{where}: {token!r} is not a link: write source-target, counted from 0, as in 0-0 1-2")
-        link = (int(match[1]), int(match[2]))
-        for word, words, side in zip(link, (source_words, target_words), ("source", "target"), strict=True):
-            if words is not None and word >= words:
-                raise UserError(f"{where}: link {token} names {side} word {word}, but it has {words} (from 0)")
-        links.add(link)
+        links.add((int(match[1]), int(match[2])))
     return sorted(links)
 
 

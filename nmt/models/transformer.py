@@ -141,12 +141,12 @@ class Transformer(Model):
         # Pre-norm leaves the stream unnormalised, so each stack ends in a normalisation of its own.
         final = nn.LayerNorm if config.norm == "pre" else nn.Identity
         self.encoder_norm, self.decoder_norm = final(config.width), final(config.width)
-        self.register_buffer("positions", fixed_positions(config), persistent=False)
         self._initialise()
+        positions = fixed_positions(config)
         if config.positions == "learned":
-            learned = torch.empty_like(self.positions).normal_(std=config.width**-0.5)
-            del self.positions
-            self.positions = nn.Parameter(learned)
+            self.positions = nn.Parameter(torch.empty_like(positions).normal_(std=config.width**-0.5))
+        else:
+            self.register_buffer("positions", positions, persistent=False)
 
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """source [batch, source] piece ids, lengths [batch].
