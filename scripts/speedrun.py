@@ -193,7 +193,7 @@ def write_page(raw: Path) -> Path:
         hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
         types = {one[side].get("precision") for record in steps for one in record["runs"] for side in SIDES} - {None}
         if types:
-            parts.append(f"Products of factors in {' or '.join(sorted(types))}.")
+            parts.append(f"Linear layers in {' or '.join(sorted(types))}.")
         parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")
     parts += sorted({"Machine: " + "; ".join(record["machine"].values()) + "." for record in records})
     page = raw.with_suffix(".md")

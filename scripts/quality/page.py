@@ -45,7 +45,7 @@ def trained(training: dict) -> str:
         ("seed", "seed {}"),
         ("minutes", "{} minutes"),
         ("threads", "threads: {}"),
-        ("precision", "products of {} factors"),
+        ("precision", "linear layers in {}"),
         ("steps", "{:,} steps"),
         ("parameters", "{:,} parameters"),
         ("dev_loss", "dev loss {}"),
