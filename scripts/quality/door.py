@@ -39,9 +39,11 @@ def main(arguments: list[str]) -> None:
 
 
 def scored_before(record: dict, training: dict) -> list[dict]:
-    """The trainings whose models have translated these test sets, oldest first, but for the one at hand."""
-    known = [*record.get("earlier", []), record["training"]]
-    return [one for one in known if (one["steps"], one["dev_loss"]) != (training["steps"], training["dev_loss"])]
+    """Training and scores of what has translated these test sets, oldest first, but for the model at hand with the
+    search at hand."""
+    known = [*record.get("earlier", []), record["training"] | {"scores": record.get("sets") or record["scores"]}]
+    keys = ("steps", "dev_loss", "decoding")
+    return [one for one in known if any(one[key] != training[key] for key in keys)]
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -72,8 +72,13 @@ def tell_multi30k(record: dict) -> list[str]:
     parts += [f"{name}: {one['left_out']}." for name, one in record["sets"].items() if "left_out" in one]
     beam = record["training"]["decoding"]["beam"]
     if earlier := record.get("earlier"):
-        losses = ", ".join(f"{one['dev_loss']}" for one in earlier)
-        parts.append(f"These sets had been translated before, for models of earlier recipes: dev loss {losses}.")
+        columns = ["minutes", "steps", "dev loss", "length penalty", *sets]
+        rows = [
+            [f"{one['minutes']:g}", f"{one['steps']:,}", f"{one['dev_loss']}", f"{one['decoding']['length_penalty']}"]
+            + [_two(one["scores"][name]["tokenised_bleu"]) for name in sets]
+            for one in earlier
+        ]
+        parts += ["They had been translated before, by earlier models or with another search:", table(columns, rows)]
     how = (
         f"Beside the defaults: `{json.dumps(record['recipe'])}`. Moses' tokens need "
         "`pip install -e '.[quality]'`; a set that the Hub's copy does not have is read from the files that "
