@@ -121,7 +121,8 @@ class Translation:
 def join_translations(
     source: str, source_words: list[str], parts: Sequence[Translation], places: Sequence[list[int]]
 ) -> Translation:
-    """The translation of a text that was translated in parts; hypothesis k joins the parts' k-th.
+    """The translation of a text that was translated in parts; hypothesis k joins the parts' k-th, so that the first
+    is the same however many are asked for.
 
     `places[p][i]` is the word of the whole that word i of part p is, or is a piece of. The score is the mean of the
     parts' scores, weighted by their target words. Heads belong to one sentence and are left out, and so is the
@@ -132,7 +133,6 @@ def join_translations(
         _join(source, source_words, [found[number] for found in lists], places)
         for number in range(min(map(len, lists)))
     ]
-    joined.sort(key=lambda translation: -translation.score)
     return replace(joined[0], hypotheses=joined) if len(joined) > 1 else joined[0]
 
 

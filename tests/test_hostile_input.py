@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from nmt.cli.translate import main
 from nmt.errors import UserError
 from nmt.text.parts import split_text, words_of_part
 from nmt.text.words import split_words
+from nmt.translation import Translation, join_translations
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBWORDS = tiny_subwords()
@@ -88,7 +90,18 @@ def test_a_long_line_is_the_join_of_its_sentences(tiny_exported_checkpoint, engi
     np.testing.assert_allclose(joined.attention, matrix, atol=1e-5)
     assert min(one.score for one in alone) <= joined.score <= max(one.score for one in alone)
     hypotheses = translator.translate(text, long="split", n_best=2).hypotheses
-    assert len(hypotheses) == 2 and hypotheses[0].score >= hypotheses[1].score
+    assert len(hypotheses) == 2 and (hypotheses[0].text, hypotheses[0].score) == (joined.text, joined.score)
+
+
+def test_the_translation_of_parts_is_the_same_however_many_hypotheses_are_asked_for():
+    def part(*hypotheses: tuple[int, float]) -> Translation:
+        found = [Translation("a", "x " * words, score, ["a"], ["x"] * words, None, None) for words, score in hypotheses]
+        return replace(found[0], hypotheses=found)
+
+    parts = [part((3, -0.2), (30, -0.5)), part((5, -1.0), (5, -1.1))]  # the second two have the better mean
+    joined = join_translations("a a", ["a", "a"], parts, [[0], [1]])
+    assert len(joined.target_words) == 8 and [len(one.target_words) for one in joined.hypotheses] == [8, 35]
+    assert joined.hypotheses[0].score < joined.hypotheses[1].score
 
 
 def test_a_part_without_pieces_is_not_given_to_the_network(tiny_exported_checkpoint):
