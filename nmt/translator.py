@@ -192,7 +192,7 @@ class Translator:
             return []
         longest = self.checkpoint.metadata["max_length"] - 1
         if long == "refuse" or len(whole.ids) <= longest:
-            self._check_length(whole, f"line {number}", "split the line (or ask for --long split)")
+            self._check_length(whole, f"line {number}", "split the line (nmt-translate --long split does)")
             return [Part(0, whole)]
         return split_text(self.subwords, whole, longest)
 

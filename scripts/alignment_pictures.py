@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
 
 def words(pair: GoldPair) -> int:
     """The length of the longer side, as far as its links tell."""
-    return max(max(link) for link in pair.sure) + 1
+    return max((max(link) for link in pair.sure), default=-1) + 1
 
 
 def crossings(pair: GoldPair) -> int:

@@ -9,6 +9,7 @@ Only the configuration's `data` part counts. Figures and the recipe: docs/result
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import tempfile
 import time
@@ -55,9 +56,11 @@ def main(arguments: list[str]) -> None:
             on_progress=report,
         )
     save_aligner(output, parameters, subwords)
-    if checkpoint:
-        write_checkpoint_metadata(output.parent, checkpoint.metadata)
     seconds, pairs_read = time.monotonic() - started, len(pairs)
+    if checkpoint:
+        how = {"minutes": round(seconds / 60, 1), "processes": options.processes, "seed": options.seed}
+        checkpoint.metadata["alignment_head"] = {**dataclasses.asdict(config), **how}
+        write_checkpoint_metadata(output.parent, checkpoint.metadata)
     print(f"{config}\n{pairs_read} pairs, seed {options.seed}, {seconds:.0f} s", file=sys.stderr)
 
 

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
     options = make_parser().parse_args(arguments)
     output = Path(options.output).resolve()
     options.output = str(output)
-    options.checkpoint = str(find_checkpoint(options.checkpoint).resolve()) if options.checkpoint else None
+    options.checkpoint = str(find_checkpoint(options.checkpoint).resolve())  # as this machine's environment names it
     plan = make_plan(options)
     keep_plan(output, plan)
     missing = [task for task in tasks(plan) if not (output / task["shard"]).exists()]
@@ -190,7 +190,9 @@ class Worker:
         columns = {
             "translation": pa.array([one.text if one else None for one in found], pa.string()),
             "score": pa.array([one.score if one else None for one in found], pa.float64()),
-            "alignment": pa.array([one.pharaoh if one else None for one in found], pa.string()),
+            "alignment": pa.array(
+                [one.pharaoh if one and one.alignment is not None else None for one in found], pa.string()
+            ),
             "problem": pa.array(problems, pa.string()),
         }
         for name in ADDED:

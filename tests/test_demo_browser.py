@@ -122,6 +122,26 @@ def test_problems_are_told_and_overcome(opened, address):
     assert page.inner_text("#status") == ""
 
 
+def test_a_refused_card_keeps_no_answer_to_another_text_and_its_problem_stays(opened, address):
+    page = opened(f"{address}/?text=hello&other=second")
+    wait_for(page, ".translation", "olleh first")
+    wait_for(page, ".translation", "olleh second")
+    page.evaluate("""() => {
+        const real = globalThis.fetch;
+        globalThis.fetch = async (place, request) =>
+            JSON.parse(request.body).model === "second"
+                ? real(place, request)
+                : new Response(JSON.stringify({ error: "too long for this one" }), { status: 422 });
+    }""")
+    page.fill("#text", "again")
+    wait_for(page, ".translation", "niaga second")
+    wait_for(page, "#status.problem", "too long for this one")
+    assert page.locator(".answer").first.is_hidden()
+    page.evaluate("() => { document.querySelector('#frame').src = 'about:blank#loaded'; }")
+    page.wait_for_timeout(100)  # its load event tells nothing about the problem
+    assert page.inner_text("#status") == "too long for this one"
+
+
 def test_the_explorer_is_embedded(opened, tiny_exported_checkpoint):
     with running(Models(tiny_exported_checkpoint.parent, tiny_exported_checkpoint.name, threads=1)) as address:
         page = opened(f"{address}/?text=My+sister+paints+small+birds.")

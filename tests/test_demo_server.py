@@ -196,6 +196,9 @@ def test_real_checkpoints_answer_as_the_translator_does(tiny_exported_checkpoint
         status, headers, page = ask(address, "/explorer?text=My+sister+paints&n_best=2&beam=2")
         assert status == 200 and headers["content-security-policy"] == "frame-ancestors 'self'"
         assert "Cross-attention" in page and '"heads":{' in page
+        status, headers, page = ask(address, "/explorer?text=My+sister+paints&beam=0")
+        assert status == 422 and "beam" in page  # the demo's frame must be let to show it
+        assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'self'"
         assert translated(address, "")["translation"] == ""
 
 

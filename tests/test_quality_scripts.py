@@ -147,6 +147,29 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
     assert "## Multi30k" not in text and "## Tatoeba" not in text
 
 
+def test_a_set_that_an_earlier_measurement_left_out_is_an_empty_cell(scripts, tmp_path):
+    score = {"bleu": 31.0, "chrf": 50.0, "tokenised_bleu": 30.5, "tokenised_bleu_signature": "ST"}
+    score |= {"bleu_signature": "SB", "chrf_signature": "SC"}
+    training = {"seed": 1, "steps": 9, "minutes": 2.0, "dev_loss": 1.5, "parameters": 1, "threads": 2, "weights": "w"}
+    training |= {"corpus_sha256": "abc", "engine": "torch", "decoding": {"beam": 5, "length_penalty": 1.0}}
+    record = {
+        "kind": "multi30k",
+        "command": "python scripts/quality.py multi30k",
+        "minutes": 1.0,
+        "machine": {"processor": "a machine"},
+        "target": "de",
+        "checkpoint": "checkpoints/x",
+        "recipe": {},
+        "training": training,
+        "sets": {"test 2016": score, "test 2017": score},
+        "earlier": [training | {"scores": {"test 2016": score, "test 2017": {"left_out": "no file"}}}],
+    }
+    (tmp_path / "quality").mkdir()
+    (tmp_path / "quality" / "multi30k-de-x.json").write_text(json.dumps(record))
+    text = scripts("page").write_page(tmp_path / "quality").read_text()
+    assert "| 2 | 9 | 1.5 | 1.0 | 30.50 |  |" in text
+
+
 def test_changes_that_the_contest_cannot_make_are_refused_first(scripts, tmp_path):
     contest = scripts("contest")
     config = contest.nmt_config("tatoeba", 10.0, 1, ["model.dropout=0.2"], tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from nmt.cli.common import INTERRUPTED, command, parser
+from nmt.cli.common import command, parser
 
 EXAMPLES = """\
   nmt-train configs/quickstart.yaml
@@ -14,7 +14,7 @@ DESCRIPTION = """Train a translator as a YAML configuration says.
 On many devices: torchrun --nproc-per-node 2 -m nmt.cli.train CONFIG (see docs/scale.md)."""
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     """Parse the arguments and train."""
     options = make_parser(arguments).parse_intermixed_args(arguments)
     from nmt.config import load_config
@@ -25,10 +25,8 @@ def main(arguments: list[str]) -> int:
 
     try:
         train(config, resume=options.resume, overwrite=options.overwrite)
-    except Interrupted as reason:
-        print(f"nmt-train: {reason}", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; go on with --resume") from None
 
 
 def make_parser(arguments_given: list[str]):

@@ -223,5 +223,6 @@ def _add_errors(app: FastAPI) -> None:
 
 def _problem(request: Request, message: str, status: int, **headers: str) -> Response:
     if request.url.path == "/explorer":  # shown in a frame, so for people
+        headers["content-security-policy"] = "default-src 'none'; frame-ancestors 'self'"
         return HTMLResponse(f"<!doctype html><title>nmt demo</title><p>{html.escape(message)}</p>", status, headers)
     return _json({"error": message}, status, **headers)

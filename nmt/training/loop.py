@@ -34,7 +34,7 @@ from nmt.training.state import Progress, save_state
 from nmt.training.validation import Scores, batch_loss
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Training was asked to stop (Ctrl-C, SIGTERM); everything so far is saved."""
 
 
@@ -118,7 +118,7 @@ def run_steps(
                 save_state(directory, progress, model, optimizer, needed_steps(settings, progress.validations))
             meter.restart()
         if stopping:
-            raise Interrupted(f"stopped at step {progress.step}; go on with --resume")
+            raise Interrupted(f"stopped at step {progress.step}, all saved")
     meter.bar.close()
 
 

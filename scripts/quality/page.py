@@ -75,7 +75,7 @@ def tell_multi30k(record: dict) -> list[str]:
         columns = ["minutes", "steps", "dev loss", "length penalty", *sets]
         rows = [
             [f"{one['minutes']:g}", f"{one['steps']:,}", f"{one['dev_loss']}", f"{one['decoding']['length_penalty']}"]
-            + [_two(one["scores"][name]["tokenised_bleu"]) for name in sets]
+            + [_two(one["scores"].get(name, {}).get("tokenised_bleu")) for name in sets]
             for one in earlier
         ]
         parts += ["They had been translated before, by earlier models or with another search:", table(columns, rows)]
@@ -180,8 +180,8 @@ def first_reached(ours: list[dict], theirs: list[dict]) -> float | None:
     return next((point["seconds"] / 60 for point in ours if point["bleu"] >= best), None)
 
 
-def _two(value: float) -> str:
-    return f"{value:.2f}"
+def _two(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _cell(text: str) -> str:

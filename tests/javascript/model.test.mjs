@@ -90,6 +90,8 @@ test("the first letter decides the direction", () => {
   assert.equal(readsRightToLeft(["123", "שלום"]), true);
   assert.equal(readsRightToLeft(["?", "the", "שלום"]), false);
   assert.equal(readsRightToLeft([]), false);
+  assert.equal(readsRightToLeft(["<s>", "שלום"]), true); // the columns of decoder self-attention
+  assert.equal(readsRightToLeft(["<s>", "</s>"]), false);
 });
 
 test("a kind of attention that the model does not have is not offered", () => {

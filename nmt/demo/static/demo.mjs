@@ -9,6 +9,7 @@ import { choicesFromLink, debounced, linkFromChoices, requestOf, viewOfAnswer } 
 
 const TYPING = 80;
 const THRESHOLD = 0.02;
+const ON_ITS_WAY = "The explorer is on its way ...";
 const find = (id) => document.getElementById(id);
 const tables = Object.fromEntries(
   Object.entries(JSON.parse(find("colours").textContent)).map(([theme, table]) => [theme, bytesFromBase64(table)]),
@@ -61,6 +62,7 @@ async function translateAll() {
   history.replaceState(null, "", linkFromChoices(chosen) || location.pathname);
   const names = [chosen.model, chosen.other].filter(Boolean);
   find("answers").classList.toggle("two", names.length > 1);
+  tell("");
   await Promise.all(cards.map((self, number) => translate(self, chosen, names[number])));
   explore();
 }
@@ -68,10 +70,7 @@ async function translateAll() {
 async function translate(self, chosen, name) {
   self.abort?.abort();
   self.section.hidden = !name || chosen.text.trim() === "";
-  if (self.section.hidden) {
-    if (self === cards[0]) tell("");
-    return;
-  }
+  if (self.section.hidden) return;
   const abort = new AbortController();
   self.abort = abort;
   self.section.classList.add("waiting");
@@ -86,17 +85,24 @@ async function translate(self, chosen, name) {
     if (abort.signal.aborted) return;
     if (response.ok) {
       show(self, answer);
-      tell("");
     } else {
-      tell(answer.error, true);
+      refuse(self, answer.error);
       const wait = Number(response.headers.get("Retry-After"));
       if (wait > 0) setTimeout(() => abort === self.abort && later(), 1000 * wait);
     }
   } catch (error) {
-    if (error.name !== "AbortError") tell("The server does not answer; is it still running?", true);
+    if (error.name !== "AbortError") refuse(self, "The server does not answer; is it still running?");
   } finally {
     if (abort === self.abort) self.section.classList.remove("waiting");
   }
+}
+
+/** No answer: what was shown belongs to another text. */
+function refuse(self, message) {
+  for (const part of [self.name, self.translation, self.facts, self.readout]) part.textContent = "";
+  self.view = self.pinned = null;
+  self.views.hidden = self.section.hidden = true;
+  tell(message, true);
 }
 
 function show(self, answer) {
@@ -124,7 +130,7 @@ function explore() {
   const { text, model, beam, length_penalty } = choices();
   const address = text.trim() ? `/explorer${linkFromChoices({ text, model, beam, length_penalty, n_best: Math.min(beam ?? 3, 3) })}` : "about:blank";
   if (find("frame").getAttribute("src") === address) return;
-  tell("The explorer is on its way ...");
+  if (!find("status").textContent) tell(ON_ITS_WAY);
   find("frame").setAttribute("src", address);
 }
 
@@ -155,7 +161,7 @@ async function start() {
   find("text").addEventListener("input", later);
   for (const id of ["model", "other", "beam", "penalty"]) find(id).addEventListener("input", later);
   find("explore").addEventListener("toggle", explore);
-  find("frame").addEventListener("load", () => tell(""));
+  find("frame").addEventListener("load", () => find("status").textContent === ON_ITS_WAY && tell(""));
   find("share").addEventListener("click", share);
   dark.addEventListener("change", () => cards.forEach((self) => self.view && draw(self)));
   document.documentElement.dataset.ready = "true";

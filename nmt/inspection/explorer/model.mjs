@@ -127,8 +127,8 @@ export function describe(view, row, column, text) {
   return `“${view.rowLabels[row]}” ${verb} “${view.columnLabels[column]}”: ${text}${linked ? ", linked" : ""}`;
 }
 
-/** Whether the words run from right to left: the first letter that has a direction decides. */
+/** Whether the words run from right to left: the first letter that has a direction decides, `<s>` and `</s>` aside. */
 export function readsRightToLeft(labels) {
-  const letter = labels.join(" ").match(/\p{L}/u);
+  const letter = labels.filter((label) => label !== START && label !== END).join(" ").match(/\p{L}/u);
   return letter !== null && /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u.test(letter[0]);
 }
