@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from nmt.errors import UserError
-from nmt.files import atomic_path, sha256_of
+from nmt.files import atomic_path, expanded, sha256_of
 from nmt.untrusted import LARGEST_METADATA, check_inside, check_metadata, read_small, tensor_shapes
 
 CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
@@ -51,7 +51,7 @@ def find_checkpoint(given: str | Path | None = None) -> Path:
     Without either `$NMT_CHECKPOINT`, which names one in the same way, or else the default.
     """
     given = given if given is not None else os.environ.get("NMT_CHECKPOINT") or SHIPPED[0]
-    directory = Path(given).expanduser()
+    directory = expanded(given)
     return shipped_checkpoint(str(given)) if str(given) in SHIPPED and not directory.is_dir() else directory
 
 

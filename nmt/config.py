@@ -38,7 +38,8 @@ class DataConfig(Section):
     test: str | list[str] | None = None
     """The same for the test split."""
     source_column: str | int | None = None
-    """Column of the source text; dotted for nested columns (`translation.en`). Default: the language code."""
+    """Column of the source text; dotted for nested columns (`translation.en`). Default: the language code; in a .tsv
+    whose first line does not name both languages, the first two columns."""
     target_column: str | int | None = None
     """Column of the target text."""
     cache: str | None = None
@@ -183,7 +184,7 @@ class AlignmentConfig(Section):
 class RunConfig(Section):
     """A whole run: what `nmt-train` reads and what a checkpoint keeps as `config.yaml`."""
 
-    checkpoint: str
+    checkpoint: str = Field(min_length=1)
     """Directory that the run writes."""
     data: DataConfig = DataConfig()
     subwords: SubwordsConfig = SubwordsConfig()
@@ -215,8 +216,8 @@ class RunConfig(Section):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats and booleans: PyYAML reads `2e-3` as text, and Norwegian's `no` as false. No aliases, a few
-    lines of which can grow beyond any memory, and no tags."""
+    """YAML 1.2's numbers and booleans: PyYAML reads `2e-3` as text, `1:30` as 90 and Norwegian's `no` as false. No
+    aliases, a few lines of which can grow beyond any memory, no tags, and no key twice, whose first is lost."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
@@ -225,16 +226,26 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError(f"line {line}: aliases (*) and tags (!) are not taken; write the value out")
         return super().compose_node(parent, index)
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, (key, _) in enumerate(node.value):
+            if keys[number] in keys[:number]:
+                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {keys[number]} is there twice; leave one out")
+        return super().construct_mapping(node, deep)
+
 
 class _Dumper(yaml.SafeDumper):
     """The same, so that the text `2e-3` is written in quotes."""
 
 
-_BOOLEAN = "tag:yaml.org,2002:bool"
+_BOOLEAN, _INTEGER = (f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int"))
 _Loader.yaml_implicit_resolvers = {
-    first: [one for one in known if one[0] != _BOOLEAN] for first, known in _Loader.yaml_implicit_resolvers.items()
+    first: [one for one in known if one[0] not in (_BOOLEAN, _INTEGER)]
+    for first, known in _Loader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_BOOLEAN, re.compile("(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(_INTEGER, re.compile("[-+]?[0-9]+$"), list("-+0123456789"))
+_Loader.add_constructor(_INTEGER, lambda _, node: int(node.value))
 for _side in (_Loader, _Dumper):
     _side.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")

@@ -4,11 +4,14 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+
+from nmt.errors import UserError
 
 Entry = TypeVar("Entry")
 
@@ -34,9 +37,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         # The suffix is kept because writers such as matplotlib choose the format by it.
         temporary = scratch / path.name
         yield temporary
+        mode = stat.S_IMODE(path.stat().st_mode) if path.is_file() else 0o666 & ~_umask()
         for file in [temporary, *temporary.rglob("*")] if temporary.is_dir() else [temporary]:
             if file.is_file():
-                file.chmod(0o666 & ~_umask())  # some libraries write files that only their owner can read
+                file.chmod(mode)  # some libraries write files that only their owner can read
             _flush_to_disk(file)
         old = scratch / "old"
         if path.is_dir() and temporary.is_dir():
@@ -105,10 +109,18 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with `~` and `~user` for a home directory. Raises UserError for a user that is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: there is no such user's home directory; write the path out") from error
+
+
 def cache_directory(chosen: str | None = None) -> Path:
     """Where downloads and encoded corpora are kept: `chosen`, else `$NMT_CACHE`, else the user's cache directory."""
     if override := chosen or os.environ.get("NMT_CACHE"):
-        return Path(override).expanduser()
+        return expanded(override)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("nmt"))

@@ -134,6 +134,21 @@ def test_numbers_are_read_as_numbers(written, text, value):
     assert config.alignment.minutes == value
 
 
+@pytest.mark.parametrize(("text", "steps"), [("010", 10), ("+7", 7), ("1:30", None), ("0x10", None), ("1_0", None)])
+def test_whole_numbers_are_decimal(written, text, steps):
+    if steps is None:
+        with pytest.raises(UserError, match="training.max_steps"):
+            load_config(written(MINIMAL), [f"training.max_steps={text}"])
+    else:
+        assert load_config(written(MINIMAL), [f"training.max_steps={text}"]).training.max_steps == steps
+
+
+@pytest.mark.parametrize("text", ["training: {max_steps: 2}\n", "data:\n  source: en\n  source: de\n"])
+def test_a_key_that_is_there_twice_is_refused_with_its_line(written, text):
+    with pytest.raises(UserError, match=r"line \d+: (training|source) is there twice"):
+        load_config(written(MINIMAL + text))
+
+
 @pytest.mark.parametrize(("text", "read"), [("no", "no"), ("on", "on"), ("true", True), ("False", False)])
 def test_norwegian_is_a_language_and_false_is_not(written, text, read):
     """YAML 1.2's booleans; and what is written down is read as it was by YAML 1.1 too."""
@@ -159,11 +174,11 @@ def test_overrides_win_over_the_file_and_make_sections(written):
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
-    ["2e-3", "null", "yes", "1", "~", ""]
+    ["2e-3", "null", "yes", "1", "010", "1:30", "~", ""]
 )
 trees = st.fixed_dictionaries(
     {
-        "checkpoint": texts,
+        "checkpoint": texts.filter(bool),
         "training": st.fixed_dictionaries(
             {"max_steps": st.integers(1, 10**9)},
             optional={

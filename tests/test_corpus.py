@@ -99,6 +99,17 @@ def test_no_final_newline_blank_lines_and_jsonl_nulls(tmp_path):
     assert read(train=write(tmp_path / "a.jsonl", lines)) == [("a", ""), ("b", "c")]
 
 
+def test_a_tsv_may_name_its_languages(tmp_path):
+    lines = "number\tes\ten\n1\thola\thello\n"
+    assert read(train=write(tmp_path / "a.tsv", lines), source="en", target="es") == [("hello", "hola")]
+    assert read(train=write(tmp_path / "b.tsv", "en\tfr\nhello\tsalut"), source="en", target="es") == [
+        ("en", "fr"),
+        ("hello", "salut"),
+    ]
+    by_number = {"source_column": 0, "target_column": 1}
+    assert read(train=write(tmp_path / "c.tsv", "en\tes"), source="en", target="es", **by_number) == [("en", "es")]
+
+
 def test_gzip_is_known_by_content_not_by_name(tmp_path):
     path = tmp_path / "packed.tsv"
     path.write_bytes(gzip.compress(b"a\tb\n"))

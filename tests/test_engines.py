@@ -164,6 +164,17 @@ def test_the_fewest_pieces_are_kept_by_both_engines(both, beam):
         assert min(len(hypotheses[0].pieces) for hypotheses in found) == 25
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_translation_can_end_after_its_fewest_pieces(both, beam):
+    subwords, *pair = both
+    options = SearchOptions(beam, min_length=25, max_length_factor=0.0, max_length_extra=1)
+    assert options.max_length(10) == 26  # `</s>` is one of them
+    for engine in pair:
+        for hypotheses in engine.translate(subwords.encode_ids(SOURCES), options):
+            assert 25 <= len(hypotheses[0].pieces) + hypotheses[0].ended <= 26
+            assert not hypotheses[0].ended or len(hypotheses[0].pieces) == 25
+
+
 def test_fewest_pieces_beyond_the_models_limit_are_that_limit(both):
     subwords, *pair = both
     for engine in pair:

@@ -117,6 +117,15 @@ def test_the_suffix_is_kept_and_others_may_read(tmp_path):
     assert stat.S_IMODE((tmp_path / "figure.svg").stat().st_mode) == 0o666 & ~mask
 
 
+def test_a_private_file_stays_private(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(0o640)
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new" and stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 @given(content=st.binary(max_size=100))
 def test_sha256(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("hash") / "a"

@@ -99,6 +99,19 @@ def test_words_by_hand():
     assert split_words(" \t\n") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("замо́к і за́мок", ["замо́к", "і", "за́мок"]),  # Ukrainian stress has no composed form
+        ("हिन्दी की किताब।", ["हिन्दी", "की", "किताब", "।"]),
+        ("می‌خواهم", ["می‌خواهم"]),
+        ("I ❤️ you 👩‍💻!", ["I", "❤️", "you", "👩‍💻", "!"]),
+    ],
+)
+def test_marks_and_joiners_belong_to_what_they_stand_on(text, words):
+    assert [word.text for word in split_words(text)] == words
+
+
 @given(text=st.text())
 def test_words_cover_everything_but_white_space(text):
     text = normalize(text)

@@ -15,7 +15,7 @@ import torch
 from safetensors.numpy import load_file
 from toy import NAMES, toy_config, toy_pairs, write_pairs
 
-from nmt.checkpoint import Checkpoint
+from nmt.checkpoint import Checkpoint, find_checkpoint
 from nmt.cli.common import run
 from nmt.cli.train import main
 from nmt.config import load_config
@@ -296,7 +296,44 @@ def test_overwrite_empties_no_directory_that_holds_no_run(place, tmp_path, capfd
     (tmp_path / "thesis.tex").write_text("years of work")
     line = refused(capfd, place / "run.yaml", f"checkpoint={tmp_path}", "--overwrite")
     assert "holds no run" in line
+    (tmp_path / "config.yaml").write_text("of: another program\n")
+    assert "holds no run" in refused(capfd, place / "run.yaml", f"checkpoint={tmp_path}", "--overwrite")
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    assert (tmp_path / "config.yaml").read_text() == "of: another program\n"
+
+
+def test_overwrite_leaves_what_no_run_has_written(place, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    (tmp_path / "run" / "thesis.tex").write_text("years of work")
+    (tmp_path / "run" / ".weights.safetensors.12345678").mkdir()  # left by a run that was killed
+    overrides = [f"checkpoint={tmp_path / 'run'}", "training.max_steps=2"]
+    train(load_config(place / "run.yaml", overrides), overwrite=True)
+    assert metadata(tmp_path / "run")["steps"] == 2
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in whole.iterdir()} | {
+        "thesis.tex"
+    }
+    assert not (tmp_path / "run" / "training" / "step-60").exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--resume"], ["--overwrite"]])
+def test_a_refused_directory_keeps_everything(place, tmp_path, capfd, flags):
+    for name in (".ssh.original", ".config.disabled", "training/.git.20261126"):
+        (tmp_path / name).mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    refused(capfd, place / "run.yaml", f"checkpoint={tmp_path}", *flags)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_tilde_is_the_home_directory(place, tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    run = train(load_config(place / "run.yaml", ["checkpoint=~/m", "training.max_steps=1"]))
+    assert run == tmp_path / "m" and [path.name for path in tmp_path.iterdir()] == ["m"]
+    assert Checkpoint(find_checkpoint("~/m")).metadata["steps"] == 1
+    capfd.readouterr()
+    assert "~nobodyhere" in refused(capfd, place / "run.yaml", "checkpoint=~nobodyhere/m")
+    with pytest.raises(UserError, match="~nobodyhere"):
+        find_checkpoint("~nobodyhere/m")
 
 
 def test_a_file_in_the_place_of_the_directory(place, tmp_path, capfd):

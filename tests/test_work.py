@@ -95,7 +95,7 @@ def test_decoding_projects_the_source_once_and_its_own_past_never_again(model):
             note = calls[name].append
             attention.key_value.register_forward_hook(lambda _, x, y, note=note: note(y.shape[:-1].numel()))
     sources = [[7, 8, 9]] * 4
-    TorchEngine(model).translate(sources, SearchOptions(3, min_length=6, max_length_factor=0.0, max_length_extra=6))
+    TorchEngine(model).translate(sources, SearchOptions(3, min_length=5, max_length_factor=0.0, max_length_extra=6))
     layers = len(model.decoder_layers)
     assert calls["cross"] == [4 * 4] * layers  # four sentences of three pieces and `</s>`, all at once
     # One new position of every hypothesis a step: one hypothesis a sentence at first, then three; six steps.
@@ -119,7 +119,7 @@ def test_the_kernels_of_a_step_do_not_grow_with_hypotheses_or_length(model):
 
 def test_a_search_step_has_few_kernels_beside_the_network(model):
     # A Python loop over hypotheses would need several for each of the forty.
-    options = SearchOptions(5, min_length=20, max_length_factor=0.0, max_length_extra=20)
+    options = SearchOptions(5, min_length=19, max_length_factor=0.0, max_length_extra=20)
     with Calls() as step, torch.inference_mode():
         model.step(torch.full((8, 1), 5), model.start(torch.full((8, 3), 5), torch.full((8,), 3)))
     with Calls() as whole:

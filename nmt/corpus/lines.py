@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from nmt.errors import UserError
+from nmt.files import expanded
 
 # Bytes. No sentence is so long; a file that holds no line feed at all must not fill the memory.
 LONGEST_LINE = 16 * 2**20
@@ -15,7 +16,7 @@ LONGEST_LINE = 16 * 2**20
 
 def check_file(path: str | Path, key: str) -> Path:
     """The path, which must be that of a readable file; `key` is what the configuration calls it."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise UserError(f"{path}: no such file: set {key} to a file that is there")
     if not path.is_file():

@@ -53,10 +53,14 @@ class TSV:
     path: Path
     source_column: str | int
     target_column: str | int
+    languages: tuple[str, str] | None = None
+    """Columns of these names are taken instead where the first line has both."""
 
     def __iter__(self) -> Iterator[SentencePair]:
+        columns: list[str | int] = [self.source_column, self.target_column]
+        if self.languages and set(self.languages) <= set(next(iter(read_lines(self.path)), "").split("\t")):
+            columns = [*self.languages]
         lines = enumerate(read_lines(self.path), start=1)
-        columns = [self.source_column, self.target_column]
         if any(isinstance(column, str) for column in columns):
             header = next(lines, (1, ""))[1].split("\t")
             for name in (column for column in columns if isinstance(column, str)):
@@ -130,7 +134,8 @@ def reader(data: DataConfig, key: str, value: str | list[str]) -> tuple[Pairs, l
                 raise UserError(
                     f"column {column} of {path}: columns are numbered from 0, set data.source_column and so on"
                 )
-        return TSV(path, source_column, target_column), [path]
+        by_position = data.source_column is None and data.target_column is None
+        return TSV(path, source_column, target_column, (data.source, data.target) if by_position else None), [path]
     raise UserError(
         f"{path}: the name tells no format: {key} is a .tsv or .jsonl (or .gz of one), or [source file, target file]"
     )
@@ -157,7 +162,7 @@ def local(data: DataConfig) -> PairSource:
     return PairSource(
         description=f"{data.source}-{data.target} of "
         + ", ".join(p.name for _, paths in readers.values() for p in paths),
-        identity=json.dumps(["files", hashes, formats, columns]),
+        identity=json.dumps(["files", hashes, formats, columns, "headers"]),
         sha256=every_hash[0] if len(every_hash) == 1 else hashlib.sha256("\n".join(every_hash).encode()).hexdigest(),
         numbered=False,
         read=lambda: {name: pairs for name, (pairs, _) in readers.items()},

@@ -36,8 +36,9 @@ class SearchOptions:
                 raise UserError(f"{name.replace('_', '-')} is {value!r}; it must be a {number} from {least} to {last}")
 
     def max_length(self, source_pieces: int) -> int:
-        """Most pieces of a hypothesis for a source of so many pieces."""
-        return max(1, self.min_length, int(self.max_length_factor * source_pieces) + self.max_length_extra)
+        """Most pieces of a hypothesis for a source of so many pieces, `</s>` counted."""
+        ended = self.min_length + 1 if self.min_length else 1  # `</s>` counts here
+        return max(ended, int(self.max_length_factor * source_pieces) + self.max_length_extra)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """Word and punctuation tokens: the unit of every alignment, matrix and picture of this project."""
 
-import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-# A word keeps its inner apostrophes; every punctuation mark stands alone.
-WORD_PATTERN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+import regex
+
+# A word keeps its inner apostrophes and its combining marks (to which `re` does not give \w); every punctuation mark
+# stands alone, but for its own marks and, in emoji, for what a joiner joins.
+WORD_PATTERN = regex.compile(r"\w+(?:['’]\w+)*|[^\w\s](?:\p{M}|\u200d[^\w\s])*")
 
 
 class Word(NamedTuple):

@@ -222,7 +222,7 @@ def cells_of_links(corpus: WordCorpus, links: Sequence[Collection[Link]]) -> np.
         rows, columns = matrix.shape
         for source, target in links[number]:
             if source >= columns or target >= rows:
-                where = f"line {number + 1} of the links"
+                where = f"pair {number + 1}"
                 raise UserError(f"{where}: {source}-{target} leads out of a pair of {columns} and {rows} words")
             matrix[target, source] = 1
     return cells

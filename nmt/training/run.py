@@ -19,19 +19,29 @@ from tqdm import tqdm
 from nmt.alignment import Link
 from nmt.alignment.aligner import save_aligner
 from nmt.alignment.pharaoh import read_pharaoh
-from nmt.checkpoint import ALIGNER, CONFIG, CTRANSLATE2, METADATA, SUBWORDS, write_checkpoint_metadata, write_text
+from nmt.checkpoint import (
+    ALIGNER,
+    CONFIG,
+    CTRANSLATE2,
+    METADATA,
+    SUBWORDS,
+    WEIGHTS,
+    write_checkpoint_metadata,
+    write_text,
+)
 from nmt.config import RunConfig, dump_config, load_config
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.errors import UserError
-from nmt.files import atomic_path, cache_directory, remove_scratch
+from nmt.files import atomic_path, cache_directory, expanded, remove_scratch
 from nmt.models import Model, build_model, load_weights
 from nmt.models.aligner import AlignerConfig
 from nmt.text.subwords import Subwords
+from nmt.text.words import split_words
 from nmt.training.aligner import train_aligner
-from nmt.training.card import write_card
+from nmt.training.card import CARD, write_card
 from nmt.training.distributed import Ranks, joined, launch, same_launch
 from nmt.training.lock import LOCK, run_lock
-from nmt.training.log import RunLog
+from nmt.training.log import LOG, RunLog
 from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
 from nmt.training.pairs import EncodedPairs
 from nmt.training.precision import precision_of
@@ -39,6 +49,8 @@ from nmt.training.release import release_memory
 from nmt.training.state import Progress, State, average, find_state, state_directory
 from nmt.training.validation import Scores, dev_loss, validate
 
+OWN_FILES = (CONFIG, SUBWORDS, LOG, "tensorboard", "training", WEIGHTS, ALIGNER, CTRANSLATE2, CARD, METADATA)
+"""What a run writes into its directory."""
 LAUNCH = "training/launch"
 """Which start of torchrun began the run, when one did."""
 
@@ -57,7 +69,7 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
 def _train(
     config: RunConfig, device: torch.device, ranks: Ranks, held: contextlib.ExitStack, resume: bool, overwrite: bool
 ) -> Path:
-    directory = Path(config.checkpoint)
+    directory = expanded(config.checkpoint)
     state = None
     with ranks.in_turn():  # rank 0 makes what is missing, the others find it made
         if ranks.leads:
@@ -68,7 +80,7 @@ def _train(
         corpus = load_corpus(config.data)
         ranks.tell(corpus.describe())
         if ranks.leads and config.alignment.head:  # a wrong file is told of before the hours of training
-            guiding_links(config.training.guided_alignment, len(corpus.train), range(0))
+            guiding_links(config, corpus)
         if ranks.leads and state is None:
             begin_directory(directory, config)
         elif ranks.leads and state is not None:
@@ -202,7 +214,7 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
         directory=directory / "training",
         processes=processes,
         on_progress=report,
-        links=guiding_links(config.training.guided_alignment, len(corpus.train), chosen),
+        links=guiding_links(config, corpus),
     )
     save_aligner(directory / ALIGNER, parameters, subwords)
     return {
@@ -218,17 +230,25 @@ def spread(pairs: int, most: int) -> range:
     return range(0, pairs, -(-pairs // most))
 
 
-def guiding_links(path: str | None, pairs: int, chosen: range) -> list[list[Link]] | None:
-    """The links of the `chosen` pairs from a Pharaoh file with a line for every training pair.
+def guiding_links(config: RunConfig, corpus: Corpus) -> list[list[Link]] | None:
+    """The links of the pairs that the alignment head learns from, out of a Pharaoh file with a line for every pair.
 
-    Raises UserError when their numbers differ.
+    Raises UserError when their numbers differ, or a link leads out of its pair.
     """
-    if path is None:
+    if config.training.guided_alignment is None:
         return None
+    path, pairs = expanded(config.training.guided_alignment), len(corpus.train)
+    chosen = spread(pairs, config.alignment.training_pairs)
     links, lines = [], 0
     for number, found in enumerate(read_pharaoh(path)):
         lines += 1
-        if number in chosen:
+        if number < pairs and number in chosen:
+            row = corpus.train[number]
+            words = [len(split_words(row[side])) for side in ("source", "target")]
+            for source, target in found:
+                if source >= words[0] or target >= words[1]:
+                    where = f"{path}, line {lines}: {source}-{target}"
+                    raise UserError(f"{where} leads out of a pair of {words[0]} and {words[1]} words; mend the line")
             links.append(found)
     if lines != pairs:
         raise UserError(f"{path} has {lines:,} lines, and there are {pairs:,} training pairs; they must match")
@@ -263,21 +283,22 @@ def check_place(directory: Path, resume: bool) -> None:
 
 def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> State | None:
     """The state to go on from, or None when the run is to begin; clears what killed writes left. Raises UserError."""
-    for killed in ("*", "training/*"):
-        remove_scratch(directory / killed)
+    for name in OWN_FILES:
+        remove_scratch(directory / name)
     if not resume:
         if any(path.name != LOCK for path in directory.iterdir()):
             if not overwrite:
                 raise UserError(
                     f"{directory} is not empty; continue its run with --resume, or replace it with --overwrite"
                 )
-            if not (directory / CONFIG).exists():
+            if not _holds_a_run(directory):
                 raise UserError(f"{directory} holds no run; --overwrite will not empty it")
         return None
     state = find_state(directory)
     kept = (state.place if state else directory) / CONFIG
     if not kept.exists():
         raise UserError(f"there is no run in {directory} to resume; run without --resume")
+    remove_scratch(directory / "training/*")
     before, now = load_config(kept).model_dump(), config.model_dump()
     changed = [key for key in now if before[key] != now[key] and key != "checkpoint"]
     if changed:
@@ -291,6 +312,14 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     return state
 
 
+def _holds_a_run(directory: Path) -> bool:
+    try:
+        load_config(directory / CONFIG)
+    except UserError:
+        return False
+    return True
+
+
 def began_before_restart(directory: Path, overwrite: bool) -> bool:
     """Whether torchrun has started this process again, to go on with a run that it had begun here."""
     try:
@@ -301,10 +330,13 @@ def began_before_restart(directory: Path, overwrite: bool) -> bool:
 
 
 def begin_directory(directory: Path, config: RunConfig) -> None:
-    """Empty the run's directory and write its configuration: from here on there is something to resume."""
-    for path in directory.iterdir():
-        if path.name not in (LOCK, CONFIG):  # killed meanwhile, what is left is still known for a run
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    """Remove an earlier run and write the configuration: from here on there is something to resume. What no run
+    writes stays."""
+    for path in (directory / name for name in OWN_FILES if name != CONFIG):  # killed here, it is still known for a run
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     write_text(directory / CONFIG, dump_config(config))
     if started := launch():
         write_text(directory / LAUNCH, json.dumps(started))

@@ -52,7 +52,7 @@ def training(length: int, tokens: int, vocabulary: int) -> Callable[[], int]:
 def decoding(length: int, sentences: int, beam: int, vocabulary: int) -> Callable[[], int]:
     """Searches whose sources and translations all have `length` pieces."""
     engine = TorchEngine(build_model(CONFIG, vocabulary))
-    options = SearchOptions(beam, min_length=length, max_length_factor=0.0, max_length_extra=length)
+    options = SearchOptions(beam, min_length=length - 1, max_length_factor=0.0, max_length_extra=length)
 
     def search() -> int:
         engine.translate([[5] * (length - 1)] * sentences, options, sentences)
