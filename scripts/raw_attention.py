@@ -34,7 +34,7 @@ def shift_attention(attention: np.ndarray) -> np.ndarray:
 
 
 def mutual_argmax_links(forward: np.ndarray, reverse: np.ndarray) -> list[Link]:
-    """Links that are the arg-max in both directions: the intersection (Och and Ney 2003, section 4.3)."""
+    """Links that are the arg-max in both directions: the intersection (Och and Ney 2003, section 4)."""
     return sorted(set(argmax_links(forward)) & transpose(argmax_links(reverse)))
 
 

@@ -195,7 +195,7 @@ def write_page(raw: Path) -> Path:
         if types:
             parts.append(f"Linear layers in {' or '.join(sorted(types))}.")
         parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")
-    parts += sorted({"Machine: " + "; ".join(record["machine"].values()) + "." for record in records})
+        parts += sorted({"Machine: " + "; ".join(record["machine"].values()) + "." for record in steps})
     page = raw.with_suffix(".md")
     write_text(page, "\n\n".join(parts) + "\n")
     return page

@@ -16,10 +16,10 @@ torch = pytest.importorskip("torch")
 
 from nmt.alignment.aligner import LONGEST, Aligner, save_aligner  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
-from nmt.models.aligner import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
+from nmt.models.aligner import AlignerConfig, AlignmentHead, MixtureAligner, Sentences, WordTypes  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 from nmt.text.word_pieces import word_pieces  # noqa: E402
-from nmt.training.aligner import WordCorpus, train_aligner  # noqa: E402
+from nmt.training.aligner import WordCorpus, _mixed_cells, is_punctuation, train_aligner  # noqa: E402
 
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
@@ -124,6 +124,8 @@ def test_same_seed_same_head_and_stages_are_kept(subwords, tmp_path):
 def test_numpy_runtime_equals_torch_module(subwords, random_aligner):
     words = [(source.split(), target.split()) for source, target, _ in toy_corpus(40, seed=7)]
     words.append((["Where's", "ŭnseen", "?"], ["¿"]))
+    long = [f"w{number}" for number in range(55)]  # further apart than relative positions are told
+    words += [(long, ["xab", "zo"]), (["ba", "ke"], long)]
     tables: list[dict[str, int]] = [{}, {}]
     numbers = [
         [[table.setdefault(word, len(table) + 1) for word in side] for side, table in zip(pair, tables, strict=True)]
@@ -147,6 +149,40 @@ def test_numpy_runtime_equals_torch_module(subwords, random_aligner):
     for row, (source, target) in enumerate(words):
         expected = 1 / (1 + np.exp(-logits[row, : len(target), : len(source)]))
         np.testing.assert_allclose(results[row].probabilities, expected, atol=2e-5)
+
+
+def test_a_mark_and_a_word_are_no_pair(subwords):
+    corpus = WordCorpus.of([("do x ?", "¿ x ?"), ("50 % .", "ok")], subwords, 60)
+    mixed = _mixed_cells(corpus)
+    assert corpus.matrix_of(0, mixed).tolist() == [[True, True, False], [False, False, True], [True, True, False]]
+    assert corpus.matrix_of(1, mixed).tolist() == [[False, False, True]]  # `%` stands for a word
+    assert [is_punctuation(word) for word in ("?", "¿", "...", "—", "%", "&", "+", "a", "d'or")] == [
+        *[True] * 4,
+        *[False] * 5,
+    ]
+
+
+def test_the_prior_of_a_word_sees_all_but_the_word(subwords):
+    """Exchanging two words that both stand elsewhere too changes each row's prior but their own."""
+    corpus = WordCorpus.of([("a b c d e", "v w x y z"), ("a b c d e", "v w z y z"), ("a", "x")], subwords, 60)
+    torch.manual_seed(5)
+    model = MixtureAligner(SMALL, corpus.pieces, *corpus.types).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.3)
+
+    def prior(pairs: list[int]) -> np.ndarray:
+        source, target = corpus.batch(0, np.array(pairs)), corpus.batch(1, np.array(pairs))
+        source_words = model.source.vectors(source.words, model.source_embedding)
+        target_words = model.target.vectors(target.words, model.target_embedding)
+        with torch.no_grad():
+            lexicon = model._translation(source, target, source_words, target_words)
+            return (model(source, target) - lexicon).exp()[:2].numpy()
+
+    one, other = prior([0, 1, 2])  # `x` against `z` in the third place; the batch's words are the same
+    np.testing.assert_allclose(one.sum(-1), 1, atol=1e-5)
+    np.testing.assert_allclose(one[2], other[2], atol=1e-6)
+    assert all(np.abs(one[row] - other[row]).max() > 1e-3 for row in (0, 1, 3, 4))
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from inspection_samples import ENGLISH, SPANISH, synthetic_translation
+from matplotlib.axes import Axes
 
 from nmt.errors import UserError
 from nmt.inspection.colours import GOLD_COLOUR, LINK_COLOUR, colour_table, text_on
@@ -64,6 +65,12 @@ def labels(root: ElementTree.Element) -> dict[str, tuple[float, float]]:
     return found
 
 
+def centre(path: ElementTree.Element) -> np.ndarray:
+    """The middle of a rectangle's corners, [x, y]."""
+    numbers = np.array(re.findall(r"-?[\d.]+", path.get("d")), float).reshape(-1, 2)
+    return (numbers.min(0) + numbers.max(0)) / 2
+
+
 def cell_colours(root: ElementTree.Element) -> list[str]:
     mesh = next(element for element in root.iter(f"{SVG}g") if element.get("id", "").startswith("QuadMesh"))
     return [
@@ -74,23 +81,28 @@ def cell_colours(root: ElementTree.Element) -> list[str]:
 
 
 def test_svg_holds_the_words_weights_and_links(tmp_path):
-    translation = synthetic_translation(ENGLISH[:6], SPANISH[:6])
+    capitals = [word.upper() for word in SPANISH[:6]]  # "me" is a word of both languages
+    translation = synthetic_translation(ENGLISH[:6], capitals)
     gold = [(0, 0), (1, 2)]
     plot_alignment(translation, tmp_path / "figure.svg", gold)
     root = ElementTree.parse(tmp_path / "figure.svg").getroot()
-    assert {*ENGLISH[:6], *SPANISH[:6], "</s>", "predicted link", "gold link"} <= set(labels(root))
+    assert {*ENGLISH[:6], *capitals, "</s>", "predicted link", "gold link"} <= set(labels(root))
     shades = colour_table()[np.minimum((translation.attention * 256).astype(int), 255)].reshape(-1, 3)
     assert cell_colours(root) == ["#{:02x}{:02x}{:02x}".format(*shade) for shade in shades]
     outlines = [element for element in root.iter(f"{SVG}g") if element.get("id") == "link"]
     assert len(outlines) == len(translation.alignment)
     assert all(LINK_COLOUR in ElementTree.tostring(outline).decode() for outline in outlines)
+    drawn = [centre(next(outline.iter(f"{SVG}path"))) for outline in outlines]
     marks = next(element for element in root.iter(f"{SVG}g") if element.get("id") == "gold")
     uses = list(marks.iter(f"{SVG}use"))
     assert len(uses) == len(gold) and GOLD_COLOUR in ElementTree.tostring(marks).decode()
     places = labels(root)
+    for (x, y), (source, target) in zip(drawn, translation.alignment, strict=True):
+        assert x == pytest.approx(places[ENGLISH[source]][0], abs=6)
+        assert y == pytest.approx(places[capitals[target]][1], abs=6)
     for use, (source, target) in zip(uses, gold, strict=True):
         assert float(use.get("x")) == pytest.approx(places[ENGLISH[source]][0], abs=6)
-        assert float(use.get("y")) == pytest.approx(places[SPANISH[target]][1], abs=6)
+        assert float(use.get("y")) == pytest.approx(places[capitals[target]][1], abs=6)
 
 
 @pytest.mark.parametrize("size", [3, 20, 60])
@@ -112,10 +124,20 @@ def test_labels_are_readable_and_apart(tmp_path, size):
 
 
 def test_right_to_left_source_runs_right_to_left(tmp_path):
-    plot_alignment(synthetic_translation(ARABIC, ENGLISH[:4]), tmp_path / "arabic.svg")
-    places = labels(ElementTree.parse(tmp_path / "arabic.svg").getroot())
+    translation = synthetic_translation(ARABIC, ENGLISH[:4])
+    plot_alignment(translation, tmp_path / "arabic.svg")
+    root = ElementTree.parse(tmp_path / "arabic.svg").getroot()
+    places = labels(root)
     assert np.diff([places[word][0] for word in ARABIC]).max() < 0
     assert np.diff([places[word][1] for word in ENGLISH[:4]]).min() > 0
+    mesh = next(element for element in root.iter(f"{SVG}g") if element.get("id", "").startswith("QuadMesh"))
+    cells = [path for path in mesh.iter(f"{SVG}path") if "fill: #" in path.get("style", "")]
+    shades = colour_table()[np.minimum((translation.attention * 256).astype(int), 255)]
+    for cell, colour in zip(cells, cell_colours(root), strict=True):  # each stands under its own word
+        x, y = centre(cell)
+        column = int(np.argmin([abs(places[word][0] - x) for word in [*ARABIC, "</s>"]]))
+        row = int(np.argmin([abs(places[word][1] - y) for word in ENGLISH[:4]]))
+        assert colour == "#{:02x}{:02x}{:02x}".format(*shades[row, column])
 
 
 @pytest.mark.filterwarnings("ignore:.*no installed font.*")
@@ -150,10 +172,20 @@ def inflated(stream: bytes) -> bytes:
         return b""
 
 
-def test_heads_grid_has_every_head(tmp_path):
+def test_heads_grid_has_every_head(tmp_path, monkeypatch):
     translation = synthetic_translation(layers=3, heads=4)
+    drawn: list[np.ndarray] = []
+    real = Axes.imshow
+
+    def imshow(axes, weights, **options):
+        drawn.append(np.array(weights))
+        return real(axes, weights, **options)
+
+    monkeypatch.setattr(Axes, "imshow", imshow)
     for kind in ("encoder", "decoder", "cross"):
+        drawn.clear()
         plot_heads(translation.heads, tmp_path / f"{kind}.svg", kind)
+        np.testing.assert_array_equal(drawn[:12], translation.heads.kinds[kind].reshape(12, *drawn[0].shape))
         root = ElementTree.parse(tmp_path / f"{kind}.svg").getroot()
         images = [element for element in root.iter(f"{SVG}image")]
         assert len(images) >= 12

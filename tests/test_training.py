@@ -18,7 +18,7 @@ from toy import NAMES, toy_config, toy_pairs, write_pairs
 from nmt.checkpoint import Checkpoint, find_checkpoint
 from nmt.cli.common import run
 from nmt.cli.train import main
-from nmt.config import load_config
+from nmt.config import TrainingConfig, load_config
 from nmt.errors import UserError
 from nmt.files import sha256_of
 from nmt.training import loop
@@ -312,7 +312,8 @@ def test_overwrite_leaves_what_no_run_has_written(place, whole, tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in whole.iterdir()} | {
         "thesis.tex"
     }
-    assert not (tmp_path / "run" / "training" / "step-60").exists()
+    states = [path.name for path in (tmp_path / "run" / "training").glob("step-*")]
+    assert states == ["step-00000002"]
 
 
 @pytest.mark.parametrize("flags", [[], ["--resume"], ["--overwrite"]])
@@ -416,8 +417,19 @@ def test_a_budget_of_epochs_ends_with_every_pair_seen_so_often(place, monkeypatc
     assert sorted(seen) == sorted([*range(280), *range(280)])
 
 
+@pytest.mark.parametrize(
+    ("kind", "steps"), [("last", [50, 40, 30]), ("best", [40, 20, 50]), ("none", [40])], ids=["last", "best", "none"]
+)
+def test_the_average_is_of_the_last_or_the_best_steps(kind, steps):
+    settings = TrainingConfig(max_steps=50, average=kind, average_count=3)
+    history = [[3.0, 10], [1.5, 20], [2.5, 30], [1.0, 40], [2.0, 50]]
+    assert loop.averaged_steps(settings, history) == steps
+    assert loop.needed_steps(settings, history) == sorted({*steps, 40})
+
+
+@pytest.mark.parametrize("better", [True, False], ids=["the-mean-is-better", "the-mean-is-worse"])
 @pytest.mark.parametrize("kind", ["last", "best", "none"])
-def test_the_final_weights_are_the_mean_of_the_right_steps(place, kind, monkeypatch):
+def test_the_final_weights_are_the_mean_of_the_right_steps(place, kind, better, monkeypatch):
     kept: dict[int, dict] = {}
     real = loop.save_state
 
@@ -427,18 +439,19 @@ def test_the_final_weights_are_the_mean_of_the_right_steps(place, kind, monkeypa
         return real(directory, progress, model, *arguments)
 
     monkeypatch.setattr(loop, "save_state", keep)
+    monkeypatch.setattr("nmt.training.run.dev_loss", lambda *_: 0.0 if better else 100.0)  # of the chosen weights
     # A rate far too high: dev losses go up and down, so that the best checkpoints are not the last.
     overrides = [f"training.average={kind}", "training.learning_rate=0.05", "training.schedule=constant"]
-    directory = fit(place, f"average-{kind}", *overrides, "training.validate_every=6")
+    directory = fit(place, f"average-{kind}-{better}", *overrides, "training.validate_every=6")
     history = [(record["loss"], record["step"]) for record in validations(directory)]
     if kind == "last":
         steps = [step for _, step in history[-2:]]
     else:
         steps = [step for _, step in sorted(history)[: 2 if kind == "best" else 1]]
     found, told = load_file(directory / "weights.safetensors"), metadata(directory)["weights"]
-    if told != f"mean of steps {sorted(steps)}":  # the mean is worse than the best single checkpoint
+    if not better:  # then the best single checkpoint is taken
         steps = [min(history)[1]]
-        assert told == f"step {steps[0]}"
+    assert told == (f"mean of steps {sorted(steps)}" if len(steps) > 1 else f"step {steps[0]}")
     for name, array in found.items():
         mean = np.mean([kept[step][name] for step in steps], axis=0).astype(np.float32)
         np.testing.assert_array_equal(array, mean, err_msg=name)

@@ -52,7 +52,8 @@ class AlignedPair:
 
     @cached_property
     def matrix(self) -> np.ndarray:
-        """[target words, source words + 1], float32, rows sum to 1: last the probability of no link at all."""
+        """[target words, source words + 1], float32, rows sum to 1: last the probability of no link at all, all of them
+        divided by their sum."""
         return _with_null(self.probabilities)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Two directions' links made one (Och and Ney 2003, section 4.3; Koehn et al. 2005, IWSLT; as in Moses).
+"""Two directions' links made one (Och and Ney 2003, section 4; Koehn et al. 2005, IWSLT; as in Moses).
 
 `forward` are the links of the model that chooses source words for each target word, `reverse` those
 of the opposite model; both are (source word, target word).

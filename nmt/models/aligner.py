@@ -143,13 +143,15 @@ class MixtureAligner(nn.Module):
 
     as in IBM model 2 and the HMM (Brown et al. 1993, equation 31; Vogel et al. 1996), with both factors neural:
 
-    - the lexicon p(y | x_i) is a softmax of a bilinear form of the two words' vectors *alone*, so a source word
-      cannot speak for its neighbours; `null` has the target language's own unigram distribution;
+    - the lexicon p(y | x_i) is a softmax of a bilinear form of the two words' vectors *alone*, plus a score of y
+      itself, so a source word cannot speak for its neighbours; `null` has that score alone, the unigram distribution
+      at first;
     - the prior p(i | j, ...) sees everything but y_j, as in Mask-Align (Chen et al. 2021, section 3.1): source
       words in context, the target words around j, position, and where the words around j would lie.
 
     The alignment is the exact posterior over i given y_j, not the prior (attention), so it knows the aligned word.
-    The softmax runs over the target words of the batch.
+    The lexicon's softmax runs over the different target words of the batch; that y_j is one of them is all that the
+    prior can know of it.
     """
 
     def __init__(self, config: AlignerConfig, pieces: int, source: WordTypes, target: WordTypes) -> None:
