@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, overload
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.parts import Part, split_text, words_of_part
 from nmt.text.subwords import Encoding, Subwords
 from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation, join_translations
+from nmt.untrusted import within
 
 if TYPE_CHECKING:
     from nmt.alignment.aligner import AlignedPair, Aligner
@@ -66,6 +67,10 @@ class Translator:
 
     def __init__(self, checkpoint: Checkpoint, engine: EngineName = "auto", threads: int | None = None) -> None:
         """Prefer `Translator.load`. `threads` limits the CPU threads of an engine (default: all cores)."""
+        if engine not in get_args(EngineName):
+            raise UserError(f"the engine is {engine!r}; it must be one of {', '.join(get_args(EngineName))}")
+        if threads is not None and not within(threads, int, 1, math.inf):
+            raise UserError(f"threads is {threads!r}; it must be a whole number from 1, or None for all cores")
         self.checkpoint, self.threads = checkpoint, threads
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS))
         exported = checkpoint.has(f"{CTRANSLATE2}/model.bin")

@@ -180,6 +180,9 @@ def test_gold_pairs_are_looked_up_by_number_in_either_direction(align, monkeypat
     (tmp_path / "gold.tsv").write_text(GOLD + "11\t99\t0-0\t\n")
     status, _, errors = align("--gold", str(tmp_path / "gold.tsv"))
     assert status == 2 and "11 (English) and 99 (Spanish)" in errors
+    (tmp_path / "gold.tsv").write_text(GOLD.replace("2-2", "2-3"))  # counted from 1
+    status, _, errors = align("--checkpoint", directory, "--gold", str(tmp_path / "gold.tsv"))
+    assert status == 2 and "gold link 2-3 of the sentences 12 and 22 leads out of a pair of 3 and 3 words" in errors
 
 
 def test_gold_of_other_languages_is_refused(align, tmp_path):

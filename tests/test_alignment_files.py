@@ -130,6 +130,7 @@ def test_gold_links_with_a_byte_order_mark(tmp_path):
         ("english_id\tspanish_id\tsure\tpossible\n1\t2\t0-0\n", "line 2: 3 columns"),
         ("english_id\tspanish_id\tsure\tpossible\n1\t2\t0-0\t\nx\t2\t0-0\t\n", "line 3: 'x'"),
         ("english_id\tspanish_id\tsure\tpossible\n1\t2\t0:0\t\n", "line 2: '0:0'"),
+        ("english_id\tspanish_id\tsure\tpossible\n" + "1" * 5000 + "\t2\t0-0\t\n", "line 2: '111"),
     ],
 )
 def test_bad_gold_files_are_refused(tmp_path, content, complaint):

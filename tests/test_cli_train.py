@@ -99,6 +99,15 @@ def test_sentences_that_are_all_too_long(train, config, tmp_path):
     (tmp_path / "train.tsv").write_text("one " * 20 + "\t" + "1 " * 20 + "\n")
     ended = train(config, "model.max_length=8")
     assert ended.status == 2 and "max_length" in ended.errors[-1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("override", ["subwords.vocabulary_size=270", "model.max_length=2"])
+def test_a_refused_run_in_the_place_of_another_leaves_the_other(train, config, tmp_path, override):
+    assert train(config, "training.max_steps=1").status == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert train(config, "--overwrite", override).status == 2
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
 def test_flags_and_overrides_in_any_order(train, config, tmp_path):

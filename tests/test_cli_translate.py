@@ -1,9 +1,14 @@
 """nmt-translate: what it prints, draws and saves, and what it refuses."""
 
 import json
+import os
 import re
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
@@ -165,6 +170,56 @@ def test_what_was_written_before_an_error_or_an_interruption_is_kept(tmp_path, c
     assert told(["three"]).endswith(f" {second}\n")
     assert first.read_text() == "one\ntwo\n" and second.read_text() == "three\n"
     assert (tmp_path / "out.txt").read_text() == "before" and (tmp_path / "link.txt").is_symlink()
+
+
+@pytest.mark.parametrize("way", [">", ">>"])
+def test_standard_output_by_its_name_adds_to_what_stands_there(checkpoint, tmp_path, way):
+    (tmp_path / "log").write_text("earlier\n")
+    program = shlex.join([sys.executable, "-m", "nmt.cli.translate", *map(str, checkpoint), ENGLISH[0]])
+    shell = f"( echo header; {program} --output /dev/stdout; echo footer ) {way} log"
+    subprocess.run(["sh", "-c", shell], cwd=tmp_path, check=True)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [line for line in lines if line in ("earlier", "header", "footer")] == [
+        *(["earlier"] if way == ">>" else []),
+        "header",
+        "footer",
+    ]
+    assert len(lines) == 3 + (way == ">>")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_closed_terminal_keeps_what_was_done(checkpoint, tmp_path, number):
+    command = [sys.executable, "-m", "nmt.cli.translate", *map(str, checkpoint), "--output", "out.txt"]
+    pipes: dict = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes["preexec_fn"] = lambda: signal.signal(number, signal.SIG_DFL)  # the suite itself may run under nohup
+    with subprocess.Popen(command, cwd=tmp_path, **pipes) as process:
+        process.stdin.write(f"{ENGLISH[0]}\n".encode() * 5000)
+        process.stdin.flush()
+        for _ in range(600):
+            if any(path.stat().st_size for path in tmp_path.glob(".out.txt.*/out.txt")):
+                break
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.decode().count("\n") == 1 and b"out.txt.unfinished" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt.unfinished"]
+
+
+def test_a_loop_of_links_and_a_path_that_is_no_text(translate, checkpoint, tiny_exported_checkpoint, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert translate(*checkpoint, "a", "--output", tmp_path / "loop").status == 0
+    assert (tmp_path / "loop").is_file()
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/ck\xff")
+    shutil.copytree(tiny_exported_checkpoint, strange)
+    told = translate.refused("--checkpoint", strange, "--engine", "ctranslate2", "a")
+    assert "not UTF-8" in told and "make it anew" not in told
+
+
+def test_a_warning_is_one_line(translate, checkpoint, tmp_path):
+    ended = translate(*checkpoint, "\N{LINEAR B SYLLABLE B008 A}", "--plot", tmp_path / "a.png")
+    assert ended.status == 0 and len(ended.errors) == 1, ended.errors
+    assert ended.errors[0].startswith("nmt-translate: warning: no installed font has ")
 
 
 def test_a_refused_line_does_not_lose_the_translations_before_it(translate, checkpoint, tmp_path, monkeypatch):

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from demo_server import Echo, EchoModels, ask, running
 
+from nmt.cli.common import run
+from nmt.cli.demo import main as demo
 from nmt.demo.limits import RateLimit, Refused
 from nmt.demo.models import Models
 from nmt.errors import UserError
@@ -149,6 +151,23 @@ def test_unknown_pages_and_methods(address):
     assert ask(address, "/static/demo/../../app.py")[0] == 404
     assert ask(address, "/static/demo/app.py")[0] == 404
     assert ask(address, "/api/translate")[0] == 405
+
+
+@pytest.mark.parametrize(("host", "everywhere"), [("0", True), ("0.0.0.0", True), ("127.0.0.1", False)])
+def test_all_addresses_are_known_however_spelled(tiny_exported_checkpoint, monkeypatch, host, everywhere):
+    seen: list = []
+    monkeypatch.setattr("nmt.demo.app.create_app", lambda models, settings: settings)
+    monkeypatch.setattr(
+        "nmt.demo.server.serve", lambda settings, listener, ready: (seen.append(settings.hosts), listener.close())
+    )
+    place = ["--checkpoints", str(tiny_exported_checkpoint.parent), "--model", tiny_exported_checkpoint.name]
+    assert run("nmt-demo", demo, [*place, "--host", host, "--port", "0"]) == 0
+    assert (seen[0] == ("*",)) is everywhere
+
+
+def test_an_empty_host_is_refused(capsys):
+    assert run("nmt-demo", demo, ["--host", ""]) == 2
+    assert "--host is empty" in capsys.readouterr().err
 
 
 def test_other_host_names_are_refused(address):

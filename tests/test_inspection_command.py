@@ -42,11 +42,12 @@ def command(monkeypatch, tmp_path):
     ],
 )
 def test_the_suffix_chooses_page_or_figure(command, tmp_path, name, start, heads):
-    status, translator = command("Good morning .", "Where is he ?", "--output", name, "--beam", "3", "--n-best", "2")
+    many = ["--n-best", "2"] if heads else []
+    status, translator = command("Good morning .", "Where is he ?", "--output", name, "--beam", "3", *many)
     assert status == 0
     assert (tmp_path / name).read_bytes().startswith(start)
     assert translator.asked["heads"] is heads
-    assert translator.asked["beam"] == 3 and translator.asked["n_best"] == 2
+    assert translator.asked["beam"] == 3 and translator.asked["n_best"] == (2 if heads else 1)
     assert translator.asked["lines"] == ["Good morning .", "Where is he ?"]
 
 
@@ -87,6 +88,8 @@ def test_a_blank_line_takes_its_line_of_gold_links_along(command, tmp_path, monk
         ([" ", "--output", "a.png"], "no sentence to show"),
         (["x", "--curves", "run", "--output", "a.png"], "not both"),
         (["--curves", "nowhere", "--output", "a.png"], "there is no training log"),
+        (["--curves", "nowhere", "--output", "a.png", "--gold", "x"], "leave --gold, --heads"),
+        (["x", "--n-best", "2", "--output", "a.png"], "--n-best is for the page"),
         (["x"] * 101 + ["--output", "a.png"], "at most 100"),
         (["x", "--gold", "nowhere", "--output", "a.png"], "cannot read the alignments"),
     ],

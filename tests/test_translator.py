@@ -65,6 +65,14 @@ def test_translations_learned_by_heart(translator):
     assert sum(text == spanish for text, spanish in zip(texts, SPANISH, strict=True)) >= 7
 
 
+@pytest.mark.parametrize(
+    ("asked", "complaint"), [({"engine": "ctranslate"}, "must be one of auto"), ({"threads": 0}, "from 1")]
+)
+def test_what_no_translator_can_be_is_refused(tiny_exported_checkpoint, asked, complaint):
+    with pytest.raises(UserError, match=complaint):
+        Translator.load(tiny_exported_checkpoint, **asked)
+
+
 def test_n_best(translator):
     result = translator.translate(ENGLISH[3], beam=4, n_best=3)
     assert len(result.hypotheses) == 3

@@ -1,6 +1,7 @@
 """Alignment error rate, precision, recall and F1 against gold links, with bootstrap intervals (Och and Ney 2003)."""
 
 import csv
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def read_gold(path: str | Path) -> list[GoldPair]:
 def _gold_pair(row: list[str], where: str) -> GoldPair:
     if len(row) != len(COLUMNS):
         raise UserError(f"{where}: {len(row)} columns, not the {len(COLUMNS)} {', '.join(COLUMNS)}")
-    if not all(number.isascii() and number.isdigit() for number in row[:2]):
+    if not all(re.fullmatch("[0-9]{1,9}", number) for number in row[:2]):
         raise UserError(f"{where}: {row[0]!r} and {row[1]!r} are not two sentence numbers of the corpus")
     sure, possible = (frozenset(parse_links(text, where=where)) for text in row[2:])
     return GoldPair(int(row[0]), int(row[1]), sure, possible - sure)

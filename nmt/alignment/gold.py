@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nmt.alignment.error_rate import GoldPair
 from nmt.errors import UserError
+from nmt.text.words import split_words
 
 if TYPE_CHECKING:
     from nmt.corpus import Corpus
@@ -28,7 +29,7 @@ def find_sentences(gold: Sequence[GoldPair], corpus: Corpus) -> list[tuple[str, 
     """The (English, Spanish) sentences of each gold pair; the corpus runs from English to Spanish.
 
     Raises:
-        UserError: for a pair that the corpus does not have.
+        UserError: for a pair that the corpus does not have, and for a link that leads out of its pair.
     """
     wanted = {(pair.english_id, pair.spanish_id): None for pair in gold}
     sentences: dict[tuple[int, int], tuple[str, str]] = {}
@@ -45,4 +46,13 @@ def find_sentences(gold: Sequence[GoldPair], corpus: Corpus) -> list[tuple[str, 
                 f"the corpus has no pair of the sentences {pair[0]} (English) and {pair[1]} (Spanish): "
                 "correct the numbers in the gold file"
             )
-    return [sentences[pair.english_id, pair.spanish_id] for pair in gold]
+    found = [sentences[pair.english_id, pair.spanish_id] for pair in gold]
+    for given, sides in zip(gold, found, strict=True):
+        words = [len(split_words(text)) for text in sides]
+        for english, spanish in sorted(given.sure | given.possible):
+            if english >= words[0] or spanish >= words[1]:
+                raise UserError(
+                    f"gold link {english}-{spanish} of the sentences {given.english_id} and {given.spanish_id} leads "
+                    f"out of a pair of {words[0]} and {words[1]} words: correct it (words are counted from 0)"
+                )
+    return found

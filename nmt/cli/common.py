@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -25,7 +28,18 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> int:
-    """Run a command: UserError is one line on standard error and status 2, Ctrl-C is 130, a closed pipe is silence."""
+    """Run a command: UserError is one line on standard error and status 2, Ctrl-C is 130, a closed pipe is silence.
+
+    A closed terminal and SIGTERM are as Ctrl-C is, and a warning is a line too.
+    """
+    with ExitStack() as within:
+        within.enter_context(_ends_as_by_ctrl_c())
+        within.enter_context(warnings.catch_warnings())
+        warnings.showwarning = lambda text, *_: print(f"{name}: warning: {text}", file=sys.stderr)
+        return _run(name, main, arguments)
+
+
+def _run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None) -> int:
     try:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
@@ -48,6 +62,25 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
     except OSError as error:  # a full disk, a directory that may not be written to
         print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return USER_ERROR
+
+
+@contextmanager
+def _ends_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise KeyboardInterrupt, where they would end the process at once (nohup ignores one)."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt("terminated" if number == signal.SIGTERM else "the terminal was closed")
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    here = threading.current_thread() is threading.main_thread()
+    ours = [number for number in numbers if here and signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], int]:
@@ -185,7 +218,7 @@ def writer(path: str | None) -> Iterator[TextIO]:
     What was written before an error or Ctrl-C stays beside it in FILE.unfinished, or FILE.unfinished.2 and so on, and
     the message says so.
     """
-    if path in (None, "-"):
+    if path in (None, "-") or _is_standard_output(str(path)):
         yield sys.stdout
         return
     from nmt.files import atomic_path
@@ -206,6 +239,14 @@ def writer(path: str | None) -> Iterator[TextIO]:
     except OSError as error:
         error.filename = error.filename or path  # within the block other files are read too
         raise
+
+
+def _is_standard_output(path: str) -> bool:
+    # /dev/stdout leads to the file that standard output goes to; a new one in its place would lose what stands there.
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # no such file yet; a stand-in for standard output
+        return False
 
 
 def _keep(temporary: Path, path: str) -> str | None:
@@ -263,5 +304,5 @@ def draw(translations: list, path: str, gold: list | None = None) -> None:
 
 def check_writable(path: str | Path | None) -> None:
     """Refuse an output path before the work is done. Raises UserError."""
-    if path is not None and not Path(path).resolve().parent.is_dir():
-        raise UserError(f"cannot write {path}: there is no directory {Path(path).resolve().parent}")
+    if path is not None and not os.path.isdir(parent := os.path.dirname(os.path.realpath(path))):
+        raise UserError(f"cannot write {path}: there is no directory {parent}")

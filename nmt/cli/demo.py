@@ -18,6 +18,8 @@ EXAMPLES = """\
 def main(arguments: list[str]) -> None:
     """Parse the arguments and serve."""
     options = make_parser().parse_args(arguments)
+    if not options.host:
+        raise UserError("--host is empty; give an address, such as 127.0.0.1, or 0.0.0.0 for all of this machine's")
     if not options.rate > 0:  # nan too
         raise UserError(f"--rate is {options.rate}; it must be more than 0")
     try:
@@ -32,10 +34,10 @@ def main(arguments: list[str]) -> None:
     directory = Path(options.checkpoints) if options.checkpoints else shipped.parent
     model = options.model or (shipped.name if (directory / shipped.name).is_dir() else None)
     models = Models(directory, model, options.threads)
-    anywhere = options.host in ("0.0.0.0", "::")
+    listener = listen(options.host, options.port)
+    anywhere = listener.getsockname()[0] in ("0.0.0.0", "::")  # however it was spelled
     hosts = ("*",) if anywhere else (*Settings.hosts, options.host)
     settings = Settings(options.max_characters, options.rate, options.burst, options.queue, hosts)
-    listener = listen(options.host, options.port)
     serve(create_app(models, settings), listener, ready=lambda: announce(listener))
 
 

@@ -7,6 +7,7 @@ import sys
 
 from nmt.cli.common import (
     add_checkpoint_arguments,
+    add_invalid_argument,
     add_search_arguments,
     check_writable,
     command,
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> None:
     commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
+    add_invalid_argument(commands)
     add_search_arguments(commands)
     commands.add_argument("--output", metavar="FILE", help="also write the translations there")
     commands.add_argument("--format", choices=["text", "json"], default="text", help="how to print the scores")
@@ -72,7 +74,13 @@ def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str
     from nmt.config import load_config
     from nmt.corpus import load_corpus, references
 
-    corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG)).data)
+    try:
+        corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG)).data)
+    except UserError as error:
+        raise UserError(
+            f"the checkpoint's corpus cannot be had ({error}); run this where nmt-train ran, or give --source and "
+            "--reference"
+        ) from error
     pairs = corpus.test if split == "test" else corpus.dev
     if pairs is None:
         raise UserError("the checkpoint's corpus has no test split; use --split dev, or --source and --reference")
@@ -81,8 +89,8 @@ def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str
 
 
 def _from_files(options) -> tuple[list[str], list[list[str]], str]:
-    sources = list(read_lines(options.source))
-    columns = [list(read_lines(path)) for path in options.reference]
+    sources = list(read_lines(options.source, options.invalid_utf8))
+    columns = [list(read_lines(path, options.invalid_utf8)) for path in options.reference]
     for path, column in zip(options.reference, columns, strict=True):
         if len(column) != len(sources):
             raise UserError(f"{path} has {len(column)} lines, {options.source} has {len(sources)}; they must match")

@@ -37,12 +37,16 @@ def main(arguments: list[str]) -> None:
     if options.curves:
         if options.text:
             raise UserError("give TEXT or --curves, not both")
+        if options.gold or options.heads or options.checkpoint or options.n_best > 1:
+            raise UserError("--curves draws training logs; leave --gold, --heads, --checkpoint and --n-best out")
         from nmt.inspection.curves import plot_curves
 
         plot_curves(options.curves, options.output)
         return
     if options.heads and suffix == ".html":
         raise UserError("--heads is for figures; the page shows all heads anyway")
+    if options.n_best > 1 and suffix != ".html":
+        raise UserError("--n-best is for the page; a figure draws the best hypothesis")
     if options.gold and (options.heads or suffix == ".html"):
         raise UserError("--gold is for figures of the alignment; leave it out")
     lines = _lines(options.text, options.invalid_utf8)

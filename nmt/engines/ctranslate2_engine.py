@@ -60,6 +60,8 @@ class CTranslate2Engine:
             translator = ctranslate2.Translator(str(directory), inter_threads=cores, intra_threads=1)
         except (RuntimeError, ValueError) as error:
             raise UserError(f"CTranslate2 cannot load {directory} ({error}); make it anew with nmt-export") from error
+        except TypeError as error:  # what its C++ cannot take for text
+            raise UserError(f"CTranslate2 reads no path that is not UTF-8; rename {directory}") from error
         return cls(translator, subwords, not checkpoint.has(ALIGNER), checkpoint.metadata["max_length"])
 
     def translate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def read_runs(directories: Sequence[str | Path]) -> list[Run]:
     """The runs, named by as much of their directories as tells them apart. Raises UserError as `plot_curves`."""
     if not directories:
         raise UserError("no learning curves to draw: name at least one checkpoint directory")
-    paths = [Path(directory).resolve() for directory in directories]
+    paths = [Path(os.path.realpath(directory)) for directory in directories]
     depth = 1
     while depth < max(len(path.parts) for path in paths) and len({path.parts[-depth:] for path in paths}) < len(paths):
         depth += 1

@@ -82,12 +82,14 @@ def _train(
         if ranks.leads and config.alignment.head:  # a wrong file is told of before the hours of training
             guiding_links(config, corpus)
         if ranks.leads and state is None:
-            begin_directory(directory, config)
-        elif ranks.leads and state is not None:
-            for name in state.restore_files(directory):
+            subwords = train_subwords(config, corpus)
+            encoded = encode_splits(config, corpus, subwords, ranks.tell)
+            begin_directory(directory, config, subwords)  # nothing is refused from here on: an earlier run may go
+        else:
+            for name in state.restore_files(directory) if state else ():
                 ranks.tell(f"{directory / name} was lost or altered: put back as it was")
-        subwords = make_subwords(directory, config, corpus)
-        encoded = encode_splits(config, corpus, subwords, ranks.tell)
+            subwords = Subwords.load(directory / SUBWORDS)
+            encoded = encode_splits(config, corpus, subwords, ranks.tell)
     metadata = train_translator(config, device, directory, corpus, subwords, *encoded, state, ranks)
     if ranks.leads:
         try:
@@ -329,9 +331,9 @@ def began_before_restart(directory: Path, overwrite: bool) -> bool:
         return False
 
 
-def begin_directory(directory: Path, config: RunConfig) -> None:
-    """Remove an earlier run and write the configuration: from here on there is something to resume. What no run
-    writes stays."""
+def begin_directory(directory: Path, config: RunConfig, subwords: Subwords) -> None:
+    """Remove an earlier run, write the configuration and the subword model: from here on there is something to resume.
+    What no run writes stays."""
     for path in (directory / name for name in OWN_FILES if name != CONFIG):  # killed here, it is still known for a run
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -340,13 +342,12 @@ def begin_directory(directory: Path, config: RunConfig) -> None:
     write_text(directory / CONFIG, dump_config(config))
     if started := launch():
         write_text(directory / LAUNCH, json.dumps(started))
+    with atomic_path(directory / SUBWORDS) as temporary:
+        subwords.save(temporary)
 
 
-def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
-    """The run's SentencePiece model: the one it has, or one trained on both sides of the training pairs."""
-    path = directory / SUBWORDS
-    if path.exists():
-        return Subwords.load(path)
+def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
+    """The run's SentencePiece model, trained on both sides of the training pairs. Raises UserError."""
     print("training the subword model ...", file=sys.stderr)
     settings = config.subwords
     sentences = (
@@ -355,10 +356,7 @@ def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subword
         for pair in zip(rows["source"], rows["target"], strict=True)
         for sentence in pair
     )
-    subwords = Subwords.train(sentences, settings.vocabulary_size, settings.model_type, settings.character_coverage)
-    with atomic_path(path) as temporary:
-        subwords.save(temporary)
-    return subwords
+    return Subwords.train(sentences, settings.vocabulary_size, settings.model_type, settings.character_coverage)
 
 
 def encode_splits(
