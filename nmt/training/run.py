@@ -346,6 +346,15 @@ def begin_directory(directory: Path, config: RunConfig, subwords: Subwords) -> N
         subwords.save(temporary)
 
 
+def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
+    """The SentencePiece model of a directory, trained and written where there is none. For scripts without a run."""
+    path = directory / SUBWORDS
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            train_subwords(config, corpus).save(temporary)
+    return Subwords.load(path)
+
+
 def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
     """The run's SentencePiece model, trained on both sides of the training pairs. Raises UserError."""
     print("training the subword model ...", file=sys.stderr)
