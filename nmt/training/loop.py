@@ -282,7 +282,8 @@ def choose_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def graceful_signals() -> Iterator[list[int]]:
-    """Within the block, SIGINT and SIGTERM are noted in the list instead of stopping the process at once."""
+    """Within the block, SIGINT, SIGTERM and a closed terminal's SIGHUP (unless nohup ignores it) are noted in the list
+    instead of stopping the process at once."""
     received: list[int] = []
 
     def note(number: int, _frame: object) -> None:
@@ -290,7 +291,10 @@ def graceful_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    kept = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    kept = {number: signal.signal(number, note) for number in numbers}
     try:
         yield received
     finally:
