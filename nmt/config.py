@@ -87,8 +87,9 @@ class TrainingConfig(Section):
     """Padded positions of the longer side in a batch, at most."""
     accumulate: int = Field(1, ge=1)
     """Batches whose gradients are added before a step, over all processes; at least one for each process."""
-    optimizer: Literal["adamw", "adam"] = "adamw"
-    """Adam (Kingma and Ba 2015), or with decoupled weight decay (Loshchilov and Hutter 2019)."""
+    optimizer: Literal["adamw", "adam", "muon"] = "adamw"
+    """Adam (Kingma and Ba 2015), with decoupled weight decay (Loshchilov and Hutter 2019), or Muon (Jordan et al. 2024)
+    for the matrices within the network and adamw for the rest: fewer, dearer steps."""
     learning_rate: float = Field(2e-3, gt=0)
     """Peak learning rate."""
     beta1: float = Field(0.9, ge=0, lt=1)
@@ -96,7 +97,7 @@ class TrainingConfig(Section):
     beta2: float = Field(0.98, ge=0, lt=1)
     """Adam's decay of the gradient's mean square."""
     weight_decay: float = Field(0.0, ge=0)
-    """Weight decay of matrices (adamw only)."""
+    """Weight decay of matrices (adamw and muon)."""
     schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
     """After warm-up: cosine to zero over the budget, inverse square root (section 5.3), or constant."""
     warmup_steps: int = Field(400, ge=0)
@@ -146,7 +147,7 @@ class TrainingConfig(Section):
     @model_validator(mode="after")
     def _is_possible(self) -> TrainingConfig:
         if self.weight_decay and self.optimizer == "adam":
-            raise ValueError("weight_decay needs optimizer adamw")
+            raise ValueError("weight_decay needs optimizer adamw or muon")
         if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
             raise ValueError("no budget: give max_steps, max_epochs or max_minutes")
         return self

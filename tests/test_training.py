@@ -145,7 +145,7 @@ sys.exit(entry())
     "number, overrides",
     [
         (signal.SIGINT, ["subwords.sampling=0.3", "training.average=last"]),
-        (signal.SIGKILL, ["training.accumulate=2", "training.average=best"]),
+        (signal.SIGKILL, ["training.accumulate=2", "training.average=best", "training.optimizer=muon"]),
         (signal.SIGHUP, ["training.validate_every=40"]),
     ],
     ids=["SIGINT", "SIGKILL", "SIGHUP"],

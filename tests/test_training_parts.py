@@ -18,7 +18,7 @@ from nmt.training.schedule import learning_rate
 from nmt.training.state import COPIED, Progress, average, save_state
 
 
-@pytest.mark.parametrize("norm, optimizer", [("pre", "adamw"), ("post", "adam")])
+@pytest.mark.parametrize("norm, optimizer", [("pre", "adamw"), ("post", "adam"), ("pre", "muon")])
 def test_two_halves_accumulated_are_one_batch(tmp_path, norm, optimizer):
     # Pairs of one length: all 32 fill one batch, or two halves of it, whatever the order.
     pairs = toy_pairs(32, shortest=3, longest=3)

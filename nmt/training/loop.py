@@ -26,6 +26,7 @@ from nmt.training.distributed import ALONE, Ranks, device_of_rank
 from nmt.training.finite import fault_of, leave_out_step
 from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
+from nmt.training.optimizers import Optimizer
 from nmt.training.pairs import Batch, EncodedPairs
 from nmt.training.precision import mixed_precision, type_of_factors
 from nmt.training.replicas import Replicas
@@ -42,7 +43,7 @@ def run_steps(
     config: RunConfig,
     directory: Path,
     model: Model,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     pairs: EncodedPairs,
     progress: Progress,
     log: RunLog | None,
@@ -259,15 +260,6 @@ def report(scores: Scores, progress: Progress, log: RunLog) -> None:
     )
     for source, translation, reference in scores.examples:
         tqdm.write(f"    {source}\n    -> {translation}\n    == {reference}", file=sys.stderr)
-
-
-def make_optimizer(model: Model, settings: TrainingConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW; weight decay for matrices alone."""
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2), fused=True)
 
 
 def choose_device(name: str) -> torch.device:

@@ -42,7 +42,8 @@ from nmt.training.card import CARD, write_card
 from nmt.training.distributed import Ranks, joined, launch, same_launch
 from nmt.training.lock import LOCK, run_lock
 from nmt.training.log import LOG, RunLog
-from nmt.training.loop import averaged_steps, choose_device, graceful_signals, make_optimizer, run_steps, write_weights
+from nmt.training.loop import averaged_steps, choose_device, graceful_signals, run_steps, write_weights
+from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import EncodedPairs
 from nmt.training.precision import precision_of
 from nmt.training.release import release_memory

@@ -15,8 +15,9 @@ from nmt.batching import BatchSampler
 from nmt.inspection.drawing import FAINT, GRID, new_figure, save
 from nmt.models import build_model
 from nmt.models.dropout import Dropout
-from nmt.training.loop import StepLoss, make_optimizer
+from nmt.training.loop import StepLoss
 from nmt.training.objective import plain_cross_entropy
+from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch
 from nmt.training.replicas import Replicas
 from nmt.training.run import encode_splits

@@ -12,8 +12,8 @@ from benchmark.claim import Claim, Told
 from benchmark.workers import plain_training
 from nmt.batching import BatchSampler
 from nmt.models import build_model
-from nmt.training.loop import make_optimizer
 from nmt.training.objective import smoothed_cross_entropy
+from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch
 from nmt.training.run import encode_splits
 from nmt.training.validation import batch_loss

@@ -20,7 +20,8 @@ import torch
 
 from nmt.models import build_model
 from nmt.training.log import RunLog
-from nmt.training.loop import make_optimizer, run_steps
+from nmt.training.loop import run_steps
+from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch, EncodedPairs
 from nmt.training.run import encode_splits
 from nmt.training.state import Progress
