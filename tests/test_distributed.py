@@ -52,9 +52,12 @@ def test_ranks_share_the_sequence_of_one_process_without_duplicates_or_gaps(leng
 def place(tmp_path_factory) -> Path:
     """The toy corpus and its configuration: 20 steps; no dropout, which ranks draw each for itself; float32, because
     what is compared differs by the order of sums alone."""
-    place = tmp_path_factory.mktemp("toy")
+    return toy_place(tmp_path_factory.mktemp("toy"))
+
+
+def toy_place(place: Path, optimizer: str = "adamw") -> Path:
     training = {"max_steps": STEPS, "validate_every": 5, "learning_rate": 0.003, "precision": "float32"}
-    toy_config(place, training=training, model={"dropout": 0.0})
+    toy_config(place, training={**training, "optimizer": optimizer}, model={"dropout": 0.0})
     return place
 
 
@@ -94,7 +97,9 @@ def differences(one: Path, other: Path) -> tuple[float, float]:
     return float(rest), float(max(rest, *biases))
 
 
-def test_two_processes_end_with_the_weights_of_one(place):
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_two_processes_end_with_the_weights_of_one(tmp_path, optimizer):
+    place = toy_place(tmp_path, optimizer)
     process = two_processes(place, "two", 2)
     _, errors = process.communicate()
     assert process.returncode == 0, errors

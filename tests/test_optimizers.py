@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from architectures import ARCHITECTURES, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nmt.config import ModelConfig, TrainingConfig
-from nmt.models import build_model
+from nmt.config import TrainingConfig
 from nmt.training.optimizers import Muon, make_optimizer, orthogonal
 
 
@@ -28,7 +30,7 @@ def test_singular_vectors_stay_and_singular_values_come_near_one(rows, columns, 
     found = orthogonal(scale * (left[:, :rank] * values[:, None]) @ right[:rank])  # [2, rows, columns]
     inner = left[:, :rank].T @ found @ right[:rank].T  # [2, rank, rank]
     diagonal = inner.diagonal(dim1=1, dim2=2)
-    assert diagonal.min() > 0.65 and diagonal.max() < 1.25
+    assert diagonal.min() > 0.67 and diagonal.max() < 1.15
     torch.testing.assert_close(inner, torch.diag_embed(diagonal), atol=1e-9, rtol=0)
     torch.testing.assert_close(left[:, :rank] @ inner @ right[:rank], found, atol=1e-9, rtol=0)
 
@@ -52,38 +54,58 @@ def test_it_steps_as_that_of_pytorch(decay):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
 
 
-def test_a_matrix_without_a_gradient_stays():
-    moved, still = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
-    moved.grad = torch.eye(2)
-    Muon([moved, still], lr=0.1, weight_decay=0.5).step()
+def test_a_matrix_without_a_gradient_stays_and_one_with_zeros_decays():
+    moved, still, zero = (nn.Parameter(torch.ones(2, 2)) for _ in range(3))
+    moved.grad, zero.grad = torch.eye(2), torch.zeros(2, 2)
+    Muon([moved, still, zero], lr=0.1, weight_decay=0.5).step()
     assert torch.equal(still, torch.ones(2, 2)) and not torch.equal(moved, torch.ones(2, 2))
+    torch.testing.assert_close(zero.detach(), torch.full((2, 2), 0.95))
 
 
+MUON = {"max_steps": 1, "optimizer": "muon", "learning_rate": 0.5, "weight_decay": 0.1, "precision": "float32"}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("tied", [True, False])
-def test_muon_is_for_the_matrices_within(tied):
-    config = ModelConfig(encoder_layers=1, decoder_layers=1, width=8, heads=2, feed_forward=16, tied_embeddings=tied)
-    model = build_model(config, 300)
-    settings = TrainingConfig(max_steps=1, optimizer="muon", learning_rate=0.5, weight_decay=0.1, precision="float32")
-    muon, adam = make_optimizer(model, settings).optimizers
+def test_muon_is_for_linear_layers(name, tied):
+    model = small_model(name, tied_embeddings=tied)
+    muon, adam = make_optimizer(model, TrainingConfig(**MUON)).optimizers
     names = {parameter: name for name, parameter in model.named_parameters()}
     by_muon = [names[one] for group in muon.param_groups for one in group["params"]]
     matrices, vectors = ([names[one] for one in group["params"]] for group in adam.param_groups)
     assert sorted(by_muon + matrices + vectors) == sorted(names.values())
-    assert by_muon and all(name.startswith(("encoder_layers", "decoder_layers")) for name in by_muon)
-    assert sorted(matrices) == sorted(
-        ["output_weight"] if tied else ["target_embedding.weight", "source_embedding.weight", "output_weight"]
-    )
+    assert by_muon and all(isinstance(model.get_submodule(name.removesuffix(".weight")), nn.Linear) for name in by_muon)
+    words = ("embedding", "output_weight", "positions", "_l0", "query_weight")  # the last two: GRUs, additive scores
+    assert matrices and all(any(word in name for word in words) for name in matrices), matrices
     assert all(dict(model.named_parameters())[name].dim() == 1 for name in vectors)
-    assert [group["weight_decay"] for group in adam.param_groups] == [0.1, 0.0]
+    assert [group["weight_decay"] for group in muon.param_groups + adam.param_groups] == [0.1, 0.1, 0.0]
+    assert {group["lr"] for group in muon.param_groups + adam.param_groups} == {0.5}
 
 
-def test_the_learning_rate_is_that_of_all_groups():
-    model = build_model(ModelConfig(encoder_layers=1, decoder_layers=1, width=8, heads=2, feed_forward=16), 300)
-    optimizer = make_optimizer(model, TrainingConfig(max_steps=1, optimizer="muon"))
-    for group in optimizer.param_groups:
-        group["lr"] = 0.0  # as the loop sets it
-    before = [parameter.detach().clone() for parameter in model.parameters()]
-    for parameter in model.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.step()
-    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+@pytest.mark.parametrize("precision, factors", [("float32", None), ("bfloat16", torch.bfloat16)])
+def test_muon_multiplies_what_the_precision_says(precision, factors):
+    settings = TrainingConfig(**{**MUON, "precision": precision})
+    assert make_optimizer(small_model("transformer"), settings).optimizers[0].factors == factors
+
+
+def test_several_optimizers_step_and_resume_as_one():
+    model, other = small_model("transformer"), small_model("transformer")
+    first, second = (make_optimizer(one, TrainingConfig(**MUON)) for one in (model, other))
+    for rate in (0.0, 0.01, 0.02):
+        before = copy.deepcopy(model.state_dict())
+        for group in first.param_groups:
+            group["lr"] = rate  # as the loop sets it
+        for number, parameter in enumerate(model.parameters()):
+            parameter.grad = torch.cos(number + parameter.detach())
+        first.step()
+        first.zero_grad()
+        assert all(parameter.grad is None for parameter in model.parameters())
+        if rate == 0.0:
+            assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    other.load_state_dict(model.state_dict())
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for one, optimizer in ((model, first), (other, second)):
+        for number, parameter in enumerate(one.parameters()):
+            parameter.grad = torch.sin(number + parameter.detach())
+        optimizer.step()
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(model.parameters(), other.parameters(), strict=True))

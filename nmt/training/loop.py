@@ -26,7 +26,7 @@ from nmt.training.distributed import ALONE, Ranks, device_of_rank
 from nmt.training.finite import fault_of, leave_out_step
 from nmt.training.log import RunLog
 from nmt.training.objective import smoothed_cross_entropy
-from nmt.training.optimizers import Optimizer
+from nmt.training.optimizers import AnyOptimizer
 from nmt.training.pairs import Batch, EncodedPairs
 from nmt.training.precision import mixed_precision, type_of_factors
 from nmt.training.replicas import Replicas
@@ -43,7 +43,7 @@ def run_steps(
     config: RunConfig,
     directory: Path,
     model: Model,
-    optimizer: Optimizer,
+    optimizer: AnyOptimizer,
     pairs: EncodedPairs,
     progress: Progress,
     log: RunLog | None,

@@ -1,4 +1,4 @@
-"""The optimizers: Adam, AdamW, and Muon for the matrices within the network."""
+"""The optimizers: Adam, AdamW, and Muon for linear layers."""
 
 from __future__ import annotations
 
@@ -13,33 +13,39 @@ from nmt.config import TrainingConfig
 from nmt.training.precision import type_of_factors
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the quintic (Jordan et al. 2024): singular values above 0.01 come to lie between 0.7 and 1.2."""
+"""Coefficients of the quintic of Jordan et al. (2024) ..."""
 ITERATIONS = 5
+"""... which applied so often brings singular values between 0.01 and 1 to between 0.68 and 1.14."""
 
 
-def make_optimizer(model: nn.Module, settings: TrainingConfig) -> Optimizer:
-    """What `training.optimizer` names. Weight decay is for matrices alone; Muon leaves embeddings, the output
-    projection and vectors to AdamW (Jordan et al. 2024)."""
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
+def make_optimizer(model: nn.Module, settings: TrainingConfig) -> AnyOptimizer:
+    """What `training.optimizer` names. Weight decay is for matrices alone.
+
+    Muon is for the weights of linear layers; AdamW takes embeddings and the output projection, as Jordan et al. (2024)
+    do, and learned positions, recurrent matrices and vectors.
+    """
     rate, decay = settings.learning_rate, settings.weight_decay
-    muon = None
+    linear: list[nn.Parameter] = []
     if settings.optimizer == "muon":
-        within = {module.weight for module in model.modules() if isinstance(module, nn.Linear)}
-        factors = type_of_factors(settings, matrices[0].device)
-        muon = Muon([one for one in matrices if one in within], lr=rate, weight_decay=decay, factors=factors)
-        matrices = [one for one in matrices if one not in within]
+        linear = [cast(nn.Parameter, module.weight) for module in model.modules() if isinstance(module, nn.Linear)]
+    rest = [parameter for parameter in model.parameters() if parameter not in set(linear)]
+    matrices = [parameter for parameter in rest if parameter.dim() > 1]
+    vectors = [parameter for parameter in rest if parameter.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
     adam = kind(groups, lr=rate, betas=(settings.beta1, settings.beta2), fused=True)
-    return Together([muon, adam]) if muon else adam
+    if not linear:
+        return adam
+    factors = type_of_factors(settings, linear[0].device)
+    return Several([Muon(linear, lr=rate, weight_decay=decay, factors=factors), adam])
 
 
 class Muon(torch.optim.Optimizer):
     """Steps along the orthogonal matrix nearest to Nesterov's momentum (Jordan et al. 2024), as large as Adam's steps
     usually are (Liu et al. 2025, equation 4), so that Adam's learning rate and weight decay fit it.
 
-    torch.optim.Muon computes the same, matrix after matrix; here those of one shape are multiplied at once.
+    torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"` computes the same in bfloat16, matrix after matrix; here
+    those of one shape are multiplied at once.
     """
 
     def __init__(
@@ -58,20 +64,19 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every matrix that has a gradient."""
         for group in self.param_groups:
-            rate, momentum = group["lr"], group["momentum"]
             alike: dict[torch.Size, list[nn.Parameter]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     alike.setdefault(parameter.shape, []).append(parameter)
             for shape, parameters in alike.items():
-                ahead = torch.stack([self.look_ahead(parameter, momentum) for parameter in parameters])
-                directions = orthogonal(ahead.to(self.factors or ahead.dtype))  # [matrices, rows, columns]
+                momenta = torch.stack([self.add_gradient(parameter, group["momentum"]) for parameter in parameters])
+                directions = orthogonal(momenta.to(self.factors or momenta.dtype))  # [matrices, rows, columns]
                 for parameter, direction in zip(parameters, directions, strict=True):
-                    parameter.mul_(1 - rate * group["weight_decay"])
-                    parameter.add_(direction, alpha=-rate * 0.2 * max(shape) ** 0.5)
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    parameter.add_(direction, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
 
-    def look_ahead(self, parameter: nn.Parameter, momentum: float) -> Tensor:
-        """Takes the gradient into the momentum; returns what Nesterov's has it become."""
+    def add_gradient(self, parameter: nn.Parameter, momentum: float) -> Tensor:
+        """Add a matrix's gradient to its momentum. Returns Nesterov's: what the same gradient once more would make."""
         gradient, state = cast(Tensor, parameter.grad), self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(gradient)
@@ -80,18 +85,18 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Nearly U V^T of each matrix U S V^T: matrices [matrices, rows, columns], of any scale."""
+    """Nearly U V^T of each matrix U S V^T, of a norm above 1e-7; zeros for zeros. matrices [matrices, rows, columns]"""
     if matrices.size(1) > matrices.size(2):  # the smaller product x x^T
         return orthogonal(matrices.mT).mT
     a, b, c = NEWTON_SCHULZ
-    x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):  # x becomes a x + b (x x^T) x + c (x x^T)^2 x
         product = x @ x.mT  # [matrices, rows, rows]
         x = torch.baddbmm(x, torch.baddbmm(product, product, product, beta=b, alpha=c), x, beta=a)
     return x
 
 
-class Together:
+class Several:
     """Optimizers of different parameters as one."""
 
     def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
@@ -122,5 +127,5 @@ class Together:
             optimizer.load_state_dict(state[str(number)])
 
 
-Optimizer: TypeAlias = torch.optim.Optimizer | Together
+AnyOptimizer: TypeAlias = torch.optim.Optimizer | Several
 """What the loop steps."""

@@ -27,7 +27,7 @@ from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
 from nmt.models import Model, load_weights, own_weights
 from nmt.training.log import LOG
-from nmt.training.optimizers import Optimizer
+from nmt.training.optimizers import AnyOptimizer
 
 KEPT_STATES = 2
 """Whole states kept, so that damage to the newest loses one interval at most."""
@@ -77,7 +77,7 @@ class State:
         """Which state it is, and why no newer one."""
         return f"resuming from {self.place}" + (f" ({'; '.join(self.damaged)})" if self.damaged else "")
 
-    def restore(self, model: Model, optimizer: Optimizer) -> None:
+    def restore(self, model: Model, optimizer: AnyOptimizer) -> None:
         """Put weights and optimizer back. All else that a step depends on follows from the seed and the progress."""
         tensors = torch.load(self.place / OPTIMIZER, map_location="cpu", weights_only=True)
         weights = safetensors.torch.load_file(self.place / _weights_name(self.progress.step))
@@ -99,7 +99,7 @@ class State:
         return changed
 
 
-def save_state(directory: Path, progress: Progress, model: Model, optimizer: Optimizer, kept: list[int]) -> Path:
+def save_state(directory: Path, progress: Progress, model: Model, optimizer: AnyOptimizer, kept: list[int]) -> Path:
     """Write `training/step-N` and drop what is older than the state before it.
 
     The weights of the steps `kept` are taken over from the states before. Raises UserError when they are lost.

@@ -25,8 +25,8 @@ from nmt.cli.common import run
 from nmt.config import RunConfig
 from nmt.inspection.drawing import new_figure, save
 from nmt.models import build_model
-from nmt.training.loop import make_optimizer
 from nmt.training.objective import smoothed_cross_entropy
+from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import make_batch
 from nmt.training.validation import batch_loss
 

@@ -14,8 +14,8 @@ from nmt.config import RunConfig
 from nmt.models import Transformer, build_model
 from nmt.models.attention import MultiHeadAttention, attention
 from nmt.text.subwords import PADDING
-from nmt.training.loop import make_optimizer
 from nmt.training.objective import plain_cross_entropy, smoothed_cross_entropy
+from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch, EncodedPairs
 from nmt.training.schedule import learning_rate
 from nmt.training.validation import batch_loss
