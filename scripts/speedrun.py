@@ -93,7 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=8, metavar="N", help="of each run (default: 8)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], metavar="N", help="a pair of runs each")
     parser.add_argument("--every", type=int, default=200, metavar="N", help="validate each N steps (default: 200)")
-    parser.add_argument("--base", nargs="+", default=[], metavar="key=value", help="on both sides: what was kept")
+    parser.add_argument("--base", nargs="+", default=[], metavar="key=value", help="on both sides, before --change")
     parser.add_argument("--change", nargs="+", default=[], metavar="key=value", help="on one side")
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="keep both sides' checkpoints there")
     parser.add_argument("--output", type=Path, default=RAW, metavar="DIR", help="of JSON files, page beside it")
@@ -205,8 +205,10 @@ def row(record: dict, number: int) -> list[str]:
     """A step as cells."""
     runs = record["runs"]
     cells = [str(number), f"{record['why']}: `{' '.join(record['change'])}`, commit {record['commit']}"]
-    if record["base"]:
-        cells[1] += f"; on both sides `{' '.join(record['base'])}`"
+    changed = {one.partition("=")[0] for one in record["change"]}
+    for where, own in (("the base has", True), ("on both sides", False)):
+        if settings := [one for one in record["base"] if (one.partition("=")[0] in changed) == own]:
+            cells[1] += f"; {where} `{' '.join(settings)}`"
     for score, digits in (("loss", 3), ("bleu", 1)):
         base, changed = (statistics.mean(one[side][score] for one in runs) for side in SIDES)
         gain, error = gains(record, score)

@@ -234,6 +234,7 @@ def test_a_step_of_the_speed_run_trains_both_sides_and_tells(speedrun, tmp_path,
 
     config = toy_config(tmp_path, training={"max_steps": 10})
     step = ["01-rate", "no learning", "--config", str(config), "--minutes", "5", "--every", "5", "--seeds", "1", "2"]
+    step += ["--base", "training.learning_rate=4e-3", "training.beta2=0.97"]
     places = ["--output", str(tmp_path / "steps"), "--checkpoints", str(tmp_path / "kept")]
     speedrun.main([*step, "--change", "training.learning_rate=1e-9", *places])
     record = json.loads((tmp_path / "steps" / "01-rate.json").read_text())
@@ -245,6 +246,7 @@ def test_a_step_of_the_speed_run_trains_both_sides_and_tells(speedrun, tmp_path,
     assert (tmp_path / "kept" / "01-rate-2" / "changed" / "metadata.json").exists()
     page = (tmp_path / "steps.md").read_text()
     assert "| dropped |" in page and "no learning" in page and "not reached" in page
+    assert "the base has `training.learning_rate=4e-3`; on both sides `training.beta2=0.97`" in page
 
 
 def test_a_change_is_kept_by_twice_the_standard_error(speedrun):
