@@ -28,7 +28,8 @@ def make_optimizer(model: nn.Module, settings: TrainingConfig) -> AnyOptimizer:
     linear: list[nn.Parameter] = []
     if settings.optimizer == "muon":
         linear = [cast(nn.Parameter, module.weight) for module in model.modules() if isinstance(module, nn.Linear)]
-    rest = [parameter for parameter in model.parameters() if parameter not in set(linear)]
+    taken = set(linear)
+    rest = [parameter for parameter in model.parameters() if parameter not in taken]
     matrices = [parameter for parameter in rest if parameter.dim() > 1]
     vectors = [parameter for parameter in rest if parameter.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
