@@ -205,9 +205,9 @@ def row(record: dict, number: int) -> list[str]:
     """A step as cells."""
     runs = record["runs"]
     cells = [str(number), f"{record['why']}: `{' '.join(record['change'])}`, commit {record['commit']}"]
-    changed = {one.partition("=")[0] for one in record["change"]}
+    replaced = {one.partition("=")[0] for one in record["change"]}
     for where, own in (("the base has", True), ("on both sides", False)):
-        if settings := [one for one in record["base"] if (one.partition("=")[0] in changed) == own]:
+        if settings := [one for one in record["base"] if (one.partition("=")[0] in replaced) == own]:
             cells[1] += f"; {where} `{' '.join(settings)}`"
     for score, digits in (("loss", 3), ("bleu", 1)):
         base, changed = (statistics.mean(one[side][score] for one in runs) for side in SIDES)

@@ -127,7 +127,7 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
         "seed": 7,
         "threads": 2,
         "beam": 5,
-        "settings": {"training": {"learning_rate": 0.002}, "model": {"encoder": {"dropout": 0.1}}},
+        "settings": {"training": {"optimizer": "sgd", "learning_rate": 0.002}, "model": {"encoder": {"dropout": 0.1}}},
         "recipe": {"model": {"dropout": 0.25}},
         "sides": [
             {"side": "nmt", "asked": 30.0, **score, "training": training, "dev": dev},
@@ -141,6 +141,7 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
     assert "nmt after 30 minutes against JoeyNMT after 30: +22.0 BLEU, +0.0 chrF." in text
     assert "nmt after 30 minutes against JoeyNMT after 60: -1.2 BLEU" in text and "JoeyNMT after 10" not in text
     assert "nmt's 30 minutes passed the best of JoeyNMT's 60 after 2.5." in text
+    assert "nmt's optimizer is adamw, JoeyNMT's sgd." in text
     row = "| nmt | 30 | 31.25 | 50.50 | 31.00 | 200 | 1,000 |"
     for told in (row, "### tatoeba", "seed 7", "2 threads", "abc123", "SB", "SC", "dropout 0.1", '"dropout": 0.25'):
         assert told in text

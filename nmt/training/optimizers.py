@@ -45,8 +45,8 @@ class Muon(torch.optim.Optimizer):
     """Steps along the orthogonal matrix nearest to Nesterov's momentum (Jordan et al. 2024), as large as Adam's steps
     usually are (Liu et al. 2025, equation 4), so that Adam's learning rate and weight decay fit it.
 
-    torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"` computes the same in bfloat16, matrix after matrix; here
-    those of one shape are multiplied at once.
+    torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"` (PyTorch 2.9 or newer) computes the same in bfloat16,
+    matrix after matrix; here those of one shape are multiplied at once.
     """
 
     def __init__(

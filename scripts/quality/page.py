@@ -165,9 +165,11 @@ def tell_joeynmt(record: dict) -> list[str]:
         f"`{json.dumps(record['settings']['training'])}`, dropout {record['settings']['model']['encoder']['dropout']}; "
         f"nmt's, beside its defaults: `{json.dumps(record['recipe'])}`."
         + (f" nmt multiplies {precision}, JoeyNMT float32." if precision else "")
+        + f" nmt's optimizer is {record['recipe'].get('training', {}).get('optimizer', 'adamw')}, JoeyNMT's "
+        f"{record['settings']['training']['optimizer']}."
         + " JoeyNMT drops attention weights and hidden units of the feed-forward networks as well, ends a search after "
         "1.5 times the longest source of a batch (nmt after 2 times each source), and its rate does not fall to zero. "
-        "One is trained after the other.",
+        "One is trained after the other, or earlier: a run that is finished is not run again.",
         "<details><summary>Dev scores over time</summary>\n\n"
         + table(["", "minutes", "step", "dev BLEU"], curve)
         + "\n\n</details>",
