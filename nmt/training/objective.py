@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from nmt.training.precision import lowered
 
-CHUNK = 512
+CHUNK = 256
 """Rows whose logits exist at a time: small enough for the processor's cache, large enough for its matrix units."""
 
 
@@ -129,11 +129,15 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
 
 def _add_disagreement(probabilities: Tensor, gap: Tensor, consistency: float) -> Tensor:
     """Add to the rows p and q of `probabilities`, in turn, `consistency` times the gradients of KL(p, q) + KL(q, p)
-    by their logits; returns the sum of these. `gap` is log p - log q [rows / 2, vocabulary]."""
+    by their logits; returns the sum of these. `gap`, log p - log q [rows / 2, vocabulary], is lost."""
     p, q = probabilities[::2], probabilities[1::2]
-    there = (p * gap).sum(dim=1, keepdim=True)  # KL(p, q) [rows / 2, 1]
-    back = -(q * gap).sum(dim=1, keepdim=True)  # KL(q, p)
-    apart = p - q
-    p += consistency * (p * (gap - there) + apart)
-    q += consistency * (q * (-gap - back) - apart)
+    there = torch.linalg.vecdot(p, gap).unsqueeze(1)  # KL(p, q) [rows / 2, 1]
+    back = -torch.linalg.vecdot(q, gap).unsqueeze(1)  # KL(q, p)
+    # With c for `consistency` p becomes p + c (p (gap - there) + p - q), and q becomes q + c (q (-gap - back) + q - p).
+    # Memory's speed is the limit: sums and products are made in place.
+    factor = gap.mul_(consistency).add_(1 + consistency - consistency * there)
+    new_p = torch.mul(p, factor).sub_(q, alpha=consistency)
+    factor.neg_().add_(2 + 2 * consistency - consistency * (there + back))
+    q.mul_(factor).sub_(p, alpha=consistency)
+    p.copy_(new_p)
     return there.sum() + back.sum()
