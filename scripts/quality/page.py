@@ -16,7 +16,7 @@ HEAD = """\
 
 Every figure stands in a file of [{raw}]({raw}). The command below each section writes that file and this page.
 Recipes are chosen on dev; test sets are translated for this page, and anew when another recipe takes the place of one
-(those of Tatoeba and of Multi30k English-German had been, for earlier ones)."""
+(those of Tatoeba and of Multi30k had been, for earlier ones)."""
 
 
 def write_page(raw: Path) -> Path:
