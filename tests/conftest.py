@@ -40,3 +40,21 @@ def tiny_exported_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny-exported")
     export_to_ctranslate2(directory)
     return directory
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the toy corpus, its cache and a configuration."""
+    from toy import toy_config
+
+    place = tmp_path_factory.mktemp("toy")
+    toy_config(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def whole(place: Path) -> Path:
+    """The checkpoint of an unbroken short run in `place`. A module's tests share it: copy it before changing it."""
+    from toy_runs import fit
+
+    return fit(place, "whole")

@@ -1,0 +1,35 @@
+"""Short trainings on the toy corpus, and what they leave."""
+
+import json
+from pathlib import Path
+
+from nmt.cli.common import run
+from nmt.cli.train import main
+from nmt.config import load_config
+from nmt.training.log import read_log
+from nmt.training.run import train
+
+
+def fit(place: Path, name: str, *overrides: str, **how: bool) -> Path:
+    """Train in this process into `place/name`."""
+    return train(load_config(place / "run.yaml", [f"checkpoint={place / name}", *overrides]), **how)
+
+
+def command(capfd, *arguments: object) -> tuple[int, list[str]]:
+    """The status of nmt-train, run in this process, and its lines on standard error."""
+    status = run("nmt-train", main, [str(argument) for argument in arguments])
+    return status, capfd.readouterr().err.splitlines()
+
+
+def weights(directory: Path) -> bytes:
+    return (directory / "weights.safetensors").read_bytes()
+
+
+def metadata(directory: Path) -> dict:
+    return json.loads((directory / "metadata.json").read_text())
+
+
+def validations(directory: Path) -> list[dict]:
+    """The log's validations without their times."""
+    records = [record for record in read_log(directory) if record["kind"] == "validation"]
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
