@@ -195,7 +195,9 @@ def write_page(raw: Path) -> Path:
         if types:
             parts.append(f"Linear layers in {' or '.join(sorted(types))}.")
         parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")
-        parts += sorted({"Machine: " + "; ".join(record["machine"].values()) + "." for record in steps})
+        # Where the peers' environment stands, their versions are last; they take no part here.
+        machines = {"; ".join(record["machine"].values()).split(", peers:")[0] for record in steps}
+        parts += [f"Machine: {machine}." for machine in sorted(machines)]
     page = raw.with_suffix(".md")
     write_text(page, "\n\n".join(parts) + "\n")
     return page
