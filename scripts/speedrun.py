@@ -175,6 +175,12 @@ def reached(one: dict) -> float | None:
     return next((minutes for minutes, loss in one["changed"]["curve"] if loss <= one["base"]["loss"]), None)
 
 
+def precision(record: dict) -> str:
+    """What linear layers multiply; the first records, of a processor without bfloat16, do not tell."""
+    types = {run[side].get("precision", "float32") for run in record["runs"] for side in SIDES}
+    return f"linear layers in {' or '.join(sorted(types))}"
+
+
 def write_page(raw: Path) -> Path:
     """The page beside the directory of JSON files; returns its path."""
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(raw.glob("*.json"))]
@@ -185,15 +191,12 @@ def write_page(raw: Path) -> Path:
         parts.append(f"## {Path(config).stem}, {minutes:g} minutes of one core")
         parts.append(table(columns, [row(record, number) for number, record in enumerate(steps, 1)]))
         told = [
-            f"{number}. `{one['command']}` ({duration(one['minutes'])}); the base, beside the defaults: "
-            f"`{json.dumps(one['recipe'])}`"
+            f"{number}. `{one['command']}` ({duration(one['minutes'])}, {precision(one)}); "
+            f"the base, beside the defaults: `{json.dumps(one['recipe'])}`"
             for number, one in enumerate(steps, 1)
         ]
         parts.append("\n".join(told))
         hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
-        types = {one[side].get("precision") for record in steps for one in record["runs"] for side in SIDES} - {None}
-        if types:
-            parts.append(f"Linear layers in {' or '.join(sorted(types))}.")
         parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")
         # Where the peers' environment stands, their versions are last; they take no part here.
         machines = {"; ".join(record["machine"].values()).split(", peers:")[0] for record in steps}
