@@ -98,8 +98,8 @@ class TrainingConfig(Section):
     """Adam's decay of the gradient's mean square."""
     weight_decay: float = Field(0.0, ge=0)
     """Weight decay of matrices (adamw and muon)."""
-    schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
-    """After warm-up: cosine to zero over the budget, inverse square root (section 5.3), or constant."""
+    schedule: Literal["cosine", "linear", "inverse_sqrt", "constant"] = "cosine"
+    """After warm-up: cosine or linear to zero over the budget, inverse square root (section 5.3), or constant."""
     warmup_steps: int = Field(400, ge=0)
     """Steps of linear warm-up."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)

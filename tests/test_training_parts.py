@@ -72,6 +72,18 @@ def test_inverse_square_root_schedule():
         assert learning_rate(config, step, 0.3) == pytest.approx(expected, rel=1e-12)
 
 
+def test_linear_schedule():
+    # torch's own: n steps of LinearLR from 1 to 0.
+    config = settings(schedule="linear", warmup_steps=0, learning_rate=0.3)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.3)
+    theirs = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1, end_factor=0, total_iters=20)
+    for step in range(21):
+        assert learning_rate(config, step + 1, step / 20) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        theirs.step()
+    assert learning_rate(config, 22, 1.05) == 0  # past the budget
+
+
 def test_cosine_schedule():
     # Loshchilov and Hutter 2017, equation 5, with a minimum of zero and one cycle.
     config = settings(schedule="cosine", warmup_steps=100, learning_rate=0.3)

@@ -9,11 +9,13 @@ def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
     """The rate of step `step` (counted from 1) when `progress` (0 to 1) of the budget is spent.
 
     Linear warm-up, then constant, inverse square root (Vaswani et al. 2017, equation 3, peak at
-    `learning_rate`), or a cosine that reaches zero with the budget (Loshchilov and Hutter 2017).
+    `learning_rate`), or a straight line or a cosine (Loshchilov and Hutter 2017) that reaches zero with the budget.
     """
     warmup = min(1.0, step / max(1, config.warmup_steps))
     if config.schedule == "inverse_sqrt":
         decay = math.sqrt(max(1, config.warmup_steps) / max(step, config.warmup_steps, 1))
+    elif config.schedule == "linear":
+        decay = 1 - min(1.0, progress)
     elif config.schedule == "cosine":
         decay = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
     else:
