@@ -48,7 +48,8 @@ lowers the dev loss (nats a piece, without smoothing, of the weights that the ru
 standard error over the seeds; with one seed nothing is decided. Where the change is one of the vocabulary or of the
 loss, losses cannot be compared, and dev BLEU (greedy, at the last step) decides in the same way.
 *Minutes*: when the changed side first had the other side's final dev loss (its learning rate was still high then).
-Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the table."""
+Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the table
+at the row's commit; the configurations have changed since."""
 OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.consistency")
 """Changes to these make losses incomparable."""
 SIDES = ("base", "changed")
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> None:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
         record = {
             "command": shlex.join(["python", "scripts/speedrun.py", *without_option(arguments, "--checkpoints")]),
-            "machine": describe(),
+            "machine": describe(peers=False),
             "commit": commit.stdout.strip(),
             "why": options.why,
             "config": options.config,
@@ -198,9 +199,7 @@ def write_page(raw: Path) -> Path:
         parts.append("\n".join(told))
         hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
         parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")
-        # Where the peers' environment stands, their versions are last; they take no part here.
-        machines = {"; ".join(record["machine"].values()).split(", peers:")[0] for record in steps}
-        parts += [f"Machine: {machine}." for machine in sorted(machines)]
+        parts += sorted({"Machine: " + "; ".join(record["machine"].values()) + "." for record in steps})
     page = raw.with_suffix(".md")
     write_text(page, "\n\n".join(parts) + "\n")
     return page

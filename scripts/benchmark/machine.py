@@ -12,10 +12,11 @@ from benchmark.contest import PEERS
 PACKAGES = ("torch", "ctranslate2", "sentencepiece", "numpy")
 
 
-def describe() -> dict[str, str]:
-    """Processor, cores, memory, system and versions, in words."""
+def describe(peers: bool = True) -> dict[str, str]:
+    """Processor, cores, memory, system and versions, in words; the peers' too, where they take part and are there."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    found |= {f"peers: {name}": version for name, version in _peers().items()}
+    if peers:
+        found |= {f"peers: {name}": version for name, version in _peers().items()}
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
