@@ -15,7 +15,7 @@ from nmt.engines.cores import on_every_core
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.models import build_model
-from nmt.models.state import extended
+from nmt.models.state import append_to_cache
 from nmt.overlap import ahead
 from nmt.search.continuations import GROUP, best_continuations, plain_continuations
 from nmt.search.options import SearchOptions
@@ -72,7 +72,7 @@ def test_one_copy_extends_the_past_as_two_do(steps, batch, beam, seed):
     past, new = torch.randn(steps, 5, 2, generator=random), torch.randn(batch, beam, 2, generator=random)
     places = torch.randint(0, 5, (batch, beam), generator=random)
     plainly = torch.cat([past[:, places.flatten()], new.flatten(0, 1)[None]])
-    assert torch.equal(extended(past, places, new), plainly)
+    assert torch.equal(append_to_cache(past, places, new), plainly)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -84,12 +84,12 @@ class RNNSearch(Recurrent):
         """
         embedded = self._embed(self.target_embedding, target)  # [batch, target, width]
         from_pieces = self._from_pieces(embedded)  # [batch, target, 3 x width]
-        keys, values = self._project(memory)
-        weight, bias = self._recurrent()
+        source = (*self._project(memory), mask[:, 0])
+        recurrent = self._recurrent()
         state = self._first(memory)  # [batch, 1, width]
         states, weights = [], []
         for inputs in from_pieces.split(1, dim=1):  # [batch, 1, 3 x width]
-            state, alignment = self._advance(state, inputs, keys, values, mask[:, 0], weight, bias)
+            state, alignment = self._advance(state, inputs, source, recurrent)
             states.append(state)
             weights.append(alignment)
         alignments = torch.cat(weights, dim=1)  # [batch, target, source]
@@ -108,20 +108,26 @@ class RNNSearch(Recurrent):
         mask, annotations, keys, values = state.per_sentence
         embedded = self._embed(self.target_embedding, pieces)  # [batch, beam, width]
         inputs = self._from_pieces(embedded)
-        new, alignment = self._advance(state.per_hypothesis[0], inputs, keys, values, mask, *self._recurrent())
+        new, alignment = self._advance(state.per_hypothesis[0], inputs, (keys, values, mask), self._recurrent())
         outputs = self._states(new, embedded, alignment @ annotations)
         return self.logits(outputs).log_softmax(dim=-1), DecoderState(state.per_sentence, [new])
 
     def _advance(
-        self, state: Tensor, inputs: Tensor, keys: Tensor, values: Tensor, mask: Tensor, weight: Tensor, bias: Tensor
+        self,
+        state: Tensor,
+        inputs: Tensor,
+        source: tuple[Tensor, Tensor, Tensor],
+        recurrent: tuple[Tensor, Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """One step of every hypothesis: state s_{i-1} [batch, beam, width], what the pieces bring to the gates
-        [batch, beam, 3 x width], keys, and values [batch, source, 3 x width], what each annotation would bring.
+        """One step of every hypothesis from s_{i-1}, `state` [batch, beam, width].
 
+        `inputs` [batch, beam, 3 x width] is what the pieces add to the gates; `source` holds the keys, the values
+        [batch, source, 3 x width] that each annotation would add, and the mask; `recurrent` is `_recurrent()`.
         Returns s_i [batch, beam, width] and the weights alpha_i [batch, beam, source].
         """
+        keys, values, mask = source
         width = self.config.width
-        from_state = linear(state, weight, bias)  # [batch, beam, 3 x width, for additive and the query's width]
+        from_state = linear(state, *recurrent)  # [batch, beam, 3 x width, for additive and the query's width]
         query = from_state[..., 3 * width :] if self.score.kind == "additive" else state
         alignment = soft_alignment(self.score(query, keys), mask)  # [batch, beam, source]
         # C c_i = C sum_j alpha_ij h_j = sum_j alpha_ij (C h_j): the products with C are made once a sentence.

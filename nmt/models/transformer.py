@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from nmt.model_config import ModelConfig
 from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
-from nmt.models.cheap_attention import self_attention
+from nmt.models.efficient_attention import self_attention
 from nmt.models.dropout import Dropout
 from nmt.models.interface import Model, Weights
-from nmt.models.state import DecoderState, extended
+from nmt.models.state import DecoderState, append_to_cache
 
 
-class Residual(nn.Module):
-    """A sublayer's surroundings: residual connection and layer normalisation (section 3.1), dropout (section 5.4).
+class SublayerConnection(nn.Module):
+    """Residual connection and layer normalisation around a sublayer (section 3.1), with dropout (section 5.4).
 
     Post-norm, as in the paper: LayerNorm(x + Dropout(Sublayer(x))). Pre-norm (Xiong et al. 2020), which
     trains without care: x + Dropout(Sublayer(LayerNorm(x))).
@@ -29,12 +29,12 @@ class Residual(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.pre = config.norm == "pre"
 
-    def enter(self, x: Tensor) -> Tensor:
-        """What the sublayer reads."""
+    def input(self, x: Tensor) -> Tensor:
+        """The sublayer's input: x, normalised in pre-norm."""
         return self.norm(x) if self.pre else x
 
-    def leave(self, x: Tensor, output: Tensor) -> Tensor:
-        """The sublayer's output joined to the stream."""
+    def output(self, x: Tensor, output: Tensor) -> Tensor:
+        """Add the sublayer's output to x; normalise the sum in post-norm."""
         x = x + self.dropout(output)
         return x if self.pre else self.norm(x)
 
@@ -59,15 +59,15 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.self_attention = self_attention(config)
         self.feed_forward = FeedForward(config)
-        self.around_self = Residual(config)
-        self.around_feed_forward = Residual(config)
+        self.around_self = SublayerConnection(config)
+        self.around_feed_forward = SublayerConnection(config)
 
     def forward(self, x: Tensor, mask: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor | None]:
         """x [batch, source, width], mask [batch, 1, 1, source]; returns the same shape, and the weights."""
-        entered = self.around_self.enter(x)
-        output, weights = self.self_attention(entered, self.self_attention.project(entered), mask, with_weights)
-        x = self.around_self.leave(x, output)
-        x = self.around_feed_forward.leave(x, self.feed_forward(self.around_feed_forward.enter(x)))
+        y = self.around_self.input(x)
+        output, weights = self.self_attention(y, self.self_attention.project(y), mask, with_weights)
+        x = self.around_self.output(x, output)
+        x = self.around_feed_forward.output(x, self.feed_forward(self.around_feed_forward.input(x)))
         return x, weights
 
 
@@ -79,9 +79,9 @@ class DecoderLayer(nn.Module):
         self.self_attention = self_attention(config, causal=True)
         self.cross_attention = MultiHeadAttention(config.width, config.heads, config.key_width)
         self.feed_forward = FeedForward(config)
-        self.around_self = Residual(config)
-        self.around_cross = Residual(config)
-        self.around_feed_forward = Residual(config)
+        self.around_self = SublayerConnection(config)
+        self.around_cross = SublayerConnection(config)
+        self.around_feed_forward = SublayerConnection(config)
 
     def forward(
         self,
@@ -92,36 +92,36 @@ class DecoderLayer(nn.Module):
         with_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """All target positions at once, x [batch, target, width]; `memory` is the cross-attention's keys and values."""
-        entered = self.around_self.enter(x)
-        output, self_weights = self.self_attention(
-            entered, self.self_attention.project(entered), self_mask, with_weights
-        )
-        x = self.around_self.leave(x, output)
+        y = self.around_self.input(x)
+        output, self_weights = self.self_attention(y, self.self_attention.project(y), self_mask, with_weights)
+        x = self.around_self.output(x, output)
         x, cross_weights = self._look_at_source(x, memory, mask, with_weights)
         return x, self_weights, cross_weights
 
     def step(
-        self, x: Tensor, past: Tensor, places: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor
+        self, x: Tensor, cache: Tensor, beam_indices: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """One new position of every hypothesis, x [batch, beam, width].
 
-        `past` [steps, before, heads * (d_k + d_v)] holds the self-attention's keys and values, those of each
-        hypothesis at its `places`; they are returned in the hypotheses' order with this step's added. All
-        hypotheses of a sentence share its `memory`: for cross-attention the beam is simply a row of queries.
+        `cache` [steps, before, heads * (d_k + d_v)] holds the self-attention's keys and values, those of each
+        hypothesis at its `beam_indices`. Returns x and the cache in the hypotheses' order with this step appended.
+        All hypotheses of a sentence share its `memory`: for cross-attention the beam is a row of queries.
         """
-        entered = self.around_self.enter(x)
-        past = extended(past, places, self.self_attention.key_value(entered))  # [steps + 1, batch * beam, ...]
-        keys_values = self.self_attention.separate(past.transpose(0, 1))  # [batch * beam, heads, steps + 1, d_k or d_v]
-        output, _ = self.self_attention(entered.flatten(0, 1)[:, None], keys_values)  # [batch * beam, 1, width]
-        x = self.around_self.leave(x, output.view_as(x))
-        return self._look_at_source(x, memory, mask)[0], past
+        y = self.around_self.input(x)
+        cache = append_to_cache(cache, beam_indices, self.self_attention.key_value(y))  # [steps + 1, batch * beam, ...]
+        keys_values = self.self_attention.separate(
+            cache.transpose(0, 1)
+        )  # [batch * beam, heads, steps + 1, d_k or d_v]
+        output, _ = self.self_attention(y.flatten(0, 1)[:, None], keys_values)  # [batch * beam, 1, width]
+        x = self.around_self.output(x, output.view_as(x))
+        return self._look_at_source(x, memory, mask)[0], cache
 
     def _look_at_source(
         self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, with_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        output, weights = self.cross_attention(self.around_cross.enter(x), memory, mask, with_weights)
-        x = self.around_cross.leave(x, output)
-        x = self.around_feed_forward.leave(x, self.feed_forward(self.around_feed_forward.enter(x)))
+        output, weights = self.cross_attention(self.around_cross.input(x), memory, mask, with_weights)
+        x = self.around_cross.output(x, output)
+        x = self.around_feed_forward.output(x, self.feed_forward(self.around_feed_forward.input(x)))
         return x, weights
 
 
@@ -171,7 +171,7 @@ class Transformer(Model):
         Returns states [batch, target, width] (`logits` turns them into scores of the next piece), and
         each layer's self-attention and cross-attention weights when asked for.
         """
-        # The cheap kinds of self-attention need no such matrix.
+        # Local and linear attention mask by themselves.
         self_mask = causal_mask(target.size(1), target.device) if self.config.attention == "full" else None
         x = self._embed(self.target_embedding, target)  # [batch, target, width]
         self_weights: Weights = []
@@ -184,27 +184,27 @@ class Transformer(Model):
         return self.decoder_norm(x), self_weights, cross_weights
 
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
-        """The state before the first step: the source encoded, its keys and values projected once, no past."""
+        """The state before the first step: the source encoded, its keys and values projected once, an empty cache."""
         memory, mask, _ = self.encode(source, lengths)
         projected = [part for layer in self.decoder_layers for part in layer.cross_attention.project(memory)]
-        nothing = [
+        empty = [
             memory.new_empty(0, len(source), layer.self_attention.key_value.out_features)
             for layer in self.decoder_layers
         ]
-        return DecoderState([mask, *projected], [], nothing, torch.arange(len(source), device=source.device)[:, None])
+        return DecoderState([mask, *projected], [], empty, torch.arange(len(source), device=source.device)[:, None])
 
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One position: pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] and the next state."""
         mask, *projected = state.per_sentence
-        assert state.places is not None
-        x = self._embed(self.target_embedding, pieces, first=len(state.past[0]))  # [batch, beam, width]
-        present: list[Tensor] = []
+        assert state.beam_indices is not None
+        x = self._embed(self.target_embedding, pieces, first=len(state.cache[0]))  # [batch, beam, width]
+        cache: list[Tensor] = []
         for number, layer in enumerate(self.decoder_layers):
             memory = projected[2 * number], projected[2 * number + 1]
-            x, past = layer.step(x, state.past[number], state.places, memory, mask)
-            present.append(past)
-        places = torch.arange(pieces.numel(), device=pieces.device).view_as(pieces)
-        next_state = DecoderState(state.per_sentence, [], present, places)
+            x, layer_cache = layer.step(x, state.cache[number], state.beam_indices, memory, mask)
+            cache.append(layer_cache)
+        beam_indices = torch.arange(pieces.numel(), device=pieces.device).view_as(pieces)
+        next_state = DecoderState(state.per_sentence, [], cache, beam_indices)
         return self.logits(self.decoder_norm(x)).log_softmax(dim=-1), next_state
 
     def _embed(self, embedding: nn.Embedding, pieces: Tensor, first: int | None = None) -> Tensor:

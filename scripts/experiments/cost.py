@@ -27,7 +27,7 @@ from nmt.corpus import load_corpus
 from nmt.evaluation import score
 from nmt.inspection.drawing import new_figure, save
 from nmt.models.attention import attention, fused_attention
-from nmt.models.cheap_attention import linear_attention, local_attention
+from nmt.models.efficient_attention import linear_attention, local_attention
 
 WIDTH, WINDOW = 32, 8
 """Of the head, and of local attention: positions on either side."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.models.attention import attention, padding_mask
-from nmt.models.cheap_attention import (
+from nmt.models.efficient_attention import (
     explicit_linear_attention,
     explicit_local_attention,
     linear_attention,

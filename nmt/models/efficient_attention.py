@@ -113,7 +113,7 @@ def _causal_sums(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return (query @ before + within).flatten(-3, -2)[..., :length, :]
 
 
-class CheapSelfAttention(MultiHeadAttention):
+class EfficientSelfAttention(MultiHeadAttention):
     """Heads of local or linear self-attention. One query alone is the last position of a sequence being decoded."""
 
     def __init__(self, config: ModelConfig, causal: bool) -> None:
@@ -144,4 +144,4 @@ def self_attention(config: ModelConfig, causal: bool = False) -> MultiHeadAttent
     """The self-attention that a transformer's configuration asks for."""
     if config.attention == "full":
         return MultiHeadAttention(config.width, config.heads, config.key_width)
-    return CheapSelfAttention(config, causal)
+    return EfficientSelfAttention(config, causal)
