@@ -109,7 +109,7 @@ def test_the_kernels_of_a_step_do_not_grow_with_hypotheses_or_length(model):
         state = model.start(torch.full((batch, 3), 5), torch.full((batch,), 3))
         for _ in range(steps):
             parents = torch.zeros(batch, beam, dtype=torch.long)
-            _, state = model.step(torch.full((batch, state.places.size(1)), 5), state)
+            _, state = model.step(torch.full((batch, state.beam_indices.size(1)), 5), state)
             state = state.select(torch.arange(batch), parents)
         with Calls() as calls:
             model.step(torch.full((batch, beam), 5), state)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from nmt.model_config import ModelConfig
 from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
-from nmt.models.efficient_attention import self_attention
 from nmt.models.dropout import Dropout
+from nmt.models.efficient_attention import self_attention
 from nmt.models.interface import Model, Weights
 from nmt.models.state import DecoderState, append_to_cache
 
