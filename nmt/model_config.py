@@ -1,4 +1,4 @@
-"""The model section of the configuration: what network it is, and which choices go together."""
+"""The model section of the configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
-    """A part of the tree: unknown keys and wrong types are refused."""
+    """A section of the configuration; refuses unknown keys and wrong types."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True, frozen=True
@@ -59,7 +59,7 @@ class ModelConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_type(cls, tree: Any) -> Any:
-        # What is not given is filled in here, so that a saved configuration says what the network is.
+        # Fill in defaults, so that a saved configuration is complete.
         if not isinstance(tree, dict):
             return tree
         kind = tree.get("type", "transformer")

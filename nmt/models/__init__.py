@@ -1,4 +1,4 @@
-"""The networks. `build_model` makes one from its configuration."""
+"""The networks; `build_model` makes one from its configuration."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ ARCHITECTURES: dict[str, Callable[[ModelConfig, int], Model]] = {
 
 
 def build_model(config: ModelConfig, vocabulary_size: int) -> Model:
-    """The network that `config` describes, with fresh weights drawn from torch's global generator."""
+    """The network of `config`, initialised from torch's global generator."""
     return ARCHITECTURES[config.type](config, vocabulary_size)
 
 
 def claimed_weights(config: ModelConfig, vocabulary_size: int) -> int:
-    """An estimate, within a small factor, of the numbers that `build_model` would allocate."""
+    """Estimate, within a small factor, how many numbers `build_model` would allocate."""
     width = config.width
     layer = 16 * width * width + 2 * width * (config.feed_forward + 2 * config.heads * (config.key_width or 1))
     return (config.encoder_layers + config.decoder_layers) * layer + (3 * vocabulary_size + config.max_length) * width
 
 
 def own_weights(model: Model) -> dict[str, torch.Tensor]:
-    """The model's weights by name, each tied matrix once."""
+    """The model's weights by name; tied matrices appear once."""
     return {name: parameter.detach().cpu().contiguous() for name, parameter in model.named_parameters()}
 
 

@@ -1,4 +1,4 @@
-"""Dropout whose masks come from random bytes: torch draws one number an element, on one thread."""
+"""Dropout from random bytes: eight elements per draw, where torch draws one number per element."""
 
 import torch
 from torch import Tensor, nn

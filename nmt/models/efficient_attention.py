@@ -1,8 +1,8 @@
-"""Self-attention whose cost grows with the length, not with its square: in a window, and by a kernel's feature map.
+"""Self-attention of linear cost: in a local window, and by a kernel's feature map.
 
 Both take query and key [..., length, d_k] and value [..., length, d_v] of one sequence, and a mask of padding
-[batch, 1, 1, length], True on real positions. `causal` keeps every position from seeing later ones.
-Decoding is no cheaper: each of its steps still reads the whole past that is cached.
+[batch, 1, 1, length], True on real positions. `causal` hides later positions.
+Decoding is no cheaper: each step reads the whole cache.
 """
 
 import math
@@ -15,9 +15,9 @@ from nmt.model_config import ModelConfig
 from nmt.models.attention import MultiHeadAttention, attention, fused_attention
 
 SMALLEST_BLOCK = 32
-"""Queries of local attention that are computed together, at least: smaller matrices waste the processor."""
+"""Fewest queries of local attention computed together; smaller matrices waste the processor."""
 CHUNK = 64
-"""Positions of causal linear attention between two of the sums that are kept."""
+"""Positions per chunk of causal linear attention; one running sum is kept per chunk."""
 
 
 def local_attention(
@@ -29,7 +29,7 @@ def local_attention(
     length. Returns [..., length, d_v]. A padded position sees itself at least.
     """
     length, block = query.size(-2), max(window, SMALLEST_BLOCK)
-    if length <= 2 * block:  # blocks would be mostly what is not there
+    if length <= 2 * block:  # blocks would be mostly padding
         return fused_attention(query, key, value, local_mask(length, window, mask, causal, query.device))
     blocks = -(-length // block)
     after = 0 if causal else window
@@ -52,7 +52,7 @@ def local_attention(
 def explicit_local_attention(
     query: Tensor, key: Tensor, value: Tensor, window: int, mask: Tensor | None = None, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """The same by a mask over all pairs of positions; also the weights [..., length, length]."""
+    """Local attention by a mask over all pairs of positions; also returns the weights [..., length, length]."""
     return attention(query, key, value, local_mask(query.size(-2), window, mask, causal, query.device))
 
 
@@ -88,7 +88,7 @@ def linear_attention(
 def explicit_linear_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """The same in the order of equation 4, which shows the weights: sim(Q_i, K_j) = phi(Q_i)^T phi(K_j), normalised."""
+    """Linear attention in the order of equation 4, which forms the weights: sim(Q_i, K_j) = phi(Q_i)^T phi(K_j), normalised."""
     similarity = feature_map(query) @ feature_map(key).transpose(-2, -1)  # [..., length, length]
     if mask is not None:
         similarity = similarity * mask
@@ -124,9 +124,9 @@ class EfficientSelfAttention(MultiHeadAttention):
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, with_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """As that of `MultiHeadAttention`; `mask` is of padding alone."""
+        """See `MultiHeadAttention.attend`; `mask` covers padding only."""
         causal = self.causal
-        if causal and query.size(-2) == 1:  # what is cached is all before it
+        if causal and query.size(-2) == 1:  # the cache holds everything before it
             past = 0 if self.window is None else max(0, key.size(-2) - self.window - 1)
             key, value, causal = key[..., past:, :], value[..., past:, :], False
             if self.window is not None:

@@ -1,4 +1,4 @@
-"""What every architecture offers to training, search and inspection, none of which asks which one it is."""
+"""The architecture-agnostic interface between models and training, search and inspection."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from nmt.models.dropout import Dropout
 from nmt.models.state import DecoderState
 
 Weights = list[Tensor]
-"""Attention weights, one tensor [batch, heads, target, source] a layer; empty where none exist or are asked for."""
+"""Attention weights, one tensor [batch, heads, target, source] per layer; empty if not requested."""
 
 
 class Model(nn.Module, ABC):
     """An encoder-decoder over piece ids, between embeddings and an output projection.
 
-    Training calls `forward`, search `start` and `step`, inspection `encode` and `decode`. `step` after
-    `start` gives the same log-probabilities as `logits` of the states of `decode`.
+    Training calls `forward`, search `start` and `step`, inspection `encode` and `decode`. Stepping from `start` gives
+    the same log-probabilities as `logits` of `decode`'s states.
     """
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
@@ -29,7 +29,7 @@ class Model(nn.Module, ABC):
         self.target_embedding = nn.Embedding(vocabulary_size, config.width)
         self.source_embedding = self.target_embedding
         self.output_weight = self.target_embedding.weight
-        """[vocabulary, width]: the output projection, which the training objective applies itself."""
+        """[vocabulary, width]: the output projection, applied by the training loss."""
         if not config.tied_embeddings:
             self.source_embedding = nn.Embedding(vocabulary_size, config.width)
             self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.width))
@@ -60,8 +60,8 @@ class Model(nn.Module, ABC):
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """source [batch, source] piece ids, lengths [batch].
 
-        Returns the memory, of the architecture's own shape [batch, ...], the mask [batch, 1, 1, source], True on
-        positions that are not padding, and, when asked for, each layer's self-attention weights.
+        Returns the memory [batch, ...], whose shape depends on the architecture; the mask [batch, 1, 1, source], True
+        on real positions; and, with `with_weights`, each layer's self-attention weights.
         """
 
     @abstractmethod
@@ -70,8 +70,8 @@ class Model(nn.Module, ABC):
     ) -> tuple[Tensor, Weights, Weights]:
         """Teacher forcing: target [batch, target] piece ids beginning with `<s>`, all positions.
 
-        Returns states [batch, target, width] and, when asked for, each layer's self-attention weights and its
-        weights over the source.
+        Returns states [batch, target, width] and, with `with_weights`, each layer's self-attention and cross-attention
+        weights.
         """
 
     def forward(self, source: Tensor, source_lengths: Tensor, target: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
-        """The state before the first step, one hypothesis a sentence."""
+        """The state before the first step, with one hypothesis per sentence."""
 
     @abstractmethod
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:

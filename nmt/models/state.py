@@ -1,4 +1,4 @@
-"""What a decoder carries from step to step, in the form that search can reorder without knowing the model."""
+"""The decoder state that search carries from step to step and reorders without knowing the model."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor
 
 
 class DecoderState(NamedTuple):
-    """A decoder's memory between steps."""
+    """The state of a decoder between steps."""
 
     per_sentence: list[Tensor]
-    """[batch, ...]: what all hypotheses of a sentence share, such as the encoder's output."""
+    """[batch, ...]: shared by all hypotheses of a sentence, such as the encoder's output."""
     per_hypothesis: list[Tensor]
-    """[batch, beam, ...]: what each hypothesis has of its own, such as a recurrent state."""
+    """[batch, beam, ...]: one per hypothesis, such as a recurrent state."""
     cache: Sequence[Tensor] = ()
     """[steps, hypotheses before, ...]: what every step appended, such as keys and values, oldest first."""
     beam_indices: Tensor | None = None
     """[batch, beam]: each hypothesis' column of `cache`. `select` moves these alone, `append_to_cache` the rest."""
 
     def select(self, sentences: Tensor, parents: Tensor) -> DecoderState:
-        """Keep `sentences` [kept], each with the hypotheses `parents` [kept, new beam] of its old beam."""
+        """Keep `sentences` [kept], each with hypotheses `parents` [kept, new beam] of its old beam."""
         per_sentence = self.per_sentence
         if len(sentences) != len(per_sentence[0]):
             per_sentence = [x.index_select(0, sentences) for x in per_sentence]
