@@ -1,0 +1,110 @@
+"""How a translator does on what people type: names, numbers, emoji, capitals, paragraphs (`data/everyday`)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.errors import UserError
+
+COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
+KEPT = ("name", "number", "token")
+"""Kinds whose words in `keep` the translation holds verbatim."""
+ALTERED: dict[str, Callable[[str], str]] = {
+    "token": str,
+    "upper": str.upper,
+    "lower": str.lower,
+    "unmarked": lambda text: text.strip("¿¡.!?… "),
+    "typography": str,
+    "paragraph": str,
+}
+"""Kinds that are another sentence in other clothes, and what both translations go through before they are compared."""
+
+
+class Row(NamedTuple):
+    """One input."""
+
+    kind: str
+    source: str
+    reference: str
+    plain: list[str]
+    """The same in plain clothes: one sentence, or those of a paragraph."""
+    keep: list[str]
+
+
+class Measure(NamedTuple):
+    """What was found for one kind."""
+
+    kind: str
+    rows: int
+    kept: float | None
+    """Share of the rows whose words in `keep` are all in the translation, in order."""
+    as_plain: float | None
+    """chrF, 0 to 100, against the translation of the plain sentence."""
+    chrf: float
+    """chrF, 0 to 100, against the reference."""
+
+
+def read_everyday(path: str | Path, source: str) -> list[Row]:
+    """Read a table such as `data/everyday/english-spanish.tsv`; `source` is `en` or `es`.
+
+    Raises UserError for another language and for a file of another form.
+    """
+    if source not in ("en", "es"):
+        raise UserError(f"{path} is English-Spanish and the checkpoint translates from {source}; choose another")
+    own, other = ("english", "spanish") if source == "en" else ("spanish", "english")
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            table = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if not table or set(table[0]) != set(COLUMNS):
+        raise UserError(f"{path} lacks the columns {', '.join(COLUMNS)}; see data/everyday/README.md")
+    return [
+        Row(row["kind"], row[own], row[other], row[f"{own}_plain"].split(" | "), row["keep"].split()) for row in table
+    ]
+
+
+def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[Row]) -> list[Measure]:
+    """Translate the rows and their plain sentences; one measure for each kind, in the rows' order."""
+    from sacrebleu.metrics import CHRF
+
+    chrf = CHRF()
+    translations = translate([row.source for row in rows])
+    plain = iter(translate([sentence for row in rows for sentence in row.plain if sentence]))
+    expected = [" ".join(next(plain) for sentence in row.plain if sentence) for row in rows]
+    measures = []
+    for kind in dict.fromkeys(row.kind for row in rows):
+        chosen = [number for number, row in enumerate(rows) if row.kind == kind]
+        found, wanted = [translations[number] for number in chosen], [expected[number] for number in chosen]
+        kept = as_plain = None
+        if kind in KEPT:
+            kept = sum(_holds(text, rows[number].keep) for text, number in zip(found, chosen, strict=True)) / len(found)
+        if alter := ALTERED.get(kind):
+            own = [_without(text, rows[number].keep) for text, number in zip(found, chosen, strict=True)]
+            as_plain = chrf.corpus_score([*map(alter, own)], [[*map(alter, wanted)]]).score
+        references = [rows[number].reference for number in chosen]
+        measures.append(Measure(kind, len(chosen), kept, as_plain, chrf.corpus_score(found, [references]).score))
+    return measures
+
+
+def _holds(text: str, words: list[str]) -> bool:
+    """Whether the words are in the text, one after another, each bounded by what is no letter or digit."""
+    place = 0
+    for word in words:
+        while (place := text.find(word, place)) >= 0:
+            around = text[place - 1 : place] + text[place + len(word) : place + len(word) + 1]
+            place += len(word)
+            if not any(character.isalnum() for character in around):
+                break
+        if place < 0:
+            return False
+    return True
+
+
+def _without(text: str, words: list[str]) -> str:
+    for word in words:
+        text = text.replace(word, "")
+    return " ".join(text.split())

@@ -1,0 +1,83 @@
+"""The everyday test set and its measures, against translators whose scores are known."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import UserError
+from nmt.everyday import COLUMNS, Row, read_everyday, score_everyday
+from nmt.text.words import split_words
+
+TABLE = Path(__file__).parent.parent / "data/everyday/english-spanish.tsv"
+
+
+def by_kind(translate, rows):
+    return {measure.kind: measure for measure in score_everyday(translate, rows)}
+
+
+@pytest.mark.parametrize("source", ["en", "es"])
+def test_the_table_has_every_kind_and_holds_what_it_promises(source):
+    rows = read_everyday(TABLE, source)
+    assert len(rows) >= 200
+    kinds = Counter(row.kind for row in rows)
+    assert kinds["everyday"] == 60 and min(kinds.values()) >= 12
+    assert len({(row.kind, row.source) for row in rows}) == len(rows)
+    for row in rows:
+        for word in row.keep:
+            assert word in row.source and word in row.reference, row
+        if row.kind == "upper":
+            assert row.source == row.plain[0].upper()
+        if row.kind == "paragraph":
+            assert " ".join(row.plain) == row.source and len(row.plain) == 5
+
+
+@pytest.mark.parametrize("source", ["en", "es"])
+def test_a_translator_that_knows_the_references_is_perfect(source):
+    rows = read_everyday(TABLE, source)
+    known = {row.source: row.reference for row in rows}
+    found = by_kind(lambda texts: [known.get(text, text) for text in texts], rows)
+    assert all(measure.chrf == pytest.approx(100) for measure in found.values())
+    assert all(found[kind].kept == 1 for kind in ("name", "number", "token"))
+    assert found["everyday"].kept is None and found["everyday"].as_plain is None
+
+
+def test_a_translator_that_copies_keeps_everything_and_one_that_is_silent_nothing():
+    rows = read_everyday(TABLE, "en")
+    copied = by_kind(list, rows)
+    assert all(copied[kind].kept == 1 for kind in ("name", "number", "token"))
+    # The same letters in the same clothes, but for what each kind changes.
+    assert all(copied[kind].as_plain == pytest.approx(100) for kind in ("token", "unmarked", "paragraph", "lower"))
+    assert copied["upper"].as_plain == pytest.approx(100) and copied["everyday"].chrf < 30
+    silent = by_kind(lambda texts: ["" for _ in texts], rows)
+    assert all(silent[kind].kept == 0 for kind in ("name", "number", "token"))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("Vive en Zwolle.", 1), ("Vive en Zwolles.", 0), ("Vive en zwolle.", 0), ("¿Zwolle?", 1), ("Zwolles, Zwolle", 1)],
+)
+def test_a_name_counts_as_a_whole_word(text, kept):
+    row = Row("name", "", "", [], ["Zwolle"])
+    assert score_everyday(lambda texts: [text for _ in texts], [row])[0].kept == kept
+
+
+def test_words_are_kept_in_order():
+    row = Row("number", "", "", [], ["3", "11"])
+    assert score_everyday(lambda _: ["3 pisos y 11 cuartos"], [row])[0].kept == 1
+    assert score_everyday(lambda _: ["11 pisos y 3 cuartos"], [row])[0].kept == 0
+
+
+def test_other_languages_and_other_files_are_refused(tmp_path):
+    with pytest.raises(UserError, match="English-Spanish"):
+        read_everyday(TABLE, "de")
+    with pytest.raises(UserError, match="cannot read"):
+        read_everyday(tmp_path / "absent.tsv", "en")
+    (tmp_path / "other.tsv").write_text("a\tb\n1\t2\n")
+    with pytest.raises(UserError, match=COLUMNS[0]):
+        read_everyday(tmp_path / "other.tsv", "en")
+
+
+def test_names_are_words_of_letters():
+    names = [word for row in read_everyday(TABLE, "en") if row.kind == "name" for word in row.keep]
+    assert all(len(split_words(name)) == 1 for name in names)
