@@ -13,8 +13,7 @@ from nmt.config import load_config
 from nmt.engines.cores import on_every_core
 from nmt.errors import UserError
 from nmt.models import Model, build_model, claimed_weights, load_weights
-from nmt.search.beam import beam_search
-from nmt.search.greedy import greedy_search
+from nmt.search.beam import SpecialPieces, beam_search
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.subwords import END, PADDING, START, UNKNOWN
 from nmt.translation import AttentionMaps
@@ -23,6 +22,7 @@ from nmt.untrusted import check_claim, tensor_shapes
 BATCH_TOKENS = 2048
 """Source positions in a batch at beam 5, and of source and target when attention is read; larger batches are slower on
 a CPU, whose caches they leave."""
+SPECIAL = SpecialPieces(START, END, forbidden=(PADDING, UNKNOWN, START))
 
 
 class TorchEngine:
@@ -67,10 +67,9 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _search(self, sources: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
-        search = greedy_search if options.beam == 1 else beam_search
         max_lengths = [min(options.max_length(len(source)), self.model.config.max_length - 1) for source in sources]
         state = self.model.start(*self._tensors(sources))
-        return search(self.model.step, state, max_lengths, options, START, END, (PADDING, UNKNOWN, START))
+        return beam_search(self.model.step, state, max_lengths, options, SPECIAL)
 
     @torch.inference_mode()
     def attention(
