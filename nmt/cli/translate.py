@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
         lines,
         heads=bool(options.attention) or suffix == ".html",
         batch_size=options.batch_size,
-        read_ahead=1 if typed else READ_AHEAD,
+        read_ahead=1 if typed else len(given) or READ_AHEAD,
         long=options.long,
         beam=options.beam,
         n_best=options.n_best,
