@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, cast
 
 from nmt.errors import UserError
 
@@ -16,7 +16,7 @@ LONGEST_LINE = 16 * 2**20
 """Bytes of a line: a file without any line feed must not fill the memory."""
 
 
-def read_lines(path: str | Path | None, invalid: Literal["refuse", "replace"] = "refuse") -> Iterator[str]:
+def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str]:
     """Yield the lines of a UTF-8 file, stripped of LF or CRLF and of a leading BOM.
 
     None or `-` is standard input. Only a line feed ends a line: other characters that Unicode calls line ends occur
