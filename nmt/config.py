@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from nmt.errors import UserError
 from nmt.model_config import ModelConfig, Section
+from nmt.search.options import SearchOptions
+from nmt.untrusted import DECODING
 
 LARGEST_FILE = 100_000
 """Bytes of a configuration file."""
@@ -153,18 +155,24 @@ class TrainingConfig(Section):
         return self
 
 
+def _search_option(name: str) -> Any:
+    """A field with the default of `SearchOptions` and the bounds of `DECODING`."""
+    _, least, most = DECODING[name]
+    return Field(getattr(SearchOptions, name), ge=least, le=most)
+
+
 class DecodingConfig(Section):
     """How the trained network translates unless told otherwise."""
 
-    beam: int = Field(5, ge=1, le=1000)
+    beam: int = _search_option("beam")
     """Beam size; 1 is greedy."""
-    length_penalty: float = Field(1.0, ge=0, le=100)
+    length_penalty: float = _search_option("length_penalty")
     """Exponent of the length penalty (Wu et al. 2016, equation 14)."""
-    min_length: int = Field(0, ge=0, le=16384)
+    min_length: int = _search_option("min_length")
     """Fewest pieces of a translation."""
-    max_length_factor: float = Field(2.0, gt=0, le=1000)
+    max_length_factor: float = _search_option("max_length_factor")
     """A translation has at most this many times the source's pieces ..."""
-    max_length_extra: int = Field(10, ge=1, le=16384)
+    max_length_extra: int = _search_option("max_length_extra")
     """... plus so many."""
 
 

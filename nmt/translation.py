@@ -1,9 +1,10 @@
-"""What a translation carries: text, score, words, the alignment, and every attention head when asked for."""
+"""A translation: text, score, words, alignment, and every attention head on request."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 
 import numpy as np
 
@@ -13,7 +14,7 @@ END_OF_SENTENCE = "</s>"
 NO_ALIGNMENT = "the model has no attention, so there is no alignment to show; translate plainly, or take another model"
 TOO_LARGE = "the text was translated in parts and is too long for one matrix; translate its sentences one by one"
 LARGEST_MATRIX = 2**22
-"""Cells of a word matrix that is kept for a text translated in parts: about 2,000 by 2,000 words."""
+"""Cells of the largest word matrix kept for a text translated in parts: about 2,000 by 2,000 words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +37,11 @@ class AttentionMaps:
     target_pieces: list[str]
     """The decoder's output: subword pieces, `</s>` last."""
     candidates: list[list[tuple[str, float]]] = field(default_factory=list)
-    """For each step the likeliest next pieces with their log-probabilities, best first."""
+    """The likeliest next pieces of each step with their log-probabilities, best first."""
 
     @property
     def kinds(self) -> dict[str, np.ndarray]:
-        """Those of `encoder`, `decoder` and `cross` that there are."""
+        """`encoder`, `decoder` and `cross` by name, absent ones left out."""
         kinds = {"encoder": self.encoder, "decoder": self.decoder, "cross": self.cross}
         return {kind: weights for kind, weights in kinds.items() if weights is not None}
 
@@ -50,7 +51,7 @@ class Translation:
     """One hypothesis for one source sentence."""
 
     source: str
-    """The source sentence as it was given."""
+    """The source sentence as given."""
     text: str
     """The translation."""
     score: float
@@ -63,17 +64,17 @@ class Translation:
     alignment: list[tuple[int, int]] | None
     """Links (source word, target word), sorted. None from a model without attention."""
     heads: AttentionMaps | None = None
-    """All layers and heads over pieces, when asked for."""
+    """All layers and heads over pieces, on request."""
     source_word_of_piece: list[list[int]] = field(default_factory=list)
-    """For each of `heads.source_pieces` the source words it belongs to (empty for `</s>`)."""
+    """The source words of each of `heads.source_pieces`, none for `</s>`."""
     target_word_of_piece: list[list[int]] = field(default_factory=list)
-    """For each of `heads.target_pieces` the target words it belongs to (empty for `</s>`)."""
+    """The target words of each of `heads.target_pieces`, none for `</s>`."""
     hypotheses: list[Translation] = field(default_factory=list)
-    """The n-best list, best first, when more than one was asked for; its first is this translation."""
+    """The n-best list, best first and beginning with this translation; empty for n_best = 1."""
 
     @property
     def has_matrix(self) -> bool:
-        """Whether `attention` has its rows: a model without attention gives none, nor does a very long text."""
+        """Whether `attention` has rows: not from a model without attention, nor for a very long text."""
         return self.attention is not None and len(self.attention) == len(self.target_words)
 
     def aligned(self) -> tuple[np.ndarray, list[tuple[int, int]]]:
@@ -110,23 +111,20 @@ class Translation:
         return self.text
 
     def _repr_html_(self) -> str | None:
-        """In a notebook a translation shows itself: the explorer page in a frame, or plainly without a matrix."""
-        if not self.has_matrix:
-            return None
-        from nmt.inspection.explorer import explorer_frame
-
-        return explorer_frame(self)
+        """Render as the explorer page in notebooks; as plain text without a matrix."""
+        # By name: pictures depend on translations, not the other way round.
+        return import_module("nmt.inspection.explorer").explorer_frame(self) if self.has_matrix else None
 
 
 def join_translations(
     source: str, source_words: list[str], parts: Sequence[Translation], places: Sequence[list[int]]
 ) -> Translation:
-    """The translation of a text that was translated in parts; hypothesis k joins the parts' k-th, so that the first
-    is the same however many are asked for.
+    """Join the translations of a text's parts. Hypothesis k joins the parts' k-th hypotheses, so the first does not
+    depend on their number.
 
-    `places[p][i]` is the word of the whole that word i of part p is, or is a piece of. The score is the mean of the
-    parts' scores, weighted by their target words. Heads belong to one sentence and are left out, and so is the
-    matrix, which then has no rows, where it would have more than `LARGEST_MATRIX` cells.
+    `places[p][i]` is the word of the whole text that word i of part p is, or belongs to. The score is the mean of the
+    parts' scores, weighted by target words. The result has no heads, which belong to one sentence, and no rows in its
+    matrix if that would exceed `LARGEST_MATRIX` cells.
     """
     lists = [part.hypotheses or [part] for part in parts]
     joined = [

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, overload
+from typing import TYPE_CHECKING, Literal, get_args, overload
 
-import numpy as np
-
-from nmt.alignment import Link
 from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, find_checkpoint
 from nmt.errors import UserError
-from nmt.overlap import ahead
-from nmt.search.options import Hypothesis, SearchOptions
-from nmt.text.parts import Part, split_text, words_of_part
-from nmt.text.subwords import Encoding, Subwords
-from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation, join_translations
+from nmt.prefetch import prefetch
+from nmt.search.options import SearchOptions
+from nmt.stages import Assembler, Long, Reader, Searcher, WordAligner, spelled, too_long
+from nmt.text.subwords import Subwords
+from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation
 from nmt.untrusted import within
 
 if TYPE_CHECKING:
@@ -28,38 +23,12 @@ if TYPE_CHECKING:
     from nmt.engines.torch_engine import TorchEngine
 
 EngineName = Literal["auto", "torch", "ctranslate2"]
-Long = Literal["refuse", "split"]
 READ_AHEAD = 1024
-"""Lines that a stream takes at a time: enough to sort by length, few enough to hold."""
+"""Lines that a stream reads at a time: enough to sort by length, few enough to hold."""
 FAST_CHUNK, FAST_AHEAD = 256, 2
-"""What CTranslate2 takes at a time, and how often: its cores are never without work, and little is left at the end."""
-CHARACTERS_AHEAD = 1_000_000
-"""Characters after which it takes no further line."""
+"""Lines in a chunk for CTranslate2, and chunks searched ahead: no core waits, and little is left at the end."""
 CANDIDATES = 5
 """Next pieces listed for every step when all heads are asked for."""
-
-
-class Chunk(NamedTuple):
-    """Some lines on their way."""
-
-    lines: list[str]
-    wholes: list[Encoding]
-    parts: list[list[Part]]
-    """For each line itself, what it is split into, or nothing when it has no words."""
-
-    @property
-    def encodings(self) -> list[Encoding]:
-        """Of all parts."""
-        return [part.encoding for group in self.parts for part in group]
-
-    @property
-    def sources(self) -> list[str]:
-        """The texts of all parts; a line that is not split stays as it was given."""
-        return [
-            line if len(group) == 1 else part.encoding.text
-            for line, group in zip(self.lines, self.parts, strict=True)
-            for part in group
-        ]
 
 
 class Translator:
@@ -102,6 +71,11 @@ class Translator:
         return self.checkpoint.metadata["target"]
 
     @property
+    def longest(self) -> int:
+        """Most subword pieces of a sentence, `</s>` not counted."""
+        return self.checkpoint.metadata["max_length"] - 1
+
+    @property
     def attends(self) -> bool:
         """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
         return self.checkpoint.metadata["alignment_layer"] is not None
@@ -132,7 +106,7 @@ class Translator:
         model without any.
         """
         if isinstance(text, str):
-            return next(self.stream([text], **options))
+            return next(self.stream([text], **{"read_ahead": 1, **options}))
         return list(self.stream(text, **options))
 
     def stream(
@@ -144,62 +118,37 @@ class Translator:
         long: Long = "refuse",
         **options: float | None,
     ) -> Iterator[Translation]:
-        """Translate lines as they come, order kept; memory does not grow with their number.
+        """Translate an iterable of lines lazily, in order and in bounded memory.
 
-        `read_ahead` lines are taken at a time; with 1 each is answered before the next is asked for.
+        At most `read_ahead` lines are read before their translations are yielded (with CTranslate2 a few chunks of
+        that); with 1, each line is answered before the next is read.
         """
-        if long not in ("refuse", "split"):
+        if long not in get_args(Long):
             raise UserError(f"long is {long!r}; it must be refuse or split")
         search = self.search_options(**options)
         if heads:
             self.require_attention()
-        if heads and self.engine_name == "ctranslate2":
-            raise UserError("the CTranslate2 engine cannot return every head; use the engine auto or torch")
-        # `auto` gives every request for heads to PyTorch whole, so that heads and translation are one model's.
+            if self.engine_name == "ctranslate2":
+                raise UserError("the CTranslate2 engine cannot return every head; use the engine auto or torch")
+        # `auto` leaves a request for heads to PyTorch whole, so that heads and translation come from one model.
         fast = self.fast and not heads
-        if heads or (self.attends and not fast and not self.checkpoint.has(ALIGNER)):
-            read_ahead = min(read_ahead, batch_size)  # whole maps are large
         engine = self._ctranslate2 if fast else self._torch
-        overlapped = fast and read_ahead > 1
-        chunks = self._encoded(lines, min(read_ahead, FAST_CHUNK) if overlapped else read_ahead, long)
+        read_weights = None
+        if heads or (self.attends and not fast and self.aligner is None):
+            read_weights = partial(self._torch.attention, candidates=CANDIDATES if heads else 0)
+            read_ahead = min(read_ahead, batch_size)  # whole maps are large
+        overlapped = fast and read_ahead > FAST_CHUNK
 
-        def search_chunk(chunk: Chunk) -> list[list[Hypothesis]]:
-            found = engine.translate([encoding.ids for encoding in chunk.encodings], search, batch_size)
-            if not all(found) or any(math.isnan(one.score) for hypotheses in found for one in hypotheses):
-                raise UserError(f"checkpoint {self.checkpoint.directory} computes no numbers; use another copy of it")
-            return found
+        reader = Reader(self.subwords, self.longest, long, FAST_CHUNK if overlapped else read_ahead)
+        searcher = Searcher(engine, search, batch_size, self.checkpoint.directory)
+        aligner = WordAligner(self.subwords, self.aligner, self.checkpoint.metadata["alignment_layer"], read_weights)
+        assembler = Assembler(self.subwords.pieces, self.attends)
 
-        # CTranslate2 needs no Python while it works: it has the next chunks already while this one is aligned.
-        in_turn = ((chunk, search_chunk(chunk)) for chunk in chunks)
-        for chunk, found in ahead(search_chunk, chunks, FAST_AHEAD) if overlapped else in_turn:
-            finished = self._finish(chunk.sources, chunk.encodings, found, heads)
-            for line, whole, group in zip(chunk.lines, chunk.wholes, chunk.parts, strict=True):
-                results = list(islice(finished, len(group)))
-                if group and group[0].encoding is not whole:
-                    places = [words_of_part(whole, part) for part in group]
-                    yield join_translations(line, [word.text for word in whole.words], results, places)
-                else:
-                    yield results[0] if results else _empty(line, whole, self.attends)
-
-    def _encoded(self, lines: Iterable[str], read_ahead: int, long: Long) -> Iterator[Chunk]:
-        # Raises UserError for a line that is too long and not to be split.
-        number = 0
-        for chunk in _chunks(lines, read_ahead):
-            wholes = [self.subwords.encode(line) for line in chunk]
-            yield Chunk(
-                chunk, wholes, [self._parts(whole, number + offset, long) for offset, whole in enumerate(wholes, 1)]
-            )
-            number += len(chunk)
-
-    def _parts(self, whole: Encoding, number: int, long: Long) -> list[Part]:
-        """The text itself, or what it is split into; nothing when it has no words."""
-        if not whole.words or not whole.ids:
-            return []
-        longest = self.checkpoint.metadata["max_length"] - 1
-        if long == "refuse" or len(whole.ids) <= longest:
-            self._check_length(whole, f"line {number}", "split the line (nmt-translate --long split does)")
-            return [Part(0, whole)]
-        return split_text(self.subwords, whole, longest)
+        chunks = reader.read(lines)
+        # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.
+        in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks)
+        for chunk, found in prefetch(searcher.search, chunks, FAST_AHEAD) if overlapped else in_turn:
+            yield from assembler.assemble(chunk, aligner.align(chunk, found))
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Word alignments of given (source, target) sentences by the alignment head, order kept.
@@ -226,10 +175,14 @@ class Translator:
         Raises UserError for a sentence that is longer than the model takes, and for a model without attention.
         """
         self.require_attention()
-        encodings = [self.subwords.encode(text) for text in (source, target)]
-        for side, encoding in zip(("source", "target"), encodings, strict=True):
-            self._check_length(encoding, f"the {side}", "shorten it")
-        return self._torch.attention([encodings[0].ids], [encodings[1].ids], self.subwords.pieces, CANDIDATES)[0]
+        ids = []
+        for side, text in (("source", source), ("target", target)):
+            encoding = self.subwords.encode(text)
+            if len(encoding.ids) > self.longest:
+                raise too_long(f"the {side}", encoding, self.longest, "shorten it")
+            ids.append(encoding.ids)
+        (weights,) = self._torch.attention(ids[:1], ids[1:], CANDIDATES)
+        return spelled(weights, ids[0], ids[1], self.subwords.pieces)
 
     def search_options(self, **options) -> SearchOptions:
         """The checkpoint's decoding defaults with `options` in place of those that are not None."""
@@ -242,113 +195,18 @@ class Translator:
         except TypeError as error:
             raise UserError(f"search options: {error}") from error
 
-    def _finish(
-        self,
-        lines: list[str],
-        encodings: list[Encoding],
-        found: list[list[Hypothesis]],
-        heads: bool,
-    ) -> Iterator[Translation]:
-        """Hypotheses to translations: text, words, alignment, heads."""
-        rows = [row for row, hypotheses in enumerate(found) for _ in hypotheses]
-        flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
-        sources = [encodings[row] for row in rows]
-        targets = [self.subwords.decode_with_spans(hypothesis.pieces) for hypothesis in flat]
-        maps: list[AttentionMaps] = []
-        if heads:
-            ids = [source.ids for source in sources], [hypothesis.pieces for hypothesis in flat]
-            maps = self._torch.attention(*ids, self.subwords.pieces, CANDIDATES)
-        made = []
-        for number, (matrix, links) in enumerate(self._alignments(sources, targets, flat)):
-            extra: dict[str, Any] = {}
-            if heads:
-                extra = {
-                    "heads": maps[number],
-                    "source_word_of_piece": [*sources[number].words_of_piece, []],
-                    "target_word_of_piece": [*targets[number].words_of_piece, []],
-                }
-            made.append(
-                Translation(
-                    source=lines[rows[number]],
-                    text=targets[number].text,
-                    score=flat[number].score,
-                    source_words=[word.text for word in sources[number].words],
-                    target_words=[word.text for word in targets[number].words],
-                    attention=matrix,
-                    alignment=links,
-                    **extra,
-                )
-            )
-        first = 0
-        for hypotheses in found:
-            group = made[first : first + len(hypotheses)]
-            first += len(hypotheses)
-            yield replace(group[0], hypotheses=group) if len(group) > 1 else group[0]
-
-    def _alignments(
-        self, sources: list[Encoding], targets: list[Encoding], hypotheses: list[Hypothesis]
-    ) -> Iterator[tuple[np.ndarray | None, list[Link] | None]]:
-        """The word matrix and the links of each translation: the alignment head's, or else raw attention's."""
-        if not self.attends:
-            yield from ((None, None) for _ in hypotheses)
-            return
-        if self.aligner is not None:
-            sides = [[[word.text for word in encoding.words] for encoding in side] for side in (sources, targets)]
-            for aligned in self.aligner.align_words(list(zip(*sides, strict=True))):
-                yield aligned.matrix, aligned.links
-            return
-        from nmt.alignment.links import argmax_links
-        from nmt.alignment.pieces import over_words
-
-        for source, target, weights in zip(sources, targets, self._raw(sources, hypotheses), strict=True):
-            matrix = over_words(weights, source, target)
-            yield matrix, argmax_links(matrix)
-
-    def _raw(self, sources: list[Encoding], hypotheses: list[Hypothesis]) -> Iterator[np.ndarray]:
-        # [target pieces, source pieces + 1] of each hypothesis: one layer's cross-attention, the mean over its heads.
-        if all(hypothesis.attention is not None for hypothesis in hypotheses):
-            yield from (hypothesis.attention for hypothesis in hypotheses)  # type: ignore[misc]
-            return
-        ids = [source.ids for source in sources], [hypothesis.pieces for hypothesis in hypotheses]
-        layer = self.checkpoint.metadata["alignment_layer"]
-        if layer >= self._torch.model.config.decoder_layers:
-            raise UserError(f"{self.checkpoint.directory}: it has no alignment layer {layer}; use another copy")
-        for maps in self._torch.attention(*ids, self.subwords.pieces):
-            yield maps.kinds["cross"][layer, :, :-1].mean(axis=0)
-
-    def _check_length(self, encoding: Encoding, place: str, mend: str) -> None:
-        longest = self.checkpoint.metadata["max_length"] - 1
-        if len(encoding.ids) > longest:
-            raise UserError(f"{place} has {len(encoding.ids)} subword pieces, the model takes {longest}; {mend}")
-
     @cached_property
     def _torch(self) -> TorchEngine:
         from nmt.engines.torch_engine import TorchEngine
 
-        return TorchEngine.load(self.checkpoint, len(self.subwords), self.threads)
+        engine = TorchEngine.load(self.checkpoint, len(self.subwords), self.threads)
+        layer = self.checkpoint.metadata["alignment_layer"]
+        if layer is not None and layer >= engine.model.config.decoder_layers:
+            raise UserError(f"{self.checkpoint.directory}: it has no alignment layer {layer}; use another copy")
+        return engine
 
     @cached_property
     def _ctranslate2(self) -> CTranslate2Engine:
         from nmt.engines.ctranslate2_engine import CTranslate2Engine
 
         return CTranslate2Engine.load(self.checkpoint, self.subwords, self.threads)
-
-
-def _chunks(lines: Iterable[str], read_ahead: int) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    characters = 0
-    for line in lines:
-        chunk.append(line)
-        characters += len(line)
-        if len(chunk) >= read_ahead or characters >= CHARACTERS_AHEAD:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
-
-
-def _empty(line: str, encoding: Encoding, attends: bool) -> Translation:
-    # A line without words or pieces is not given to the network, which would make something up.
-    words = [word.text for word in encoding.words]
-    matrix = np.zeros((0, len(words) + 1), np.float32) if attends else None
-    return Translation(line, "", 0.0, words, [], matrix, [] if attends else None)

@@ -35,7 +35,7 @@ DECODING: dict[str, tuple[Any, float, float]] = {
     "max_length_factor": (numbers.Real, 0, 1000),
     "max_length_extra": (numbers.Integral, 0, LONGEST_SENTENCE),
 }
-"""What a search may be asked for, by a checkpoint or a caller: kind, least and most."""
+"""Kind, least and most of every search option, wherever it comes from: configuration, checkpoint or caller."""
 
 
 def read_small(path: Path, most: int) -> bytes:

@@ -128,7 +128,7 @@ def test_bad_input_is_refused_in_one_line(evaluate, tiny_exported_checkpoint, fi
     empty = lines(tmp_path / "empty", [])
     assert "nothing to evaluate" in evaluate.refused(*checkpoint, "--source", empty, "--reference", empty)
     (tmp_path / "binary").write_bytes(bytes(range(128, 256)))
-    assert "line 1" in evaluate.refused(*checkpoint, "--source", tmp_path / "binary", "--reference", reference)
+    assert "binary:1: " in evaluate.refused(*checkpoint, "--source", tmp_path / "binary", "--reference", reference)
     (tmp_path / "latin").write_bytes(b"caf\xe9\n")
     given = ["--source", tmp_path / "latin", "--reference", tmp_path / "latin"]
     assert "--invalid-utf8 replace" in evaluate.refused(*checkpoint, *given)

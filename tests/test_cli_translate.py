@@ -139,7 +139,7 @@ def test_output_appears_whole_or_not_at_all(translate, checkpoint, tmp_path):
     target = tmp_path / "out.txt"
     target.write_text("before")
     (tmp_path / "in.txt").write_bytes(ENGLISH[0].encode() + b"\n\xff\n")
-    assert "line 2" in translate.refused(*checkpoint, "--input", tmp_path / "in.txt", "--output", target)
+    assert "in.txt:2: " in translate.refused(*checkpoint, "--input", tmp_path / "in.txt", "--output", target)
     assert target.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt"]
 
@@ -226,7 +226,7 @@ def test_a_refused_line_does_not_lose_the_translations_before_it(translate, chec
     (tmp_path / "in.txt").write_bytes(f"{ENGLISH[0]}\n".encode() * 1100 + b"\xff\n")
     told = translate.refused(*checkpoint, "--input", tmp_path / "in.txt", "--output", tmp_path / "out.txt")
     done = (tmp_path / "out.txt.unfinished").read_text().splitlines()
-    assert "line 1101" in told and "out.txt.unfinished" in told and not (tmp_path / "out.txt").exists()
+    assert "in.txt:1101: " in told and "out.txt.unfinished" in told and not (tmp_path / "out.txt").exists()
     assert len(done) >= 1000 and set(done) == {translate(*checkpoint, ENGLISH[0]).output.strip()}
 
 
@@ -302,7 +302,7 @@ def test_a_damaged_checkpoint_is_not_exported(monkeypatch, capfd, tiny_checkpoin
 def test_bad_input_is_refused_in_one_line(translate, checkpoint, tiny_checkpoint, tmp_path):
     assert "no-such" in translate.refused(*checkpoint, "--input", tmp_path / "no-such")
     assert "directory" in translate.refused(*checkpoint, "--input", tmp_path)
-    assert "line 3: byte 2 " in translate.refused(*checkpoint, stdin=b"a\nb\nc\xffd\n")
+    assert "line 3: not UTF-8 (invalid start byte at byte 2)" in translate.refused(*checkpoint, stdin=b"a\nb\nc\xffd\n")
     assert "not UTF-8" in translate.refused(*checkpoint, stdin=bytes(range(256)) * 50)
     assert "line 2" in translate.refused(*checkpoint, stdin="a\n" + "long " * 500)
     assert "n-best" in translate.refused(*checkpoint, "a", "--n-best", 3, "--beam", 2)

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from nmt.config import DecodingConfig, RunConfig, describe_keys, dump_config, load_config, parse_config
 from nmt.errors import UserError
 from nmt.model_config import ModelConfig, Section
-from nmt.untrusted import check_metadata
+from nmt.search.options import SearchOptions
+from nmt.untrusted import DECODING, check_metadata
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
@@ -249,3 +250,17 @@ def test_what_a_configuration_may_ask_of_decoding_a_checkpoint_may_say(key, valu
         return
     told = {"source": "en", "target": "es", "max_length": 256, "alignment_layer": None, "files": {}}
     assert check_metadata({**told, "decoding": decoding.model_dump()}) is None
+    assert SearchOptions(**{key: getattr(decoding, key)}) == SearchOptions(**decoding.model_dump())
+
+
+def test_decoding_has_the_defaults_and_bounds_of_the_search():
+    assert SearchOptions(**DecodingConfig().model_dump()) == SearchOptions()
+    for key, (_, least, most) in DECODING.items():
+        for allowed in (least, most):
+            assert getattr(DecodingConfig.model_validate({key: allowed}), key) == allowed
+            SearchOptions(**{key: allowed})
+        for refused in (least - 1, most + 1):
+            with pytest.raises(ValidationError):
+                DecodingConfig.model_validate({key: refused})
+            with pytest.raises(UserError):
+                SearchOptions(**{key: refused})

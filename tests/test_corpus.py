@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from nmt.config import DataConfig
 from nmt.corpus import Corpus, SentencePair, load_corpus, references
-from nmt.corpus.lines import read_lines
 from nmt.corpus.local import local
 from nmt.corpus.splits import hold_out, normalise
 from nmt.errors import UserError
+from nmt.lines import read_lines
 
 MULTI30K = Path(__file__).parents[2] / "shared" / "multi30k"
 

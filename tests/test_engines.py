@@ -73,12 +73,10 @@ def test_attention_of_every_hypothesis_equals_a_pass_step_by_step(both):
     ids = subwords.encode_ids(SOURCES[8:12])
     found = engine.translate(ids, SearchOptions(beam=4, n_best=4))
     pairs = [(source, one.pieces) for source, hypotheses in zip(ids, found, strict=True) for one in hypotheses]
-    maps = engine.attention(*map(list, zip(*pairs, strict=True)), subwords.pieces, candidates=3)
+    maps = engine.attention(*map(list, zip(*pairs, strict=True)), candidates=3)
     assert len(maps) == 16
     for (source, target), one in zip(pairs, maps, strict=True):
         np.testing.assert_allclose(one.cross, cross_attention_step_by_step(engine.model, source, target), atol=1e-5)
-        assert one.source_pieces == [*subwords.pieces(source), "</s>"]
-        assert one.target_pieces == [*subwords.pieces(target), "</s>"]
         for kind in (one.encoder, one.decoder, one.cross):
             np.testing.assert_allclose(kind.sum(-1), 1, atol=1e-5)
         assert (np.triu(one.decoder, 1) == 0).all()
@@ -147,7 +145,7 @@ def test_ctranslate2_equals_torch(both, options):
     assert_equal(found, expected)
     layer = 0
     pairs = [(source, hypotheses[0].pieces) for source, hypotheses in zip(ids, found, strict=True)]
-    maps = torchs.attention(*map(list, zip(*pairs, strict=True)), subwords.pieces)
+    maps = torchs.attention(*map(list, zip(*pairs, strict=True)))
     for hypotheses, one in zip(found, maps, strict=True):
         matrix = hypotheses[0].attention
         assert matrix is not None
@@ -212,7 +210,7 @@ def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):
         model = build_model(config, len(subwords))
         load_weights(model, weights, "a test")
         ids = subwords.encode_ids(SOURCES[:2])
-        maps.append(TorchEngine(model).attention(ids, ids[::-1], subwords.pieces, candidates=5))
+        maps.append(TorchEngine(model).attention(ids, ids[::-1], candidates=5))
     for before, after in zip(*maps, strict=True):
         np.testing.assert_allclose(after.cross[0], before.cross[0][order], atol=1e-5)
         assert not np.allclose(after.cross[0], before.cross[0], atol=1e-3)
@@ -230,7 +228,7 @@ def test_chosen_alignment_heads_are_those_that_come_back(tmp_path, tiny_checkpoi
     ids = subwords.encode_ids(SOURCES[:5])
     found = fast.translate(ids, SearchOptions(4))
     assert_equal(found, torchs.translate(ids, SearchOptions(4)))
-    maps = torchs.attention(ids, [one[0].pieces for one in found], subwords.pieces)
+    maps = torchs.attention(ids, [one[0].pieces for one in found])
     for hypotheses, one in zip(found, maps, strict=True):
         np.testing.assert_allclose(hypotheses[0].attention, one.cross[0, heads, :-1].mean(axis=0), atol=1e-4)
 

@@ -1,6 +1,7 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all; their lines are read one way."""
 
 import errno
+import gzip
 import hashlib
 import os
 import stat
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, sha256_of
+from nmt.lines import read_lines
 
 
 class Failure(Exception):
@@ -140,3 +143,17 @@ def test_the_cache_directory_follows_the_environment(monkeypatch, tmp_path):
     assert "~" not in str(cache_directory())
     monkeypatch.delenv("NMT_CACHE")
     assert cache_directory().name == "nmt"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_lines_are_read_from_plain_and_packed_files_alike(tmp_path, pack):
+    path = tmp_path / "text"
+    path.write_bytes(pack(b"\xef\xbb\xbfa\r\nb\xff\n\n\xef\xbb\xbfc\r"))
+    assert list(read_lines(path, "replace")) == ["a", "b\ufffd", "", "\ufeffc\r"]
+    with pytest.raises(UserError, match=r"text:2: not UTF-8 .* at byte 2"):
+        list(read_lines(path))
+    path.write_bytes(b"\x1f\x8b" + b"x" * 20)
+    with pytest.raises(UserError, match="damaged gzip after line 0"):
+        list(read_lines(path))
+    with pytest.raises(UserError, match="cannot read .*absent"):
+        list(read_lines(tmp_path / "absent"))

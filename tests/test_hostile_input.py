@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from tiny import ENGLISH, tiny_subwords
 
 from nmt import Translator
-from nmt.cli.common import LONGEST_LINE
 from nmt.cli.translate import main
 from nmt.errors import UserError
+from nmt.lines import LONGEST_LINE
 from nmt.text.parts import split_text, words_of_part
 from nmt.text.words import split_words
 from nmt.translation import Translation, join_translations
@@ -126,7 +126,7 @@ def test_a_million_characters_in_a_line(translate, checkpoint, tmp_path):
 
 def test_bytes_that_are_not_utf8_are_refused_or_replaced(translate, checkpoint):
     text = ENGLISH[0].encode() + b" \xff\n" + ENGLISH[1].encode() + b"\n\xed\xa0\x80\n"
-    assert "line 1: byte" in translate.refused(*checkpoint, stdin=text)
+    assert "line 1: not UTF-8" in translate.refused(*checkpoint, stdin=text)
     ended = translate(*checkpoint, "--invalid-utf8", "replace", "--format", "json", stdin=text)
     sources = [json.loads(line)["source"] for line in ended.output.splitlines()]
     assert sources == [f"{ENGLISH[0]} \ufffd", ENGLISH[1], "\ufffd" * 3]

@@ -5,8 +5,7 @@ import torch
 from architectures import ARCHITECTURES, VOCABULARY, random_pieces, small_model
 from test_search import END, START, assert_same, obvious_beam_search
 
-from nmt.search.beam import beam_search
-from nmt.search.greedy import greedy_search
+from nmt.search.beam import SpecialPieces, beam_search
 from nmt.search.options import SearchOptions
 
 SOURCES = [[5, 9, 4, 17, 6, 6, 20, 11], [8, 12], [7, 7, 7, 19, 4]]
@@ -33,8 +32,8 @@ def searched(model, sentences: list[int], options: SearchOptions):
     for row, sentence in enumerate(sentences):
         source[row, : len(SOURCES[sentence])] = torch.tensor(SOURCES[sentence])
     state = model.start(source, torch.tensor([len(SOURCES[sentence]) for sentence in sentences]))
-    function = greedy_search if options.beam == 1 else beam_search
-    return function(model.step, state, [LIMITS[sentence] for sentence in sentences], options, START, END)
+    limits = [LIMITS[sentence] for sentence in sentences]
+    return beam_search(model.step, state, limits, options, SpecialPieces(START, END))
 
 
 @pytest.mark.parametrize("beam", [1, 4])

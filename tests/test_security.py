@@ -190,7 +190,7 @@ def test_configurations_are_plain_yaml(tmp_path):
 
 
 def test_compressed_text_is_read_in_bounded_memory(tmp_path):
-    from nmt.corpus.lines import read_lines
+    from nmt.lines import read_lines
 
     path = tmp_path / "bomb.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:

@@ -16,7 +16,7 @@ from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.models import build_model
 from nmt.models.state import append_to_cache
-from nmt.overlap import ahead
+from nmt.prefetch import prefetch
 from nmt.search.continuations import GROUP, best_continuations, plain_continuations
 from nmt.search.options import SearchOptions
 from nmt.training.objective import CHUNK, smoothed_cross_entropy
@@ -152,7 +152,7 @@ def test_working_ahead_gives_what_working_in_turn_gives(items, broken, count):
         return found, ""
 
     in_turn = ((item, 6 // item) for item in source())
-    assert collect(ahead(lambda item: 6 // item, source(), count)) == collect(in_turn)
+    assert collect(prefetch(lambda item: 6 // item, source(), count)) == collect(in_turn)
 
 
 def test_what_waits_is_left_when_interrupted(monkeypatch):
@@ -176,9 +176,9 @@ def test_what_waits_is_left_when_interrupted(monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        next(ahead(str, ends_in_an_interrupt(), 2))
-    monkeypatch.setattr("nmt.overlap.ThreadPoolExecutor", Pool)
+        next(prefetch(str, ends_in_an_interrupt(), 2))
+    monkeypatch.setattr("nmt.prefetch.ThreadPoolExecutor", Pool)
     monkeypatch.setattr(Future, "result", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        next(ahead(work, iter([0, 1]), 1))
+        next(prefetch(work, iter([0, 1]), 1))
     assert 1 not in worked

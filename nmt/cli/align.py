@@ -24,11 +24,11 @@ from nmt.cli.common import (
     command,
     in_conversation,
     parser,
-    read_lines,
     with_progress,
     writer,
 )
 from nmt.errors import UserError
+from nmt.lines import read_lines
 from nmt.text.words import split_words
 
 if TYPE_CHECKING:

@@ -14,14 +14,13 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 from nmt.errors import UserError
+from nmt.inspection.formats import PAGE, picture_format
 
 USER_ERROR = 2
 INTERRUPTED = 130
-LONGEST_LINE = 16 * 2**20
-"""Bytes of a line: a file without any line end must not fill the memory."""
 AS_WRITTEN: dict[str, Any] = {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
 """How text leaves: UTF-8 wherever the command runs, lines not translated, a lone surrogate as its JSON escape."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -159,31 +158,6 @@ def positive(text: str) -> int:
     return number
 
 
-def read_lines(path: str | None, invalid: str = "refuse") -> Iterator[str]:
-    """The lines of a UTF-8 file, or of standard input for None or `-`, without their ends; streams.
-
-    A byte-order mark is dropped, CRLF ends a line as LF does. Bytes that are not UTF-8 become U+FFFD when `invalid`
-    is "replace". Raises UserError with the line's number for such bytes otherwise, and for a line beyond 16 MiB.
-    """
-    name = "standard input" if path in (None, "-") else str(path)
-    number = 0
-    with _opened(path, name) as file:
-        while line := file.readline(LONGEST_LINE):
-            number += 1
-            if len(line) == LONGEST_LINE:
-                raise UserError(f"{name}, line {number}: over 16 MiB without a line end; put one sentence on a line")
-            line = line.removesuffix(b"\n").removesuffix(b"\r")
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            try:
-                yield line.decode("utf-8", "replace" if invalid == "replace" else "strict")
-            except UnicodeDecodeError as error:
-                raise UserError(
-                    f"{name}, line {number}: byte {error.start + 1} is not UTF-8; convert the text to UTF-8 "
-                    "(see iconv), or ask for --invalid-utf8 replace"
-                ) from error
-
-
 def check_arguments(texts: list[str], invalid: str) -> list[str]:
     """Sentences given as arguments, where bytes that are not UTF-8 stand as lone surrogates. Raises UserError."""
     for number, text in enumerate(texts, 1):
@@ -195,20 +169,6 @@ def check_arguments(texts: list[str], invalid: str) -> list[str]:
 def in_conversation(path: str | None) -> bool:
     """Whether the lines of `read_lines` are being typed: each is then answered before the next is asked for."""
     return path in (None, "-") and sys.stdin is not None and sys.stdin.isatty()
-
-
-@contextmanager
-def _opened(path: str | None, name: str) -> Iterator[BinaryIO]:
-    try:
-        if path not in (None, "-"):
-            with open(str(path), "rb") as file:
-                yield file
-        elif sys.stdin is None:
-            raise UserError("standard input is closed; give text as an argument or with --input")
-        else:
-            yield sys.stdin.buffer
-    except OSError as error:
-        raise UserError(f"cannot read {name}: {error.strerror}") from error
 
 
 @contextmanager
@@ -281,17 +241,9 @@ def in_one_line(text: str) -> str:
     return text.replace("\n", " ").replace("\r", " ")
 
 
-def picture_suffix(path: str) -> str:
-    """The suffix of a picture's name in lower case. Raises UserError for one that says no format."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".html", ".png", ".svg", ".pdf"):
-        raise UserError(f"cannot draw {path}: the name must end in .html, .png, .svg or .pdf")
-    return suffix
-
-
 def draw(translations: list, path: str, gold: list | None = None) -> None:
     """Draw translations: an explorer page for .html, else a figure, with gold links where they are given."""
-    if picture_suffix(path) == ".html":
+    if picture_format(path) == PAGE:
         from nmt.inspection.explorer import explorer_page
 
         with writer(path) as file:

@@ -13,10 +13,10 @@ from nmt.cli.common import (
     command,
     in_one_line,
     parser,
-    read_lines,
     writer,
 )
 from nmt.errors import UserError
+from nmt.lines import read_lines
 
 EXAMPLES = """\
   nmt-evaluate --checkpoint checkpoints/tatoeba-en-es

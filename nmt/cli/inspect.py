@@ -14,11 +14,11 @@ from nmt.cli.common import (
     command,
     draw,
     parser,
-    picture_suffix,
     positive,
-    read_lines,
 )
 from nmt.errors import UserError
+from nmt.inspection.formats import PAGE, picture_format
+from nmt.lines import read_lines
 
 EXAMPLES = """\
   nmt-inspect "She brought me a cup of tea." --output tea.html     every layer and head, to explore
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     """Parse the arguments and draw."""
     options = make_parser().parse_args(arguments)
     check_writable(options.output)
-    suffix = picture_suffix(options.output)
+    kind = picture_format(options.output)
     if options.curves:
         if options.text:
             raise UserError("give TEXT or --curves, not both")
@@ -43,11 +43,11 @@ def main(arguments: list[str]) -> None:
 
         plot_curves(options.curves, options.output)
         return
-    if options.heads and suffix == ".html":
+    if options.heads and kind == PAGE:
         raise UserError("--heads is for figures; the page shows all heads anyway")
-    if options.n_best > 1 and suffix != ".html":
+    if options.n_best > 1 and kind != PAGE:
         raise UserError("--n-best is for the page; a figure draws the best hypothesis")
-    if options.gold and (options.heads or suffix == ".html"):
+    if options.gold and (options.heads or kind == PAGE):
         raise UserError("--gold is for figures of the alignment; leave it out")
     lines = _lines(options.text, options.invalid_utf8)
     gold = _gold(options.gold, len(lines))
@@ -57,16 +57,16 @@ def main(arguments: list[str]) -> None:
         raise UserError("no sentence to show: give TEXT or a line on standard input")
     if options.heads and len(lines) > 1:
         raise UserError("--heads draws one sentence; give one TEXT")
-    _draw(options, lines, gold, suffix)
+    _draw(options, lines, gold, kind)
 
 
-def _draw(options, lines: list[str], gold: list | None, suffix: str) -> None:
+def _draw(options, lines: list[str], gold: list | None, kind: str) -> None:
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
     translations = translator.translate(
         lines,
-        heads=suffix == ".html" or bool(options.heads),
+        heads=kind == PAGE or bool(options.heads),
         batch_size=options.batch_size,
         beam=options.beam,
         n_best=options.n_best,

@@ -20,13 +20,13 @@ from nmt.cli.common import (
     in_conversation,
     in_one_line,
     parser,
-    picture_suffix,
     positive,
-    read_lines,
     with_progress,
     writer,
 )
 from nmt.errors import UserError
+from nmt.inspection.formats import PAGE, picture_format
+from nmt.lines import read_lines
 
 if TYPE_CHECKING:
     from nmt.translation import Translation
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
         raise UserError("--show draws below each translation in text; leave it or --format json out")
     for path in (options.output, options.plot, options.attention):
         check_writable(path)
-    suffix = options.plot and picture_suffix(options.plot)
+    plot = options.plot and picture_format(options.plot)
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -63,9 +63,9 @@ def main(arguments: list[str]) -> None:
     typed = not options.text and in_conversation(options.input)
     translations = translator.stream(
         lines,
-        heads=bool(options.attention) or suffix == ".html",
+        heads=bool(options.attention) or plot == PAGE,
         batch_size=options.batch_size,
-        read_ahead=1 if typed else READ_AHEAD,
+        read_ahead=1 if typed else len(given) or READ_AHEAD,
         long=options.long,
         beam=options.beam,
         n_best=options.n_best,

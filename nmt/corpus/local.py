@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -11,15 +12,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.corpus.columns import Column, find_column, sentence_at
-from nmt.corpus.lines import check_file, read_lines
 from nmt.corpus.pairs import PairSource, SentencePair
 from nmt.errors import UserError
-from nmt.files import sha256_of
+from nmt.files import expanded, sha256_of
+from nmt.lines import read_lines
 
 if TYPE_CHECKING:
     from nmt.config import DataConfig
 
 Pairs = Iterable[SentencePair]
+
+
+def read_text(path: Path) -> Iterator[str]:
+    """`read_lines` for a corpus. Raises UserError for a NUL byte too, which no text has but UTF-16 and binary files."""
+    for number, line in enumerate(read_lines(path), start=1):
+        if "\0" in line:
+            raise UserError(f"{path}:{number}: a NUL byte, so this is not UTF-8 text: convert it")
+        yield line
+
+
+def check_file(path: str | Path, key: str) -> Path:
+    """The path of a readable plain file; `key` is its configuration key. Raises UserError for anything else."""
+    path = expanded(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such file: set {key} to a file that is there")
+    if not path.is_file():
+        raise UserError(f"{path} is not a plain file (it is read more than once): set {key} to one")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path} cannot be read: give yourself the permission, or set {key} to another file")
+    return path
 
 
 @dataclass(frozen=True)
@@ -31,7 +52,7 @@ class ParallelFiles:
 
     def __iter__(self) -> Iterator[SentencePair]:
         counts = [0, 0]
-        for source, target in zip_longest(read_lines(self.source), read_lines(self.target)):
+        for source, target in zip_longest(read_text(self.source), read_text(self.target)):
             counts[0] += source is not None
             counts[1] += target is not None
             if source is not None and target is not None:
@@ -58,9 +79,9 @@ class TSV:
 
     def __iter__(self) -> Iterator[SentencePair]:
         columns: list[str | int] = [self.source_column, self.target_column]
-        if self.languages and set(self.languages) <= set(next(iter(read_lines(self.path)), "").split("\t")):
+        if self.languages and set(self.languages) <= set(next(iter(read_text(self.path)), "").split("\t")):
             columns = [*self.languages]
-        lines = enumerate(read_lines(self.path), start=1)
+        lines = enumerate(read_text(self.path), start=1)
         if any(isinstance(column, str) for column in columns):
             header = next(lines, (1, ""))[1].split("\t")
             for name in (column for column in columns if isinstance(column, str)):
@@ -93,7 +114,7 @@ class JSONLines:
 
     def __iter__(self) -> Iterator[SentencePair]:
         columns: tuple[Column, Column] | None = None
-        for number, line in enumerate(read_lines(self.path), start=1):
+        for number, line in enumerate(read_text(self.path), start=1):
             if not line.strip():
                 continue
             try:

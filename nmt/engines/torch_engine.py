@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,16 +14,25 @@ from nmt.config import load_config
 from nmt.engines.cores import on_every_core
 from nmt.errors import UserError
 from nmt.models import Model, build_model, claimed_weights, load_weights
-from nmt.search.beam import beam_search
-from nmt.search.greedy import greedy_search
+from nmt.search.beam import SpecialPieces, beam_search
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.subwords import END, PADDING, START, UNKNOWN
-from nmt.translation import AttentionMaps
 from nmt.untrusted import check_claim, tensor_shapes
 
 BATCH_TOKENS = 2048
 """Source positions in a batch at beam 5, and of source and target when attention is read; larger batches are slower on
 a CPU, whose caches they leave."""
+SPECIAL = SpecialPieces(START, END, forbidden=(PADDING, UNKNOWN, START))
+
+
+class AttentionWeights(NamedTuple):
+    """Every attention weight of one pair of sentences, as in `nmt.translation.AttentionMaps` but with piece ids."""
+
+    encoder: np.ndarray | None
+    decoder: np.ndarray | None
+    cross: np.ndarray | None
+    candidates: list[list[tuple[int, float]]]
+    """For each step the likeliest next pieces with their log-probabilities, best first."""
 
 
 class TorchEngine:
@@ -67,26 +77,23 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _search(self, sources: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
-        search = greedy_search if options.beam == 1 else beam_search
         max_lengths = [min(options.max_length(len(source)), self.model.config.max_length - 1) for source in sources]
         state = self.model.start(*self._tensors(sources))
-        return search(self.model.step, state, max_lengths, options, START, END, (PADDING, UNKNOWN, START))
+        return beam_search(self.model.step, state, max_lengths, options, SPECIAL)
 
     @torch.inference_mode()
     def attention(
         self,
         sources: Sequence[list[int]],
         targets: Sequence[list[int]],
-        names: Callable[[Sequence[int]], list[str]],
         candidates: int = 0,
-    ) -> list[AttentionMaps]:
+    ) -> list[AttentionWeights]:
         """All attention weights of each (source, target) pair, by one teacher-forced pass; order kept.
 
         Exact for any hypothesis that a search found, since the network scores it from the same inputs. Kinds that
-        the network does not have are None.
-        `names` spells piece ids; `candidates` likeliest next pieces are listed for every step.
+        the network does not have are None. `candidates` likeliest next pieces are listed for every step.
         """
-        results: list[AttentionMaps | None] = [None] * len(sources)
+        results: list[AttentionWeights | None] = [None] * len(sources)
         lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
         for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):
             source, source_lengths = self._tensors([sources[number] for number in batch])
@@ -104,15 +111,13 @@ class TorchEngine:
                     logits = self.model.logits(states[row, :rows]).log_softmax(dim=-1)
                     best, pieces = logits.topk(min(candidates, logits.size(-1)))  # [target, candidates]
                     steps = [
-                        list(zip(names(step), scores, strict=True))
+                        list(zip(step, scores, strict=True))
                         for step, scores in zip(pieces.tolist(), best.tolist(), strict=True)
                     ]
-                results[number] = AttentionMaps(
+                results[number] = AttentionWeights(
                     encoder=_of_pair(kinds[0], row, columns, columns),
                     decoder=_of_pair(kinds[1], row, rows, rows),
                     cross=_of_pair(kinds[2], row, rows, columns),
-                    source_pieces=names([*sources[number], END]),
-                    target_pieces=names([*targets[number], END]),
                     candidates=steps,
                 )
         return [maps for maps in results if maps is not None]

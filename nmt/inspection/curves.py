@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from nmt.checkpoint import write_text
 from nmt.errors import UserError
-from nmt.inspection.drawing import FAINT, FORMATS, GRID, INK, new_figure, rendered, save
+from nmt.inspection.drawing import FAINT, GRID, INK, new_figure, rendered, save
+from nmt.inspection.formats import PAGE, picture_format
 from nmt.inspection.labels import visible
 from nmt.training.log import LOG, read_log
 
@@ -87,11 +88,9 @@ def plot_curves(directories: Sequence[str | Path], path: str | Path) -> None:
     Raises:
         UserError: another suffix, a directory without a readable log, or a log without any record.
     """
-    kind = Path(path).suffix.lower().lstrip(".")
-    if kind not in (*FORMATS, "html"):
-        raise UserError(f"cannot draw {path}: the name must end in .png, .svg, .pdf or .html")
+    kind = picture_format(path)
     figure = _draw(runs := read_runs(directories))
-    if kind != "html":
+    if kind != PAGE:
         save(figure, path)
         return
     svg = rendered(figure, "svg").decode("utf-8")

@@ -1,4 +1,4 @@
-"""The common hand of all figures: fonts, labels, colour bar, and writing the file."""
+"""Shared plotting helpers: fonts, labels, colour bar, saving."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from nmt.errors import UserError
 from nmt.files import atomic_path
 from nmt.inspection.colours import colour_table
+from nmt.inspection.formats import FIGURES, picture_format
 from nmt.inspection.labels import shorten
 
-FORMATS = ("png", "svg", "pdf")
 INK, FAINT, GRID = "#1b1f24", "#6a737d", "#dfe3e8"
 _LONGEST_LABEL = 24
 MARGIN, PAD = 0.12, 0.06
 PAGE_WIDTH = 9.0
 # Turned about the anchor, so that a viewer with other fonts than ours still starts the word at the matrix.
 UPWARDS: dict = {"rotation": 90, "rotation_mode": "anchor", "horizontalalignment": "left"}
-# Fonts in the order in which a missing character is looked for; only the installed ones are used.
+# Fallback order for missing characters; only installed fonts are used.
 _FONTS = (
     """
 DejaVu Sans, Noto Sans, Noto Sans CJK SC, Noto Sans CJK JP, Noto Sans SC, Noto Sans JP, Noto Sans KR, Source
@@ -38,11 +37,6 @@ Sans Armenian, Arial Unicode MS, Nirmala UI, FreeSans, Noto Emoji, Symbola
     .strip()
     .split(", ")
 )
-
-
-def check_suffix(path: str | Path) -> None:
-    if Path(path).suffix.lower().lstrip(".") not in FORMATS:
-        raise UserError(f"cannot draw {path}: the name must end in .png, .svg or .pdf")
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -95,7 +89,7 @@ def colour_map() -> ListedColormap:
 
 
 def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes at a place in inches from the figure's upper left corner."""
+    """Axes placed in inches from the figure's upper left corner."""
     across, down = figure.get_size_inches()
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
@@ -109,14 +103,14 @@ def colour_bar(figure: Figure, left: float, top: float, height: float) -> None:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write the figure into a file, whole or not at all; the suffix says the format."""
-    content = rendered(figure, Path(path).suffix.lower().lstrip("."))
+    """Save the figure atomically; the file's suffix selects the format."""
+    content = rendered(figure, picture_format(path, FIGURES))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def rendered(figure: Figure, kind: str) -> bytes:
-    """The figure as a file's content, the same each time; text stays text in SVG and PDF."""
+    """The figure as the bytes of a file, reproducible; SVG and PDF keep text as text."""
     # Agg cannot draw beyond 2^16 pixels a side.
     resolution = min(200.0, 60_000 / max(figure.get_size_inches()))
     stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)

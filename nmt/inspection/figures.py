@@ -19,13 +19,13 @@ from nmt.inspection.drawing import (
     UPWARDS,
     axes_at,
     bare_axes,
-    check_suffix,
     colour_bar,
     colour_map,
     new_figure,
     save,
     write,
 )
+from nmt.inspection.formats import FIGURES, picture_format
 from nmt.inspection.labels import width_of
 from nmt.inspection.panel import Links, Panel, shelves
 from nmt.translation import AttentionMaps, Translation
@@ -73,7 +73,7 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
     Raises:
         UserError: another suffix, an unknown kind, or one that the model does not have.
     """
-    check_suffix(path)
+    picture_format(path, FIGURES)
     if kind not in heads.kinds:
         raise UserError(f"the model has no attention of kind {kind}: choose {' or '.join(heads.kinds)}")
     weights = heads.kinds[kind]
@@ -114,7 +114,7 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
 
 
 def _check(translations: Sequence[Translation], gold: Sequence[Links | None], path: str | Path) -> None:
-    check_suffix(path)
+    picture_format(path, FIGURES)
     if not translations:
         raise UserError(f"nothing to draw in {path}: give at least one sentence")
     if len(gold) != len(translations):

@@ -1,1 +1,1 @@
-"""Greedy and beam search over any decoder that is given as a function."""
+"""Beam search over any decoder given as a function; a beam of 1 is greedy search."""

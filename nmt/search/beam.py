@@ -16,6 +16,17 @@ Decoder = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
 """Pieces [batch, beam] and a state to log-probabilities [batch, beam, vocabulary] and the next state."""
 
 
+class SpecialPieces(NamedTuple):
+    """The ids of a vocabulary that search treats apart."""
+
+    start: int
+    """`<s>`, which begins every hypothesis."""
+    end: int
+    """`</s>`, which ends one."""
+    forbidden: Sequence[int] = ()
+    """Pieces that no hypothesis may hold."""
+
+
 class Beams(NamedTuple):
     """Sentences that are still being translated. A sentence leaves when it is decided."""
 
@@ -42,9 +53,7 @@ def beam_search(
     state: DecoderState,
     max_lengths: Sequence[int],
     options: SearchOptions,
-    start: int,
-    end: int,
-    forbidden: Sequence[int] = (),
+    special: SpecialPieces,
 ) -> list[list[Hypothesis]]:
     """The `n_best` best hypotheses of each sentence, best first.
 
@@ -52,11 +61,12 @@ def beam_search(
     sentence is decided when `beam` of its hypotheses have finished, when no live one can still reach
     the n-best list, or at its longest length, where the live ones are taken as they are.
     """
-    beams = initial_beams(torch.tensor(max_lengths, device=state.per_sentence[0].device), options, start, end)
+    end, forbidden = special.end, list(special.forbidden)
+    beams = initial_beams(torch.tensor(max_lengths, device=state.per_sentence[0].device), options, special)
     results: list[list[Hypothesis]] = [[] for _ in max_lengths]
     for length in range(1, max(max_lengths) + 1):
         log_probabilities, state = decoder(beams.live[:, :, -1], state)  # [batch, beam, vocabulary]
-        log_probabilities[..., list(forbidden)] = -torch.inf
+        log_probabilities[..., forbidden] = -torch.inf
         if length <= options.min_length:
             log_probabilities[..., end] = -torch.inf
         # Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
@@ -77,15 +87,15 @@ def beam_search(
     return results
 
 
-def initial_beams(max_lengths: Tensor, options: SearchOptions, start: int, end: int) -> Beams:
+def initial_beams(max_lengths: Tensor, options: SearchOptions, special: SpecialPieces) -> Beams:
     """One live hypothesis a sentence, `<s>`, of probability 1; none finished."""
     batch, device = len(max_lengths), max_lengths.device
     longest = int(max_lengths.max()) + 1
     return Beams(
         sentences=torch.arange(batch, device=device),
-        live=torch.full((batch, 1, 1), start, device=device),
+        live=torch.full((batch, 1, 1), special.start, device=device),
         live_scores=torch.zeros(batch, 1, device=device),
-        finished=torch.full((batch, options.beam, longest), end, device=device),
+        finished=torch.full((batch, options.beam, longest), special.end, device=device),
         finished_scores=torch.full((batch, options.beam), -torch.inf, device=device),
         finished_lengths=torch.zeros(batch, options.beam, dtype=torch.long, device=device),
         finished_count=torch.zeros(batch, dtype=torch.long, device=device),

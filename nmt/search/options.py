@@ -1,4 +1,4 @@
-"""What a search is asked for and what it finds; free of torch, since every engine speaks it."""
+"""What a search is asked for and what it finds; torch-free, because every engine uses it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class SearchOptions:
     min_length: int = 0
     """Fewest pieces of a hypothesis, `</s>` not counted."""
     max_length_factor: float = 2.0
-    """Most pieces of a hypothesis: this times the source's pieces plus `max_length_extra`."""
+    """A hypothesis has at most this many times the source's pieces ..."""
     max_length_extra: int = 10
+    """... plus this many."""
 
     def __post_init__(self) -> None:
         for name, (kind, least, most) in {**DECODING, "n_best": (numbers.Integral, 1, self.beam)}.items():
@@ -36,7 +37,7 @@ class SearchOptions:
                 raise UserError(f"{name.replace('_', '-')} is {value!r}; it must be a {number} from {least} to {last}")
 
     def max_length(self, source_pieces: int) -> int:
-        """Most pieces of a hypothesis for a source of so many pieces, `</s>` counted."""
+        """Most pieces of a hypothesis, `</s>` counted, for a source of `source_pieces` without it."""
         ended = self.min_length + 1 if self.min_length else 1  # `</s>` counts here
         return max(ended, int(self.max_length_factor * source_pieces) + self.max_length_extra)
 
@@ -52,10 +53,10 @@ class Hypothesis:
     score: float
     """`log_probability` divided by the length penalty."""
     ended: bool = True
-    """Whether the model closed it with `</s>`; False when the longest length did."""
+    """Whether the model closed it with `</s>`; False when the maximum length cut it off."""
     attention: np.ndarray | None = None
-    """[target pieces, source pieces + 1], the last column `</s>`: the mean over the alignment layer's heads, when the
-    engine gives it along."""
+    """[target pieces, source pieces + 1], the last column `</s>`: cross-attention of the alignment layer, averaged over
+    its heads, where the engine returns it."""
 
 
 def length_penalty(length: int | float, exponent: float) -> float:

@@ -1,4 +1,4 @@
-"""Work on the next items while this one's result is used."""
+"""Work on the next items in threads while the caller uses the results of earlier ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Iterator[tuple[Item, Result]]:
-    """`((item, work(item)) for item in items)`, where threads work up to `count` items ahead of the caller.
+def prefetch(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Iterator[tuple[Item, Result]]:
+    """`((item, work(item)) for item in items)`, computed up to `count` items ahead of the caller.
 
-    An error in `items` or `work` comes after the results of the items before it, as it would without the threads.
-    An interrupt comes at once, and what waits for a thread is left.
+    An error in `items` or `work` is raised after the results of the items before it, as without threads. An interrupt
+    is raised at once and cancels items that no thread has begun.
     """
     threads = ThreadPoolExecutor(count)
     try:
