@@ -1,8 +1,9 @@
-"""One typed tree that says what a run is. Every key is documented here, and only here."""
+"""The configuration of a run as one typed tree. Every key is documented here, and only here."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,9 @@ from nmt.search.options import SearchOptions
 from nmt.untrusted import DECODING
 
 LARGEST_FILE = 100_000
-"""Bytes of a configuration file."""
+"""Largest configuration file, in bytes."""
+RENAMED = {"training.consistency": "training.r_drop"}
+"""Old keys that are still accepted, and their names now."""
 
 
 class DataConfig(Section):
@@ -86,12 +89,12 @@ class TrainingConfig(Section):
     seed: int = Field(1, ge=0, lt=2**63)
     """Seed of initial weights, data order, dropout and subword sampling."""
     batch_tokens: int = Field(2048, ge=16)
-    """Padded positions of the longer side in a batch, at most."""
+    """Most tokens in a batch, counted on the longer side with padding."""
     accumulate: int = Field(1, ge=1)
-    """Batches whose gradients are added before a step, over all processes; at least one for each process."""
+    """Batches whose gradients are summed for one step, over all processes; at least one per process."""
     optimizer: Literal["adamw", "adam", "muon"] = "adamw"
     """adam (Kingma and Ba 2015); adamw: with decoupled weight decay (Loshchilov and Hutter 2019); muon (Jordan et al.
-    2024, momentum 0.95) for linear layers' weights beside adamw for the rest, which learns much in few minutes."""
+    2024, momentum 0.95) for linear layers and adamw for the rest, which learns fastest in runs of a few minutes."""
     learning_rate: float = Field(2e-3, gt=0)
     """Peak learning rate."""
     beta1: float = Field(0.9, ge=0, lt=1)
@@ -101,48 +104,47 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.0, ge=0)
     """Weight decay of matrices (adamw and muon)."""
     schedule: Literal["cosine", "linear", "inverse_sqrt", "constant"] = "cosine"
-    """After warm-up: cosine or linear to zero over the budget, inverse square root (section 5.3), or constant."""
+    """After warm-up: cosine or linear decay to zero over the budget, inverse square root (section 5.3), or constant."""
     warmup_steps: int = Field(400, ge=0)
     """Steps of linear warm-up."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Label smoothing (section 5.4)."""
-    consistency: float = Field(0.0, ge=0)
-    """R-Drop (Liang et al. 2021): every batch is seen twice through other dropout, which takes twice the time and the
-    memory; the weight of the two predictions' divergence, such as 1, half of the paper's alpha; 0 is off."""
+    r_drop: float = Field(0.0, ge=0)
+    """R-Drop (Liang et al. 2021): weight of the divergence between predictions under two dropout masks, such as 1; half
+    of the paper's alpha; 0 is off. Takes twice the time and memory."""
     clip_norm: float = Field(1.0, ge=0)
-    """Gradients are scaled down to this norm; 0 is off."""
+    """Largest norm of the gradient; larger gradients are scaled down to it. 0 is off."""
     non_finite: Literal["skip", "stop"] = "skip"
-    """A step whose loss or gradient is infinite or NaN is left out, or ends the run."""
+    """Whether a step with an infinite or NaN loss or gradient is skipped or ends the run."""
     non_finite_limit: int = Field(10, ge=1)
-    """So many steps left out in a row end the run too."""
+    """Skipped steps in a row that end the run."""
     max_steps: int | None = Field(None, ge=1)
     """Budget in steps."""
     max_epochs: float | None = Field(None, gt=0)
     """Budget in passes over the corpus."""
     max_minutes: float | None = Field(None, gt=0)
-    """Budget in minutes of training, validation included. The first budget reached ends the run."""
+    """Budget in minutes of training and validation. The first budget reached ends the run."""
     validate_every: int = Field(500, ge=1)
-    """Steps between validations; each saves a checkpoint."""
+    """Steps between validations; each saves the state."""
     validation_pairs: int = Field(500, ge=1)
-    """Dev pairs translated at a validation for BLEU and chrF (the loss is over all of dev)."""
+    """Dev pairs translated at a validation for BLEU and chrF; the loss is over all of dev."""
     patience: int | None = Field(None, ge=1)
-    """Stop after so many validations without a better dev loss."""
+    """Stop after this many validations without a better dev loss."""
     average: Literal["last", "best", "none"] = "last"
-    """Weights kept at the end: the mean of the last or best checkpoints (the best one, where its dev loss is lower), or
-    the best one alone."""
+    """Final weights: the mean over the last or the best validations, unless the single best has a lower dev loss; none:
+    the single best."""
     average_count: int = Field(5, ge=1)
-    """How many checkpoints are averaged."""
+    """How many validations' weights are averaged."""
     guided_alignment: str | None = None
-    """Links for the alignment head to learn instead of its own teachers': a Pharaoh file (source-target, over word and
-    punctuation tokens) with a line for every training pair that the filters leave."""
+    """Train the alignment head on these links, not its own teachers': a Pharaoh file (source-target, over words and
+    punctuation marks) with one line per training pair after filtering."""
     weights: Literal["float32", "float16"] = "float32"
-    """Type of the finished checkpoint's weights; float16 is half the size. Training itself is not affected."""
+    """Type of the finished checkpoint's weights; float16 halves the file and does not affect training."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Type of the factors of linear layers, of the output projection (on GPUs of all that torch.autocast lowers) and of
-    Muon's products; auto is bfloat16 on GPUs and processors that are made for it (AVX512-BF16, AMX), float32 elsewhere.
-    Weights are float32."""
+    """Type in which linear layers, output projection and Muon multiply (on GPUs, all that torch.autocast covers); auto
+    is bfloat16 on hardware with instructions for it (AVX512-BF16, AMX, GPUs), else float32. Weights are float32."""
     threads: int | None = Field(None, ge=1)
     """CPU threads; default: all cores."""
 
@@ -212,8 +214,8 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        if self.training.consistency and not round(256 * self.model.dropout):  # it acts in steps of 1/256
-            raise ValueError("training.consistency needs model.dropout of 1/256 or more")
+        if self.training.r_drop and not round(256 * self.model.dropout):  # dropout acts in steps of 1/256
+            raise ValueError("training.r_drop needs model.dropout of 1/256 or more")
         if self.training.guided_alignment and not self.alignment.head:
             raise ValueError("training.guided_alignment is for the alignment head; set alignment.head: true")
         if self.model.type == "rnnencdec" and (self.alignment.head or self.alignment.layer is not None):
@@ -261,10 +263,10 @@ for _side in (_Loader, _Dumper):
     )
 
 
-def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
-    """Read a YAML file and apply `key.path=value` overrides (values are YAML too).
+def load_config(path: str | Path, overrides: list[str] | None = None, warn: bool = True) -> RunConfig:
+    """Read a YAML file and apply `key.path=value` overrides, whose values are YAML too.
 
-    Raises UserError that names the file, the key's path and the mend.
+    Old names of keys are accepted; `warn` says so. Raises UserError with the file, the key's path and the remedy.
     """
     try:
         with open(path, "rb") as file:
@@ -278,21 +280,38 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no keys; see configs/ for examples")
+    rename_old_keys(tree, str(path), warn)
     for override in overrides or []:
         apply_override(tree, override)
     return parse_config(tree, str(path))
 
 
 def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
-    """Check a tree of plain values; `origin` names it in errors."""
+    """Validate a tree of plain values; `origin` names it in errors. Raises UserError."""
+    rename_old_keys(tree, origin)
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
         raise UserError(f"{origin}: {'; '.join(_explain(item) for item in error.errors())}") from error
 
 
+def rename_old_keys(tree: dict[str, Any], origin: str, warn: bool = True) -> None:
+    """Replace the old names of keys in a tree. Raises UserError if a key is there under both names."""
+    for old, new in RENAMED.items():
+        (old_section, old_key), (section, key) = old.rsplit(".", 1), new.rsplit(".", 1)
+        values, target = tree.get(old_section), tree.get(section, {})
+        if not isinstance(values, dict) or not isinstance(target, dict) or old_key not in values:
+            continue
+        if key in target:
+            raise UserError(f"{origin}: {old} is the old name of {new}; leave it out")
+        if warn:
+            warnings.warn(f"{origin}: {old} is now {new}", FutureWarning, stacklevel=3)
+        tree[section] = target
+        target[key] = values.pop(old_key)
+
+
 def dump_config(config: RunConfig) -> str:
-    """The configuration as YAML, every key included."""
+    """The configuration as YAML with every key."""
     return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -310,8 +329,11 @@ def describe_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[
 
 
 def apply_override(tree: dict[str, Any], override: str) -> None:
-    """Set `key.path=value` in a tree of plain values. Raises UserError for what has no such form."""
+    """Set `key.path=value` in a tree of plain values. Raises UserError for other forms."""
     key, separator, text = override.partition("=")
+    if key in RENAMED:
+        warnings.warn(f"override {override!r}: {key} is now {RENAMED[key]}", FutureWarning, stacklevel=3)
+        key = RENAMED[key]
     if not separator or not key:
         raise UserError(f"override {override!r} is not of the form key=value, such as training.seed=2")
     *sections, last = key.split(".")

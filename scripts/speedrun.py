@@ -50,7 +50,7 @@ loss, losses cannot be compared, and dev BLEU (greedy, at the last step) decides
 *Minutes*: when the changed side first had the other side's final dev loss (its learning rate was still high then).
 Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the table
 at the row's commit; the configurations have changed since."""
-OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.consistency")
+OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.r_drop")
 """Changes to these make losses incomparable."""
 SIDES = ("base", "changed")
 

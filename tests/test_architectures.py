@@ -1,7 +1,5 @@
 """What must hold of every architecture: steps equal teacher forcing, masks do not leak, search does not care."""
 
-from functools import partial
-
 import pytest
 import torch
 from architectures import ARCHITECTURES, VOCABULARY, random_pieces, small_model
@@ -151,9 +149,8 @@ def test_weights_move_from_one_network_to_another(name):
 
 @every
 def test_dropout_acts_in_training_only_and_bfloat16_gives_finite_gradients(name):
-    from nmt.training.objective import smoothed_cross_entropy
+    from nmt.training.loss import Objective, batch_loss
     from nmt.training.pairs import make_batch
-    from nmt.training.validation import batch_loss
 
     model = small_model(name, dropout=0.5).float()
     batch = make_batch([[5, 6, 7], [8]], [[9], [10, 11, 12]])
@@ -162,5 +159,5 @@ def test_dropout_acts_in_training_only_and_bfloat16_gives_finite_gradients(name)
     model.train()
     assert not torch.equal(model(*inputs), model(*inputs))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        batch_loss(model, batch, 0.1, partial(smoothed_cross_entropy, factors=torch.bfloat16)).backward()
+        batch_loss(model, batch, Objective(0.1, compute_dtype=torch.bfloat16)).backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())

@@ -120,8 +120,7 @@ def test_attention_under_beam_search_is_the_equations(checkpoints, name):
 @pytest.mark.parametrize("name", KINDS)
 def test_replicas_share_weights_and_add_up(checkpoints, name):
     """What training on several cores relies on: a copy follows the original, and two shares are the whole."""
-    from nmt.training.objective import plain_cross_entropy
-    from nmt.training.validation import batch_loss
+    from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
 
     subwords, engine = engine_of(checkpoints(name))
     model, copied = engine.model, sharing_copy(engine.model)
@@ -129,8 +128,8 @@ def test_replicas_share_weights_and_add_up(checkpoints, name):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.01
-    whole = batch_loss(model, batch, 0.0, plain_cross_entropy)
-    shares = [batch_loss(copied, batch.part(number, 2), 0.0, plain_cross_entropy) for number in range(2)]
+    whole = batch_loss(model, batch, Objective(), plain_cross_entropy)
+    shares = [batch_loss(copied, batch.part(number, 2), Objective(), plain_cross_entropy) for number in range(2)]
     assert sum(share.item() for share in shares) == pytest.approx(whole.item(), rel=1e-4)
     whole.backward()
     sum(shares).backward()

@@ -1,5 +1,6 @@
 """The configuration tree: what it refuses and how it says so, overrides, YAML in and out."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ MINIMAL = "checkpoint: somewhere\ntraining: {max_steps: 10}\n"
         ("model={type: rnnencdec, attention: dot}", ["attention dot is not for type rnnencdec", "leave attention out"]),
         ("data=5", ["data"]),
         ("training={max_steps: 1, optimizer: adam, weight_decay: 0.1}", ["weight_decay needs optimizer adamw"]),
-        ("training={max_steps: 1, consistency: -1}", ["training.consistency", "greater than or equal to 0"]),
+        ("training={max_steps: 1, r_drop: -1}", ["training.r_drop", "greater than or equal to 0"]),
         ("data.corpus=twitter", ["data.corpus", "tatoeba"]),
     ],
 )
@@ -231,10 +232,27 @@ def test_every_key_is_documented():
     assert described["training.learning_rate"] == "0.002" and described["checkpoint"] == "required"
 
 
+def test_old_names_of_keys_work_with_a_warning(written):
+    old = written(MINIMAL.replace("}", ", consistency: 0.5}"))
+    with pytest.warns(FutureWarning, match="training.consistency is now training.r_drop") as warned:
+        assert load_config(old).training.r_drop == 0.5
+    assert len(warned) == 1
+    with pytest.warns(FutureWarning):  # an override wins, whichever name it uses
+        assert load_config(old, ["training.r_drop=1"]).training.r_drop == 1
+    with pytest.warns(FutureWarning, match="override 'training.consistency=2'"):
+        assert load_config(written(MINIMAL), ["training.consistency=2"]).training.r_drop == 2
+    with warnings.catch_warnings(action="error"):
+        old = written(MINIMAL.replace("}", ", consistency: 0.5}"))
+        assert load_config(old, warn=False).training.r_drop == 0.5
+    both = written(MINIMAL.replace("}", ", consistency: 0.5, r_drop: 1}"))
+    with pytest.raises(UserError, match="old name of training.r_drop"):
+        load_config(both)
+
+
 def test_keys_that_go_together_only(written):
     path = written(MINIMAL)
-    with pytest.raises(UserError, match="consistency needs model.dropout of 1/256"):
-        load_config(path, ["training.consistency=1", "model.dropout=0.001"])
+    with pytest.raises(UserError, match="r_drop needs model.dropout of 1/256"):
+        load_config(path, ["training.r_drop=1", "model.dropout=0.001"])
     with pytest.raises(UserError, match="set alignment.head"):
         load_config(path, ["training.guided_alignment=links.txt", "alignment.head=false"])
 

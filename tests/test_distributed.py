@@ -16,7 +16,7 @@ from toy import toy_config
 from nmt.batching import BatchSampler
 from nmt.config import load_config
 from nmt.training.distributed import Ranks
-from nmt.training.loop import Feed
+from nmt.training.pairs import Feed
 from nmt.training.run import train
 from nmt.training.state import Progress
 

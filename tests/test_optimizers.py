@@ -42,7 +42,7 @@ def test_it_steps_as_that_of_pytorch(decay):
     shapes = [(6, 6), (12, 6), (6, 12), (6, 6)]
     ours = [nn.Parameter(torch.randn(shape)) for shape in shapes]
     theirs = [nn.Parameter(parameter.detach().clone()) for parameter in ours]
-    optimizer = Muon(ours, lr=0.02, weight_decay=decay, factors=torch.bfloat16)  # PyTorch's multiplies bfloat16
+    optimizer = Muon(ours, lr=0.02, weight_decay=decay, compute_dtype=torch.bfloat16)  # PyTorch's multiplies bfloat16
     reference = torch.optim.Muon(theirs, lr=0.02, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
     for _ in range(5):
         for one, other in zip(ours, theirs, strict=True):
@@ -82,10 +82,10 @@ def test_muon_is_for_linear_layers(name, tied):
     assert {group["lr"] for group in muon.param_groups + adam.param_groups} == {0.5}
 
 
-@pytest.mark.parametrize("precision, factors", [("float32", None), ("bfloat16", torch.bfloat16)])
-def test_muon_multiplies_what_the_precision_says(precision, factors):
+@pytest.mark.parametrize("precision, dtype", [("float32", None), ("bfloat16", torch.bfloat16)])
+def test_muon_multiplies_what_the_precision_says(precision, dtype):
     settings = TrainingConfig(**{**MUON, "precision": precision})
-    assert make_optimizer(small_model("transformer"), settings).optimizers[0].factors == factors
+    assert make_optimizer(small_model("transformer"), settings).optimizers[0].compute_dtype == dtype
 
 
 def test_several_optimizers_step_and_resume_as_one():

@@ -1,4 +1,4 @@
-"""Products of bfloat16 factors against torch's own, where these are exact, and what chooses them."""
+"""Products in bfloat16 against torch's own, where these are exact, and what selects them."""
 
 import pytest
 import torch
@@ -9,8 +9,8 @@ from toy import toy_config
 
 from nmt.checkpoint import Checkpoint
 from nmt.config import TrainingConfig, load_config
-from nmt.training.objective import CHUNK, plain_cross_entropy, smoothed_cross_entropy
-from nmt.training.precision import ROWS, Bfloat16Linear, lowered, mixed_precision, type_of_factors
+from nmt.training.loss import CHUNK, Objective, plain_cross_entropy, smoothed_cross_entropy
+from nmt.training.precision import ROWS, Bfloat16Linear, compute_dtype_of, lowered, mixed_precision
 from nmt.training.run import train
 
 CPU = torch.device("cpu")
@@ -67,15 +67,15 @@ def test_a_left_factor_has_few_shapes_and_zeros_below():
     assert shapes == {(ROWS * number, 3) for number in range(1, 5)}
 
 
-@pytest.mark.parametrize("consistency", [0.0, 1.0])
+@pytest.mark.parametrize("r_drop", [0.0, 1.0])
 @pytest.mark.parametrize("rows", [2, CHUNK + 10, 2 * CHUNK])
-def test_the_objective_of_bfloat16_factors_is_near_the_plain_one(rows, consistency):
+def test_the_loss_in_bfloat16_is_near_the_plain_one(rows, r_drop):
     random = torch.Generator().manual_seed(rows)
     shapes = [(rows, 16), (50, 16), (50,)]
     tensors = [torch.randn(shape, generator=random).requires_grad_() for shape in shapes]
     labels = torch.randint(50, (rows,), generator=random)
-    exact = plain_cross_entropy(*tensors, labels, 0.1, consistency)
-    loss = smoothed_cross_entropy(*tensors, labels, 0.1, consistency, torch.bfloat16)
+    exact = plain_cross_entropy(*tensors, labels, Objective(0.1, r_drop))
+    loss = smoothed_cross_entropy(*tensors, labels, Objective(0.1, r_drop, torch.bfloat16))
     assert loss.item() == pytest.approx(exact.item(), rel=0.01)
     for ours, plain in zip(torch.autograd.grad(loss, tensors), torch.autograd.grad(exact, tensors), strict=True):
         assert ours.dtype == torch.float32
@@ -83,7 +83,7 @@ def test_the_objective_of_bfloat16_factors_is_near_the_plain_one(rows, consisten
 
 
 @pytest.mark.parametrize(
-    ("precision", "capabilities", "factors"),
+    ("precision", "capabilities", "dtype"),
     [
         ("auto", {"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
         ("auto", {"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
@@ -93,22 +93,22 @@ def test_the_objective_of_bfloat16_factors_is_near_the_plain_one(rows, consisten
         ("bfloat16", {}, torch.bfloat16),
     ],
 )
-def test_the_machine_chooses_unless_told(monkeypatch, precision, capabilities, factors):
+def test_the_machine_chooses_unless_told(monkeypatch, precision, capabilities, dtype):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     settings = TrainingConfig(max_steps=1, precision=precision)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: capabilities.get("amx_bf16"))
     if precision == "auto":  # a GPU that only emulates bfloat16 multiplies float32
-        assert (type_of_factors(settings, torch.device("cuda")) is None) == (not capabilities.get("amx_bf16"))
-    assert type_of_factors(settings, CPU) == factors
-    assert isinstance(mixed_precision(factors, CPU), Bfloat16Linear) == (factors is not None)
+        assert (compute_dtype_of(settings, torch.device("cuda")) is None) == (not capabilities.get("amx_bf16"))
+    assert compute_dtype_of(settings, CPU) == dtype
+    assert isinstance(mixed_precision(dtype, CPU), Bfloat16Linear) == (dtype is not None)
 
 
 def test_a_pytorch_that_cannot_tell_multiplies_float32(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert type_of_factors(TrainingConfig(max_steps=1), CPU) is None
+    assert compute_dtype_of(TrainingConfig(max_steps=1), CPU) is None
 
 
-def test_training_learns_as_much_from_bfloat16_factors(tmp_path):
+def test_training_learns_as_much_in_bfloat16(tmp_path):
     toy_config(tmp_path)
     losses = {}
     for precision in ("float32", "bfloat16"):

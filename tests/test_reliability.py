@@ -23,8 +23,8 @@ from nmt.checkpoint import METADATA, Checkpoint, add_files, write_checkpoint_met
 from nmt.cli.train import main
 from nmt.config import TrainingConfig, load_config
 from nmt.errors import UserError
-from nmt.training import finite, loop
-from nmt.training.lock import LOCK, run_lock
+from nmt.training import loop, loss
+from nmt.training.directory import LOCK, run_lock
 from nmt.training.log import RunLog
 from nmt.training.run import train
 from nmt.training.state import Progress
@@ -49,7 +49,7 @@ def test_no_gradient_that_is_let_through_poisons_a_moment(values, clip):
     for gradient in values:
         parameter.grad = torch.tensor(gradient)
         norm = torch.nn.utils.clip_grad_norm_([parameter], 1.0 if clip else math.inf)
-        if finite.fault_of(1.0, norm.item()) is None:
+        if loss.non_finite_reason(1.0, norm.item()) is None:
             optimizer.step()
         else:  # nothing that could have been stepped on is refused
             assert not all(abs(value) < 1e19 for value in gradient)
@@ -59,18 +59,18 @@ def test_no_gradient_that_is_let_through_poisons_a_moment(values, clip):
 
 def poison(monkeypatch, calls: set[int], value: float, of: str) -> None:
     """Make the loss, or the gradient alone, of the training batches numbered in `calls` not finite."""
-    real, count = loop.batch_loss, [0]
+    real, count = loss.batch_loss, [0]
 
     def poisoned(model, *arguments):
-        loss = real(model, *arguments)
+        found = real(model, *arguments)
         count[0] += 1
         if count[0] in calls:
             if of == "loss":
-                return loss * value
-            loss.register_hook(lambda gradient: gradient * value)
-        return loss
+                return found * value
+            found.register_hook(lambda gradient: gradient * value)
+        return found
 
-    monkeypatch.setattr(loop, "batch_loss", poisoned)
+    monkeypatch.setattr(loss, "batch_loss", poisoned)
 
 
 @pytest.mark.parametrize("of, value", [("loss", math.nan), ("loss", math.inf), ("gradient", math.nan)])
@@ -110,12 +110,12 @@ def test_too_many_in_a_row_stop_the_run_even_over_a_resumption(tmp_path, command
     path = toy_config(
         tmp_path, training={"max_steps": 12, "validate_every": 6, "non_finite_limit": 3, "average": "none"}
     )
-    real = loop.batch_loss
+    real = loss.batch_loss
     poison(monkeypatch, {2, 3, 5, 6}, math.nan, "loss")  # never three in a row
     monkeypatch.setattr(loop, "out_of_patience", lambda *_: os.kill(os.getpid(), signal.SIGINT) or False)
     assert command(path).status == 130
     monkeypatch.undo()
-    assert real is loop.batch_loss
+    assert real is loss.batch_loss
     poison(monkeypatch, {1}, math.nan, "loss")
     ended = command(path, "--resume")
     assert ended.status == 2 and "3 steps in a row" in ended.errors[-1] and "non_finite_limit" in ended.errors[-1]
@@ -124,9 +124,9 @@ def test_too_many_in_a_row_stop_the_run_even_over_a_resumption(tmp_path, command
 def test_a_skipped_step_counts_until_one_is_taken():
     progress = Progress(step=4)
     config = TrainingConfig(max_steps=9, non_finite_limit=2)
-    finite.leave_out_step("the loss is not finite", [3, 1], 1, config, progress, print)
+    assert "step 5 " in loop.skip_step(config, progress, "the loss is not finite", [np.array([3, 1])])
     with pytest.raises(UserError, match="pairs 1, 3"):
-        finite.leave_out_step("the loss is not finite", [3, 1], 1, config, progress, print)
+        loop.skip_step(config, progress, "the loss is not finite", [np.array([3, 1])])
 
 
 # --- two runs in one directory ----------------------------------------------------------------------------------

@@ -6,10 +6,9 @@ from tiny import ENGLISH, SPANISH, tiny_config, tiny_subwords
 from torch import nn
 
 from nmt.models import build_model
-from nmt.training.objective import plain_cross_entropy
+from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
 from nmt.training.pairs import make_batch
 from nmt.training.replicas import AT_MOST, Replicas
-from nmt.training.validation import batch_loss
 
 
 class SummedLoss(nn.Module):
@@ -19,7 +18,7 @@ class SummedLoss(nn.Module):
         self.model = build_model(tiny_config(dropout=dropout).model, len(SUBWORDS))
 
     def forward(self, batch):
-        return batch_loss(self.model, batch, 0.1, plain_cross_entropy)
+        return batch_loss(self.model, batch, Objective(0.1), plain_cross_entropy)
 
 
 SUBWORDS = tiny_subwords()

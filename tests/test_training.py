@@ -18,10 +18,11 @@ from toy_runs import command, fit, metadata, validations, weights
 from nmt.checkpoint import Checkpoint
 from nmt.config import TrainingConfig, load_config
 from nmt.files import sha256_of
-from nmt.training import loop
+from nmt.training import loop, loss
 from nmt.training.log import RunLog, read_log
 from nmt.training.run import train
 from nmt.training.schedule import learning_rate
+from nmt.training.state import averaged_steps, needed_steps
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,15 +86,15 @@ def test_the_corpus_hash_is_the_files_own(tmp_path):
 STRUCK = """
 import os, sys
 from nmt.cli.train import entry
-from nmt.training import loop
-left, number, real = int(sys.argv.pop(1)), int(sys.argv.pop(1)), loop.batch_loss
+from nmt.training import loss
+left, number, real = int(sys.argv.pop(1)), int(sys.argv.pop(1)), loss.batch_loss
 def struck(*given):
     global left
     left -= 1
     if not left:
         os.kill(os.getpid(), number)
     return real(*given)
-loop.batch_loss = struck
+loss.batch_loss = struck
 sys.exit(entry())
 """
 """nmt-train that sends itself a signal at its n-th batch; `tests/test_crash.py` has other moments."""
@@ -207,13 +208,13 @@ def test_a_changed_corpus_is_not_resumed(tmp_path, capfd):
 
 def test_a_step_whose_gradient_is_not_finite_is_skipped(place, monkeypatch, capfd):
     seen: list[list[torch.Tensor]] = []
-    real = loop.batch_loss
+    real = loss.batch_loss
 
     def poisoned(model, *arguments):
         seen.append([parameter.detach().clone() for parameter in model.parameters()])
         return real(model, *arguments) * (math.nan if len(seen) == 3 else 1)
 
-    monkeypatch.setattr(loop, "batch_loss", poisoned)
+    monkeypatch.setattr(loss, "batch_loss", poisoned)
     directory = fit(place, "poisoned", "training.max_steps=24")
     assert [line for line in capfd.readouterr().err.splitlines() if "step 3" in line and "skipped" in line]
     same = [all(map(torch.equal, *pair)) for pair in zip(seen, seen[1:], strict=False)]
@@ -223,7 +224,7 @@ def test_a_step_whose_gradient_is_not_finite_is_skipped(place, monkeypatch, capf
 
 
 def test_a_dev_loss_that_is_not_finite_stops_the_run_with_the_last_good_state(place, monkeypatch, capfd):
-    real, calls = loop.batch_loss, []
+    real, calls = loss.batch_loss, []
 
     def ruins(model, *arguments):
         calls.append(1)
@@ -232,7 +233,7 @@ def test_a_dev_loss_that_is_not_finite_stops_the_run_with_the_last_good_state(pl
                 model.output_bias.fill_(math.nan)
         return real(model, *arguments)
 
-    monkeypatch.setattr(loop, "batch_loss", ruins)
+    monkeypatch.setattr(loss, "batch_loss", ruins)
     directory = place / "ruined"
     status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}")
     assert status == 2 and "not finite" in lines[-1] and lines[-1].startswith("nmt-train:")
@@ -278,8 +279,8 @@ def test_a_budget_of_epochs_ends_with_every_pair_seen_so_often(place, monkeypatc
 def test_the_average_is_of_the_last_or_the_best_steps(kind, steps):
     settings = TrainingConfig(max_steps=50, average=kind, average_count=3)
     history = [[3.0, 10], [1.5, 20], [2.5, 30], [1.0, 40], [2.0, 50]]
-    assert loop.averaged_steps(settings, history) == steps
-    assert loop.needed_steps(settings, history) == sorted({*steps, 40})
+    assert averaged_steps(settings, history) == steps
+    assert needed_steps(settings, history) == sorted({*steps, 40})
 
 
 @pytest.mark.parametrize("better", [True, False], ids=["the-mean-is-better", "the-mean-is-worse"])

@@ -1,7 +1,6 @@
 """The transformer: positions by hand, layers against torch's own, cached steps against teacher forcing, padding."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -217,16 +216,15 @@ def test_dropout_acts_in_training_only_and_at_the_papers_places():
 
 
 def test_training_in_bfloat16_gives_finite_gradients():
-    """As on a GPU: torch.autocast for the model, bfloat16 factors for the objective."""
-    from nmt.training.objective import smoothed_cross_entropy
+    """As on a GPU: torch.autocast for the model, bfloat16 products in the loss."""
+    from nmt.training.loss import Objective, batch_loss
     from nmt.training.pairs import make_batch
-    from nmt.training.validation import batch_loss
 
     model = small_model().float().train()
     batch = make_batch([[5, 6, 7], [8]], [[9], [10, 11, 12]])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = batch_loss(model, batch, 0.1, partial(smoothed_cross_entropy, factors=torch.bfloat16))
+        loss = batch_loss(model, batch, Objective(0.1, compute_dtype=torch.bfloat16))
     loss.backward()
-    exact = batch_loss(model.eval(), batch, 0.1, smoothed_cross_entropy)
+    exact = batch_loss(model.eval(), batch, Objective(0.1))
     assert loss.item() == pytest.approx(exact.item(), rel=0.5)
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())

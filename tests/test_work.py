@@ -19,9 +19,8 @@ from nmt.models.state import append_to_cache
 from nmt.prefetch import prefetch
 from nmt.search.continuations import GROUP, best_continuations, plain_continuations
 from nmt.search.options import SearchOptions
-from nmt.training.objective import CHUNK, smoothed_cross_entropy
+from nmt.training.loss import CHUNK, Objective, batch_loss
 from nmt.training.pairs import make_batch
-from nmt.training.validation import batch_loss
 
 VOCABULARY = 400
 
@@ -130,7 +129,7 @@ def test_a_search_step_has_few_kernels_beside_the_network(model):
 def test_training_never_forms_all_logits(model):
     batch = make_batch([[5] * 9] * 120, [[6] * 9] * 120)  # 1,200 labels
     with Calls() as calls:
-        batch_loss(model.train(), batch, 0.1, smoothed_cross_entropy).backward()
+        batch_loss(model.train(), batch, Objective(0.1)).backward()
     assert calls.largest <= CHUNK * VOCABULARY < batch.labels.numel() * VOCABULARY / 2
 
 

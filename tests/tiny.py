@@ -8,9 +8,8 @@ from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, save_arrays, write_checkpo
 from nmt.config import RunConfig, dump_config, parse_config
 from nmt.models import Model, build_model, own_weights
 from nmt.text.subwords import Subwords
-from nmt.training.objective import plain_cross_entropy
+from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
 from nmt.training.pairs import make_batch
-from nmt.training.validation import batch_loss
 
 SENTENCES = """\
 The old boat leaves the harbour at dawn.
@@ -76,7 +75,7 @@ def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: i
         batch = make_batch(subwords.encode_ids(ENGLISH), subwords.encode_ids(SPANISH))
         for _ in range(steps):
             optimizer.zero_grad()
-            (batch_loss(model, batch, 0.0, plain_cross_entropy) / len(ENGLISH)).backward()
+            (batch_loss(model, batch, Objective(), plain_cross_entropy) / len(ENGLISH)).backward()
             optimizer.step()
     return model.eval()
 

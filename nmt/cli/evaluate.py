@@ -75,7 +75,7 @@ def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str
     from nmt.corpus import load_corpus, references
 
     try:
-        corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG)).data)
+        corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG), warn=False).data)
     except UserError as error:
         raise UserError(
             f"the checkpoint's corpus cannot be had ({error}); run this where nmt-train ran, or give --source and "

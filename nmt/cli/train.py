@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
     from nmt.config import load_config
 
     config = load_config(options.config, options.overrides)
-    from nmt.training.loop import Interrupted
+    from nmt.training.device import Interrupted
     from nmt.training.run import train
 
     try:

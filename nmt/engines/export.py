@@ -32,7 +32,7 @@ def export_to_ctranslate2(
     Raises UserError for a network that CTranslate2 has no specification for, and for heads that are not there.
     """
     checkpoint = Checkpoint(directory)
-    config = load_config(checkpoint.path(CONFIG)).model
+    config = load_config(checkpoint.path(CONFIG), warn=False).model
     if obstacle := not_for_ctranslate2(config):
         raise UserError(f"CTranslate2 has no specification for {obstacle}; translate {directory} with PyTorch")
     subwords = Subwords.load(checkpoint.path(SUBWORDS))

@@ -47,7 +47,7 @@ class TorchEngine:
         """The network of a checkpoint, on a GPU where there is one. Raises UserError when its weights do not fit."""
         if threads:
             torch.set_num_threads(threads)
-        config = load_config(checkpoint.path(CONFIG)).model
+        config = load_config(checkpoint.path(CONFIG), warn=False).model
         path = checkpoint.path(WEIGHTS)
         if config.max_length != checkpoint.metadata["max_length"]:
             raise UserError(f"{checkpoint.directory}: {CONFIG} and the metadata differ in max_length; use another copy")

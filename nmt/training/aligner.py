@@ -40,7 +40,7 @@ from nmt.models.aligner import AlignerConfig, AlignmentHead, MixtureAligner, Sen
 from nmt.text.subwords import PADDING, Subwords
 from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
-from nmt.training.finite import fault_of
+from nmt.training.loss import non_finite_reason
 
 FORWARD, REVERSE = 0, 1
 Progress = Callable[[str, int, int, float], None]
@@ -299,7 +299,7 @@ def _optimise(
         optimiser.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if fault := fault_of(loss.item(), norm.item()):
+        if fault := non_finite_reason(loss.item(), norm.item()):
             raise UserError(f"{name}, step {step + 1}: {fault}; look at the corpus (the translator's weights are kept)")
         optimiser.step()
         recent += loss.item()

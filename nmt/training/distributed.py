@@ -1,8 +1,8 @@
-"""Ranks: the processes of one training run, as torchrun starts them. A process alone is rank 0 of 1 and pays nothing.
+"""Ranks: the processes of one training run, as torchrun starts them. A single process is rank 0 of 1, at no cost.
 
-A run's batches are one sequence, whatever the number of ranks: every step takes the next few of it, and its ranks
-compute every n-th of those (`Ranks.share`). Gradients are summed over ranks by DistributedDataParallel (Li et al.
-2020), while they are still being computed.
+The sequence of batches does not depend on the number of ranks: every step takes the next few batches, and each rank
+computes every n-th of them (`Ranks.share`). DistributedDataParallel (Li et al. 2020) averages gradients across ranks
+during the backward pass.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from nmt.errors import UserError
 
 Item = TypeVar("Item")
 PREPARATION = timedelta(days=7)
-"""How long ranks wait for rank 0 to prepare the corpus."""
+"""Timeout of the ranks that wait for rank 0 to prepare the corpus."""
 USER_ERROR = 2
-"""Exit status of a rank that leaves the message to rank 0."""
+"""Exit status of a rank whose error rank 0 reports."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of the run's processes this one is."""
+    """This process's place among the processes of the run."""
 
     rank: int = 0
     count: int = 1
@@ -47,16 +47,16 @@ class Ranks:
         return self.rank == 0
 
     def tell(self, message: str) -> None:
-        """Print on standard error, once for all ranks."""
+        """Print on standard error, from rank 0 only."""
         if self.leads:
             tqdm.write(message, file=sys.stderr)
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """This rank's items: every `count`-th. Over ranks they are all items, each once."""
+        """This rank's items, every `count`-th. Together the ranks have every item once."""
         return items[self.rank :: self.count]
 
     def gather(self, thing: Any) -> list[Any]:
-        """Every rank's `thing`, in the order of ranks, on every rank."""
+        """The list of every rank's `thing`, in rank order, on every rank."""
         if self.count == 1:
             return [thing]
         things: list[Any] = [None] * self.count
@@ -64,7 +64,7 @@ class Ranks:
         return things
 
     def sum(self, *values: float) -> list[float]:
-        """Sums over ranks, equal to the last bit on all of them: they decide alike."""
+        """Sums over ranks, bit-identical on all of them, so all take the same decisions."""
         if self.count == 1:
             return list(values)
         own = torch.tensor(values, dtype=torch.float64)
@@ -73,8 +73,8 @@ class Ranks:
         return torch.stack(everyone).sum(dim=0).tolist()
 
     @contextlib.contextmanager
-    def in_turn(self) -> Iterator[None]:
-        """Rank 0 does the block first; the others do it when rank 0 has, and end quietly when it could not."""
+    def rank_zero_first(self) -> Iterator[None]:
+        """Run the block on rank 0 first, then on the other ranks; if rank 0 fails, the others exit silently."""
         done = [False]
         if self.count > 1 and not self.leads:
             dist.broadcast_object_list(done, src=0, group=self.waiting)
@@ -88,35 +88,35 @@ class Ranks:
                 dist.broadcast_object_list(done, src=0, group=self.waiting)
 
     def parallel(self, module: nn.Module) -> nn.Module:
-        """The module with the gradients of all ranks: their mean is formed while `backward` runs."""
+        """Wrap the module in DDP, which averages gradients across ranks during backward."""
         if self.count == 1:
             return module
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of a new name for broadcast_buffers
             return DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def communicating(self, module: nn.Module, wanted: bool) -> contextlib.AbstractContextManager:
-        """Whether a backward pass exchanges gradients, or only adds to this rank's own."""
+        """Context of a backward pass that exchanges gradients if `wanted`, else only accumulates this rank's own."""
         if self.count == 1 or wanted:
             return contextlib.nullcontext()
         return module.no_sync()  # type: ignore[operator]
 
 
 ALONE = Ranks()
-"""A run of one process."""
+"""The only rank of a run of one process."""
 
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """The ranks that torchrun started, connected by NCCL on CUDA and by gloo elsewhere; else this process alone.
+    """Connect the ranks that torchrun started, by NCCL on CUDA and by gloo elsewhere; without torchrun, yield `ALONE`.
 
-    Raises UserError when another rank has ended; a rank above 0 leaves other messages to rank 0.
+    Raises UserError when another rank has ended. Other errors are reported by rank 0 only.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield ALONE
         return
     store, rank, count = next(dist.rendezvous("env://"))
     if os.environ.get("GROUP_WORLD_SIZE") == "1":
-        # torchrun hands the same store to processes that it starts again: the addresses of the dead are not for them.
+        # torchrun reuses its store after a restart; a prefix hides the addresses of dead processes.
         store = dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count)
@@ -135,19 +135,19 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             "--resume, or let torchrun --max-restarts do so"
         ) from error
     finally:
-        # A group that has lost a member may wait for it in vain; the end of the process closes it as well.
+        # Destroying a group that lost a member can fail; it closes with the process anyway.
         with contextlib.suppress(RuntimeError):
             dist.destroy_process_group()
 
 
 def lost_another(error: RuntimeError) -> bool:
-    """Whether an error tells of a broken connection between ranks."""
+    """Whether the error is a broken connection between ranks."""
     kinds = (dist.DistBackendError, dist.DistNetworkError)
     return isinstance(error, kinds) or "gloo" in str(error).lower()
 
 
 def device_of_rank(device: torch.device) -> torch.device:
-    """This rank's own device: the GPU of its number on this machine. Raises UserError when it has none."""
+    """This rank's device: on CUDA, the GPU of its local rank. Raises UserError when there is none."""
     local = int(os.environ.get("LOCAL_RANK", 0))
     if device.type == "mps" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UserError("several processes cannot share the mps device; set training.device to cpu, or start one")
@@ -161,16 +161,16 @@ def device_of_rank(device: torch.device) -> torch.device:
 
 
 def launch() -> dict[str, str] | None:
-    """What tells one launch by torchrun from another, whatever it starts again; None without torchrun."""
+    """Identify the torchrun launch of this process, the same after restarts; None without torchrun."""
     name = os.environ.get("TORCHELASTIC_RUN_ID")
     if name is None:
         return None
-    # The name is "none" unless the user gave one or asked for a rendezvous. An agent may leave, and another go on.
+    # The name is "none" unless the user gave one or chose a rendezvous. One agent may leave and another continue.
     return {"name": name, "agent": f"{socket.gethostname()} {os.getppid()}"}
 
 
 def same_launch(one: dict[str, str] | None, other: dict[str, str] | None) -> bool:
-    """Whether two processes come from one launch: of the same agent, or of agents with the same name for their run."""
+    """Whether two processes belong to one launch: same agent, or agents with the same run name."""
     if one is None or other is None:
         return False
     return one["agent"] == other["agent"] or (one["name"] == other["name"] != "none")

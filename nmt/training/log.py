@@ -1,30 +1,39 @@
-"""The run's record: one JSON object a line in `log.jsonl`, and TensorBoard when it is installed."""
+"""The training log: JSON lines in `log.jsonl`, TensorBoard if installed, and the progress bar."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
+import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from nmt.checkpoint import write_text
+
+if TYPE_CHECKING:
+    from nmt.training.state import Progress
+    from nmt.training.validation import Scores
 
 LOG = "log.jsonl"
 
 
 class RunLog:
-    """Appends records of kind "train" (step, epoch, loss, learning_rate, tokens_per_second, seconds) and
-    "validation" (step, loss, bleu, chrf, seconds). Losses are nats a target piece."""
+    """Appends records of two kinds: "train" (step, epoch, loss, learning_rate, tokens_per_second, seconds) and
+    "validation" (step, loss, bleu, chrf, seconds). Losses are nats per target piece."""
 
     def __init__(self, directory: Path, resumed_step: int) -> None:
-        """Records after `resumed_step`, which a resumed run writes again, are dropped."""
+        """Drops records after `resumed_step`, which a resumed run writes again."""
         kept = [record for record in read_log(directory) if record["step"] <= resumed_step]
         write_text(directory / LOG, "".join(json.dumps(record) + "\n" for record in kept))
         self.file = open(directory / LOG, "a", encoding="utf-8")  # noqa: SIM115
         self.tensorboard = _tensorboard(directory, resumed_step)
 
     def write(self, kind: str, step: int, **values: Any) -> None:
-        """Add one record."""
+        """Append one record."""
         try:
             self.file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
             self.file.flush()
@@ -38,14 +47,75 @@ class RunLog:
 
     def close(self) -> None:
         """Close the files."""
-        with contextlib.suppress(OSError):  # a record that could not be written has been reported
+        with contextlib.suppress(OSError):  # the failed write was reported already
             self.file.close()
         if self.tensorboard:
             self.tensorboard.close()
 
 
+class Meter:
+    """Progress bar and "train" records, which average over the steps since the last record. Silent without a log."""
+
+    EVERY = 20
+    """Steps from one record to the next."""
+
+    def __init__(self, log: RunLog | None, progress: Progress) -> None:
+        self.log, self.progress = log, progress
+        form = "{percentage:5.1f}%|{bar}|{elapsed}<{remaining}{postfix}"
+        self.bar = tqdm(total=100.0, unit="%", disable=None if log else True, bar_format=form)
+        self.restart()
+
+    def restart(self) -> None:
+        """Start a new average, so that validation time does not count as training."""
+        self.loss = self.tokens = self.scored = 0.0
+        self.since = time.monotonic()
+
+    def add(self, loss: float, tokens: int, rate: float, share: float) -> None:
+        """Add a step: summed loss in nats, target pieces, learning rate, share of the budget spent."""
+        self.tokens += tokens
+        if math.isfinite(loss):
+            self.loss += loss
+            self.scored += tokens
+        if self.log is None or self.progress.step % self.EVERY:
+            return
+        mean = self.loss / self.scored if self.scored else math.nan
+        speed = self.tokens / (time.monotonic() - self.since)
+        step = self.progress.step
+        self.bar.set_postfix_str(f"step {step}, loss {mean:.3f}, {speed:,.0f} tokens/s, rate {rate:.1e}")
+        self.bar.update(100 * min(1.0, share) - self.bar.n)
+        self.log.write(
+            "train",
+            step,
+            epoch=self.progress.epoch,
+            loss=round(mean, 5) if self.scored else None,
+            learning_rate=rate,
+            tokens_per_second=round(speed),
+            seconds=round(self.progress.seconds, 2),
+        )
+        self.restart()
+
+
+def report(scores: Scores, progress: Progress, log: RunLog) -> None:
+    """Write a validation's scores to the log and to standard error."""
+    log.write(
+        "validation",
+        progress.step,
+        loss=round(scores.loss, 5),
+        bleu=round(scores.bleu, 2),
+        chrf=round(scores.chrf, 2),
+        seconds=round(progress.seconds, 2),
+    )
+    tqdm.write(
+        f"step {progress.step}, epoch {progress.epoch}, {progress.seconds / 60:.1f} minutes: "
+        f"dev loss {scores.loss:.3f}, BLEU {scores.bleu:.1f}, chrF {scores.chrf:.1f}",
+        file=sys.stderr,
+    )
+    for source, translation, reference in scores.examples:
+        tqdm.write(f"    {source}\n    -> {translation}\n    == {reference}", file=sys.stderr)
+
+
 def read_log(directory: str | Path) -> list[dict[str, Any]]:
-    """All records of a run; an unfinished last line, and what a crash may leave besides, is left out."""
+    """All records of a run, except lines that a crash left incomplete."""
     path = Path(directory) / LOG
     if not path.exists():
         return []
@@ -67,5 +137,4 @@ def _tensorboard(directory: Path, resumed_step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    # The points after the resumed step, which are drawn again, are dropped here too.
     return SummaryWriter(directory / "tensorboard", purge_step=resumed_step + 1)

@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import TrainingConfig
-from nmt.training.precision import type_of_factors
+from nmt.training.precision import compute_dtype_of
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the quintic of Jordan et al. (2024) ..."""
+"""Coefficients of the quintic iteration of Jordan et al. (2024)."""
 ITERATIONS = 5
-"""... which applied so often brings singular values between 0.01 and 1 to between 0.68 and 1.14."""
+"""Iterations: singular values from 0.01 to 1 end between 0.68 and 1.14."""
 
 
 def make_optimizer(model: nn.Module, settings: TrainingConfig) -> AnyOptimizer:
-    """What `training.optimizer` names. Weight decay is for matrices alone.
+    """The optimizer named by `training.optimizer`. Only matrices decay.
 
-    Muon is for the weights of linear layers; AdamW takes embeddings and the output projection, as Jordan et al. (2024)
-    do, and learned positions, recurrent matrices and vectors.
+    Muon updates the weights of linear layers. AdamW updates embeddings and the output projection, as in Jordan et al.
+    (2024), and also learned positions, recurrent matrices and vectors.
     """
     rate, decay = settings.learning_rate, settings.weight_decay
     linear: list[nn.Parameter] = []
@@ -37,16 +37,16 @@ def make_optimizer(model: nn.Module, settings: TrainingConfig) -> AnyOptimizer:
     adam = kind(groups, lr=rate, betas=(settings.beta1, settings.beta2), fused=True)
     if not linear:
         return adam
-    factors = type_of_factors(settings, linear[0].device)
-    return Several([Muon(linear, lr=rate, weight_decay=decay, factors=factors), adam])
+    dtype = compute_dtype_of(settings, linear[0].device)
+    return Several([Muon(linear, lr=rate, weight_decay=decay, compute_dtype=dtype), adam])
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps along the orthogonal matrix nearest to Nesterov's momentum (Jordan et al. 2024), as large as Adam's steps
-    usually are (Liu et al. 2025, equation 4), so that Adam's learning rate and weight decay fit it.
+    """Muon (Jordan et al. 2024): steps along the orthogonal matrix nearest to Nesterov's momentum.
 
-    torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"` (PyTorch 2.9 or newer) computes the same in bfloat16,
-    matrix after matrix; here those of one shape are multiplied at once.
+    Steps are scaled to the usual size of Adam's (Liu et al. 2025, equation 4), so both share learning rate and weight
+    decay. torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"` (PyTorch 2.9 or newer) computes the same in bfloat16,
+    one matrix at a time; here matrices of the same shape are multiplied in one batch.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
-        factors: torch.dtype | None = None,
+        compute_dtype: torch.dtype | None = None,
     ) -> None:
-        """parameters: matrices; factors: the type that they are multiplied in, None for their own."""
+        """parameters: matrices; compute_dtype: the type to multiply them in, None for their own."""
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self.factors = factors
+        self.compute_dtype = compute_dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move every matrix that has a gradient."""
+        """Update every matrix that has a gradient."""
         for group in self.param_groups:
             alike: dict[torch.Size, list[nn.Parameter]] = {}
             for parameter in group["params"]:
@@ -71,13 +71,13 @@ class Muon(torch.optim.Optimizer):
                     alike.setdefault(parameter.shape, []).append(parameter)
             for shape, parameters in alike.items():
                 momenta = torch.stack([self.add_gradient(parameter, group["momentum"]) for parameter in parameters])
-                directions = orthogonal(momenta.to(self.factors or momenta.dtype))  # [matrices, rows, columns]
+                directions = orthogonal(momenta.to(self.compute_dtype or momenta.dtype))  # [matrices, rows, columns]
                 for parameter, direction in zip(parameters, directions, strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.add_(direction, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
 
     def add_gradient(self, parameter: nn.Parameter, momentum: float) -> Tensor:
-        """Add a matrix's gradient to its momentum. Returns Nesterov's: what the same gradient once more would make."""
+        """Add a matrix's gradient to its momentum; returns Nesterov's look-ahead momentum."""
         gradient, state = cast(Tensor, parameter.grad), self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(gradient)
@@ -86,47 +86,47 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Nearly U V^T of each matrix U S V^T, of a norm above 1e-7; zeros for zeros. matrices [matrices, rows, columns]"""
-    if matrices.size(1) > matrices.size(2):  # the smaller product x x^T
+    """Approximate U V^T of each U S V^T in matrices [matrices, rows, columns], of norm above 1e-7; zeros stay zeros."""
+    if matrices.size(1) > matrices.size(2):  # keep x x^T small
         return orthogonal(matrices.mT).mT
     a, b, c = NEWTON_SCHULZ
     x = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp(min=1e-7)
-    for _ in range(ITERATIONS):  # x becomes a x + b (x x^T) x + c (x x^T)^2 x
+    for _ in range(ITERATIONS):  # x <- a x + b (x x^T) x + c (x x^T)^2 x
         product = x @ x.mT  # [matrices, rows, rows]
         x = torch.baddbmm(x, torch.baddbmm(product, product, product, beta=b, alpha=c), x, beta=a)
     return x
 
 
 class Several:
-    """Optimizers of different parameters as one."""
+    """Several optimizers, each with parameters of its own, behind one interface."""
 
     def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
         self.optimizers = optimizers
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """Those of all."""
+        """The groups of all optimizers."""
         return list(chain.from_iterable(optimizer.param_groups for optimizer in self.optimizers))
 
     def step(self) -> None:
-        """One step of each."""
+        """Step every optimizer."""
         for optimizer in self.optimizers:
             optimizer.step()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients."""
+        """Clear all gradients."""
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
-        """The states in the optimizers' order."""
+        """The optimizers' states, keyed by their position."""
         return {str(number): optimizer.state_dict() for number, optimizer in enumerate(self.optimizers)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` gave."""
+        """Restore a result of `state_dict`."""
         for number, optimizer in enumerate(self.optimizers):
             optimizer.load_state_dict(state[str(number)])
 
 
 AnyOptimizer: TypeAlias = torch.optim.Optimizer | Several
-"""What the loop steps."""
+"""What the training loop steps."""

@@ -1,4 +1,4 @@
-"""Sentence pairs as piece ids on disk, memory-mapped, and tensors of any batch of them."""
+"""Sentence pairs as memory-mapped piece ids, batches of them as tensors, and the order in which training takes them."""
 
 from __future__ import annotations
 
@@ -11,41 +11,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.batching import pad, split_by_tokens
+from nmt.batching import BatchSampler, pad, split_by_tokens
 from nmt.files import built_once, sha256_of
 from nmt.text.subwords import END, PADDING, START, Subwords
 
 if TYPE_CHECKING:
     import datasets
 
+    from nmt.training.state import Progress
+
 CHECKSUMS = "checksums.json"
 ROWS = 10_000
-"""Pairs that are encoded at a time."""
+"""Pairs encoded at a time."""
 
 
 class Batch(NamedTuple):
-    """Padded tensors of some sentence pairs."""
+    """A batch of sentence pairs as padded tensors."""
 
     source: Tensor
     """[batch, source] piece ids with `</s>`."""
     source_lengths: Tensor
     """[batch], `</s>` counted."""
     target_input: Tensor
-    """[batch, target] piece ids beginning with `<s>`: what the decoder reads (teacher forcing)."""
+    """[batch, target] piece ids beginning with `<s>`: the decoder's input (teacher forcing)."""
     labels: Tensor
-    """[batch, target] piece ids ending with `</s>`: what it predicts; padding after it."""
+    """[batch, target] piece ids ending with `</s>`: the decoder's targets."""
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
+        """Copy the batch to a device."""
         return Batch(*(tensor.to(device) for tensor in self))
 
     def part(self, number: int, count: int) -> Batch:
-        """Every `count`-th pair from pair `number`: parts of alike lengths, which together are the batch."""
+        """Every `count`-th pair from pair `number` on: `count` parts of similar lengths that make up the batch."""
         return Batch(*(tensor[number::count] for tensor in self))
 
 
 def make_batch(sources: list[list[int]], targets: list[list[int]]) -> Batch:
-    """Piece ids without special pieces to padded tensors."""
+    """Build a batch from piece ids without special pieces."""
     return Batch(
         torch.from_numpy(pad([[*source, END] for source in sources], PADDING)),
         torch.tensor([len(source) + 1 for source in sources]),
@@ -55,10 +57,10 @@ def make_batch(sources: list[list[int]], targets: list[list[int]]) -> Batch:
 
 
 class EncodedPairs:
-    """A split's pairs as piece ids; pairs longer than the model takes are left out and counted.
+    """A split's pairs as piece ids; pairs that are too long for the model are dropped and counted.
 
-    Ids lie in one flat file a side, memory-mapped. What grows with the corpus is twelve bytes of memory a pair: its
-    number and its two lengths. With subword sampling, batches are encoded anew from the text.
+    Ids are memory-mapped from one flat file per side. Memory grows by twelve bytes a pair: its number and its two
+    lengths. With subword sampling, each batch is segmented anew from the text.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class EncodedPairs:
         cache: Path,
         sampling: float = 0.0,
     ) -> None:
-        """`identity` is a hash of the pairs; with the vocabulary it names the files under `cache`."""
+        """`identity`, a hash of the pairs, names the files under `cache` together with the vocabulary's hash."""
         self.pairs, self.subwords, self.max_length, self.sampling = pairs, subwords, max_length, sampling
         key = hashlib.sha256(f"2 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
         place = cache / "encoded" / key
@@ -82,7 +84,7 @@ class EncodedPairs:
         source_lengths, target_lengths = (_lengths(ends) for _, ends in self._sides.values())
         fits = (source_lengths <= max_length) & (target_lengths <= max_length)
         self.numbers = np.arange(len(pairs), dtype=np.int32)[fits]
-        """The pairs that fit, by their number in `pairs`."""
+        """Indices into `pairs` of the pairs that fit."""
         self.source_lengths, self.target_lengths = source_lengths[fits], target_lengths[fits]
         self.left_out = len(pairs) - len(self.numbers)
 
@@ -90,7 +92,7 @@ class EncodedPairs:
         return len(self.numbers)
 
     def batch(self, rows: np.ndarray, sampling_seed: int | None = None) -> Batch:
-        """The tensors of `rows` [batch]; with a seed, and sampling configured, segmented by chance."""
+        """The batch of `rows` [batch]; given a seed, sampled segmentations if sampling is configured."""
         numbers = self.numbers[rows]
         if self.sampling and sampling_seed is not None:
             texts = self.pairs[numbers.tolist()]
@@ -102,7 +104,7 @@ class EncodedPairs:
         return make_batch(self._ids("source", numbers), self._ids("target", numbers))
 
     def in_order(self, batch_tokens: int) -> list[np.ndarray]:
-        """The rows of all pairs, shortest first, in batches of a token budget."""
+        """All rows, shortest pairs first, in batches of at most `batch_tokens`."""
         longest = np.maximum(self.source_lengths, self.target_lengths)
         order = np.argsort(longest, kind="stable")
         return split_by_tokens(order, longest[order], batch_tokens)
@@ -125,8 +127,32 @@ class EncodedPairs:
         (directory / CHECKSUMS).write_text(json.dumps(hashes))
 
 
+class Feed:
+    """The sequence of training batches, starting at `progress`, which it advances."""
+
+    def __init__(self, sampler: BatchSampler, progress: Progress) -> None:
+        self.sampler, self.progress = sampler, progress
+        self.batches = sampler.batches(progress.epoch)
+
+    def next(self) -> tuple[np.ndarray, int]:
+        """The rows [batch] of the next batch and the seed of its subword sampling."""
+        progress = self.progress
+        if progress.batch == len(self.batches):
+            progress.epoch, progress.batch = progress.epoch + 1, 0
+            self.batches = self.sampler.batches(progress.epoch)
+        rows = self.batches[progress.batch]
+        seed = (self.sampler.seed * 1_000_003 + progress.epoch * 10_007 + progress.batch) % 2**31
+        progress.batch += 1
+        return rows, seed
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the corpus so far."""
+        return self.progress.epoch + self.progress.batch / len(self.batches)
+
+
 def _is_whole(place: Path) -> bool:
-    """Whether encoded pairs are there, and as they were written."""
+    """Whether the encoded pairs exist and match their checksums."""
     try:
         hashes = json.loads((place / CHECKSUMS).read_text())
         return bool(hashes) and all(sha256_of(place / name) == value for name, value in hashes.items())
@@ -135,12 +161,12 @@ def _is_whole(place: Path) -> bool:
 
 
 def _mapped(path: Path, kind: type) -> np.ndarray:
-    """The file's numbers; an empty file cannot be mapped."""
+    """The file as a memory-mapped array; an empty file cannot be mapped."""
     return np.memmap(path, kind, "r") if path.stat().st_size else np.empty(0, kind)
 
 
 def _lengths(ends: np.ndarray) -> np.ndarray:
-    """[pairs], int32: pieces of each sentence with a special one, from where each ends."""
+    """[pairs], int32: pieces of each sentence plus one special piece, from the sentences' end offsets."""
     lengths = np.empty(len(ends), np.int32)
     lengths[:1] = ends[:1]
     np.subtract(ends[1:], ends[:-1], out=lengths[1:], casting="unsafe")

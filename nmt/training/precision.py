@@ -1,4 +1,4 @@
-"""Mixed precision: factors of the large matrix products in bfloat16 where the machine is made for it."""
+"""Mixed precision: large matrix products take bfloat16 inputs on hardware with bfloat16 instructions."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from torch.overrides import TorchFunctionMode
 from nmt.config import TrainingConfig
 
 ROWS = 256
-"""A left factor's rows are made up to a multiple of this: oneDNN compiles, and keeps, a kernel for every shape."""
+"""Left matrices are padded to a multiple of this many rows: oneDNN compiles and keeps a kernel for every shape."""
 
 
-def type_of_factors(settings: TrainingConfig, device: torch.device) -> torch.dtype | None:
-    """What `training.precision` says, None for the weights' own type; `auto` is what the machine is made for."""
+def compute_dtype_of(settings: TrainingConfig, device: torch.device) -> torch.dtype | None:
+    """The type selected by `training.precision`; None for the weights' own. `auto` asks the hardware."""
     if settings.precision != "auto":
         native = settings.precision == "bfloat16"
     elif device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # without such instructions bfloat16 is slower than float32; older PyTorch cannot tell
-        tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-        native = device.type == "cpu" and any(tell().get(name) for name in ("avx512_bf16", "amx_bf16"))
+    else:  # emulated bfloat16 is slower than float32; older PyTorch does not report capabilities
+        capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+        native = device.type == "cpu" and any(capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
     return torch.bfloat16 if native else None
 
 
 def precision_of(settings: TrainingConfig, device: torch.device) -> str:
-    """The same by name, for the record."""
-    return "float32" if type_of_factors(settings, device) is None else "bfloat16"
+    """The name of that type, for the metadata."""
+    return "float32" if compute_dtype_of(settings, device) is None else "bfloat16"
 
 
-def mixed_precision(factors: torch.dtype | None, device: torch.device) -> AbstractContextManager:
-    """The context of a model's forward pass."""
-    if factors is None:
+def mixed_precision(compute_dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager:
+    """The context for a model's forward pass."""
+    if compute_dtype is None:
         return contextlib.nullcontext()
-    return Bfloat16Linear() if device.type == "cpu" else torch.autocast(device.type, dtype=factors)
+    return Bfloat16Linear() if device.type == "cpu" else torch.autocast(device.type, dtype=compute_dtype)
 
 
 class Bfloat16Linear(TorchFunctionMode):
-    """Within the block linear layers multiply bfloat16 numbers, and nothing else changes.
+    """Within the block linear layers multiply in bfloat16, and nothing else changes.
 
-    torch.autocast would also add, normalise and attend in bfloat16, for which a CPU has no fast instructions. Here what
-    goes into a linear layer and what comes out is float32, if with bfloat16's eight bits.
+    torch.autocast would also add, normalise and attend in bfloat16, for which CPUs have no fast instructions. Here
+    inputs and outputs of a linear layer stay float32, the outputs rounded to bfloat16's eight bits.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -55,9 +55,9 @@ class Bfloat16Linear(TorchFunctionMode):
 
 
 class LinearProduct(torch.autograd.Function):
-    """x W^T + b: x and W rounded to bfloat16, summed in float32, the sum rounded to bfloat16, b added in float32.
+    """x W^T + b with x and W rounded to bfloat16, accumulated in float32, rounded to bfloat16; b is added in float32.
 
-    Its two gradients are such products too.
+    Both gradients are computed the same way.
     """
 
     @staticmethod
@@ -78,12 +78,12 @@ class LinearProduct(torch.autograd.Function):
         rows = gradient.reshape(-1, gradient.size(-1))  # [rows, out]
         low_gradient = lowered(rows)
         x_gradient = (low_gradient @ low_weight)[: len(rows)].float().view(*gradient.shape[:-1], -1)
-        weight_gradient = (low_gradient.T @ low).float()  # [out, in]; the rows of zeros add nothing
+        weight_gradient = (low_gradient.T @ low).float()  # [out, in]; padding rows add nothing
         return x_gradient, weight_gradient, rows.sum(dim=0) if ctx.biased else None
 
 
 def lowered(x: Tensor) -> Tensor:
-    """x [rows, width] in bfloat16, rows of zeros below: [rows, up to a multiple of `ROWS`, width]."""
+    """Round x [rows, width] to bfloat16 and pad it with rows of zeros to a multiple of `ROWS`."""
     low = x.new_empty(-(-len(x) // ROWS) * ROWS, x.size(1), dtype=torch.bfloat16)
     low[: len(x)] = x
     low[len(x) :] = 0

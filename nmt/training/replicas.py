@@ -1,6 +1,6 @@
-"""A replica of the network for each core: every one takes a share of the batch's sentences, with one thread.
+"""Data parallelism over cores: one replica of the network per core, each running its share of the batch on one thread.
 
-Two threads that share every small operation wait for each other thousands of times a step; two replicas meet once.
+Threads that split every small operation synchronise thousands of times a step; replicas synchronise once.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from nmt.models.dropout import Dropout
 from nmt.training.pairs import Batch
 
 AT_MOST = 4
-"""Replicas. Python runs one thread at a time between operations, and shares of a batch become small."""
+"""Most replicas: Python runs one thread at a time between operations, and shares of a batch become small."""
 
 
 class Replicas:
-    """A module that gives the summed loss of a batch, and copies of it that share its weights.
+    """A module that returns a batch's summed loss, and copies that share its weights.
 
-    The copies have gradients and dropout of their own.
+    Each copy has its own gradients and dropout generator.
     """
 
     def __init__(self, module: nn.Module, seed: int, threads: int) -> None:
-        """On a GPU, and with one thread, the module is its own only replica."""
+        """On a GPU or with one thread, the module itself is the only replica."""
         on_cpu = next(module.parameters()).device.type == "cpu"
         count = min(threads, AT_MOST) if on_cpu else 1
         self.seed = seed
         self.modules = [module, *(sharing_copy(module) for _ in range(1, count))]
         self.seeders = [own_generator(replica).manual_seed for replica in self.modules]
         if not on_cpu:
-            self.seeders = [torch.manual_seed]  # dropout draws there from torch's own generators
+            self.seeders = [torch.manual_seed]  # dropout on a GPU draws from torch's own generators
         self.pool = ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(max(1, threads // count)))
 
     def backward(self, batch: Batch, scale: float, position: tuple[int, ...]) -> float:
-        """Add the gradients of `scale` times the batch's summed loss to the module's own; returns the sum, unscaled.
+        """Add the gradients of `scale` times the batch's summed loss; returns that sum, unscaled.
 
-        Dropout is a function of (seed, position) alone, so that a resumed run draws the same masks: `position`
-        differs from batch to batch.
+        Dropout masks are a function of (seed, position) alone, so a resumed run draws the same ones. `position` must
+        be unique to the batch.
         """
         count = min(len(self.modules), len(batch.labels))
 
@@ -51,7 +51,7 @@ class Replicas:
             (loss * scale).backward()
             return loss.item()
 
-        # A single share stays in this thread, where other contexts that concern it may be in force.
+        # A single share stays in this thread, where context managers such as no_sync are active.
         total = share(0) if count == 1 else sum(self.pool.map(share, range(count)))
         for replica in self.modules[1:count]:
             for own, other in zip(self.modules[0].parameters(), replica.parameters(), strict=True):
@@ -62,7 +62,7 @@ class Replicas:
 
 
 def sharing_copy(model: nn.Module) -> nn.Module:
-    """A copy whose weights are the same memory, so that it follows every step of the original."""
+    """A copy that shares the memory of the original's weights and so follows its steps."""
     replica = copy.deepcopy(model)
     for copied, original in zip(replica.parameters(), model.parameters(), strict=True):
         copied.data = original.data
@@ -70,7 +70,7 @@ def sharing_copy(model: nn.Module) -> nn.Module:
 
 
 def own_generator(model: nn.Module) -> torch.Generator:
-    """A generator that all dropout of this network draws from."""
+    """Give all dropout layers of a network one new generator; returns it."""
     generator = torch.Generator()
     for module in model.modules():
         if isinstance(module, Dropout):

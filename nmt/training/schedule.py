@@ -1,4 +1,4 @@
-"""The learning rate as a function of steps and of the share of the budget that is spent."""
+"""The learning rate as a function of the step and of the share of the budget spent."""
 
 import math
 
@@ -6,10 +6,10 @@ from nmt.config import TrainingConfig
 
 
 def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
-    """The rate of step `step` (counted from 1) when `progress` (0 to 1) of the budget is spent.
+    """The learning rate of step `step` (from 1), with `progress` (0 to 1) of the budget spent.
 
     Linear warm-up, then constant, inverse square root (Vaswani et al. 2017, equation 3, peak at
-    `learning_rate`), or a straight line or a cosine (Loshchilov and Hutter 2017) that reaches zero with the budget.
+    `learning_rate`), or linear or cosine decay (Loshchilov and Hutter 2017) to zero at the end of the budget.
     """
     warmup = min(1.0, step / max(1, config.warmup_steps))
     if config.schedule == "inverse_sqrt":

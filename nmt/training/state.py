@@ -1,13 +1,13 @@
-"""What a run must remember to go on bit for bit: directories that are whole or absent, each with all that it needs.
+"""Saved states, from which a run resumes bit for bit. Each is a directory, written atomically and self-contained.
 
 training/step-N/
-    progress.json              where the run stands
-    weights-M.safetensors      the weights of step N, and of every step that the final average may ask for
-    optimizer.pt               the optimizer's moments
-    config.yaml, subwords.model, log.jsonl    as they were
-    checksums.json             the SHA-256 of each
+    progress.json              position in the corpus, clock, validations
+    weights-M.safetensors      weights of step N and of every step that the final average may need
+    optimizer.pt               the optimizer's state
+    config.yaml, subwords.model, log.jsonl    copies
+    checksums.json             SHA-256 of each file
 
-No state leans on another or on the rest of the checkpoint, so that damage to any one file costs one state at most.
+A state depends on no other file, so a damaged file costs at most one state.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
 import torch
 
-from nmt.checkpoint import CONFIG, SUBWORDS
+from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, save_arrays
+from nmt.config import RunConfig, TrainingConfig
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
 from nmt.models import Model, load_weights, own_weights
@@ -30,24 +32,24 @@ from nmt.training.log import LOG
 from nmt.training.optimizers import AnyOptimizer
 
 KEPT_STATES = 2
-"""Whole states kept, so that damage to the newest loses one interval at most."""
+"""States kept, so that damage to the newest costs at most one validation interval."""
 CHECKSUMS, PROGRESS, OPTIMIZER = "checksums.json", "progress.json", "optimizer.pt"
 COPIED = (CONFIG, SUBWORDS, LOG)
-"""Files of the run that each state has a copy of."""
+"""Files of the run that each state copies."""
 
 
 @dataclass
 class Progress:
-    """Where a run stands."""
+    """How far a run has got."""
 
     step: int = 0
     """Optimizer steps taken."""
     epoch: int = 0
-    """Passes over the corpus that are complete."""
+    """Completed passes over the corpus."""
     batch: int = 0
-    """Batches taken of the current pass."""
+    """Batches of the current pass taken so far."""
     seconds: float = 0.0
-    """Time spent training and validating, pauses between resumptions not counted."""
+    """Time spent training and validating, without the pauses before resumptions."""
     target_tokens: int = 0
     """Target pieces trained on."""
     validations: list[list[float]] = field(default_factory=list)
@@ -55,40 +57,37 @@ class Progress:
     finished: bool = False
     """Whether the budget is spent."""
     corpus: str = ""
-    """SHA-256 of the corpus that the run began with."""
+    """SHA-256 of the corpus."""
     subwords: str = ""
-    """SHA-256 of its subword model."""
+    """SHA-256 of the subword model."""
     skipped: int = 0
-    """Steps left out because a number was not finite (they count as steps)."""
+    """Steps skipped because loss or gradient was not finite; `step` counts them too."""
     skipped_in_a_row: int = 0
-    """How many of them were the latest."""
+    """Skipped steps since the last step taken."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A saved state whose files were all found whole."""
+    """A saved state whose files match their checksums."""
 
     place: Path
     progress: Progress
     damaged: list[str]
-    """What was wrong with each newer one."""
+    """The damage found in each newer state."""
 
     def describe(self) -> str:
-        """Which state it is, and why no newer one."""
+        """One line: which state, and why no newer one."""
         return f"resuming from {self.place}" + (f" ({'; '.join(self.damaged)})" if self.damaged else "")
 
     def restore(self, model: Model, optimizer: AnyOptimizer) -> None:
-        """Put weights and optimizer back. All else that a step depends on follows from the seed and the progress."""
+        """Load weights and optimizer. Everything else that a step depends on follows from seed and progress."""
         tensors = torch.load(self.place / OPTIMIZER, map_location="cpu", weights_only=True)
         weights = safetensors.torch.load_file(self.place / _weights_name(self.progress.step))
         load_weights(model, weights, self.place)
         optimizer.load_state_dict(tensors["optimizer"])
 
     def restore_files(self, directory: Path) -> list[str]:
-        """Put the run's own files back as they were; returns the names of those that had been lost or altered.
-
-        The log has grown since, so that it is put back without a word.
-        """
+        """Restore the run's files; returns the names of those that were lost or altered, the log aside, which grows."""
         changed = []
         for name in COPIED:
             path, copy = directory / name, self.place / name
@@ -100,9 +99,9 @@ class State:
 
 
 def save_state(directory: Path, progress: Progress, model: Model, optimizer: AnyOptimizer, kept: list[int]) -> Path:
-    """Write `training/step-N` and drop what is older than the state before it.
+    """Write `training/step-N` and remove all but the `KEPT_STATES` newest states.
 
-    The weights of the steps `kept` are taken over from the states before. Raises UserError when they are lost.
+    The weights of the steps `kept` are copied from earlier states. Raises UserError when they are lost.
     """
     place = state_directory(directory, progress.step)
     with atomic_path(place) as temporary:
@@ -110,7 +109,7 @@ def save_state(directory: Path, progress: Progress, model: Model, optimizer: Any
         for step in kept:
             if step != progress.step:
                 _take_over(directory, _weights_name(step), temporary)
-        # The bytes go through memory: a full disk is then an OSError, and not an error of each library's own.
+        # Written through memory, so that a full disk raises OSError rather than each library's own error.
         (temporary / _weights_name(progress.step)).write_bytes(safetensors.torch.save(own_weights(model)))
         content = io.BytesIO()
         torch.save({"optimizer": optimizer.state_dict()}, content)
@@ -122,14 +121,14 @@ def save_state(directory: Path, progress: Progress, model: Model, optimizer: Any
         (temporary / CHECKSUMS).write_text(json.dumps(hashes))
     older = [state for state in _states(directory) if state < place]
     for old in _states(directory):
-        # One that is newer was passed over as damaged when the run was resumed.
+        # A newer one was found damaged when the run was resumed.
         if old != place and old not in older[: KEPT_STATES - 1]:
             shutil.rmtree(old, ignore_errors=True)
     return place
 
 
 def find_state(directory: Path) -> State | None:
-    """The newest whole state, or None when none was saved yet. Raises UserError when every one is damaged."""
+    """The newest undamaged state; None if there is no state. Raises UserError if all are damaged."""
     damaged: list[str] = []
     for place in _states(directory):
         try:
@@ -144,9 +143,9 @@ def find_state(directory: Path) -> State | None:
 
 
 def average(place: Path, steps: list[int]) -> dict[str, torch.Tensor]:
-    """The mean of the weights that the state `place` has of `steps`, summed in double precision.
+    """The mean of the weights of `steps` stored in the state `place`, in double precision.
 
-    Raises UserError when they have been altered since they were written.
+    Raises UserError when they do not match their checksums.
     """
     hashes = json.loads((place / CHECKSUMS).read_text())
     total: dict[str, torch.Tensor] = {}
@@ -159,8 +158,29 @@ def average(place: Path, steps: list[int]) -> dict[str, torch.Tensor]:
     return {name: (tensor / len(steps)).float() for name, tensor in total.items()}
 
 
+def averaged_steps(settings: TrainingConfig, validations: list[list[float]]) -> list[int]:
+    """The steps to average if training ended after these validations, each [dev loss, step]."""
+    if settings.average == "none":
+        return [int(min(validations)[1])]
+    ranked = sorted(validations) if settings.average == "best" else validations[::-1]
+    return [int(step) for _, step in ranked[: settings.average_count]]
+
+
+def needed_steps(settings: TrainingConfig, validations: list[list[float]]) -> list[int]:
+    """The steps whose weights the end of training needs: those of the average, and the best."""
+    if not validations:
+        return []
+    return sorted({*averaged_steps(settings, validations), int(min(validations)[1])})
+
+
+def write_weights(directory: Path, config: RunConfig, model: Model) -> None:
+    """Write the model's weights to the checkpoint, in the type of `training.weights`."""
+    kind = np.dtype(config.training.weights)
+    save_arrays(directory / WEIGHTS, {name: tensor.numpy().astype(kind) for name, tensor in own_weights(model).items()})
+
+
 def state_directory(directory: Path, step: int) -> Path:
-    """Where the state of a step is kept."""
+    """The directory of a step's state."""
     return directory / "training" / f"step-{step:08d}"
 
 
@@ -173,7 +193,7 @@ def _states(directory: Path) -> list[Path]:
 
 
 def _take_over(directory: Path, name: str, into: Path) -> None:
-    """Copy a file of a state before, its checksum looked at: damage must not be signed as whole."""
+    """Copy a file from an earlier state after checking it, so that no damaged file gets a new checksum."""
     for place in _states(directory):
         try:
             wanted = json.loads((place / CHECKSUMS).read_text())[name]
@@ -186,7 +206,7 @@ def _take_over(directory: Path, name: str, into: Path) -> None:
 
 
 def _checked_progress(place: Path) -> Progress:
-    """The progress of a state that is whole. Raises what its damage raises."""
+    """The progress of a state, after checking its files. Raises various errors for damage."""
     hashes = json.loads((place / CHECKSUMS).read_text())
     if foreign := [path.name for path in place.iterdir() if path.is_symlink() or not path.is_file()]:
         raise ValueError(f"{foreign[0]} is not a plain file")

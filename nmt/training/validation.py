@@ -1,4 +1,4 @@
-"""Dev loss, and BLEU, chrF and a few translations of dev sentences, while training goes on."""
+"""Validation: dev loss, and BLEU, chrF and sample translations of dev sentences."""
 
 from __future__ import annotations
 
@@ -6,78 +6,66 @@ from dataclasses import dataclass
 
 import torch
 
-from nmt.config import DecodingConfig
+from nmt.corpus import references
 from nmt.engines.torch_engine import TorchEngine
 from nmt.evaluation import score
 from nmt.models import Model
 from nmt.search.options import SearchOptions
-from nmt.text.subwords import PADDING, Subwords
+from nmt.text.subwords import PADDING
+from nmt.training.context import Run
 from nmt.training.distributed import ALONE, Ranks
-from nmt.training.objective import smoothed_cross_entropy
-from nmt.training.pairs import Batch, EncodedPairs
+from nmt.training.loss import Objective, batch_loss
+from nmt.training.pairs import EncodedPairs
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a validation found."""
+    """The result of a validation."""
 
     loss: float
-    """Cross-entropy in nats a target piece, `</s>` counted, without label smoothing, over all dev pairs."""
+    """Cross-entropy over all dev pairs in nats per target piece, including `</s>`, without label smoothing."""
     bleu: float
     chrf: float
     examples: list[tuple[str, str, str]]
-    """A few (source, translation, reference)."""
+    """Three of (source, translation, reference)."""
 
 
 def dev_loss(model: Model, pairs: EncodedPairs, batch_tokens: int, ranks: Ranks = ALONE) -> float:
-    """Mean cross-entropy of all pairs in nats a target piece; ranks share the batches."""
+    """Mean cross-entropy of all pairs, in nats per target piece; ranks share the batches."""
     model.eval()
     total = pieces = 0.0
     device = next(model.parameters()).device
     with torch.inference_mode():
         for rows in ranks.share(pairs.in_order(batch_tokens)):
             batch = pairs.batch(rows)
-            total += batch_loss(model, batch.to(device), smoothing=0.0, loss=smoothed_cross_entropy).item()
+            total += batch_loss(model, batch.to(device), Objective()).item()
             pieces += int((batch.labels != PADDING).sum())
     total, pieces = ranks.sum(total, pieces)
     return total / pieces
 
 
-def batch_loss(model: Model, batch: Batch, smoothing: float, loss, consistency: float = 0.0) -> torch.Tensor:
-    """Summed loss of a batch; states of padding are dropped before the costly output projection.
+class Validator:
+    """Scores a model on the dev split: the loss of `pairs`, BLEU and chrF of `training.validation_pairs` of it."""
 
-    With `consistency` every sentence is seen twice, through dropout masks of its own each time.
-    """
-    passes = 2 if consistency else 1
-    seen = [x.repeat_interleave(passes, 0) for x in (batch.source, batch.source_lengths, batch.target_input)]
-    states = model(*seen).unflatten(0, (-1, passes)).transpose(1, 2)  # [batch, target, passes, width]
-    real = batch.labels != PADDING  # [batch, target]
-    rows, labels = states[real].flatten(0, 1), batch.labels[real].repeat_interleave(passes)  # [rows x passes, ...]
-    return loss(rows, model.output_weight, model.output_bias, labels, smoothing, consistency)
+    def __init__(self, run: Run, pairs: EncodedPairs) -> None:
+        self.run, self.pairs = run, pairs
+        shown = min(len(run.corpus.dev), run.config.training.validation_pairs)
+        self.sources, self.references = references(run.corpus.dev.select(range(shown)))
 
-
-def validate(
-    model: Model,
-    pairs: EncodedPairs,
-    sources: list[str],
-    references: list[list[str]],
-    subwords: Subwords,
-    decoding: DecodingConfig,
-    batch_tokens: int,
-    ranks: Ranks = ALONE,
-) -> Scores:
-    """Loss over `pairs`; greedy translations of `sources` against all their `references`. Ranks share the work."""
-    loss = dev_loss(model, pairs, batch_tokens, ranks)
-    options = SearchOptions(
-        beam=1, max_length_factor=decoding.max_length_factor, max_length_extra=decoding.max_length_extra
-    )
-    longest = model.config.max_length - 1
-    ids = [source[:longest] for source in subwords.encode_ids(ranks.share(sources))]
-    own = [subwords.decode(found[0].pieces) for found in TorchEngine(model).translate(ids, options)]
-    texts = [""] * len(sources)
-    for rank, found in enumerate(ranks.gather(own)):
-        texts[rank :: ranks.count] = found
-    bleu, _, chrf, _ = score(texts, references)
-    chosen = range(0, len(sources), max(1, len(sources) // 3))
-    examples = [(sources[number], texts[number], references[number][0]) for number in list(chosen)[:3]]
-    return Scores(loss, bleu, chrf, examples)
+    def __call__(self, model: Model) -> Scores:
+        """Compute the loss and greedy translations; ranks share the work."""
+        ranks, subwords, decoding = self.run.ranks, self.run.subwords, self.run.config.decoding
+        loss = dev_loss(model, self.pairs, self.run.config.training.batch_tokens, ranks)
+        options = SearchOptions(
+            beam=1, max_length_factor=decoding.max_length_factor, max_length_extra=decoding.max_length_extra
+        )
+        longest = model.config.max_length - 1
+        ids = [source[:longest] for source in subwords.encode_ids(ranks.share(self.sources))]
+        own = [subwords.decode(found[0].pieces) for found in TorchEngine(model).translate(ids, options)]
+        texts = [""] * len(self.sources)
+        for rank, found in enumerate(ranks.gather(own)):
+            texts[rank :: ranks.count] = found
+        bleu, _, chrf, _ = score(texts, self.references)
+        chosen = range(0, len(texts), max(1, len(texts) // 3))[:3]
+        examples = [(self.sources[number], texts[number], self.references[number][0]) for number in chosen]
+        return Scores(loss, bleu, chrf, examples)

@@ -15,13 +15,11 @@ from nmt.batching import BatchSampler
 from nmt.inspection.drawing import FAINT, GRID, new_figure, save
 from nmt.models import build_model
 from nmt.models.dropout import Dropout
-from nmt.training.loop import StepLoss
-from nmt.training.objective import plain_cross_entropy
+from nmt.training.loss import Objective, StepLoss, batch_loss, plain_cross_entropy
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch
 from nmt.training.replicas import Replicas
 from nmt.training.run import encode_splits
-from nmt.training.validation import batch_loss
 
 STEPS, SEEDS, LAST = 120, 5, 30
 BATCH_TOKENS = 1024
@@ -65,7 +63,7 @@ def losses(path: str, dropout: float, seed: int, steps: int, pairs, vocabulary: 
 
 def fast_path(model, settings, seed: int) -> Callable[[Batch, int, int], float]:
     """What the training loop does."""
-    replicas = Replicas(StepLoss(model, settings.label_smoothing), seed, THREADS)
+    replicas = Replicas(StepLoss(model, Objective(settings.label_smoothing)), seed, THREADS)
     return lambda batch, tokens, step: replicas.backward(batch, 1 / tokens, (step,))
 
 
@@ -78,7 +76,7 @@ def plain_path(model, settings) -> Callable[[Batch, int, int], float]:
     model.train()
 
     def backward(batch: Batch, tokens: int, _step: int) -> float:
-        loss = batch_loss(model, batch, settings.label_smoothing, plain_cross_entropy)
+        loss = batch_loss(model, batch, Objective(settings.label_smoothing), plain_cross_entropy)
         (loss / tokens).backward()
         return loss.item()
 

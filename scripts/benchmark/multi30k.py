@@ -16,7 +16,7 @@ from nmt.training.run import make_subwords
 
 VOCABULARY = 8000
 TRAINING = ["batch_tokens=4096", "learning_rate=5e-3", "warmup_steps=1000", "schedule=inverse_sqrt"]
-TRAINING += ["optimizer=adamw", "consistency=0", "weight_decay=0"]
+TRAINING += ["optimizer=adamw", "r_drop=0", "weight_decay=0"]
 MODEL = {"dropout": 0.3}
 """As transformer-tiny is trained (Wu et al. 2021); the configuration's own recipe is for the best score."""
 PRECISION = "precision=float32"

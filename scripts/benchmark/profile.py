@@ -12,11 +12,10 @@ from benchmark.claim import Claim, Told
 from benchmark.workers import plain_training
 from nmt.batching import BatchSampler
 from nmt.models import build_model
-from nmt.training.objective import smoothed_cross_entropy
+from nmt.training.loss import Objective, batch_loss
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch
 from nmt.training.run import encode_splits
-from nmt.training.validation import batch_loss
 
 WARM_UP, STEPS, SHOWN = 5, 10, 20
 
@@ -40,7 +39,7 @@ def measure(quick: bool) -> dict:
     optimizer = make_optimizer(model, config.training)
 
     def step(batch: Batch) -> None:
-        (batch_loss(model, batch, 0.1, smoothed_cross_entropy) / len(batch.labels)).backward()
+        (batch_loss(model, batch, Objective(0.1)) / len(batch.labels)).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -11,7 +11,7 @@ from benchmark import joeynmt, multi30k
 from benchmark.claim import Claim, Goal, Told
 from benchmark.contest import Contestant, Figures, contest, rates
 from benchmark.flops import FORMULA
-from nmt.training.precision import type_of_factors
+from nmt.training.precision import compute_dtype_of
 
 SECONDS, ROUNDS = 10, 3
 QUICK_SECONDS, QUICK_ROUNDS = 8, 3
@@ -31,7 +31,7 @@ def measure(quick: bool) -> dict:
         Contestant("ours-wide", "ours_training.py", [json.dumps(WIDE), "float32"], turn),
         Contestant("gemm", "gemm.py", (), {"seconds": 3}),
     ]
-    if type_of_factors(multi30k.config().training.model_copy(update={"precision": "auto"}), torch.device("cpu")):
+    if compute_dtype_of(multi30k.config().training.model_copy(update={"precision": "auto"}), torch.device("cpu")):
         contestants.append(Contestant("ours-bfloat16", "ours_training.py", ["{}", "bfloat16"], turn))
     if quick:
         contestants = [one for one in contestants if one.name != "plain-all-dropout"]

@@ -39,9 +39,8 @@ from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.inspection.drawing import INK, colour_map, new_figure, save
 from nmt.models import Transformer
-from nmt.training.objective import plain_cross_entropy
+from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
 from nmt.training.pairs import Batch, make_batch
-from nmt.training.validation import batch_loss
 from nmt.translator import Translator
 
 GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
@@ -88,7 +87,7 @@ def uses(
 @torch.inference_mode()
 def mean_loss(model: Transformer, batches: list[Batch]) -> float:
     """Cross-entropy in nats a target piece."""
-    total = sum(batch_loss(model, batch, 0.0, plain_cross_entropy).item() for batch in batches)
+    total = sum(batch_loss(model, batch, Objective(), plain_cross_entropy).item() for batch in batches)
     return total / sum(int((batch.labels != 0).sum()) for batch in batches)
 
 

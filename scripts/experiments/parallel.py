@@ -25,10 +25,9 @@ from nmt.cli.common import run
 from nmt.config import RunConfig
 from nmt.inspection.drawing import new_figure, save
 from nmt.models import build_model
-from nmt.training.objective import smoothed_cross_entropy
+from nmt.training.loss import Objective, batch_loss
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import make_batch
-from nmt.training.validation import batch_loss
 
 LENGTHS = (8, 16, 32, 64, 128, 256)
 """Pieces of each sentence, `</s>` included, both sides."""
@@ -63,7 +62,7 @@ def measure(config: RunConfig, lengths: Sequence[int], vocabulary: int, least: f
         batch = make_batch(source, target)
 
         def step(batch=batch) -> None:
-            loss = batch_loss(model, batch, settings.label_smoothing, smoothed_cross_entropy)
+            loss = batch_loss(model, batch, Objective(settings.label_smoothing))
             (loss / batch.labels.numel()).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
             optimizer.step()

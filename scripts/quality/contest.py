@@ -136,7 +136,7 @@ def train_nmt(config: RunConfig) -> None:
     if begun and load_config(directory / CONFIG) != config:
         raise UserError(f"{directory} holds a run of another configuration; move it or choose --runs")
     if not (directory / METADATA).exists():
-        from nmt.training.loop import Interrupted
+        from nmt.training.device import Interrupted
         from nmt.training.run import train
 
         try:

@@ -18,9 +18,8 @@ from nmt.model_config import ModelConfig
 from nmt.engines.torch_engine import TorchEngine
 from nmt.models import build_model
 from nmt.search.options import SearchOptions
-from nmt.training.objective import smoothed_cross_entropy
+from nmt.training.loss import Objective, batch_loss
 from nmt.training.pairs import make_batch
-from nmt.training.validation import batch_loss
 
 CONFIG = ModelConfig(max_length=600)
 TOKENS = 4096
@@ -43,7 +42,7 @@ def training(length: int, tokens: int, vocabulary: int) -> Callable[[], int]:
 
     def step() -> int:
         model.zero_grad(set_to_none=True)
-        batch_loss(model, batch, 0.1, smoothed_cross_entropy).backward()
+        batch_loss(model, batch, Objective(0.1)).backward()
         return sentences * length
 
     return step

@@ -19,7 +19,8 @@ from benchmark.workers.pace import Pace
 import torch
 
 from nmt.models import build_model
-from nmt.training.log import RunLog
+from nmt.training.context import Run
+from nmt.training.distributed import ALONE
 from nmt.training.loop import run_steps
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch, EncodedPairs
@@ -54,9 +55,9 @@ def main() -> None:
     config = config.model_copy(update={"training": settings})
     paced = PacedPairs(pairs, Pace(WARM_UP), lambda *lengths: training_flops(config.model, len(subwords), *lengths))
     with tempfile.TemporaryDirectory() as directory:
-        log = RunLog(Path(directory), 0)
+        run = Run(config, Path(directory), corpus, subwords, ALONE, torch.device("cpu"))
         optimizer = make_optimizer(model, settings)
-        run_steps(config, Path(directory), model, optimizer, paced, Progress(), log, None, [])  # type: ignore[arg-type]
+        run_steps(run, model, optimizer, paced, Progress(), None)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ from nmt.config import RunConfig
 from nmt.models import Transformer, build_model
 from nmt.models.attention import MultiHeadAttention, attention
 from nmt.text.subwords import PADDING
-from nmt.training.objective import plain_cross_entropy, smoothed_cross_entropy
+from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch, EncodedPairs
 from nmt.training.schedule import learning_rate
-from nmt.training.validation import batch_loss
 
 POSITIONS = 64
 """Of the sequences that the fresh layer reads."""
@@ -126,7 +125,7 @@ def look(model: Transformer, batch: Batch, step: int) -> Look:
     model.eval()
     model.zero_grad()
     pieces = int((batch.labels != PADDING).sum())
-    loss = batch_loss(model, batch, 0.0, plain_cross_entropy) / pieces
+    loss = batch_loss(model, batch, Objective(), plain_cross_entropy) / pieces
     loss.backward()
     modules = [module for module in model.modules() if isinstance(module, MultiHeadAttention)]
     gradients = []
@@ -179,7 +178,7 @@ def train(config: RunConfig, pairs: EncodedPairs, dev: EncodedPairs, vocabulary:
             group["lr"] = learning_rate(settings, step + 1, step / steps)
         batch = pairs.batch(order[step])
         pieces = int((batch.labels != PADDING).sum())
-        (batch_loss(model, batch, settings.label_smoothing, smoothed_cross_entropy) / pieces).backward()
+        (batch_loss(model, batch, Objective(settings.label_smoothing)) / pieces).backward()
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
         optimizer.zero_grad()

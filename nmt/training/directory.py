@@ -1,0 +1,142 @@
+"""The run's directory: who may use it, what is in it, and how a run begins or resumes there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nmt.checkpoint import ALIGNER, CONFIG, CTRANSLATE2, METADATA, SUBWORDS, WEIGHTS, write_text
+from nmt.config import RunConfig, dump_config, load_config
+from nmt.errors import UserError
+from nmt.files import atomic_path, remove_scratch
+from nmt.text.subwords import Subwords
+from nmt.training.card import CARD
+from nmt.training.distributed import launch, same_launch
+from nmt.training.log import LOG
+from nmt.training.state import State, find_state
+
+LOCK = ".lock"
+OWN_FILES = (CONFIG, SUBWORDS, LOG, "tensorboard", "training", WEIGHTS, ALIGNER, CTRANSLATE2, CARD, METADATA)
+"""What a run writes into its directory, the lock aside."""
+LAUNCH = "training/launch"
+"""The torchrun launch that began the run."""
+
+
+@contextlib.contextmanager
+def run_lock(directory: Path) -> Iterator[None]:
+    """Lock `directory` for this process; creates it, and removes it again if it stays empty.
+
+    The lock is the kernel's (flock) on the file `.lock`, which names the owner. The kernel releases it when the owner
+    ends; after a crash only the name is left, and the next run takes over with a warning. Across hosts it works on file
+    systems that share flock, such as NFS without local locks. Raises UserError while another process holds it.
+    """
+    made = not directory.exists()
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / LOCK
+    try:
+        with FileLock(path, timeout=0):
+            if left := _owner(path):
+                print(f"taking over the lock of {left}, which did not end in order", file=sys.stderr)
+            since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+            path.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "since": since}))
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):  # a read-only disk must not hide the error that ended the run
+                    path.unlink()  # still ours: filelock handles processes that opened the file meanwhile
+                    if made:
+                        directory.rmdir()
+    except Timeout:
+        owner = _owner(path) or "another process"
+        raise UserError(f"{directory} is in use by {owner}; wait for its end, or choose another checkpoint") from None
+
+
+def check_place(directory: Path, resume: bool) -> None:
+    """Check the directory before it is locked. Raises UserError."""
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} is not a directory; set checkpoint to another place")
+    if resume and not directory.exists():
+        raise UserError(f"there is no run in {directory} to resume; run without --resume")
+
+
+def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> State | None:
+    """The state to resume from, or None to begin; removes temporary files of killed writes. Raises UserError."""
+    for name in OWN_FILES:
+        remove_scratch(directory / name)
+    if not resume:
+        if any(path.name != LOCK for path in directory.iterdir()):
+            if not overwrite:
+                raise UserError(
+                    f"{directory} is not empty; continue its run with --resume, or replace it with --overwrite"
+                )
+            if not _holds_a_run(directory):
+                raise UserError(f"{directory} holds no run; --overwrite will not empty it")
+        return None
+    state = find_state(directory)
+    kept = (state.place if state else directory) / CONFIG
+    if not kept.exists():
+        raise UserError(f"there is no run in {directory} to resume; run without --resume")
+    remove_scratch(directory / "training/*")
+    before, now = load_config(kept, warn=False).model_dump(), config.model_dump()
+    changed = [key for key in now if before[key] != now[key] and key != "checkpoint"]
+    if changed:
+        raise UserError(
+            f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
+        )
+    if state is None and (directory / METADATA).exists():
+        raise UserError(f"{directory} is finished, without a state to go on from; replace it with --overwrite")
+    if state is None:
+        print(f"no state was saved in {directory} yet: training from the beginning", file=sys.stderr)
+    return state
+
+
+def _holds_a_run(directory: Path) -> bool:
+    try:
+        load_config(directory / CONFIG, warn=False)
+    except UserError:
+        return False
+    return True
+
+
+def began_before_restart(directory: Path, overwrite: bool) -> bool:
+    """Whether torchrun restarted this process to continue a run that the same launch began here."""
+    try:
+        before, now = json.loads((directory / LAUNCH).read_text()), launch()
+        return same_launch(before, now) and (before == now or not overwrite)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def begin_directory(directory: Path, config: RunConfig, subwords: Subwords) -> None:
+    """Remove an earlier run's files, then write configuration and subword model, which make the run resumable.
+
+    Other files stay.
+    """
+    for path in (directory / name for name in OWN_FILES if name != CONFIG):  # CONFIG marks the directory as a run's
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    write_text(directory / CONFIG, dump_config(config))
+    if started := launch():
+        write_text(directory / LAUNCH, json.dumps(started))
+    with atomic_path(directory / SUBWORDS) as temporary:
+        subwords.save(temporary)
+
+
+def _owner(path: Path) -> str | None:
+    """The owner named in the lock file, in words; None if it names none."""
+    try:
+        told = json.loads(path.read_text())
+        return f"process {told['process']} on {told['host']} (since {told['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
