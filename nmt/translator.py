@@ -17,7 +17,7 @@ from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, find_chec
 from nmt.errors import UserError
 from nmt.overlap import ahead
 from nmt.search.options import Hypothesis, SearchOptions
-from nmt.text.parts import Part, split_text, words_of_part
+from nmt.text.parts import Part, sentences, split_text, words_of_part
 from nmt.text.subwords import Encoding, Subwords
 from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation, join_translations
 from nmt.untrusted import within
@@ -142,6 +142,7 @@ class Translator:
         batch_size: int = 64,
         read_ahead: int = READ_AHEAD,
         long: Long = "refuse",
+        one_sentence: bool = False,
         **options: float | None,
     ) -> Iterator[Translation]:
         """Translate lines as they come, order kept; memory does not grow with their number.
@@ -161,7 +162,9 @@ class Translator:
             read_ahead = min(read_ahead, batch_size)  # whole maps are large
         engine = self._ctranslate2 if fast else self._torch
         overlapped = fast and read_ahead > 1
-        chunks = self._encoded(lines, min(read_ahead, FAST_CHUNK) if overlapped else read_ahead, long)
+        chunks = self._encoded(
+            lines, min(read_ahead, FAST_CHUNK) if overlapped else read_ahead, long, one_sentence or heads
+        )
 
         def search_chunk(chunk: Chunk) -> list[list[Hypothesis]]:
             found = engine.translate([encoding.ids for encoding in chunk.encodings], search, batch_size)
@@ -181,25 +184,31 @@ class Translator:
                 else:
                     yield results[0] if results else _empty(line, whole, self.attends)
 
-    def _encoded(self, lines: Iterable[str], read_ahead: int, long: Long) -> Iterator[Chunk]:
+    def _encoded(self, lines: Iterable[str], read_ahead: int, long: Long, one_sentence: bool) -> Iterator[Chunk]:
         # Raises UserError for a line that is too long and not to be split.
         number = 0
         for chunk in _chunks(lines, read_ahead):
             wholes = [self.subwords.encode(line) for line in chunk]
             yield Chunk(
-                chunk, wholes, [self._parts(whole, number + offset, long) for offset, whole in enumerate(wholes, 1)]
+                chunk,
+                wholes,
+                [self._parts(whole, number + offset, long, one_sentence) for offset, whole in enumerate(wholes, 1)],
             )
             number += len(chunk)
 
-    def _parts(self, whole: Encoding, number: int, long: Long) -> list[Part]:
+    def _parts(self, whole: Encoding, number: int, long: Long, one_sentence: bool) -> list[Part]:
         """The text itself, or what it is split into; nothing when it has no words."""
         if not whole.words or not whole.ids:
             return []
         longest = self.checkpoint.metadata["max_length"] - 1
-        if long == "refuse" or len(whole.ids) <= longest:
-            self._check_length(whole, f"line {number}", "split the line (nmt-translate --long split does)")
+        if one_sentence and len(whole.ids) <= longest:
             return [Part(0, whole)]
-        return split_text(self.subwords, whole, longest)
+        if long == "refuse":
+            parts = [Part(0, whole)] if one_sentence else sentences(self.subwords, whole, self.source)
+            for part in parts:
+                self._check_length(part.encoding, f"line {number}", "split the line (nmt-translate --long split does)")
+            return parts
+        return split_text(self.subwords, whole, longest, self.source)
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Word alignments of given (source, target) sentences by the alignment head, order kept.
@@ -253,7 +262,10 @@ class Translator:
         rows = [row for row, hypotheses in enumerate(found) for _ in hypotheses]
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
         sources = [encodings[row] for row in rows]
-        targets = [self.subwords.decode_with_spans(hypothesis.pieces) for hypothesis in flat]
+        targets = [
+            self.subwords.decode_with_spans(hypothesis.pieces, source.capitals)
+            for hypothesis, source in zip(flat, sources, strict=True)
+        ]
         maps: list[AttentionMaps] = []
         if heads:
             ids = [source.ids for source in sources], [hypothesis.pieces for hypothesis in flat]

@@ -14,6 +14,7 @@ import numpy as np
 import sentencepiece
 
 from nmt.errors import UserError
+from nmt.text.typography import capitals, is_capitals, plain_text, typed_positions
 from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
@@ -37,6 +38,8 @@ class Encoding:
     """Piece ids, without `<s>` and `</s>`."""
     spans: list[tuple[int, int]]
     """For each piece its first and one-past-last character in `text`; empty for the leading bytes of a character."""
+    capitals: bool = False
+    """Whether `text` is in capitals; the pieces are then those of its usual form."""
 
     @cached_property
     def words(self) -> list[Word]:
@@ -98,7 +101,7 @@ class Subwords:
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=(normalize(sentence) for sentence in sentences),
+                sentence_iterator=(plain_text(normalize(sentence)) for sentence in sentences),
                 model_writer=model,
                 vocab_size=vocabulary_size,
                 hard_vocab_limit=False,
@@ -133,14 +136,35 @@ class Subwords:
         return hashlib.sha256(self.model).hexdigest()
 
     def encode(self, text: str) -> Encoding:
-        """One sentence as pieces with their places in the text."""
+        """Encode one sentence, each piece with its position in the text.
+
+        Typographic variants are unified first, and a sentence in capitals is encoded in its usual form.
+        """
         text = _storable(normalize(text))
-        result = self._processor.encode(text, return_type="offset_mapping")
-        return Encoding(text, result["ids"], result["offsets"])
+        plain, shouted = plain_text(text), is_capitals(text)
+        result = self._processor.encode(self._truecase(plain) if shouted else plain, return_type="offset_mapping")
+        spans = result["offsets"]
+        if (typed := typed_positions(text)) is not None:
+            spans = [(typed[start], typed[end - 1] + 1 if end > start else typed[start]) for start, end in spans]
+        return Encoding(text, result["ids"], spans, shouted)
+
+    def _truecase(self, text: str) -> str:
+        """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.
+
+        Letters keep their positions.
+        """
+        usual, first = text, True
+        for word in split_words(text):
+            forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
+            forms = [form for form in forms if len(form) == len(word.text)]
+            best = max(forms, key=lambda form: sum(self._scores[piece] for piece in self._processor.encode(form)))
+            usual = usual[: word.start] + best + usual[word.end :]
+            first = first and not any(letter.isalpha() for letter in word.text)
+        return usual
 
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Piece ids alone, for many sentences."""
-        return self._processor.encode([_storable(normalize(text)) for text in texts], num_threads=1)
+        return self._processor.encode([plain_text(_storable(normalize(text))) for text in texts], num_threads=1)
 
     def sample_ids(self, texts: Sequence[str], smoothing: float, seed: int) -> list[list[int]]:
         """Piece ids of a segmentation drawn for each sentence (Kudo 2018, section 3.3; unigram models only).
@@ -151,7 +175,7 @@ class Subwords:
         """
         random = np.random.default_rng(seed)
         drawn = []
-        for text in self._processor.normalize([_storable(normalize(text)) for text in texts]):
+        for text in self._processor.normalize([plain_text(_storable(normalize(text))) for text in texts]):
             words = text.split(SPACE)[1:]  # the text begins with a space, if it is not empty
             ids: list[int] = []
             for word, chance in zip(words, random.random(len(words)).tolist(), strict=True):
@@ -182,14 +206,15 @@ class Subwords:
         """Piece ids as NFC-normalised text."""
         return normalize(self._processor.decode(list(ids)))
 
-    def decode_with_spans(self, ids: Sequence[int]) -> Encoding:
-        """Piece ids as text, each piece with its place in it: an Encoding of exactly these pieces."""
+    def decode_with_spans(self, ids: Sequence[int], in_capitals: bool = False) -> Encoding:
+        """Decode piece ids to the Encoding of exactly these pieces; `in_capitals` casts its text up."""
         ids = list(ids)
         result = self._processor.decode(ids, return_type="offset_mapping")
         text, spans = result["text"], result["offsets"]
         if normalize(text) != text:  # possible only for characters that were spelled out in bytes
             spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
-        return Encoding(normalize(text), ids, spans)
+        text = normalize(text)
+        return Encoding(capitals(text) if in_capitals else text, ids, spans, in_capitals)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""
