@@ -72,7 +72,7 @@ def test_a_long_line_is_the_join_of_its_sentences(tiny_exported_checkpoint, engi
     sentences = ENGLISH[:8]
     text = " ".join(sentences)
     with pytest.raises(UserError, match="--long split"):
-        translator.translate(text)
+        translator.translate(text, one_sentence=True)
     joined = translator.translate(text, long="split")
     alone = translator.translate(sentences)
     assert joined.text == " ".join(one.text for one in alone) and joined.source == text
