@@ -14,6 +14,7 @@ import numpy as np
 
 from nmt.alignment import Link
 from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, find_checkpoint
+from nmt.copying import with_copied
 from nmt.errors import UserError
 from nmt.overlap import ahead
 from nmt.search.options import Hypothesis, SearchOptions
@@ -279,18 +280,17 @@ class Translator:
                     "source_word_of_piece": [*sources[number].words_of_piece, []],
                     "target_word_of_piece": [*targets[number].words_of_piece, []],
                 }
-            made.append(
-                Translation(
-                    source=lines[rows[number]],
-                    text=targets[number].text,
-                    score=flat[number].score,
-                    source_words=[word.text for word in sources[number].words],
-                    target_words=[word.text for word in targets[number].words],
-                    attention=matrix,
-                    alignment=links,
-                    **extra,
-                )
+            translation = Translation(
+                source=lines[rows[number]],
+                text=targets[number].text,
+                score=flat[number].score,
+                source_words=[word.text for word in sources[number].words],
+                target_words=[word.text for word in targets[number].words],
+                attention=matrix,
+                alignment=links,
+                **extra,
             )
+            made.append(with_copied(translation, sources[number]))
         first = 0
         for hypotheses in found:
             group = made[first : first + len(hypotheses)]
@@ -363,4 +363,4 @@ def _empty(line: str, encoding: Encoding, attends: bool) -> Translation:
     # A line without words or pieces is not given to the network, which would make something up.
     words = [word.text for word in encoding.words]
     matrix = np.zeros((0, len(words) + 1), np.float32) if attends else None
-    return Translation(line, "", 0.0, words, [], matrix, [] if attends else None)
+    return with_copied(Translation(line, "", 0.0, words, [], matrix, [] if attends else None), encoding)

@@ -2,6 +2,7 @@
 
 import unicodedata
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,10 @@ from tiny import ENGLISH, SENTENCES, tiny_subwords
 
 from nmt import Translator
 from nmt.errors import UserError
+from nmt.text.copied import copied_spans
 from nmt.text.parts import sentences
-from nmt.text.typography import capitals, is_capitals, plain_text, typed_positions
+from nmt.text.typography import capitals, is_capitals, plain_text, without
+from nmt.text.words import split_words
 
 SUBWORDS = tiny_subwords()
 QUOTES = {"'": "‘’‚′ʼ´`", '"': "“”„«»", "-": "‐‑–—−"}
@@ -42,7 +45,8 @@ def test_the_same_sentence_in_other_clothes_has_the_same_pieces(text, random):
 @given(text=st.text() | st.sampled_from(SENTENCES), random=clothes)
 def test_positions_lead_back_to_what_was_typed(text, random):
     dressed = in_other_clothes(text, random)
-    plain, typed = plain_text(dressed), typed_positions(dressed) or list(range(len(dressed) + 1))
+    plain, typed = without(dressed, [])
+    assert plain == plain_text(dressed)
     assert len(typed) == len(plain) + 1 and typed == sorted(set(typed)) and typed[-1] == len(dressed)
     for character, place in zip(plain, typed, strict=False):
         assert plain_text(dressed[place]) == character
@@ -139,3 +143,77 @@ def test_a_sentence_beyond_the_model_is_refused_though_others_fit():
     translator = Translator.load(threads=1)
     with pytest.raises(UserError, match="--long split"):
         translator.translate("Hello. " + "very " * 400 + "long.")
+
+
+TOKENS = [
+    "😀",
+    "👍🏽",
+    "❤️",
+    "👩‍👩‍👧",
+    "🇪🇸",
+    "1️⃣",
+    "😂😂",
+    "https://example.org/a?b=1",
+    "www.example.com",
+    "a.b@example.com",
+    "#tag",
+    "@luisa_92",
+]
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_what_is_copied_is_found_whole(token):
+    for before, after in ("", ""), ("See ", "."), ("(", ")"), ("", ", please"):
+        text = f"{before}{token}{after}"
+        assert [text[start:end] for start, end in copied_spans(text)] == [token]
+
+
+@given(text=st.text())
+def test_spans_of_what_is_copied_lie_in_order(text):
+    edges = [edge for span in copied_spans(text) for edge in span]
+    assert edges == sorted(edges) and all(0 <= edge <= len(text) for edge in edges)
+
+
+@pytest.mark.parametrize("text", ["It costs 3 # 4.", "a @ b", "C# and F#", "rock & roll", "#1", "e.g. this.", "x@y"])
+def test_ordinary_text_is_not_copied(text):
+    assert copied_spans(text) == []
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Translator:
+    return Translator.load(threads=1)
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize(
+    "text", ["{} Where is the station?", "I left my keys {} here.", "She is wearing a white dress. {}"]
+)
+def test_what_is_copied_is_kept_and_the_rest_is_as_without_it(shipped, token, text):
+    plain, found = shipped.translate([" ".join(text.format("").split()), text.format(token)])
+    assert found.text.count(token) == 1
+    assert " ".join(found.text.replace(token, "").split()) == plain.text
+    assert found.source_words == [word.text for word in split_words(text.format(token))]
+    assert found.target_words == [word.text for word in split_words(found.text)]
+    np.testing.assert_allclose(found.attention.sum(axis=1), 1, atol=1e-5)
+    assert found.attention.shape == (len(found.target_words), len(found.source_words) + 1)
+    for word in split_words(token):
+        links = [(s, t) for s, t in found.alignment if found.source_words[s] == word.text == found.target_words[t]]
+        assert links
+
+
+def test_what_is_copied_alone_is_itself(shipped):
+    assert [one.text for one in shipped.translate(["😀", "https://example.org", ""])] == [
+        "😀",
+        "https://example.org",
+        "",
+    ]
+
+
+def test_every_hypothesis_keeps_it_and_heads_still_name_their_words(shipped):
+    found = shipped.translate("I left my keys 😀 here.", n_best=3, heads=True)
+    assert all("😀" in one.text for one in found.hypotheses)
+    for one in found.hypotheses:
+        pieces = zip(one.heads.target_pieces, one.target_word_of_piece, strict=True)
+        for piece, words in pieces:
+            spelled = piece.replace("▁", "")
+            assert not spelled or not words or any(spelled in one.target_words[word] for word in words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import NamedTuple
 
 import sentencex
@@ -25,13 +26,19 @@ def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
     texts = sentencex.segment(language, whole.text)
     if len(texts) == 1:
         return [Part(0, whole)] if whole.ids else []
-    parts, start = [], 0
-    for text in texts:
-        first = start + len(text) - len(text.lstrip())
-        encoding = subwords.encode(text.strip())
+    edges = [0, *accumulate(map(len, texts))]
+    parts: list[Part] = []
+    first = 0
+    for end in edges[1:]:
+        text = whole.text[first:end]
+        start, encoding = first + len(text) - len(text.lstrip()), subwords.encode(text.strip())
+        if not encoding.ids and encoding.copied:  # an emoji after the full stop belongs to the sentence before it
+            if not parts:
+                continue
+            start, encoding = parts[-1].start, subwords.encode(whole.text[parts.pop().start : end].strip())
         if encoding.ids:
-            parts.append(Part(first, encoding))
-        start += len(text)
+            parts.append(Part(start, encoding))
+        first = end
     return parts
 
 

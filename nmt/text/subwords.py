@@ -14,7 +14,8 @@ import numpy as np
 import sentencepiece
 
 from nmt.errors import UserError
-from nmt.text.typography import capitals, is_capitals, plain_text, typed_positions
+from nmt.text.copied import copied_spans
+from nmt.text.typography import capitals, is_capitals, plain_text, without
 from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
@@ -40,6 +41,8 @@ class Encoding:
     """For each piece its first and one-past-last character in `text`; empty for the leading bytes of a character."""
     capitals: bool = False
     """Whether `text` is in capitals; the pieces are then those of its usual form."""
+    copied: Sequence[tuple[int, int]] = ()
+    """First and one-past-last characters of what is copied, not translated; it has no pieces."""
 
     @cached_property
     def words(self) -> list[Word]:
@@ -138,15 +141,18 @@ class Subwords:
     def encode(self, text: str) -> Encoding:
         """Encode one sentence, each piece with its position in the text.
 
-        Typographic variants are unified first, and a sentence in capitals is encoded in its usual form.
+        Typographic variants are unified first, what is copied is left out, and a sentence in capitals is encoded in
+        its usual form.
         """
         text = _storable(normalize(text))
-        plain, shouted = plain_text(text), is_capitals(text)
+        copied = copied_spans(text)
+        plain, places = without(text, copied)
+        shouted = is_capitals(plain)
         result = self._processor.encode(self._truecase(plain) if shouted else plain, return_type="offset_mapping")
         spans = result["offsets"]
-        if (typed := typed_positions(text)) is not None:
-            spans = [(typed[start], typed[end - 1] + 1 if end > start else typed[start]) for start, end in spans]
-        return Encoding(text, result["ids"], spans, shouted)
+        if len(plain) < len(text):
+            spans = [(places[start], places[end - 1] + 1 if end > start else places[start]) for start, end in spans]
+        return Encoding(text, result["ids"], spans, shouted, copied)
 
     def _truecase(self, text: str) -> str:
         """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.

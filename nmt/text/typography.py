@@ -5,6 +5,8 @@ SentencePiece's own rule (NFKC) already unifies spaces, ellipses and full-width 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import regex
 
 PLAIN = str.maketrans(
@@ -24,11 +26,13 @@ def plain_text(text: str) -> str:
     return _INVISIBLE.sub("", text.translate(PLAIN))
 
 
-def typed_positions(text: str) -> list[int] | None:
-    """The position in `text` of every character of `plain_text(text)`, and of its end; None where all are the same."""
-    if _INVISIBLE.search(text) is None:
-        return None
-    return [place for place, character in enumerate(text) if not _INVISIBLE.match(character)] + [len(text)]
+def without(text: str, spans: Iterable[tuple[int, int]]) -> tuple[str, list[int]]:
+    """`plain_text` of what lies outside `spans`, and for each of its characters, and its end, the place in `text`."""
+    outside = bytearray(b"\1" * len(text))
+    for start, end in [*spans, *(match.span() for match in _INVISIBLE.finditer(text))]:
+        outside[start:end] = bytes(end - start)
+    places = [place for place in range(len(text)) if outside[place]]
+    return "".join(map(text.translate(PLAIN).__getitem__, places)), [*places, len(text)]
 
 
 def is_capitals(text: str) -> bool:
