@@ -49,6 +49,8 @@ def read_lines(path: Path) -> Iterator[str]:
                 number += 1
                 if len(line) == LONGEST_LINE:
                     raise UserError(f"{path}:{number}: a line of over 16 MiB: put one sentence on a line")
+                if b"\r" in line[:-2] and b"\n" not in line and number == 1:
+                    raise UserError(f"{path}: lines end in carriage returns alone; convert them (tr '\\r' '\\n')")
                 if b"\0" in line:
                     raise UserError(f"{path}:{number}: a NUL byte, so this is not UTF-8 text: convert it")
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -25,6 +25,8 @@ SPACE = "▁"
 """How SentencePiece writes a space."""
 SAMPLED_FROM = 32
 """A word's segmentations that subword sampling chooses from, at most: its best ones."""
+LONGEST_SENTENCE = 2**24
+"""Bytes; SentencePiece trains on no longer ones, 4,192 by default, and says nothing."""
 REMEMBERED_WORDS = 20_000
 """Words whose segmentations subword sampling keeps, some 3 kB each."""
 
@@ -94,10 +96,12 @@ class Subwords:
         vocabulary_size: int,
         model_type: str = "unigram",
         character_coverage: float = 0.9995,
+        normalization: str = "nmt_nfkc",
     ) -> Subwords:
         """Train a joint vocabulary with byte fallback, so that no input is ever `<unk>`.
 
-        The size is an upper bound: a small corpus gets what it has pieces for.
+        The size is an upper bound: a small corpus gets what it has pieces for. `normalization` is SentencePiece's rule,
+        which the model applies to all text from then on.
         """
         import io
 
@@ -111,6 +115,8 @@ class Subwords:
                 model_type=model_type,
                 character_coverage=character_coverage,
                 byte_fallback=True,
+                normalization_rule_name=normalization,
+                max_sentence_length=LONGEST_SENTENCE,
                 pad_id=PADDING,
                 unk_id=UNKNOWN,
                 bos_id=START,

@@ -65,6 +65,7 @@ def validate(
     decoding: DecodingConfig,
     batch_tokens: int,
     ranks: Ranks = ALONE,
+    target: str = "",
 ) -> Scores:
     """Loss over `pairs`; greedy translations of `sources` against all their `references`. Ranks share the work."""
     loss = dev_loss(model, pairs, batch_tokens, ranks)
@@ -77,7 +78,7 @@ def validate(
     texts = [""] * len(sources)
     for rank, found in enumerate(ranks.gather(own)):
         texts[rank :: ranks.count] = found
-    bleu, _, chrf, _ = score(texts, references)
+    bleu, _, chrf, _ = score(texts, references, target)
     chosen = range(0, len(sources), max(1, len(sources) // 3))
     examples = [(sources[number], texts[number], references[number][0]) for number in list(chosen)[:3]]
     return Scores(loss, bleu, chrf, examples)
