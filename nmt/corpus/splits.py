@@ -15,7 +15,7 @@ MOST_HELD_OUT = 1000
 
 def normalise(sentence: str) -> str:
     """What makes two sentences "the same": NFKC, casefolded, runs of letters, marks and digits joined by a space."""
-    return " ".join(regex.findall(r"\w[\w\p{M}]*", unicodedata.normalize("NFKC", sentence).casefold()))
+    return " ".join(regex.findall(r"[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]*", unicodedata.normalize("NFKC", sentence).casefold()))
 
 
 def components(pairs: Iterable[tuple[str, str]]) -> list[int]:
