@@ -70,6 +70,9 @@ class SubwordsConfig(Section):
     """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
     character_coverage: float = Field(0.9995, gt=0, le=1)
     """Share of the corpus' characters with a piece of their own; the rest is spelled in bytes."""
+    normalization: Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nmt_nfkc"
+    """SentencePiece's normalization of all text: NFKC (which turns 10² into 102), `_cf` with case folding, `nmt_` with
+    SentencePiece's rules for spaces; `identity` keeps what is typed."""
     training_pairs: int = Field(1_000_000, ge=1)
     """Training pairs that the vocabulary is learned from, at most, evenly spread over the corpus; memory grows with
     them (SentencePiece holds their text several times over)."""
@@ -145,7 +148,7 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type in which linear layers, output projection and Muon multiply (on GPUs, all that torch.autocast covers); auto
     is bfloat16 on hardware with instructions for it (AVX512-BF16, AMX, GPUs), else float32. Weights are float32."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=1024)
     """CPU threads; default: all cores."""
 
     @model_validator(mode="after")

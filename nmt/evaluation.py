@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, cast
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
+    from sacrebleu.metrics import BLEU
+
     from nmt.translator import Translator
 
 
@@ -27,23 +29,43 @@ class Evaluation:
     translations: list[str]
 
 
-def score(translations: list[str], references: list[list[str]]) -> tuple[float, str, float, str]:
-    """(BLEU, its signature, chrF, its signature) of translations, each with one or more references."""
-    from sacrebleu.metrics import BLEU, CHRF
+def score(
+    translations: list[str], references: list[list[str]], target: str = "", tokenize: str | None = None
+) -> tuple[float, str, float, str]:
+    """(BLEU, its signature, chrF, its signature) of translations, each with one or more references.
+
+    BLEU's tokenizer is `tokenize`, by default the one that sacreBLEU has for the `target` language: `zh`, `ja-mecab`,
+    `ko-mecab` (`char` where MeCab is not installed), else `13a`. Raises UserError for one that is not installed.
+    """
+    from sacrebleu.metrics import CHRF
 
     # sacreBLEU's streams: all first references, all second ones, ...; None, though its types do not say so, for none.
     streams = cast(list[list[str]], list(zip_longest(*references)))
-    bleu, chrf = BLEU(), CHRF()
+    bleu, chrf = _bleu(target, tokenize), CHRF()
     values = bleu.corpus_score(translations, streams).score, chrf.corpus_score(translations, streams).score
     return values[0], str(bleu.get_signature()), values[1], str(chrf.get_signature())
 
 
-def evaluate(translator: Translator, sources: list[str], references: list[list[str]], **options) -> Evaluation:
-    """Translate `sources` with `options` of Translator.translate and score them against `references`."""
+def _bleu(target: str, tokenize: str | None) -> BLEU:
+    from sacrebleu.metrics import BLEU
+
+    try:
+        return BLEU(trg_lang=target.split("-")[0].lower(), tokenize=tokenize)
+    except (ImportError, RuntimeError) as error:  # MeCab
+        if tokenize is not None:
+            raise UserError(f"the tokenizer {tokenize} is not installed: {' '.join(str(error).split())}") from error
+        return BLEU(tokenize="char")
+
+
+def evaluate(
+    translator: Translator, sources: list[str], references: list[list[str]], tokenize: str | None = None, **options
+) -> Evaluation:
+    """Translate `sources` with `options` of Translator.translate and `score` them against `references`."""
     if not sources:
         raise UserError("there is nothing to evaluate: no source sentence")
     translator.translate(sources[:1], **options)  # the first call also loads the network
     started = time.perf_counter()
     translations = [translation.text for translation in translator.stream(sources, **options)]
     seconds = time.perf_counter() - started
-    return Evaluation(*score(translations, references), len(sources), len(sources) / seconds, translations)
+    scores = score(translations, references, translator.target, tokenize)
+    return Evaluation(*scores, len(sources), len(sources) / seconds, translations)

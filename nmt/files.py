@@ -6,8 +6,10 @@ import os
 import shutil
 import stat
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -121,6 +123,25 @@ def cache_directory(chosen: str | None = None) -> Path:
     """Where downloads and encoded corpora are kept: `chosen`, else `$NMT_CACHE`, else the user's cache directory."""
     if override := chosen or os.environ.get("NMT_CACHE"):
         return expanded(override)
+    return _users_cache()
+
+
+@cache
+def _users_cache() -> Path:
+    """The user's cache directory, or where there is none that can be written to, a temporary one."""
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("nmt"))
+    directory: Path | str = "the cache directory"
+    try:
+        directory = Path(platformdirs.user_cache_dir("nmt"))
+        if directory.is_absolute():  # an older platformdirs leaves `~` where there is no home directory
+            directory.mkdir(parents=True, exist_ok=True)
+            if os.access(directory, os.W_OK):
+                return directory
+    except (OSError, RuntimeError):
+        pass
+    temporary = Path(tempfile.mkdtemp(prefix="nmt-"))
+    warnings.warn(
+        f"{directory} cannot be written to; caching in {temporary}, choose a place by NMT_CACHE", stacklevel=2
+    )
+    return temporary

@@ -22,7 +22,7 @@ def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str
     None or `-` is standard input. Only a line feed ends a line: other characters that Unicode calls line ends occur
     within sentences. With `invalid` "replace", bytes that are not UTF-8 become U+FFFD.
 
-    Raises UserError, with the line's number, for invalid UTF-8, a line of 16 MiB and damaged gzip.
+    Raises UserError, with the line's number, for invalid UTF-8, a line of 16 MiB, lines that end in CR alone and damaged gzip.
     """
     name, place = (str(path), f"{path}:") if path not in (None, "-") else ("standard input", "standard input, line ")
     number = 0
@@ -32,6 +32,8 @@ def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str
                 number += 1
                 if len(line) == LONGEST_LINE:
                     raise UserError(f"{place}{number}: a line of over 16 MiB: put one sentence on a line")
+                if number == 1 and not line.endswith(b"\n") and line.count(b"\r") > 1:
+                    raise UserError(f"{name}: lines end in carriage returns alone; convert them (tr '\\r' '\\n')")
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if line.endswith(b"\n"):

@@ -13,9 +13,10 @@ import numpy as np
 from nmt.alignment import Link
 from nmt.alignment.links import argmax_links
 from nmt.alignment.pieces import over_words
+from nmt.copying import with_copied
 from nmt.errors import UserError
 from nmt.search.options import Hypothesis, SearchOptions
-from nmt.text.parts import Part, split_text, words_of_part
+from nmt.text.parts import Part, sentences, split_text, words_of_part
 from nmt.text.subwords import END, Encoding, Subwords
 from nmt.translation import AttentionMaps, Translation, join_translations
 
@@ -61,13 +62,16 @@ class Reader:
     """Encode lines, in chunks of at most `size`."""
 
     subwords: Subwords
+    language: str
     longest: int
     """Most pieces that the model takes, `</s>` not counted."""
     long: Long
+    one_sentence: bool
+    """Whether a line is taken as it is; else its sentences are translated one by one."""
     size: int
 
     def read(self, texts: Iterable[str]) -> Iterator[list[Line]]:
-        """Raises UserError for a line that is too long, unless `long` is "split"."""
+        """Raises UserError for a sentence that is too long, unless `long` is "split"."""
         chunk: list[Line] = []
         characters = 0
         for number, text in enumerate(texts, 1):
@@ -84,11 +88,13 @@ class Reader:
         # Skip lines without words: the network would hallucinate.
         if not whole.words or not whole.ids:
             return []
-        if len(whole.ids) <= self.longest:
-            return [Part(0, whole)]
-        if self.long == "split":
-            return split_text(self.subwords, whole, self.longest)
-        raise too_long(f"line {number}", whole, self.longest, "split the line (nmt-translate --long split does)")
+        parts = [Part(0, whole)] if self.one_sentence else sentences(self.subwords, whole, self.language)
+        long = [part.encoding for part in parts if len(part.encoding.ids) > self.longest]
+        if long and self.long == "split":
+            return split_text(self.subwords, whole, self.longest, self.language)
+        if long:
+            raise too_long(f"line {number}", long[0], self.longest, "split it (nmt-translate --long split does)")
+        return parts
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,10 @@ class WordAligner:
         parts = [part.encoding for line in lines for part in line.parts]
         sources = [source for source, hypotheses in zip(parts, found, strict=True) for _ in hypotheses]
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
-        targets = [self.subwords.decode_with_spans(hypothesis.pieces) for hypothesis in flat]
+        targets = [
+            self.subwords.decode_with_spans(hypothesis.pieces, source.capitals)
+            for hypothesis, source in zip(flat, sources, strict=True)
+        ]
         weights: Sequence[AttentionWeights | None] = [None] * len(flat)
         if self.read_weights:
             weights = self.read_weights([source.ids for source in sources], [one.pieces for one in flat])
@@ -176,7 +185,8 @@ class Assembler:
             words = [word.text for word in line.whole.words]
             if not line.parts:
                 matrix = np.zeros((0, len(words) + 1), np.float32) if self.attends else None
-                yield Translation(line.text, "", 0.0, words, [], matrix, [] if self.attends else None)
+                nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if self.attends else None)
+                yield with_copied(nothing, line.whole)
             elif line.is_split:
                 results = [self._translation(part.encoding.text, next(groups)) for part in line.parts]
                 places = [words_of_part(line.whole, part) for part in line.parts]
@@ -198,14 +208,14 @@ class Assembler:
             attention=one.matrix,
             alignment=one.links,
         )
-        if one.weights is None:
-            return made
-        return replace(
-            made,
-            heads=spelled(one.weights, one.source.ids, one.target.ids, self.spell),
-            source_word_of_piece=[*one.source.words_of_piece, []],
-            target_word_of_piece=[*one.target.words_of_piece, []],
-        )
+        if one.weights is not None:
+            made = replace(
+                made,
+                heads=spelled(one.weights, one.source.ids, one.target.ids, self.spell),
+                source_word_of_piece=[*one.source.words_of_piece, []],
+                target_word_of_piece=[*one.target.words_of_piece, []],
+            )
+        return with_copied(made, one.source)
 
 
 def spelled(

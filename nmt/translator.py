@@ -99,11 +99,13 @@ class Translator:
             min_length, max_length_factor, max_length_extra: bounds of the length in pieces.
             heads: True also returns every layer's and head's attention (PyTorch).
             batch_size: sentences translated together.
-            long: "refuse" a text that is longer than the model takes (the default), or "split" it into sentences
-                and shorter parts, whose translations are joined: see `nmt.translation.join_translations`.
+            long: "refuse" a sentence that is longer than the model takes (the default), or "split" it into shorter
+                parts, whose translations are joined: see `nmt.translation.join_translations`.
+            one_sentence: True translates a text as it is; else its sentences are translated one by one and joined
+                (heads belong to one sentence, so that with `heads` the text is taken as one).
 
-        Raises UserError for a text that is longer than the model takes, unless it is to be split, and for heads of a
-        model without any.
+        Raises UserError for a sentence that is longer than the model takes, unless it is to be split, and for heads of
+        a model without any.
         """
         if isinstance(text, str):
             return next(self.stream([text], **{"read_ahead": 1, **options}))
@@ -116,6 +118,7 @@ class Translator:
         batch_size: int = 64,
         read_ahead: int = READ_AHEAD,
         long: Long = "refuse",
+        one_sentence: bool = False,
         **options: float | None,
     ) -> Iterator[Translation]:
         """Translate an iterable of lines lazily, in order and in bounded memory.
@@ -139,7 +142,8 @@ class Translator:
             read_ahead = min(read_ahead, batch_size)  # whole maps are large
         overlapped = fast and read_ahead > FAST_CHUNK
 
-        reader = Reader(self.subwords, self.longest, long, FAST_CHUNK if overlapped else read_ahead)
+        size = FAST_CHUNK if overlapped else read_ahead
+        reader = Reader(self.subwords, self.source, self.longest, long, one_sentence or heads, size)
         searcher = Searcher(engine, search, batch_size, self.checkpoint.directory)
         aligner = WordAligner(self.subwords, self.aligner, self.checkpoint.metadata["alignment_layer"], read_weights)
         assembler = Assembler(self.subwords.pieces, self.attends)

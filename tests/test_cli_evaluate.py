@@ -64,7 +64,7 @@ def test_scores_are_those_of_sacrebleus_command(evaluate, tiny_exported_checkpoi
 def test_a_line_feed_within_a_translation_does_not_shift_the_lines(evaluate, tiny_exported_checkpoint, files, tmp_path):
     plain = Subwords.decode_with_spans
     evaluate.monkeypatch.setattr(
-        Subwords, "decode_with_spans", lambda self, ids: replace(plain(self, ids), text="one\ntwo\r")
+        Subwords, "decode_with_spans", lambda self, ids, capitals: replace(plain(self, ids), text="one\ntwo\r")
     )
     assert evaluate("--checkpoint", tiny_exported_checkpoint, *files, "--output", tmp_path / "output").status == 0
     assert (tmp_path / "output").read_bytes() == b"one two \n" * len(ENGLISH)

@@ -42,7 +42,7 @@ def checkpoint(tiny_exported_checkpoint) -> list:
 @given(st.text(max_size=300) | st.lists(st.sampled_from(ENGLISH), max_size=9).map(" ".join), st.integers(5, 40))
 def test_parts_hold_every_character_in_order_and_are_short(text, most):
     whole = SUBWORDS.encode(text)
-    parts = split_text(SUBWORDS, whole, most)
+    parts = split_text(SUBWORDS, whole, most, "en")
     held = {part.start + place for part in parts for place in range(len(part.encoding.text))}
     lost = "".join(character for place, character in enumerate(whole.text) if place not in held)
     assert SUBWORDS.encode("".join(lost.split())).ids == [] and all(part.encoding.ids for part in parts)
@@ -60,7 +60,7 @@ def test_parts_hold_every_character_in_order_and_are_short(text, most):
 def test_parts_are_sentences_then_clauses_then_words():
     clauses = ["who left this umbrella under the kitchen table,", "and why did nobody take it home again?"]
     whole = SUBWORDS.encode(f"He knows: {' '.join(clauses)} Yes. {'boat ' * 60}")
-    texts = [part.encoding.text for part in split_text(SUBWORDS, whole, 60)]
+    texts = [part.encoding.text for part in split_text(SUBWORDS, whole, 60, "en")]
     assert all(len(SUBWORDS.encode(text).ids) <= 30 for text in texts)
     assert set(" ".join(texts[texts.index("Yes.") + 1 :]).split()) == {"boat"}
     assert any(text.endswith("table,") for text in texts) and len(texts) < 20
@@ -72,7 +72,7 @@ def test_a_long_line_is_the_join_of_its_sentences(tiny_exported_checkpoint, engi
     sentences = ENGLISH[:8]
     text = " ".join(sentences)
     with pytest.raises(UserError, match="--long split"):
-        translator.translate(text)
+        translator.translate(text, one_sentence=True)
     joined = translator.translate(text, long="split")
     alone = translator.translate(sentences)
     assert joined.text == " ".join(one.text for one in alone) and joined.source == text

@@ -15,6 +15,7 @@ from tiny import ENGLISH, SENTENCES, tiny_subwords
 
 from nmt.errors import UserError
 from nmt.text.subwords import END, PADDING, START, UNKNOWN, Subwords
+from nmt.text.typography import plain_text
 from nmt.text.words import normalize, split_words
 
 SUBWORDS = tiny_subwords()
@@ -27,17 +28,20 @@ def as_sentencepiece_normalises(text: str) -> str:
         rule_name="nmt_nfkc", add_dummy_prefix=False, escape_whitespaces=False, remove_extra_whitespaces=True
     )
     # U+2581 is SentencePiece's sign for a space.
-    return normalize(re.sub(" +", " ", normalizer.normalize(normalize(text)).replace("▁", " ")).strip(" "))
+    plain = plain_text(normalize(text))
+    return normalize(re.sub(" +", " ", normalizer.normalize(plain).replace("▁", " ")).strip(" "))
 
 
 @given(text=texts)
 def test_any_text_comes_back_and_nothing_is_unknown(text):
     encoding = SUBWORDS.encode(text)
     assert not {UNKNOWN, PADDING, START, END} & set(encoding.ids)
-    back = SUBWORDS.decode(encoding.ids)
-    assert re.sub(" +", " ", back).strip(" ") == as_sentencepiece_normalises(text.encode("utf-8", "replace").decode())
-    assert SUBWORDS.encode_ids([text]) == [encoding.ids]
-    assert SUBWORDS.pieces(encoding.ids) == SUBWORDS._processor.encode(encoding.text, out_type=str)
+    back = re.sub(" +", " ", SUBWORDS.decode(encoding.ids)).strip(" ")
+    expected = as_sentencepiece_normalises(text.encode("utf-8", "replace").decode())
+    assert back == expected or (encoding.capitals and back.lower() == expected.lower())
+    if not encoding.capitals:
+        assert SUBWORDS.encode_ids([text]) == [encoding.ids]
+        assert SUBWORDS.pieces(encoding.ids) == SUBWORDS._processor.encode(plain_text(encoding.text), out_type=str)
 
 
 @given(text=texts)
@@ -73,7 +77,7 @@ def test_pieces_of_plain_text_spell_their_words(text):
         SUBWORDS.pieces(encoding.ids), encoding.spans, encoding.words_of_piece, strict=True
     ):
         spelled = piece.replace("▁", "")
-        assert encoding.text[start:end].strip() == spelled
+        assert plain_text(encoding.text[start:end].strip()) == spelled
         assert spelled == "" or all(
             encoding.words[word].start < end and encoding.words[word].end > start for word in words
         )

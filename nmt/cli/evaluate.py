@@ -21,6 +21,7 @@ from nmt.lines import read_lines
 EXAMPLES = """\
   nmt-evaluate --checkpoint checkpoints/tatoeba-en-es
   nmt-evaluate --checkpoint checkpoints/quickstart --split dev --beam 1
+  nmt-evaluate --everyday data/everyday/english-spanish.tsv
   nmt-evaluate --source flickr.en --reference flickr.de --reference other.de --checkpoint checkpoints/multi30k-en-de"""
 
 
@@ -33,24 +34,34 @@ def main(arguments: list[str]) -> None:
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
     add_invalid_argument(commands)
     add_search_arguments(commands)
+    commands.add_argument(
+        "--tokenize",
+        choices=["13a", "char", "intl", "ja-mecab", "ko-mecab", "none", "zh"],
+        help="BLEU's tokenizer (default: the target language's, 13a for most)",
+    )
+    commands.add_argument("--everyday", metavar="FILE", help="score a table such as data/everyday/english-spanish.tsv")
     commands.add_argument("--output", metavar="FILE", help="also write the translations there")
     commands.add_argument("--format", choices=["text", "json"], default="text", help="how to print the scores")
     options = commands.parse_args(arguments)
     if bool(options.source) != bool(options.reference):
         raise UserError("--source and --reference go together")
-    if options.source and options.split:
-        raise UserError("give --split or files, not both")
+    if bool(options.source) + bool(options.split) + bool(options.everyday) > 1:
+        raise UserError("give one of --split, --source with --reference, and --everyday")
     check_writable(options.output)
     from nmt.evaluation import evaluate
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
+    if options.everyday:
+        _everyday(translator, options)
+        return
     split = options.split or "test"
     sources, references, name = _from_files(options) if options.source else _from_split(translator, split)
     result = evaluate(
         translator,
         sources,
         references,
+        options.tokenize,
         beam=options.beam,
         length_penalty=options.length_penalty,
         batch_size=options.batch_size,
@@ -66,6 +77,26 @@ def main(arguments: list[str]) -> None:
     print(f"BLEU {result.bleu:.1f}   {result.bleu_signature}")
     print(f"chrF {result.chrf:.1f}   {result.chrf_signature}")
     print(f"{result.sentences_per_second:.0f} sentences a second, translation and alignment")
+
+
+def _everyday(translator, options) -> None:
+    """Print a row for each kind of input of an everyday table."""
+    from nmt.everyday import read_everyday, score_everyday
+
+    rows = read_everyday(options.everyday, translator.source)
+
+    def translate(texts: list[str]) -> list[str]:
+        settings = {"beam": options.beam, "length_penalty": options.length_penalty, "batch_size": options.batch_size}
+        return [translation.text for translation in translator.stream(texts, **settings)]
+
+    measures = score_everyday(translate, rows)
+    if options.format == "json":
+        print(json.dumps([measure._asdict() for measure in measures]))
+        return
+    print(f"{'kind':<12}{'rows':>5}{'kept':>7}{'as plain':>10}{'chrF':>7}")
+    for kind, count, kept, as_plain, chrf in measures:
+        shares = ["" if kept is None else f"{kept:.2f}", "" if as_plain is None else f"{as_plain:.1f}"]
+        print(f"{kind:<12}{count:>5}{shares[0]:>7}{shares[1]:>10}{chrf:>7.1f}")
 
 
 def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str]:

@@ -83,9 +83,11 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
         datasets.disable_progress_bars()
     what = " ".join(part for part in (data.name, data.configuration, data.revision) if part)
     try:
-        return datasets.load_dataset(
-            data.name, data.configuration, split=split, revision=data.revision, cache_dir=str(cache / "hub")
-        )
+        where = {"revision": data.revision, "cache_dir": str(cache / "hub")}
+        builder = datasets.load_dataset_builder(data.name, data.configuration, **where)
+        # pandas, which reads CSV files, takes the words "None", "NA", "null" and "nan" for empty cells.
+        as_text = {"keep_default_na": False} if hasattr(builder.config, "keep_default_na") else {}
+        return datasets.load_dataset(data.name, data.configuration, split=split, **where, **as_text)
     except ConnectionError as error:
         raise UserError(f"the Hub cannot be reached for {what} ({_line(error)}): go online and try again") from error
     # The library raises its own errors, ValueError for an unknown configuration or split, OSError and what its

@@ -2,9 +2,10 @@
 
 import hashlib
 import heapq
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+
+import regex
 
 from nmt.corpus.pairs import SentencePair
 
@@ -13,8 +14,10 @@ MOST_HELD_OUT = 1000
 
 
 def normalise(sentence: str) -> str:
-    """What makes two sentences "the same": NFKC, casefolded, its `\\w+` runs joined by one space."""
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", sentence).casefold()))
+    """What makes two sentences "the same": NFKC, casefolded, runs of letters, marks and digits joined by a space."""
+    return " ".join(
+        regex.findall(r"[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]*", unicodedata.normalize("NFKC", sentence).casefold())
+    )
 
 
 def components(pairs: Iterable[tuple[str, str]]) -> list[int]:

@@ -1,15 +1,16 @@
-"""Text that is too long for the model in parts that are not: cut between sentences, else clauses, else words."""
+"""A text in parts that the model translates one by one: its sentences, and of long ones clauses, else words."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import NamedTuple
+
+import sentencex
 
 from nmt.text.subwords import Encoding, Subwords
 
-# Where the next part begins. Sentences are told apart by their marks alone, which is all that a cut needs.
-_SENTENCES = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？])(?=.)|[\n\u2028\u2029]+")
 _CUTS = (re.compile(r"(?<=[,;:—–،؛、，；：])\s+"), re.compile(r"\s+"), re.compile(r"\b(?=.)"))
 
 
@@ -20,18 +21,45 @@ class Part(NamedTuple):
     encoding: Encoding
 
 
-def split_text(subwords: Subwords, whole: Encoding, longest: int) -> list[Part]:
+def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
+    """Every sentence of `whole` that has pieces (by sentencex, which knows the language's abbreviations)."""
+    texts = sentencex.segment(language, whole.text)
+    if len(texts) == 1:
+        return [Part(0, whole)] if whole.ids else []
+    edges = [0, *accumulate(map(len, texts))]
+    parts: list[Part] = []
+    first = 0
+    for end in edges[1:]:
+        text = whole.text[first:end]
+        start, encoding = first + len(text) - len(text.lstrip()), subwords.encode(text.strip())
+        if not encoding.ids and encoding.copied:  # an emoji after the full stop belongs to the sentence before it
+            if not parts:
+                continue
+            start, encoding = parts[-1].start, subwords.encode(whole.text[parts.pop().start : end].strip())
+        if encoding.ids:
+            parts.append(Part(start, encoding))
+        first = end
+    return parts
+
+
+def split_text(subwords: Subwords, whole: Encoding, longest: int, language: str) -> list[Part]:
     """Every sentence of `whole` as a part; those of more than `longest` pieces are cut again and again near the middle.
 
     What is cut ends up with half of `longest` at most, which leaves room for a translation of twice the length.
     Together the parts hold every character that has pieces. A part that no cut can shorten is one character.
     """
-    text = whole.text
-    starts = [start for start, _ in whole.spans]
+    parts: list[Part] = []
+    for sentence in sentences(subwords, whole, language):
+        parts += [sentence] if len(sentence.encoding.ids) <= longest else _cut(subwords, sentence, longest)
+    return parts
+
+
+def _cut(subwords: Subwords, sentence: Part, longest: int) -> list[Part]:
+    text = sentence.encoding.text
+    starts = [start for start, _ in sentence.encoding.spans]
     cuts = [[match.end() for match in pattern.finditer(text)] for pattern in _CUTS]
     parts: list[Part] = []
-    edges = [0, *(match.end() for match in _SENTENCES.finditer(text)), len(text)]
-    ranges = [(start, end, longest) for start, end in zip(edges, edges[1:], strict=False)][::-1]
+    ranges = [(0, len(text), longest)]
     while ranges:
         start, end, most = ranges.pop()
         piece = text[start:end].strip()
@@ -40,10 +68,10 @@ def split_text(subwords: Subwords, whole: Encoding, longest: int) -> list[Part]:
         start += text[start:end].index(piece[0])
         end = start + len(piece)
         if end - start == 1 or bisect_left(starts, end) - bisect_left(starts, start) <= most:
-            encoding = subwords.encode(piece)  # may have a piece more than it had within the whole
+            encoding = subwords.encode(piece)  # may have a piece more than it had within the sentence
             if end - start == 1 or len(encoding.ids) <= most:
                 if encoding.ids:
-                    parts.append(Part(start, encoding))
+                    parts.append(Part(sentence.start + start, encoding))
                 continue
         middle = _middle(cuts, start, end)
         ranges += [(middle, end, longest // 2), (start, middle, longest // 2)]

@@ -14,6 +14,8 @@ import numpy as np
 import sentencepiece
 
 from nmt.errors import UserError
+from nmt.text.copied import copied_spans
+from nmt.text.typography import capitals, is_capitals, plain_text, without
 from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
@@ -23,6 +25,8 @@ SPACE = "▁"
 """How SentencePiece writes a space."""
 SAMPLED_FROM = 32
 """A word's segmentations that subword sampling chooses from, at most: its best ones."""
+LONGEST_SENTENCE = 2**24
+"""Bytes; SentencePiece trains on no longer ones, 4,192 by default, and says nothing."""
 REMEMBERED_WORDS = 20_000
 """Words whose segmentations subword sampling keeps, some 3 kB each."""
 
@@ -37,6 +41,10 @@ class Encoding:
     """Piece ids, without `<s>` and `</s>`."""
     spans: list[tuple[int, int]]
     """For each piece its first and one-past-last character in `text`; empty for the leading bytes of a character."""
+    capitals: bool = False
+    """Whether `text` is in capitals; the pieces are then those of its usual form."""
+    copied: Sequence[tuple[int, int]] = ()
+    """First and one-past-last characters of what is copied, not translated; it has no pieces."""
 
     @cached_property
     def words(self) -> list[Word]:
@@ -88,23 +96,27 @@ class Subwords:
         vocabulary_size: int,
         model_type: str = "unigram",
         character_coverage: float = 0.9995,
+        normalization: str = "nmt_nfkc",
     ) -> Subwords:
         """Train a joint vocabulary with byte fallback, so that no input is ever `<unk>`.
 
-        The size is an upper bound: a small corpus gets what it has pieces for.
+        The size is an upper bound: a small corpus gets what it has pieces for. `normalization` is SentencePiece's rule,
+        which the model applies to all text from then on.
         """
         import io
 
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=(normalize(sentence) for sentence in sentences),
+                sentence_iterator=(plain_text(normalize(sentence)) for sentence in sentences),
                 model_writer=model,
                 vocab_size=vocabulary_size,
                 hard_vocab_limit=False,
                 model_type=model_type,
                 character_coverage=character_coverage,
                 byte_fallback=True,
+                normalization_rule_name=normalization,
+                max_sentence_length=LONGEST_SENTENCE,
                 pad_id=PADDING,
                 unk_id=UNKNOWN,
                 bos_id=START,
@@ -133,14 +145,38 @@ class Subwords:
         return hashlib.sha256(self.model).hexdigest()
 
     def encode(self, text: str) -> Encoding:
-        """One sentence as pieces with their places in the text."""
+        """Encode one sentence, each piece with its position in the text.
+
+        Typographic variants are unified first, what is copied is left out, and a sentence in capitals is encoded in
+        its usual form.
+        """
         text = _storable(normalize(text))
-        result = self._processor.encode(text, return_type="offset_mapping")
-        return Encoding(text, result["ids"], result["offsets"])
+        copied = copied_spans(text)
+        plain, places = without(text, copied)
+        shouted = is_capitals(plain)
+        result = self._processor.encode(self._truecase(plain) if shouted else plain, return_type="offset_mapping")
+        spans = result["offsets"]
+        if len(plain) < len(text):
+            spans = [(places[start], places[end - 1] + 1 if end > start else places[start]) for start, end in spans]
+        return Encoding(text, result["ids"], spans, shouted, copied)
+
+    def _truecase(self, text: str) -> str:
+        """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.
+
+        Letters keep their positions.
+        """
+        usual, first = text, True
+        for word in split_words(text):
+            forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
+            forms = [form for form in forms if len(form) == len(word.text)]
+            best = max(forms, key=lambda form: sum(self._scores[piece] for piece in self._processor.encode(form)))
+            usual = usual[: word.start] + best + usual[word.end :]
+            first = first and not any(letter.isalpha() for letter in word.text)
+        return usual
 
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Piece ids alone, for many sentences."""
-        return self._processor.encode([_storable(normalize(text)) for text in texts], num_threads=1)
+        return self._processor.encode([plain_text(_storable(normalize(text))) for text in texts], num_threads=1)
 
     def sample_ids(self, texts: Sequence[str], smoothing: float, seed: int) -> list[list[int]]:
         """Piece ids of a segmentation drawn for each sentence (Kudo 2018, section 3.3; unigram models only).
@@ -151,7 +187,7 @@ class Subwords:
         """
         random = np.random.default_rng(seed)
         drawn = []
-        for text in self._processor.normalize([_storable(normalize(text)) for text in texts]):
+        for text in self._processor.normalize([plain_text(_storable(normalize(text))) for text in texts]):
             words = text.split(SPACE)[1:]  # the text begins with a space, if it is not empty
             ids: list[int] = []
             for word, chance in zip(words, random.random(len(words)).tolist(), strict=True):
@@ -182,14 +218,15 @@ class Subwords:
         """Piece ids as NFC-normalised text."""
         return normalize(self._processor.decode(list(ids)))
 
-    def decode_with_spans(self, ids: Sequence[int]) -> Encoding:
-        """Piece ids as text, each piece with its place in it: an Encoding of exactly these pieces."""
+    def decode_with_spans(self, ids: Sequence[int], in_capitals: bool = False) -> Encoding:
+        """Decode piece ids to the Encoding of exactly these pieces; `in_capitals` casts its text up."""
         ids = list(ids)
         result = self._processor.decode(ids, return_type="offset_mapping")
         text, spans = result["text"], result["offsets"]
         if normalize(text) != text:  # possible only for characters that were spelled out in bytes
             spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
-        return Encoding(normalize(text), ids, spans)
+        text = normalize(text)
+        return Encoding(capitals(text) if in_capitals else text, ids, spans, in_capitals)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""

@@ -252,7 +252,13 @@ def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
         for pair in zip(rows["source"], rows["target"], strict=True)
         for sentence in pair
     )
-    return Subwords.train(sentences, settings.vocabulary_size, settings.model_type, settings.character_coverage)
+    return Subwords.train(
+        sentences,
+        settings.vocabulary_size,
+        settings.model_type,
+        settings.character_coverage,
+        settings.normalization,
+    )
 
 
 def encode_splits(

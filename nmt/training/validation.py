@@ -65,7 +65,7 @@ class Validator:
         texts = [""] * len(self.sources)
         for rank, found in enumerate(ranks.gather(own)):
             texts[rank :: ranks.count] = found
-        bleu, _, chrf, _ = score(texts, self.references)
+        bleu, _, chrf, _ = score(texts, self.references, self.run.config.data.target)
         chosen = range(0, len(texts), max(1, len(texts) // 3))[:3]
         examples = [(self.sources[number], texts[number], self.references[number][0]) for number in chosen]
         return Scores(loss, bleu, chrf, examples)

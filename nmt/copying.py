@@ -1,0 +1,87 @@
+"""Put what was copied from a source back into its translation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nmt.text.subwords import Encoding
+from nmt.text.words import overlapping, split_words
+from nmt.translation import Translation
+
+Insertion = tuple[int, str, range]
+"""The character of the translation before which it goes, its text, and its source words."""
+
+
+def with_copied(translation: Translation, source: Encoding) -> Translation:
+    """`translation` with what `source` has copied inserted and linked to where it came from.
+
+    It stands after the last target word linked to a source word before it; what begins or ends the source begins or
+    ends the translation. A copied word's row of the matrix is 1 at its source word. Nothing is inserted without an
+    alignment to place it by.
+    """
+    if not source.copied or translation.attention is None or translation.alignment is None:
+        return translation
+    insertions = _insertions(translation, source)
+    text, moved, copies = _inserted(translation.text, insertions)
+    words = split_words(text)
+    # Where each target word is now, and what was copied to where.
+    place = {word.start: number for number, word in enumerate(words)}
+    try:
+        now = [place[moved[word.start]] for word in split_words(translation.text)]
+        links = [(own, place[start]) for start, own in copies]
+    except KeyError:  # a neighbour has joined another word
+        return translation
+    attention = np.zeros((len(words), translation.attention.shape[1]), np.float32)
+    attention[now] = translation.attention
+    for own, target in links:
+        attention[target, own] = 1
+    copied = {own for own, _ in links}
+    kept = [(own, now[target]) for own, target in translation.alignment if own not in copied]
+    return replace(
+        translation,
+        text=text,
+        target_words=[word.text for word in words],
+        attention=attention,
+        alignment=sorted([*kept, *links]),
+        target_word_of_piece=[[now[word] for word in words] for words in translation.target_word_of_piece],
+    )
+
+
+def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
+    targets = split_words(translation.text)
+    last: dict[int, int] = {}
+    for own, target in translation.alignment or ():
+        last[own] = max(target, last.get(own, -1))
+    covered = overlapping(source.copied, [(word.start, word.end) for word in source.words])
+    free = sorted(set(range(len(source.words))) - {word for words in covered for word in words})
+    insertions = []
+    for (start, end), words in zip(source.copied, covered, strict=True):
+        before = [last[word] for word in free if word < words.start and word in last]
+        if not any(word < words.start for word in free):
+            place = 0
+        elif not any(word >= words.stop for word in free) or not before:
+            place = len(translation.text)
+        else:
+            place = targets[before[-1]].end
+        insertions.append((place, source.text[start:end], words))
+    return sorted(insertions, key=lambda insertion: insertion[0])
+
+
+def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], list[tuple[int, int]]]:
+    """The text with the insertions, set off by spaces; where each of its characters is now; and for each copied word
+    its first character and its source word."""
+    result, moved, copies, done = "", [], [], 0
+    for place, copied, words in insertions:
+        moved += range(len(result), len(result) + place - done)
+        result += text[done:place]
+        done = place
+        if result and not result[-1].isspace():
+            result += " "
+        copies += [(len(result) + word.start, own) for word, own in zip(split_words(copied), words, strict=False)]
+        result += copied
+        if text[place : place + 1].isalnum() or text[place : place + 1] in ("¿", "¡", '"', "("):
+            result += " "
+    moved += range(len(result), len(result) + len(text) - done + 1)
+    return result + text[done:], moved, copies

@@ -1,0 +1,19 @@
+"""What is copied, not translated: emoji, links, addresses, #tags and @names. The network never reads it."""
+
+from __future__ import annotations
+
+import regex
+
+_EMOJI = r"\p{Extended_Pictographic}\p{EMod}?\ufe0f?"
+_COPIED = regex.compile(
+    r"(?:https?://|www\.)[^\s<>\"“”«»]*[^\s<>\"“”«».,;:!?)'’\]]"  # a link, without the mark that ends the sentence
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
+    r"|(?<![\w&])#\w*\p{L}\w*"
+    r"|(?<![\w.])@\w+(?:\.\w+)*"
+    rf"|(?:[0-9#*]\ufe0f?\u20e3|\p{{RI}}\p{{RI}}|{_EMOJI}(?:\u200d{_EMOJI})*)+"  # keycaps, flags, other emoji
+)
+
+
+def copied_spans(text: str) -> list[tuple[int, int]]:
+    """First and one-past-last character of everything in `text` that is copied, in order."""
+    return [match.span() for match in _COPIED.finditer(text)]

@@ -1,0 +1,46 @@
+"""One form for what is typed in many: quotes, apostrophes, dashes, and characters that nobody sees.
+
+SentencePiece's own rule (NFKC) already unifies spaces, ellipses and full-width forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import regex
+
+PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛′ʼ`´", "'"),
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+    }
+)
+"""Variants and the character that stands for them, one for one."""
+# Soft hyphens, zero-width spaces, marks of direction, variation selectors; not joiners, which emoji and scripts need.
+_INVISIBLE = regex.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
+
+
+def plain_text(text: str) -> str:
+    """The text with plain quotes, apostrophes and dashes, and without invisible characters."""
+    return _INVISIBLE.sub("", text.translate(PLAIN))
+
+
+def without(text: str, spans: Iterable[tuple[int, int]]) -> tuple[str, list[int]]:
+    """`plain_text` of what lies outside `spans`, and for each of its characters, and its end, the place in `text`."""
+    outside = bytearray(b"\1" * len(text))
+    for start, end in [*spans, *(match.span() for match in _INVISIBLE.finditer(text))]:
+        outside[start:end] = bytes(end - start)
+    places = [place for place in range(len(text)) if outside[place]]
+    return "".join(map(text.translate(PLAIN).__getitem__, places)), [*places, len(text)]
+
+
+def is_capitals(text: str) -> bool:
+    """Whether a text of four letters or more is typed in capitals throughout."""
+    letters = [letter for letter in text if letter.upper() != letter.lower()]
+    return len(letters) >= 4 and not any(letter.islower() for letter in letters)
+
+
+def capitals(text: str) -> str:
+    """The text in capitals, letter for letter, so that positions stay; `ß`, which has no single capital, is kept."""
+    return "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in text)

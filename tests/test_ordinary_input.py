@@ -1,0 +1,219 @@
+"""What people type: curly quotes, invisible characters, capitals, several sentences in a line."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import ENGLISH, SENTENCES, tiny_subwords
+
+from nmt import Translator
+from nmt.errors import UserError
+from nmt.text.copied import copied_spans
+from nmt.text.parts import sentences
+from nmt.text.typography import capitals, is_capitals, plain_text, without
+from nmt.text.words import split_words
+
+SUBWORDS = tiny_subwords()
+QUOTES = {"'": "‘’‚′ʼ´`", '"': "“”„«»", "-": "‐‑–—−"}
+INVISIBLE = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a\u202c"
+SPACES = "\u00a0\u2009\u202f\u3000"
+clothes = st.randoms(use_true_random=False)
+
+
+def in_other_clothes(text: str, random) -> str:
+    """The same sentence with other quotes, dashes and spaces, and with invisible characters between letters."""
+    dressed = ""
+    for character in text:
+        variants = QUOTES.get(character) or (SPACES if character == " " else "")
+        dressed += random.choice(variants) if variants and random.random() < 0.7 else character
+        if random.random() < 0.2:
+            dressed += random.choice(INVISIBLE)
+    return dressed
+
+
+@given(
+    text=st.sampled_from(SENTENCES) | st.sampled_from(['He said "it\'s late" - twice.', "Don't! 'No' - \"no\"."]),
+    random=clothes,
+)
+def test_the_same_sentence_in_other_clothes_has_the_same_pieces(text, random):
+    text = plain_text(text)
+    assert SUBWORDS.encode(in_other_clothes(text, random)).ids == SUBWORDS.encode(text).ids
+
+
+@given(text=st.text() | st.sampled_from(SENTENCES), random=clothes)
+def test_positions_lead_back_to_what_was_typed(text, random):
+    dressed = in_other_clothes(text, random)
+    plain, typed = without(dressed, [])
+    assert plain == plain_text(dressed)
+    assert len(typed) == len(plain) + 1 and typed == sorted(set(typed)) and typed[-1] == len(dressed)
+    for character, place in zip(plain, typed, strict=False):
+        assert plain_text(dressed[place]) == character
+
+
+@given(text=st.sampled_from(ENGLISH), random=clothes)
+def test_words_and_pieces_refer_to_the_typed_text(text, random):
+    dressed = unicodedata.normalize("NFC", in_other_clothes(text, random))
+    encoding = SUBWORDS.encode(dressed)
+    assert encoding.text == dressed
+    last = 0
+    for start, end in encoding.spans:
+        assert last <= start <= end <= len(dressed)
+        last = end
+
+
+@pytest.mark.parametrize(
+    ("text", "shouted"),
+    [
+        ("I LOVE YOU.", True),
+        ("GOODBYE!", True),
+        ("¿DÓNDE ESTÁ?", True),
+        ("OK.", False),
+        ("NASA", True),
+        ("I am here.", False),
+        ("1234 5678", False),
+        ("", False),
+        ("日本語です", False),
+    ],
+)
+def test_what_counts_as_capitals(text, shouted):
+    assert is_capitals(text) is shouted
+
+
+@given(text=st.text())
+def test_capitals_keep_every_position(text):
+    assert len(capitals(text)) == len(text)
+    assert capitals(text).upper() == text.upper()
+
+
+@pytest.mark.parametrize(
+    "text", ["I love you.", "Where is the station?", "Tom lives in Boston.", "¿Dónde está la estación?", "I'm tired."]
+)
+def test_a_sentence_in_capitals_is_read_in_its_usual_form(text):
+    subwords = Translator.load(threads=1).subwords
+    usual, shouted = subwords.encode(text), subwords.encode(text.upper())
+    assert shouted.ids == usual.ids and shouted.spans == usual.spans
+    assert (shouted.text, shouted.capitals, usual.capitals) == (text.upper(), True, False)
+
+
+def test_the_shipped_model_answers_capitals_in_capitals_and_the_same_words():
+    translator = Translator.load(threads=1)
+    for text in ("I love you.", "Where is the station?", "Tom lives in Boston.", "I'm tired."):
+        plain, shouted = translator.translate([text, text.upper()])
+        assert shouted.text == plain.text.upper()
+        assert shouted.alignment == plain.alignment and shouted.source_words == [w.upper() for w in plain.source_words]
+
+
+@pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
+def test_a_paragraph_is_its_sentences(engine):
+    translator = Translator.load(engine=engine, threads=1)
+    texts = ["How are you?", "Mr. Smith paid $3.50 for it.", "It's late!", '"Come here," he said.']
+    alone, together = translator.translate(texts), translator.translate(" ".join(texts))
+    assert together.text == " ".join(one.text for one in alone)
+    assert together.source_words == [word for one in alone for word in one.source_words]
+    assert together.target_words == [word for one in alone for word in one.target_words]
+    links, source, target = [], 0, 0
+    for one in alone:
+        links += [(s + source, t + target) for s, t in one.alignment]
+        source, target = source + len(one.source_words), target + len(one.target_words)
+    assert together.alignment == sorted(links)
+    assert together.attention.shape == (target, source + 1)
+
+
+def test_one_sentence_turns_splitting_off():
+    translator = Translator.load(threads=1)
+    text = "How are you? I am fine. Thank you."
+    whole = translator.translate(text, one_sentence=True, heads=True)
+    assert whole.heads is not None and whole.text
+    assert translator.translate(text).text == " ".join(
+        one.text for one in translator.translate(["How are you?", "I am fine.", "Thank you."])
+    )
+
+
+@given(texts=st.lists(st.sampled_from([text for text in ENGLISH if text[-1] in ".!?"]), min_size=1, max_size=6))
+def test_sentences_cover_the_text_in_order(texts):
+    whole = SUBWORDS.encode(" ".join(texts))
+    parts = sentences(SUBWORDS, whole, "en")
+    assert " ".join(part.encoding.text for part in parts) == whole.text
+    assert all(whole.text[part.start :].startswith(part.encoding.text) for part in parts)
+
+
+def test_a_sentence_beyond_the_model_is_refused_though_others_fit():
+    translator = Translator.load(threads=1)
+    with pytest.raises(UserError, match="--long split"):
+        translator.translate("Hello. " + "very " * 400 + "long.")
+
+
+TOKENS = [
+    "😀",
+    "👍🏽",
+    "❤️",
+    "👩‍👩‍👧",
+    "🇪🇸",
+    "1️⃣",
+    "😂😂",
+    "https://example.org/a?b=1",
+    "www.example.com",
+    "a.b@example.com",
+    "#tag",
+    "@luisa_92",
+]
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_what_is_copied_is_found_whole(token):
+    for before, after in ("", ""), ("See ", "."), ("(", ")"), ("", ", please"):
+        text = f"{before}{token}{after}"
+        assert [text[start:end] for start, end in copied_spans(text)] == [token]
+
+
+@given(text=st.text())
+def test_spans_of_what_is_copied_lie_in_order(text):
+    edges = [edge for span in copied_spans(text) for edge in span]
+    assert edges == sorted(edges) and all(0 <= edge <= len(text) for edge in edges)
+
+
+@pytest.mark.parametrize("text", ["It costs 3 # 4.", "a @ b", "C# and F#", "rock & roll", "#1", "e.g. this.", "x@y"])
+def test_ordinary_text_is_not_copied(text):
+    assert copied_spans(text) == []
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Translator:
+    return Translator.load(threads=1)
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize(
+    "text", ["{} Where is the station?", "I left my keys {} here.", "She is wearing a white dress. {}"]
+)
+def test_what_is_copied_is_kept_and_the_rest_is_as_without_it(shipped, token, text):
+    plain, found = shipped.translate([" ".join(text.format("").split()), text.format(token)])
+    assert found.text.count(token) == 1
+    assert " ".join(found.text.replace(token, "").split()) == plain.text
+    assert found.source_words == [word.text for word in split_words(text.format(token))]
+    assert found.target_words == [word.text for word in split_words(found.text)]
+    np.testing.assert_allclose(found.attention.sum(axis=1), 1, atol=1e-5)
+    assert found.attention.shape == (len(found.target_words), len(found.source_words) + 1)
+    for word in split_words(token):
+        links = [(s, t) for s, t in found.alignment if found.source_words[s] == word.text == found.target_words[t]]
+        assert links
+
+
+def test_what_is_copied_alone_is_itself(shipped):
+    assert [one.text for one in shipped.translate(["😀", "https://example.org", ""])] == [
+        "😀",
+        "https://example.org",
+        "",
+    ]
+
+
+def test_every_hypothesis_keeps_it_and_heads_still_name_their_words(shipped):
+    found = shipped.translate("I left my keys 😀 here.", n_best=3, heads=True)
+    assert all("😀" in one.text for one in found.hypotheses)
+    for one in found.hypotheses:
+        pieces = zip(one.heads.target_pieces, one.target_word_of_piece, strict=True)
+        for piece, words in pieces:
+            spelled = piece.replace("▁", "")
+            assert not spelled or not words or any(spelled in one.target_words[word] for word in words)
