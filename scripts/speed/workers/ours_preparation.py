@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -14,27 +14,11 @@ from nmt.corpus import load_corpus
 from nmt.text.subwords import Subwords
 from nmt.training.run import encode_splits
 from scripts.report import ROOT
-
-
-class Watch(threading.Thread):
-    """The largest amounts of memory so far, in bytes: the process's own, and mapped files' pages."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.peaks = {"RssAnon": 0, "RssFile": 0}
-
-    def run(self) -> None:
-        while True:
-            for line in Path("/proc/self/status").read_text().splitlines():
-                name, _, rest = line.partition(":")
-                if name in self.peaks:
-                    self.peaks[name] = max(self.peaks[name], int(rest.split()[0]) * 1024)
-            time.sleep(0.05)
+from scripts.watch import Watch, memory
 
 
 def main() -> None:
-    watch = Watch()
-    watch.start()
+    watch = Watch(lambda: memory(os.getpid(), ("RssAnon", "RssFile")))
     place = Path(sys.argv[1])
     started = time.perf_counter()
     files = [f"data.{split}=[{place}/{split}.en, {place}/{split}.es]" for split in ("train", "dev")]
@@ -48,8 +32,9 @@ def main() -> None:
     for rows in batches[:20]:
         pairs.batch(rows)
     ended = time.perf_counter()
-    memory = {"peak_bytes": watch.peaks["RssAnon"], "mapped_bytes": watch.peaks["RssFile"]}
-    print(json.dumps({"seconds": prepared - started, "epoch_seconds": ended - prepared, **memory}))
+    peaks = watch.stop()
+    found = {"peak_bytes": peaks["RssAnon"], "mapped_bytes": peaks["RssFile"]}
+    print(json.dumps({"seconds": prepared - started, "epoch_seconds": ended - prepared, **found}))
 
 
 if __name__ == "__main__":
