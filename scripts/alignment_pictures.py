@@ -17,11 +17,12 @@ from pathlib import Path
 from nmt.alignment.error_rate import GoldPair, read_gold
 from nmt.alignment.gold import english_spanish_corpus, find_sentences
 from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.inspection.figures import plot_alignment
+from nmt.text.words import split_words
 from nmt.translation import Translation
 from nmt.translator import Translator
+from scripts.raw_attention import GOLD, over_word_pairs
 from scripts.report import ROOT
 
 PICTURES = 10
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> None:
     """Choose the sentences, align them both ways, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
-    parser.add_argument("--gold", default=ROOT / "data/alignments/tatoeba-en-es-dev.tsv", type=Path)
+    parser.add_argument("--gold", default=GOLD, type=Path)
     parser.add_argument("--output", default=ROOT / "docs/results/alignment-pictures", type=Path)
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png")
     options = parser.parse_args(arguments)
@@ -60,11 +61,9 @@ def crossings(pair: GoldPair) -> int:
 
 def before(translator: Translator, source: str, target: str) -> Translation:
     """What one layer's mean cross-attention shows, as it is read where there is no alignment head."""
-    ahead, back = translator.subwords.encode(source), translator.subwords.encode(target)
     layer = translator.checkpoint.metadata["alignment_layer"]
-    attention = translator.attention(source, target).cross[layer, :, :-1].mean(axis=0)
-    matrix = over_words(attention, ahead, back)
-    words = ([word.text for word in side.words] for side in (ahead, back))
+    matrix = over_word_pairs(translator, source, target)[layer].mean(axis=0)
+    words = ([word.text for word in split_words(side)] for side in (source, target))
     return Translation(source, target, 0.0, *words, matrix, argmax_links(matrix))
 
 

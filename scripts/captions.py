@@ -10,7 +10,8 @@ from nmt.config import RunConfig, load_config
 from nmt.corpus import Corpus, load_corpus
 from nmt.files import cache_directory
 from nmt.text.subwords import Subwords
-from nmt.training.run import make_subwords
+from nmt.training.pairs import EncodedPairs
+from nmt.training.run import encode_splits, make_subwords
 from scripts.report import ROOT, THREADS
 
 VOCABULARY = 8000
@@ -74,3 +75,10 @@ def subwords(pairs: Corpus) -> Subwords:
     """The joint BPE model of the training pairs, trained once."""
     place().mkdir(parents=True, exist_ok=True)
     return make_subwords(place(), config(), pairs)
+
+
+def encoded(settings: RunConfig) -> tuple[EncodedPairs, int]:
+    """The training pairs as every contestant reads them, and the number of pieces."""
+    pairs = corpus()
+    model = subwords(pairs)
+    return encode_splits(settings, pairs, model, print)[0], len(model)

@@ -28,13 +28,13 @@ from nmt.alignment import Link
 from nmt.alignment.error_rate import GoldPair, bootstrap, bootstrap_difference, read_gold, score
 from nmt.alignment.gold import english_spanish_corpus, find_sentences
 from nmt.alignment.links import argmax_links, transpose
-from nmt.alignment.pieces import over_words
 from nmt.alignment.symmetrization import grow_diag_final_and, intersection
 from nmt.cli.common import run
 from nmt.files import atomic_path, cache_directory
 from nmt.text.words import split_words
 from nmt.translator import Translator
 from scripts import raw_attention
+from scripts.raw_attention import GOLD, over_word_pairs
 from scripts.report import ROOT, fill, table
 from scripts.statistical_aligners import Alignments, make_eflomal_priors, run_eflomal, run_fast_align, write_pairs
 
@@ -144,15 +144,15 @@ def _write_json(path: Path, value: object) -> None:
 
 def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translator | None) -> list[Row]:
     """What the translator's cross-attention says without any training for alignment."""
-    stacks = [_stack(translator, *pair) for pair in gold]
-    shifted = [_stack(translator, *pair, shift=True) for pair in gold]
+    stacks = [over_word_pairs(translator, *pair) for pair in gold]
+    shifted = [over_word_pairs(translator, *pair, shift=True) for pair in gold]
     rows = [_raw_row("mean of all heads", [raw_attention.overall_average(stack) for stack in stacks])]
     for layer in range(len(stacks[0])):
         for name, read in (("", stacks), (", Shift-Att", shifted)):
             rows.append(
                 _raw_row(f"layer {layer + 1}{name}", [raw_attention.layer_average(stack, layer) for stack in read])
             )
-    held_out = [_stack(translator, *pair) for pair in dev]
+    held_out = [over_word_pairs(translator, *pair) for pair in dev]
     words = [[[word.text for word in split_words(pair[side])] for pair in dev] for side in (0, 1)]
     flat = [stack.reshape(-1, *stack.shape[2:]) for stack in held_out]
     layer, head = divmod(raw_attention.select_by_prediction(flat, *words), stacks[0].shape[1])
@@ -160,8 +160,10 @@ def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translato
         _raw_row(f"best head by prediction on dev ({layer + 1}.{head + 1})", [stack[layer, head] for stack in stacks])
     )
     if reverse is not None:
-        back = [_stack(reverse, target, source) for source, target in gold]
-        rows += agreement_rows(stacks, back, held_out, [_stack(reverse, target, source) for source, target in dev])
+        back = [over_word_pairs(reverse, target, source) for source, target in gold]
+        rows += agreement_rows(
+            stacks, back, held_out, [over_word_pairs(reverse, target, source) for source, target in dev]
+        )
     return rows
 
 
@@ -183,15 +185,6 @@ def agreement_rows(forward: Stacks, reverse: Stacks, dev_forward: Stacks, dev_re
 
 def _raw_row(name: str, matrices: Stacks) -> Row:
     return Row(f"attention, {name}", [argmax_links(matrix) for matrix in matrices], ours=True)
-
-
-def _stack(translator: Translator, source: str, target: str, shift: bool = False) -> np.ndarray:
-    """All heads' cross-attention over words: [layers, heads, target words, source words + 1]."""
-    ahead, back = (translator.subwords.encode(text) for text in (source, target))
-    cross = translator.attention(source, target).cross
-    # Without the shift the last step predicts `</s>`; with it, that step reads the last piece.
-    attention = raw_attention.shift_attention(cross) if shift else cross[..., :-1, :]
-    return over_words(attention, ahead, back)
 
 
 # Our alignment head
@@ -269,9 +262,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
     parser.add_argument("--reverse-checkpoint", metavar="DIR", help="a Spanish-English translator, for raw attention")
-    parser.add_argument(
-        "--gold", type=Path, default=ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv", metavar="TSV"
-    )
+    parser.add_argument("--gold", type=Path, default=GOLD, metavar="TSV")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "aligners.md", metavar="FILE.md")
     parser.add_argument("--fresh", action="store_true", help="train the statistical aligners again")
     sys.exit(run("compare_aligners", lambda _: main(parser.parse_args())))

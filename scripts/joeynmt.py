@@ -17,6 +17,17 @@ from scripts.report import PEERS, THREADS
 
 NO_PEERS = f"{PEERS} is not there; make the peers' environment with scripts/speed/peers.sh"
 Sides = tuple[Iterable[str], Iterable[str]]
+TRAINING = {
+    "adam_betas": [0.9, 0.98],
+    "normalization": "tokens",
+    "scheduling": "warmupinversesquareroot",
+    "clip_grad_norm": 1.0,
+    "label_smoothing": 0.1,
+    "batch_type": "token",
+    "epochs": 10**6,
+    "logging_freq": 100,
+}
+SEARCH = {"beam_size": 5, "beam_alpha": 1.0, "batch_size": 64, "batch_type": "sentence"}
 SPECIAL = {"unk_id": 0, "pad_id": 1, "bos_id": 2, "eos_id": 3}
 
 

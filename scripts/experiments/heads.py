@@ -22,7 +22,6 @@ import torch
 from nmt.alignment.error_rate import GoldPair, read_gold, score
 from nmt.alignment.gold import find_sentences
 from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import over_words
 from nmt.batching import batches_for_decoding
 from nmt.cli.common import run
 from nmt.config import DataConfig
@@ -40,9 +39,8 @@ from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.habits import KINDS, Habits, Head, habits, heads_of, removed
 from scripts.experiments.common.models import any_transformer
 from scripts.experiments.common.tables import Table
-from scripts.report import ROOT
+from scripts.raw_attention import GOLD, over_word_pairs
 
-GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
 MARKED = 0.15
 """A habit names a head's role when its share exceeds that of a head that looks everywhere alike by so much."""
 SENTENCES = 500
@@ -92,18 +90,12 @@ def mean_loss(model: Transformer, batches: list[Batch]) -> float:
 
 def error_rates(translator: Translator, gold: Sequence[GoldPair], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     """[layers, heads]: AER of each cross-attention head, every target word linked to the word it attends to most."""
-    stacks = []
-    for source, target in pairs:
-        ahead, back = (translator.subwords.encode(text) for text in (source, target))
-        cross = translator.attention(source, target).cross[:, :, :-1]  # [layers, heads, target, source]
-        stacks.append(over_words(cross, ahead, back))
+    stacks = [over_word_pairs(translator, source, target) for source, target in pairs]
     layers, heads = stacks[0].shape[:2]
-    rates = [
-        score([argmax_links(stack[layer, head]) for stack in stacks], gold).error_rate
-        for layer in range(layers)
-        for head in range(heads)
-    ]
-    return np.array(rates).reshape(layers, heads)
+    rates = np.zeros((layers, heads))
+    for layer, head in np.ndindex(layers, heads):
+        rates[layer, head] = score([argmax_links(stack[layer, head]) for stack in stacks], gold).error_rate
+    return rates
 
 
 def role(of: Habits, everywhere: Habits, kind: str) -> str:

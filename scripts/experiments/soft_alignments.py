@@ -21,7 +21,6 @@ from nmt.alignment import Link
 from nmt.alignment.error_rate import GoldPair, bootstrap, read_gold
 from nmt.alignment.gold import english_spanish_corpus, find_sentences
 from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.corpus import load_corpus
 from nmt.inspection.figures import plot_alignment
@@ -32,9 +31,8 @@ from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.models import tatoeba_model
 from scripts.experiments.common.tables import Table
 from scripts.experiments.common.toy import toy_links
-from scripts.report import ROOT
+from scripts.raw_attention import GOLD, over_word_pairs
 
-GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
 Row = tuple[str, float, float, float, float, float]
 DIAGONAL = "the diagonal"
 COMPARED = ("rnnsearch", "transformer")
@@ -91,11 +89,7 @@ def toy_gold(experiment: Experiment) -> tuple[list[tuple[str, str]], list[GoldPa
 
 def read(name: str, translator: Translator, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
     """The alignments of each layer's cross-attention, the mean over its heads."""
-    layers: list[list[np.ndarray]] = []
-    for source, target in pairs:
-        ahead, back = translator.subwords.encode(source), translator.subwords.encode(target)
-        means = translator.attention(source, target).cross[:, :, :-1].mean(axis=1)  # [layers, target, source], no </s>
-        layers.append(list(over_words(means, ahead, back)))
+    layers = [list(over_word_pairs(translator, *pair).mean(axis=1)) for pair in pairs]
     by_layer = list(zip(*layers, strict=True))
     names = [name] if len(by_layer) == 1 else [f"{name} (layer {number + 1})" for number in range(len(by_layer))]
     return [

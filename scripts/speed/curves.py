@@ -18,7 +18,6 @@ from nmt.training.objective import plain_cross_entropy
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch
 from nmt.training.replicas import Replicas
-from nmt.training.run import encode_splits
 from nmt.training.validation import batch_loss
 from scripts import captions
 from scripts.report import COLOURS, THREADS, legend, prepare
@@ -32,14 +31,12 @@ def measure(quick: bool) -> dict:
     """The losses of every step: without dropout by one seed, in float64, with it by several; both paths each."""
     steps, seeds = (10, 2) if quick else (STEPS, SEEDS)
     torch.set_num_threads(THREADS)
-    corpus = captions.corpus()
-    subwords = captions.subwords(corpus)
-    pairs, _ = encode_splits(captions.config(), corpus, subwords, print)
+    pairs, vocabulary = captions.encoded(captions.config())
     found: dict[str, list[list[float]]] = {}
     for dropout, used in ((0.0, [1]), (0.3, range(1, seeds + 1))):
         for path in ("fast", "plain"):
             found[f"{path}, dropout {dropout}"] = [
-                losses(path, dropout, seed, steps, pairs, len(subwords)) for seed in used
+                losses(path, dropout, seed, steps, pairs, vocabulary) for seed in used
             ]
     return found
 

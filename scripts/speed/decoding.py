@@ -93,7 +93,7 @@ def _contestants(place: Path, lines: list[str], quick: bool) -> list[Contestant]
     common = [str(file), str(BEAM)]
 
     def ours(name: str, kind: str, checkpoint: str, *rest: str) -> Contestant:
-        return Contestant(name, "ours_decoding", [kind, checkpoint, *common, *rest], turn)
+        return Contestant(name, "ours", ["decoding", kind, checkpoint, *common, *rest], turn)
 
     made = [
         ours("torch-pieces", "torch-pieces", shipped),
@@ -115,7 +115,7 @@ def _joeynmt(place: Path) -> list[str]:
     np.savez(place / "weights.npz", **{name: array.astype(np.float32) for name, array in weights.items()})
     text = str(place)
     config = joeynmt.configuration(shipped, text, f"{text}/joeynmt", ("test",))
-    config["testing"] = {"beam_size": BEAM, "beam_alpha": 1.0, "batch_size": 64, "batch_type": "sentence"}
+    config["testing"] = joeynmt.SEARCH
     return [json.dumps(config), f"{text}/weights.npz"]
 
 

@@ -21,7 +21,7 @@ def measure(quick: bool) -> dict:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "test.en"
         file.write_text("".join(f"{line}\n" for line in sources), encoding="utf-8")
-        contestants = [Contestant(name, "ours_latency", [name, str(file)]) for name in NAMES]
+        contestants = [Contestant(name, "ours", ["latency", name, str(file)]) for name in NAMES]
         return contest(contestants, 1 if quick else ROUNDS)
 
 

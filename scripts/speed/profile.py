@@ -12,7 +12,6 @@ from nmt.models import build_model
 from nmt.training.objective import smoothed_cross_entropy
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch
-from nmt.training.run import encode_splits
 from nmt.training.validation import batch_loss
 from scripts import captions
 from scripts.speed.claim import Claim, Told
@@ -24,9 +23,7 @@ WARM_UP, STEPS, SHOWN = 5, 10, 20
 def measure(quick: bool) -> dict:
     """Milliseconds a step of each operator alone, on one thread, by both loops over the same batches."""
     config = captions.config()
-    corpus = captions.corpus()
-    subwords = captions.subwords(corpus)
-    pairs, _ = encode_splits(config, corpus, subwords, print)
+    pairs, vocabulary = captions.encoded(config)
     rows = BatchSampler(pairs.source_lengths, pairs.target_lengths, config.training.batch_tokens).batches(0)
     steps = 2 if quick else STEPS
     batches = [pairs.batch(rows[number]) for number in range(WARM_UP + steps)]
@@ -34,9 +31,9 @@ def measure(quick: bool) -> dict:
     torch.manual_seed(1)
     clip_norm = config.training.clip_norm
 
-    plain = plain_training.PlainTransformer(config.model, len(subwords), dropout_everywhere=False)
+    plain = plain_training.PlainTransformer(config.model, vocabulary, dropout_everywhere=False)
     plain_optimizer = plain_training.plain_optimizer(plain)
-    model = build_model(config.model, len(subwords)).train()
+    model = build_model(config.model, vocabulary).train()
     optimizer = make_optimizer(model, config.training)
 
     def step(batch: Batch) -> None:

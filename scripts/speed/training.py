@@ -28,7 +28,7 @@ def measure(quick: bool) -> dict:
         Contestant("plain", "plain_training", ["{}", "same"], turn),
         Contestant("plain-all-dropout", "plain_training", ["{}", "all"], turn),
         Contestant("ours-wide", "ours_training", [json.dumps(WIDE), "float32"], turn),
-        Contestant("gemm", "gemm", (), {"seconds": 3}),
+        Contestant("gemm", "ours", ["gemm"], {"seconds": 3}),
     ]
     if type_of_factors(captions.config().training.model_copy(update={"precision": "auto"}), torch.device("cpu")):
         contestants.append(Contestant("ours-bfloat16", "ours_training", ["{}", "bfloat16"], turn))
@@ -46,20 +46,12 @@ def joeynmt_training(text: str, directory: str) -> dict:
     config = captions.config()
     settings = config.training
     joey = joeynmt.configuration(config, text, directory, ("train", "dev"))
-    joey["training"] = {
+    joey["training"] = joeynmt.TRAINING | {
         "optimizer": "adamw",
-        "normalization": "tokens",
-        "adam_betas": [settings.beta1, settings.beta2],
-        "scheduling": "warmupinversesquareroot",
         "learning_rate_warmup": settings.warmup_steps,
         "learning_rate": settings.learning_rate,
-        "clip_grad_norm": settings.clip_norm,
-        "label_smoothing": settings.label_smoothing,
         "batch_size": settings.batch_tokens,
-        "batch_type": "token",
-        "epochs": 10**6,
         "validation_freq": 10**9,
-        "logging_freq": 100,
     }
     return joey
 

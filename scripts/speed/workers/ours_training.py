@@ -17,7 +17,6 @@ from nmt.training.log import RunLog
 from nmt.training.loop import run_steps
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch, EncodedPairs
-from nmt.training.run import encode_splits
 from nmt.training.state import Progress
 from scripts import captions
 from scripts.report import THREADS
@@ -44,13 +43,11 @@ def main() -> None:
     config = captions.config(**json.loads(sys.argv[1]))
     torch.set_num_threads(THREADS)
     torch.manual_seed(1)
-    corpus = captions.corpus()
-    subwords = captions.subwords(corpus)
-    pairs, _ = encode_splits(config, corpus, subwords, print)
-    model = build_model(config.model, len(subwords))
+    pairs, vocabulary = captions.encoded(config)
+    model = build_model(config.model, vocabulary)
     settings = config.training.model_copy(update={"validate_every": 10**9, "precision": sys.argv[2]})
     config = config.model_copy(update={"training": settings})
-    paced = PacedPairs(pairs, Pace(WARM_UP), lambda *lengths: training_flops(config.model, len(subwords), *lengths))
+    paced = PacedPairs(pairs, Pace(WARM_UP), lambda *lengths: training_flops(config.model, vocabulary, *lengths))
     with tempfile.TemporaryDirectory() as directory:
         log = RunLog(Path(directory), 0)
         optimizer = make_optimizer(model, settings)

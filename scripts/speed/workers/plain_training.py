@@ -19,7 +19,6 @@ from nmt.model_config import ModelConfig
 from nmt.models.transformer import sinusoidal_positions
 from nmt.text.subwords import PADDING
 from nmt.training.pairs import Batch
-from nmt.training.run import encode_splits
 from scripts import captions
 from scripts.report import THREADS
 from scripts.speed.workers.pace import Pace
@@ -96,11 +95,9 @@ def main() -> None:
     config = captions.config(**json.loads(sys.argv[1]))
     torch.set_num_threads(THREADS)
     torch.manual_seed(1)
-    corpus = captions.corpus()
-    subwords = captions.subwords(corpus)
-    pairs, _ = encode_splits(config, corpus, subwords, print)
+    pairs, vocabulary = captions.encoded(config)
     sampler = BatchSampler(pairs.source_lengths, pairs.target_lengths, config.training.batch_tokens, seed=1)
-    model = PlainTransformer(config.model, len(subwords), dropout_everywhere=sys.argv[2] == "all")
+    model = PlainTransformer(config.model, vocabulary, dropout_everywhere=sys.argv[2] == "all")
     optimizer = plain_optimizer(model)
     pace = Pace(WARM_UP)
     for epoch in range(10**6):
