@@ -22,7 +22,8 @@ def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str
     None or `-` is standard input. Only a line feed ends a line: other characters that Unicode calls line ends occur
     within sentences. With `invalid` "replace", bytes that are not UTF-8 become U+FFFD.
 
-    Raises UserError, with the line's number, for invalid UTF-8, a line of 16 MiB, lines that end in CR alone and damaged gzip.
+    Raises UserError, with the line's number, for invalid UTF-8, a line of 16 MiB, lines that end in CR
+    alone, and damaged gzip.
     """
     name, place = (str(path), f"{path}:") if path not in (None, "-") else ("standard input", "standard input, line ")
     number = 0

@@ -1,7 +1,7 @@
 """Ten test sentences with word-order inversions: raw attention (a), the alignment head (b), gold links dotted.
 
-  python scripts/alignment_pictures.py                     writes docs/results/alignment-pictures/*.png
-  python scripts/alignment_pictures.py --checkpoint DIR --output DIR --format pdf
+  python -m scripts.alignment_pictures                     writes docs/results/alignment-pictures/*.png
+  python -m scripts.alignment_pictures --checkpoint DIR --output DIR --format pdf
 
 The sentences are chosen by rule: the gold pairs of data/alignments with the most crossing sure links, at most 12 words
 a side. Both matrices are of the same given sentence pair (teacher forcing).
@@ -14,17 +14,16 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from nmt.alignment.error_rate import GoldPair, read_gold  # noqa: E402
-from nmt.alignment.gold import english_spanish_corpus, find_sentences  # noqa: E402
-from nmt.alignment.links import argmax_links  # noqa: E402
-from nmt.alignment.pieces import over_words  # noqa: E402
-from nmt.cli.common import run  # noqa: E402
-from nmt.inspection.figures import plot_alignment  # noqa: E402
-from nmt.translation import Translation  # noqa: E402
-from nmt.translator import Translator  # noqa: E402
+from nmt.alignment.error_rate import GoldPair, read_gold
+from nmt.alignment.gold import english_spanish_corpus, find_sentences
+from nmt.alignment.links import argmax_links
+from nmt.cli.common import run
+from nmt.inspection.figures import plot_alignment
+from nmt.text.words import split_words
+from nmt.translation import Translation
+from nmt.translator import Translator
+from scripts.raw_attention import GOLD, over_word_pairs
+from scripts.report import ROOT
 
 PICTURES = 10
 MOST_WORDS = 12
@@ -34,7 +33,7 @@ def main(arguments: list[str]) -> None:
     """Choose the sentences, align them both ways, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
-    parser.add_argument("--gold", default=ROOT / "data/alignments/tatoeba-en-es-dev.tsv", type=Path)
+    parser.add_argument("--gold", default=GOLD, type=Path)
     parser.add_argument("--output", default=ROOT / "docs/results/alignment-pictures", type=Path)
     parser.add_argument("--format", choices=["png", "svg", "pdf"], default="png")
     options = parser.parse_args(arguments)
@@ -62,33 +61,16 @@ def crossings(pair: GoldPair) -> int:
 
 def before(translator: Translator, source: str, target: str) -> Translation:
     """What one layer's mean cross-attention shows, as it is read where there is no alignment head."""
-    ahead, back = translator.subwords.encode(source), translator.subwords.encode(target)
     layer = translator.checkpoint.metadata["alignment_layer"]
-    attention = translator.attention(source, target).cross[layer, :, :-1].mean(axis=0)
-    matrix = over_words(attention, ahead, back)
-    return Translation(
-        source=source,
-        text=target,
-        score=0.0,
-        source_words=[word.text for word in ahead.words],
-        target_words=[word.text for word in back.words],
-        attention=matrix,
-        alignment=argmax_links(matrix),
-    )
+    matrix = over_word_pairs(translator, source, target)[layer].mean(axis=0)
+    words = ([word.text for word in split_words(side)] for side in (source, target))
+    return Translation(source, target, 0.0, *words, matrix, argmax_links(matrix))
 
 
 def after(translator: Translator, source: str, target: str) -> Translation:
     """What the alignment head shows."""
-    (aligned,) = translator.align([(source, target)])
-    return Translation(
-        source=source,
-        text=target,
-        score=0.0,
-        source_words=aligned.source_words,
-        target_words=aligned.target_words,
-        attention=aligned.matrix,
-        alignment=aligned.links,
-    )
+    (pair,) = translator.align([(source, target)])
+    return Translation(source, target, 0.0, pair.source_words, pair.target_words, pair.matrix, pair.links)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,95 @@
 #!/usr/bin/env python
 """How fast, how large: the speed claims, each measured beside its peers on this machine.
 
-    scripts/benchmark/peers.sh                     # once: JoeyNMT in an environment of its own
-    python scripts/benchmark.py training           # one claim
-    python scripts/benchmark.py training --quick   # ours and a plain loop alone, in short turns; writes nothing
-    python scripts/benchmark.py all                # every claim but the two that take longest
+    scripts/speed/peers.sh                            # once: JoeyNMT in an environment of its own
+    python -m scripts.benchmark training              # one claim
+    python -m scripts.benchmark training --quick      # ours and a plain loop alone, in short turns; writes nothing
+    python -m scripts.benchmark all                   # every claim but the two that take longest
+    python -m scripts.benchmark page                  # the page's blocks, from the records
 
-Raw replies are kept in docs/speed/CLAIM.json; the page is written from these. `all --resume` leaves out claims that are
-there already.
+Raw replies are kept in docs/speed/CLAIM.json; the blocks of docs/speed.md are written from these. `all --resume`
+leaves out claims that are there already.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from nmt.cli.common import run
+from scripts.report import ROOT, duration, fill, machine, read_json, table, write_json
+from scripts.speed.claim import Claim
 
-from benchmark.door import main  # noqa: E402
+RAW = ROOT / "docs" / "speed"
+LONG = ("growth-corpus", "million-lines")
+"""Claims that take long on their own; `all` leaves them out."""
 
-from nmt.cli.common import run  # noqa: E402
+
+def claims() -> dict[str, Claim]:
+    """Every claim by name, in the page's order."""
+    from scripts.speed import (
+        cold_start,
+        curves,
+        decoding,
+        engines,
+        growth_curves,
+        latency,
+        memory,
+        million,
+        profile,
+        training,
+    )
+
+    modules = training, curves, decoding, engines, cold_start, latency, memory, profile, growth_curves
+    return {one.name: one for one in (*(module.CLAIM for module in modules), growth_curves.HUGE_CLAIM, million.CLAIM)}
+
+
+def main(arguments: list[str]) -> None:
+    """Measure what the arguments name."""
+    known = claims()
+    parser = argparse.ArgumentParser(prog="benchmark.py", description="Speed, memory and growth, beside peers.")
+    parser.add_argument("claim", choices=[*known, "all", "page"], help="page only writes docs/speed.md anew")
+    parser.add_argument("--quick", action="store_true", help="short turns, no JoeyNMT; prints, and writes nothing")
+    parser.add_argument("--resume", action="store_true", help="with all: leave out claims measured already")
+    options = parser.parse_args(arguments)
+    names = {"all": [name for name in known if name not in LONG], "page": []}.get(options.claim, [options.claim])
+    for name in names:
+        path = RAW / f"{name}.json"
+        if options.resume and path.exists():
+            continue
+        started = time.time()
+        replies = known[name].measure(options.quick)
+        told = known[name].tell(replies)
+        print(f"\n{name}\n\n{table(told.columns, told.rows)}\n", *("  ".join(row) for row in told.summary), sep="\n")
+        if not options.quick:
+            write_json(path, {"machine": machine(), "minutes": (time.time() - started) / 60, "replies": replies})
+    if not options.quick:
+        print(write_page(list(known.values()), RAW))
+
+
+def write_page(known: Sequence[Claim], raw: Path) -> Path:
+    """Fill the page beside the directory of records, with the claims that have been measured; returns its path."""
+    summary: list[tuple[str, str]] = []
+    blocks: dict[str, str] = {}
+    machines: dict[str, list[str]] = {}
+    for claim in known:
+        if not (raw / f"{claim.name}.json").exists():
+            continue
+        record = read_json(raw / f"{claim.name}.json")
+        told = claim.tell(record["replies"])
+        summary += told.summary
+        machines.setdefault("; ".join(record["machine"].values()), []).append(claim.name)
+        command = f"`python -m scripts.benchmark {claim.name}` ({duration(record['minutes'])})"
+        blocks[claim.name] = f"{command}\n\n{table(told.columns, told.rows)}"
+        if claim.draw:
+            claim.draw(record["replies"], str(raw / f"{claim.name}.png"))
+    blocks["summary"] = table(["what", "measured"], summary)
+    blocks["machine"] = "\n".join(f"- {', '.join(names)}: {one}" for one, names in machines.items())
+    return fill(raw.with_suffix(".md"), blocks)
+
 
 if __name__ == "__main__":
     sys.exit(run("benchmark.py", main))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """One table of word aligners on the gold pairs: a diagonal, eflomal, fast_align, and this project's methods.
 
-    python scripts/compare_aligners.py [--checkpoint DIR] [--reverse-checkpoint DIR] [--output FILE.md]
+    python -m scripts.compare_aligners [--checkpoint DIR] [--reverse-checkpoint DIR] [--output FILE.md]
 
 The statistical aligners are trained on the training split plus the gold pairs, as they are used; their links are
 kept in the cache, since training takes minutes (--fresh trains again). Ours never sees the gold pairs. Needs a C
@@ -18,33 +18,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # from a clone that is not installed
+import numpy as np
 
-import numpy as np  # noqa: E402
-import raw_attention  # noqa: E402
-from statistical_aligners import (  # noqa: E402
-    Alignments,
-    make_eflomal_priors,
-    run_eflomal,
-    run_fast_align,
-    write_pairs,
-)
-
-from nmt.alignment import Link  # noqa: E402
-from nmt.alignment.error_rate import GoldPair, bootstrap, bootstrap_difference, read_gold, score  # noqa: E402
-from nmt.alignment.gold import english_spanish_corpus, find_sentences  # noqa: E402
-from nmt.alignment.links import argmax_links, transpose  # noqa: E402
-from nmt.alignment.pieces import over_words  # noqa: E402
-from nmt.alignment.symmetrization import grow_diag_final_and, intersection  # noqa: E402
-from nmt.cli.common import run  # noqa: E402
-from nmt.files import atomic_path, cache_directory  # noqa: E402
-from nmt.text.words import split_words  # noqa: E402
-from nmt.translator import Translator  # noqa: E402
+from nmt.alignment import Link
+from nmt.alignment.error_rate import GoldPair, bootstrap, bootstrap_difference, read_gold, score
+from nmt.alignment.gold import english_spanish_corpus, find_sentences
+from nmt.alignment.links import argmax_links, transpose
+from nmt.alignment.symmetrization import grow_diag_final_and, intersection
+from nmt.cli.common import run
+from nmt.files import atomic_path, cache_directory
+from nmt.text.words import split_words
+from nmt.translator import Translator
+from scripts import raw_attention
+from scripts.raw_attention import GOLD, over_word_pairs
+from scripts.report import ROOT, fill, table
+from scripts.statistical_aligners import Alignments, make_eflomal_priors, run_eflomal, run_fast_align, write_pairs
 
 SPEED_PAIRS = (150, 1_500, 10_000)
 DEV_PAIRS = 500
@@ -82,6 +74,14 @@ def diagonal(pairs: Pairs) -> Row:
     return Row("diagonal", links, ours=False)
 
 
+def both_ways(name: str, forward: list[list[Link]], reverse: list[list[Link]], like: Row) -> list[Row]:
+    """Rows of two directions and of both together; `name` has a place for the method."""
+    both = list(zip(forward, reverse, strict=True))
+    links = {"forward": forward, "reverse": reverse, "intersected": [intersection(*pair) for pair in both]}
+    links["grow-diag-final-and"] = [grow_diag_final_and(*pair) for pair in both]
+    return [replace(like, method=name.format(method), links=one) for method, one in links.items()]
+
+
 # The statistical aligners
 
 
@@ -97,14 +97,7 @@ def statistical_rows(gold: Pairs, training: Pairs, fresh: bool) -> tuple[list[Ro
             if found is None:
                 print(f"{name} is not on the PATH and takes no part", file=sys.stderr)
                 continue
-            both = list(zip(found.forward, found.reverse, strict=True))
-            for method, links in (
-                ("forward", found.forward),
-                ("reverse", found.reverse),
-                ("intersected", [intersection(*pair) for pair in both]),
-                ("grow-diag-final-and", [grow_diag_final_and(*pair) for pair in both]),
-            ):
-                rows.append(Row(f"{name}, {method}", links, ours=False, minutes=found.seconds / 60))
+            rows += both_ways(f"{name}, {{}}", found.forward, found.reverse, Row("", [], False, found.seconds / 60))
             speeds.append(Speed(f"{name}, training and aligning in one run", len(gold) + len(training), found.seconds))
         record = kept / "speeds.json"
         if fresh or not record.exists():
@@ -151,15 +144,15 @@ def _write_json(path: Path, value: object) -> None:
 
 def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translator | None) -> list[Row]:
     """What the translator's cross-attention says without any training for alignment."""
-    stacks = [_stack(translator, *pair) for pair in gold]
-    shifted = [_stack(translator, *pair, shift=True) for pair in gold]
+    stacks = [over_word_pairs(translator, *pair) for pair in gold]
+    shifted = [over_word_pairs(translator, *pair, shift=True) for pair in gold]
     rows = [_raw_row("mean of all heads", [raw_attention.overall_average(stack) for stack in stacks])]
     for layer in range(len(stacks[0])):
         for name, read in (("", stacks), (", Shift-Att", shifted)):
             rows.append(
                 _raw_row(f"layer {layer + 1}{name}", [raw_attention.layer_average(stack, layer) for stack in read])
             )
-    held_out = [_stack(translator, *pair) for pair in dev]
+    held_out = [over_word_pairs(translator, *pair) for pair in dev]
     words = [[[word.text for word in split_words(pair[side])] for pair in dev] for side in (0, 1)]
     flat = [stack.reshape(-1, *stack.shape[2:]) for stack in held_out]
     layer, head = divmod(raw_attention.select_by_prediction(flat, *words), stacks[0].shape[1])
@@ -167,8 +160,10 @@ def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translato
         _raw_row(f"best head by prediction on dev ({layer + 1}.{head + 1})", [stack[layer, head] for stack in stacks])
     )
     if reverse is not None:
-        back = [_stack(reverse, target, source) for source, target in gold]
-        rows += agreement_rows(stacks, back, held_out, [_stack(reverse, target, source) for source, target in dev])
+        back = [over_word_pairs(reverse, target, source) for source, target in gold]
+        rows += agreement_rows(
+            stacks, back, held_out, [over_word_pairs(reverse, target, source) for source, target in dev]
+        )
     return rows
 
 
@@ -192,15 +187,6 @@ def _raw_row(name: str, matrices: Stacks) -> Row:
     return Row(f"attention, {name}", [argmax_links(matrix) for matrix in matrices], ours=True)
 
 
-def _stack(translator: Translator, source: str, target: str, shift: bool = False) -> np.ndarray:
-    """All heads' cross-attention over words: [layers, heads, target words, source words + 1]."""
-    ahead, back = (translator.subwords.encode(text) for text in (source, target))
-    cross = translator.attention(source, target).cross
-    # Without the shift the last step predicts `</s>`; with it, that step reads the last piece.
-    attention = raw_attention.shift_attention(cross) if shift else cross[..., :-1, :]
-    return over_words(attention, ahead, back)
-
-
 # Our alignment head
 
 
@@ -209,18 +195,11 @@ def head_rows(gold: Pairs, translator: Translator) -> list[Row]:
     pairs = translator.align(gold)
     forward = [argmax_links(pair.matrix) for pair in pairs]
     reverse = [sorted(transpose(argmax_links(pair.reverse_matrix))) for pair in pairs]
-    both = list(zip(forward, reverse, strict=True))
     record = translator.checkpoint.metadata.get("alignment_head")
     minutes = record and record["minutes"] * record["processes"]  # one core each, wall time
-    return [
-        Row(
-            "**alignment head** (as `nmt-translate` and `nmt-align` return it)", [p.links for p in pairs], True, minutes
-        ),
-        Row("alignment head, forward arg-max", forward, True, minutes),
-        Row("alignment head, reverse arg-max", reverse, True, minutes),
-        Row("alignment head, intersected", [intersection(*pair) for pair in both], True, minutes),
-        Row("alignment head, grow-diag-final-and", [grow_diag_final_and(*pair) for pair in both], True, minutes),
-    ]
+    returned = "**alignment head** (as `nmt-translate` and `nmt-align` return it)"
+    own = Row(returned, [pair.links for pair in pairs], True, minutes)
+    return [own, *both_ways("alignment head, {}", forward, reverse, own)]
 
 
 def head_speeds(pairs: Pairs, translator: Translator) -> list[Speed]:
@@ -237,35 +216,20 @@ def head_speeds(pairs: Pairs, translator: Translator) -> list[Speed]:
 # The table
 
 
-def markdown(rows: Sequence[Row], gold: Sequence[GoldPair]) -> str:
-    """The table, in the order of the rows."""
-    lines = ["| aligner | AER | 95% interval | precision | recall | F1 | training, minutes of one core |"]
-    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
-    for row in rows:
-        result, interval = score(row.links, gold), bootstrap(row.links, gold)
-        minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
-        lines.append(
-            f"| {row.method} | {result.error_rate:.3f} | {interval.low:.3f} to {interval.high:.3f} "
-            f"| {result.precision:.3f} | {result.recall:.3f} | {result.f1:.3f} | {minutes} |"
-        )
-    return "\n".join(lines)
+def cells(row: Row, gold: Sequence[GoldPair]) -> list[str]:
+    """A line of the table."""
+    result, interval = score(row.links, gold), bootstrap(row.links, gold)
+    minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
+    figures = (f"{value:.3f}" for value in (result.precision, result.recall, result.f1))
+    return [row.method, f"{result.error_rate:.3f}", f"{interval.low:.3f} to {interval.high:.3f}", *figures, minutes]
 
 
 def difference(ours: Row, rows: Sequence[Row], gold: Sequence[GoldPair]) -> str:
-    """One of our rows, named beforehand, against the statistical row that is best on these pairs."""
+    """One of our rows, named beforehand, less the statistical row that is best on these pairs: AER."""
     theirs = min((row for row in rows if not row.ours), key=lambda row: score(row.links, gold).error_rate)
-    interval = bootstrap_difference(ours.links, theirs.links, gold)
-    return (
-        f"{ours.method} minus {theirs.method}: AER {interval.value:+.3f}, "
-        f"95% interval {interval.low:+.3f} to {interval.high:+.3f} (paired bootstrap over sentence pairs)."
-    )
-
-
-def speed_table(speeds: Sequence[Speed]) -> str:
-    """Pairs a second on one core."""
-    lines = ["| aligning | pairs | seconds of one core | pairs a second |", "| --- | --- | --- | --- |"]
-    lines += [f"| {s.aligner} | {s.pairs:,} | {s.seconds:.2f} | {s.pairs / s.seconds:,.0f} |" for s in speeds]
-    return "\n".join(lines)
+    found = bootstrap_difference(ours.links, theirs.links, gold)
+    interval = f"95% interval {found.low:+.3f} to {found.high:+.3f}"
+    return f"- {ours.method} less {theirs.method}: AER {found.value:+.3f} ({interval})"
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -283,36 +247,22 @@ def main(arguments: argparse.Namespace) -> None:
         ours, *others = head_rows(pairs, translator)
         rows += [ours, *others]
         speeds += head_speeds([*pairs, *training], translator)
-    text = f"""# Word aligners compared
-
-{len(gold)} pairs of `{arguments.gold.name}`, scored by `python scripts/compare_aligners.py` on {platform.machine()},
-Python {platform.python_version()}. The statistical aligners are trained on the {len(training):,} lower-cased pairs of
-the training split and on the gold pairs; this project's models are trained on the training split alone. Intervals are
-bootstrap percentiles over sentence pairs. Minutes are processor time of one core (the head's: wall time, one core
-each for its two teachers); "attention" is the translator's own, Shift-Att the same read one step later (Chen et al.
-2020), and "2.3" layer 2, head 3, chosen without gold links.
-
-{markdown(rows, gold)}
-
-{difference(ours, rows, gold)}
-
-{speed_table(speeds)}
-
-The time that a program takes to start and to read its model is left out where nothing is trained. eflomal samples
-more often in small files.
-"""
-    print(text)
-    with atomic_path(arguments.output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    system = f"{platform.machine()}, Python {platform.python_version()}"
+    columns = ["aligner", "AER", "95% interval", "precision", "recall", "F1", "training, minutes of one core"]
+    speed = [[s.aligner, f"{s.pairs:,}", f"{s.seconds:.2f}", f"{s.pairs / s.seconds:,.0f}"] for s in speeds]
+    blocks = {
+        "aligners": table(columns, [cells(row, gold) for row in rows]),
+        "run": f"{difference(ours, rows, gold)}\n- {len(gold)} gold pairs, {len(training):,} training pairs; {system}",
+        "speed": table(["aligning", "pairs", "seconds of one core", "pairs a second"], speed),
+    }
+    print(*blocks.values(), fill(arguments.output, blocks, "# Word aligners compared"), sep="\n\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
     parser.add_argument("--reverse-checkpoint", metavar="DIR", help="a Spanish-English translator, for raw attention")
-    parser.add_argument(
-        "--gold", type=Path, default=ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv", metavar="TSV"
-    )
+    parser.add_argument("--gold", type=Path, default=GOLD, metavar="TSV")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "aligners.md", metavar="FILE.md")
     parser.add_argument("--fresh", action="store_true", help="train the statistical aligners again")
     sys.exit(run("compare_aligners", lambda _: main(parser.parse_args())))

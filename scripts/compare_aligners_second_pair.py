@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """How far the alignment head and eflomal agree on a second pair of languages, where nobody has drawn gold links.
 
-    python scripts/compare_aligners_second_pair.py [CONFIG] [--minutes N] [--seed N] [--output FILE.md]
+    python -m scripts.compare_aligners_second_pair [CONFIG] [--minutes N] [--seed N] [--output FILE.md]
 
 Without a CONFIG it reads Multi30k English-German from shared/multi30k beside the project's directory;
 configs/multi30k-en-de.yaml is the same corpus from the Hugging Face Hub. A subword model and the alignment head are
@@ -20,21 +20,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # from a clone that is not installed
-
-from compare_aligners import diagonal  # noqa: E402
-from statistical_aligners import EFLOMAL, run_eflomal, write_pairs  # noqa: E402
-
-from nmt.alignment import Link  # noqa: E402
-from nmt.alignment.error_rate import GoldPair, score  # noqa: E402
-from nmt.alignment.symmetrization import grow_diag_final_and, intersection, union  # noqa: E402
-from nmt.cli.common import run  # noqa: E402
-from nmt.config import RunConfig, load_config, parse_config  # noqa: E402
-from nmt.errors import UserError  # noqa: E402
-from nmt.files import atomic_path  # noqa: E402
-
-MULTI30K = ROOT.parent / "shared" / "multi30k"
+from nmt.alignment import Link
+from nmt.alignment.error_rate import GoldPair, score
+from nmt.alignment.symmetrization import intersection, union
+from nmt.cli.common import run
+from nmt.config import RunConfig, load_config
+from nmt.errors import UserError
+from scripts import captions
+from scripts.compare_aligners import Row, both_ways, diagonal
+from scripts.report import ROOT, fill, table
+from scripts.statistical_aligners import EFLOMAL, run_eflomal, write_pairs
 
 Alignment = Sequence[Sequence[Link]]
 """The links of every pair."""
@@ -63,36 +58,21 @@ def agreement(links: Alignment, forward: Alignment, reverse: Alignment) -> Agree
     return Agreement(sum(map(len, links)), strict.f1, wide.recall, wide.precision)
 
 
-def table(rows: Mapping[str, Alignment], forward: Alignment, reverse: Alignment) -> str:
-    """Markdown, a line for each of the named alignments, and how far the two directions agree with each other."""
-    lines = [
-        "| links | number | F1 with eflomal's intersected "
-        "| share of eflomal's intersected that it has | share of its own that eflomal has |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for name, links in rows.items():
+def rows_of(named: Mapping[str, Alignment], forward: Alignment, reverse: Alignment) -> list[list[str]]:
+    """A line of the table for each of the named alignments, beside another aligner's two directions."""
+    rows = []
+    for name, links in named.items():
         of = agreement(links, forward, reverse)
-        lines.append(f"| {name} | {of.links:,} | {of.f1:.3f} | {of.found:.3f} | {of.supported:.3f} |")
-    # With one alignment as both directions, intersection and union are that alignment.
-    between = agreement(forward, reverse, reverse).f1
-    return "\n".join([*lines, "", f"eflomal's forward and reverse links agree with each other: F1 {between:.3f}."])
+        rows.append([name, f"{of.links:,}", *(f"{share:.3f}" for share in (of.f1, of.found, of.supported))])
+    return rows
 
 
 def default_config() -> RunConfig:
-    """Multi30k English-German from local files, with nmt-train's own settings.
-
-    Raises:
-        UserError: where the files are not.
-    """
-    data: dict[str, object] = {"corpus": "files", "source": "en", "target": "de"}
-    for split, name in (("train", "train"), ("dev", "val")):
-        paths = [MULTI30K / f"{name}.{language}.gz" for language in ("en", "de")]
-        for path in paths:
-            if not path.is_file():
-                raise UserError(f"there is no {path}: name a corpus, such as configs/multi30k-en-de.yaml")
-        data[split] = [str(path) for path in paths]
-    # Of a run, only the corpus and the subword model are wanted here.
-    return parse_config({"checkpoint": "unused", "data": data, "training": {"max_steps": 1}}, "Multi30k")
+    """Multi30k English-German from local files, with nmt-train's own settings. Raises UserError without the files."""
+    overrides = captions.local_files()
+    if not overrides:
+        raise UserError(f"there is no {captions.FILES}: name a corpus, such as configs/multi30k-en-de.yaml")
+    return load_config(ROOT / "configs" / "multi30k-en-de.yaml", [*overrides, "subwords={}", "data.test=null"])
 
 
 def main(options: argparse.Namespace) -> None:
@@ -122,43 +102,31 @@ def main(options: argparse.Namespace) -> None:
         )
         wall, processor = time.monotonic() - wall, time.process_time() - processor
     forward, reverse = eflomal.forward[: len(dev)], eflomal.reverse[: len(dev)]
-    both = list(zip(forward, reverse, strict=True))
-    rows = {
-        "**alignment head**": [pair.links for pair in Aligner(parameters, subwords).align(dev)],
-        "eflomal, forward": forward,
-        "eflomal, reverse": reverse,
-        "eflomal, grow-diag-final-and": [grow_diag_final_and(*pair) for pair in both],
-        "diagonal": diagonal(dev).links,
-    }
+    named = {"**alignment head**": [pair.links for pair in Aligner(parameters, subwords).align(dev)]}
+    named |= {row.method: row.links for row in both_ways("eflomal, {}", forward, reverse, Row("", [], False))}
+    del named["eflomal, intersected"]  # what the others are compared with
+    named["diagonal"] = diagonal(dev).links
     given = f" {options.config}" if options.config else ""
-    text = f"""# The alignment head and eflomal on a second pair of languages
-
-`python scripts/compare_aligners_second_pair.py{given} --minutes {options.minutes:g} --seed {options.seed}`
-
-It reads Multi30k from `shared/multi30k` beside this directory; where that is not, name a corpus:
-`configs/multi30k-en-de.yaml` takes it from the Hub.
-
-There are no gold links here: this checks sanity and does not measure quality. Two aligners that share nothing but the
-words are compared on the {len(dev):,} dev pairs of {corpus.report["corpus"]}.
-
-{table(rows, forward, reverse)}
-
-- The last two columns are shares: of eflomal's intersected links, those that the row has; of the row's own links,
-  those that at least one direction of eflomal has. In eflomal's own rows they are 1 by construction, and the F1 shows
-  what leaving the intersection costs. The diagonal is the floor.
-- The head ({len(subwords):,} pieces) is trained on the {len(training):,} training pairs and never sees dev;
-  {EFLOMAL[0].replace("==", " ")} is trained on both. Both read lower-cased words and punctuation marks.
-- Head: `--minutes {options.minutes:g}`, that is {recipe.teacher_steps} steps for each of two teachers and \
-{recipe.student_steps} for the head, width {recipe.width}; seed {options.seed}.
-  {processor / 60:.1f} minutes of processor time on one core of {os.cpu_count()}, \
-{wall / 60:.1f} minutes of wall time beside other work.
-- eflomal, both directions: {eflomal.seconds / 60:.1f} minutes of processor time on one core.
-  It samples with a seed of its own, so its rows differ a little from run to run; the head's links do not.
-- Corpus: SHA-256 `{corpus.sha256}`.
-"""
-    print(text)
-    with atomic_path(options.output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    columns = ["links", "number", "F1 with eflomal's intersected"]
+    columns += ["share of eflomal's intersected that it has", "share of its own that eflomal has"]
+    # With one alignment as both directions, intersection and union are that alignment.
+    between = agreement(forward, reverse, reverse).f1
+    facts = [
+        f"`python -m scripts.compare_aligners_second_pair{given} --minutes {options.minutes:g} --seed {options.seed}`",
+        f"{len(dev):,} dev pairs and {len(training):,} training pairs of {corpus.report['corpus']}",
+        f"Corpus, SHA-256: `{corpus.sha256}`",
+        f"eflomal's forward and reverse links with each other: F1 {between:.3f}",
+        f"head: {len(subwords):,} pieces, width {recipe.width}, {recipe.teacher_steps} steps for each teacher, "
+        f"{recipe.student_steps} for the head",
+        f"head: {processor / 60:.1f} CPU minutes, {wall / 60:.1f} minutes of wall time on {os.cpu_count()} cores",
+        f"eflomal, both directions: {eflomal.seconds / 60:.1f} CPU minutes",
+    ]
+    blocks = {
+        "agreement": table(columns, rows_of(named, forward, reverse)),
+        "run": "\n".join(f"- {fact}" for fact in facts),
+    }
+    title = "# The alignment head and eflomal on a second pair of languages"
+    print(*blocks.values(), fill(options.output, blocks, title), sep="\n\n")
 
 
 def make_parser() -> argparse.ArgumentParser:

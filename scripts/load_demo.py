@@ -2,7 +2,7 @@
 """Load a running demo with many clients at once and check every answer.
 
     nmt-demo --port 8000 &                      # wait until it announces its address
-    python scripts/load_demo.py http://127.0.0.1:8000 --clients 200 --impatient 2 --seconds 600 --process $!
+    python -m scripts.load_demo http://127.0.0.1:8000 --clients 200 --impatient 2 --seconds 600 --process $!
 
 Every client asks for sentences of a small pool again and again, over a connection of its own and, on Linux, from a
 loopback address of its own, so that the demo's limits hold for each as they would for so many machines. The right
@@ -12,7 +12,6 @@ once and must meet 429. With --process the server's resident memory is read ever
 """
 
 import argparse
-import contextlib
 import http.client
 import json
 import random
@@ -22,7 +21,9 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
+
+from scripts.watch import Watch, memory
 
 SUBJECTS = ("The teacher", "My sister", "A small bird", "Our neighbour")
 VERBS = ("found", "bought", "painted", "lost")
@@ -137,37 +138,19 @@ class Load:
                 self.problems.append(problem)
 
 
-class Memory(threading.Thread):
-    """Reads a process's resident memory every second until it is told to stop."""
-
-    def __init__(self, process: int | None) -> None:
-        super().__init__(daemon=True)
-        self.process, self.stopped, self.samples = process, threading.Event(), []
-
-    def run(self) -> None:
-        """Read until stopped; nothing without a process."""
-        with contextlib.suppress(OSError, StopIteration):  # it has ended
-            while self.process is not None and not self.stopped.wait(1):
-                self.samples.append(resident_megabytes(self.process))
-
-    def report(self) -> dict:
-        """Medians of the first and last quarter and the most, in megabytes; whether the last is above the first."""
-        quarter = len(self.samples) // 4
-        if not quarter:
-            return {}
-        first, last = statistics.median(self.samples[:quarter]), statistics.median(self.samples[-quarter:])
-        return {
-            "megabytes_first_quarter": round(first, 1),
-            "megabytes_last_quarter": round(last, 1),
-            "megabytes_most": round(max(self.samples), 1),
-            "grew": last > GROWTH * first,
-        }
-
-
-def resident_megabytes(process: int) -> float:
-    """The process's resident memory, from Linux's /proc."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+def growth(samples: Sequence[int]) -> dict:
+    """Medians of the first and last quarter and the most, in megabytes; whether the last is above the first."""
+    megabytes = [size / 2**20 for size in samples]
+    quarter = len(megabytes) // 4
+    if not quarter:
+        return {}
+    first, last = statistics.median(megabytes[:quarter]), statistics.median(megabytes[-quarter:])
+    return {
+        "megabytes_first_quarter": round(first, 1),
+        "megabytes_last_quarter": round(last, 1),
+        "megabytes_most": round(max(megabytes), 1),
+        "grew": last > GROWTH * first,
+    }
 
 
 def main() -> int:
@@ -179,10 +162,7 @@ def main() -> int:
     arguments.add_argument("--seconds", type=float, default=10)
     arguments.add_argument("--process", type=int, help="process id of the server, to watch its memory")
     options = arguments.parse_args()
-    try:
-        if options.process is not None:
-            resident_megabytes(options.process)
-    except (OSError, StopIteration):
+    if options.process is not None and not memory(options.process, ("VmRSS",)):
         print(f"load_demo: there is no process {options.process}; give the demo's to --process", file=sys.stderr)
         return 2
     try:
@@ -192,10 +172,10 @@ def main() -> int:
         return 2
     # Warm up: threads, buffers and the allocator's arenas exist afterwards.
     Load(options.address, right, min(30, options.seconds)).run(options.clients, options.impatient)
-    memory, load = Memory(options.process), Load(options.address, right, options.seconds)
-    memory.start()
+    load = Load(options.address, right, options.seconds)
+    watch = Watch(lambda: memory(options.process, ("VmRSS",)) if options.process is not None else {}, 1)
     load.run(options.clients, options.impatient)
-    memory.stopped.set()
+    watch.stop()
     cuts = statistics.quantiles(load.latencies, n=100) if len(load.latencies) > 1 else [float("nan")] * 99
     report = {
         "clients": options.clients,
@@ -204,7 +184,7 @@ def main() -> int:
         **load.counts,
         "median_ms": round(cuts[49], 1),
         "p95_ms": round(cuts[94], 1),
-        **memory.report(),
+        **growth([one["VmRSS"] for one in watch.samples]),
     }
     print(json.dumps(report))
     for problem in load.problems:

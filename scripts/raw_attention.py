@@ -12,6 +12,20 @@ import numpy as np
 
 from nmt.alignment import Link
 from nmt.alignment.links import argmax_links, transpose
+from nmt.alignment.pieces import over_words
+from nmt.translator import Translator
+from scripts.report import ROOT
+
+GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
+"""The hand-aligned pairs; they are in no training split."""
+
+
+def over_word_pairs(translator: Translator, source: str, target: str, shift: bool = False) -> np.ndarray:
+    """All heads' cross-attention over words, given both sides: [layers, heads, target words, source words + 1]."""
+    ahead, back = (translator.subwords.encode(text) for text in (source, target))
+    cross = translator.attention(source, target).cross
+    # Without the shift the last step predicts `</s>`; with it, that step reads the last piece.
+    return over_words(shift_attention(cross) if shift else cross[..., :-1, :], ahead, back)
 
 
 def layer_average(attention: np.ndarray, layer: int) -> np.ndarray:

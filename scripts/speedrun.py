@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """A step of the speed run: a configuration and the same with one change, trained side by side for the same minutes.
 
-    python scripts/speedrun.py 01-rate "higher peak rate" --config quickstart --minutes 8 --seeds 1 2 3 \\
+    python -m scripts.speedrun 01-rate "higher peak rate" --config quickstart --minutes 8 --seeds 1 2 3 \\
         --change training.learning_rate=6e-3
-    python scripts/speedrun.py 02-smoothing "no label smoothing" --base training.learning_rate=6e-3 \\
+    python -m scripts.speedrun 02-smoothing "no label smoothing" --base training.learning_rate=6e-3 \\
         --change training.label_smoothing=0
-    python scripts/speedrun.py                              # the page anew
+    python -m scripts.speedrun                              # the page anew
 
 Writes docs/speedrun/NAME.json and docs/speedrun.md, where steps stand in the order of their names.
 """
@@ -24,32 +24,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from benchmark import ROOT, refuse_fixed, without_option  # noqa: E402
-from benchmark.machine import describe  # noqa: E402
-from benchmark.multi30k import local_files  # noqa: E402
-from benchmark.page import duration, table  # noqa: E402
-
-from nmt.checkpoint import Checkpoint, write_text  # noqa: E402
-from nmt.cli.common import run  # noqa: E402
-from nmt.config import load_config  # noqa: E402
-from nmt.errors import UserError  # noqa: E402
-from nmt.training.log import read_log  # noqa: E402
+from nmt.checkpoint import Checkpoint
+from nmt.cli.common import run
+from nmt.config import load_config
+from nmt.errors import UserError
+from nmt.training.log import read_log
+from scripts.captions import local_files
+from scripts.report import ROOT, duration, fill, machine, read_json, table, write_json
+from scripts.scoring.metrics import recipe
+from scripts.settings import refuse_fixed, without_option
 
 RAW = ROOT / "docs" / "speedrun"
-HEAD = """\
-# The speed run
-
-How much a small translator learns in few minutes of few cores, change by change. In every step a configuration and the
-same configuration with one change are trained at the same time, one core each, for the same wall time with validation
-included, so that what slows the machine slows both; the seeds are the same on both sides. A change is kept when it
-lowers the dev loss (nats a piece, without smoothing, of the weights that the run ends with) by more than twice the
-standard error over the seeds; with one seed nothing is decided. Where the change is one of the vocabulary or of the
-loss, losses cannot be compared, and dev BLEU (greedy, at the last step) decides in the same way.
-*Minutes*: when the changed side first had the other side's final dev loss (its learning rate was still high then).
-Test sets are not looked at. Each row stands in a file of [{raw}]({raw}), written by the command below the table
-at the row's commit; the configurations have changed since."""
 OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.r_drop")
 """Changes to these make losses incomparable."""
 SIDES = ("base", "changed")
@@ -62,15 +47,16 @@ def main(arguments: list[str]) -> None:
         if not options.change:
             raise UserError("there is no change to measure; give --change key=value")
         started = time.time()
+        path, *overrides = train_arguments(options, "base", Path("base"), options.seeds[0])
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
         record = {
-            "command": shlex.join(["python", "scripts/speedrun.py", *without_option(arguments, "--checkpoints")]),
-            "machine": describe(peers=False),
+            "command": shlex.join(["python", "-m", "scripts.speedrun", *without_option(arguments, "--checkpoints")]),
+            "machine": machine(peers=False),
             "commit": commit.stdout.strip(),
             "why": options.why,
             "config": options.config,
             "budget_minutes": options.minutes,
-            "recipe": recipe(options),
+            "recipe": recipe(load_config(path, overrides)),
             "base": options.base,
             "change": options.change,
             "runs": [],
@@ -79,7 +65,7 @@ def main(arguments: list[str]) -> None:
         for seed in options.seeds:
             record["runs"].append(train_both(options, seed))
             record["minutes"] = (time.time() - started) / 60
-            write_text(options.output / f"{options.name}.json", json.dumps(record, indent=1) + "\n")
+            write_json(options.output / f"{options.name}.json", record)
     print(write_page(options.output))
 
 
@@ -101,19 +87,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def recipe(options: argparse.Namespace) -> dict:
-    """The base's configuration beside the defaults of today. Raises UserError for one that cannot be."""
-    path, *overrides = train_arguments(options, "base", Path("base"), options.seeds[0])
-    sections = {"subwords", "model", "training"}
-    return load_config(path, overrides).model_dump(include=sections, exclude_defaults=True)
-
-
 def train_both(options: argparse.Namespace, seed: int) -> dict:
     """Both sides at once with one seed. Raises UserError when a run fails."""
     with tempfile.TemporaryDirectory(prefix="nmt-speedrun-") as scratch, ThreadPoolExecutor(2) as pool:
         place = (options.checkpoints or Path(scratch)).resolve() / f"{options.name}-{seed}"
         commands = [train_arguments(options, side, place, seed) for side in SIDES]
-        for path, *overrides in commands:  # a mistyped change is told of before the base's minutes of training
+        for path, *overrides in commands:  # fail on a mistyped change before training starts
             load_config(path, overrides)
         sides = [pool.submit(train, place / side, command) for side, command in zip(SIDES, commands, strict=True)]
         return {"seed": seed, **{name: side.result() for name, side in zip(SIDES, sides, strict=True)}}
@@ -183,26 +162,24 @@ def precision(record: dict) -> str:
 
 
 def write_page(raw: Path) -> Path:
-    """The page beside the directory of JSON files; returns its path."""
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(raw.glob("*.json"))]
-    parts = [HEAD.format(raw=raw.name)]
+    """Fill the page beside the directory of JSON files; returns its path."""
+    records = [read_json(path) for path in sorted(raw.glob("*.json"))]
+    parts = []
     for config, minutes in dict.fromkeys((record["config"], record["budget_minutes"]) for record in records):
         steps = [one for one in records if (one["config"], one["budget_minutes"]) == (config, minutes)]
         columns = ["step", "change", "dev loss", "difference", "dev BLEU", "difference", "minutes", "seeds", "verdict"]
         parts.append(f"## {Path(config).stem}, {minutes:g} minutes of one core")
         parts.append(table(columns, [row(record, number) for number, record in enumerate(steps, 1)]))
+        hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
         told = [
             f"{number}. `{one['command']}` ({duration(one['minutes'])}, {precision(one)}); "
-            f"the base, beside the defaults: `{json.dumps(one['recipe'])}`"
+            f"base: `{json.dumps(one['recipe'])}`"
             for number, one in enumerate(steps, 1)
         ]
+        told += [f"- Corpus SHA-256 `{value}`" for value in sorted(hashes)]
+        told += sorted({f"- Machine: {'; '.join(record['machine'].values())}" for record in steps})
         parts.append("\n".join(told))
-        hashes = {one[side]["corpus_sha256"] for record in steps for one in record["runs"] for side in SIDES}
-        parts.append("Corpus SHA-256 " + ", ".join(f"`{value}`" for value in sorted(hashes)) + ".")
-        parts += sorted({"Machine: " + "; ".join(record["machine"].values()) + "." for record in steps})
-    page = raw.with_suffix(".md")
-    write_text(page, "\n\n".join(parts) + "\n")
-    return page
+    return fill(raw.with_suffix(".md"), {"steps": "\n\n".join(parts)}, "# The speed run")
 
 
 def row(record: dict, number: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Train an alignment head alone, for a vocabulary that exists already, and write it as a file of a checkpoint.
 
-  python scripts/train_alignment_head.py configs/tatoeba-en-es.yaml --subwords joint.model --output aligner.safetensors
-  python scripts/train_alignment_head.py configs/quickstart.yaml --subwords ... --output ... --minutes 1 --processes 2
+  python -m scripts.train_alignment_head configs/tatoeba-en-es.yaml --subwords joint.model --output aligner.safetensors
+  python -m scripts.train_alignment_head configs/quickstart.yaml --subwords ... --output ... --minutes 1 --processes 2
 
 Only the configuration's `data` part counts. Figures and the recipe: docs/results/alignment-head.md.
 """
@@ -15,9 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from nmt.cli.common import run  # noqa: E402
+from nmt.cli.common import run
 
 
 def main(arguments: list[str]) -> None:

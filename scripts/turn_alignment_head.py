@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Give a translator the alignment head of its counterpart in the other direction, which was trained on the same pairs.
 
-    python scripts/turn_alignment_head.py checkpoints/tatoeba-en-es checkpoints/tatoeba-es-en
+    python -m scripts.turn_alignment_head checkpoints/tatoeba-en-es checkpoints/tatoeba-es-en
 
 An alignment head sees both sentences and tells the links of either direction. Both checkpoints must have the same
 subword model, as runs on the same corpus have: it is trained on both sides, whatever their order.
@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from nmt.cli.common import run  # noqa: E402
+from nmt.cli.common import run
 
 
 def main(arguments: list[str]) -> None:

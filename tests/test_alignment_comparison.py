@@ -12,18 +12,7 @@ from nmt.alignment.error_rate import GoldPair
 from nmt.alignment.pharaoh import format_links
 
 pytest.importorskip("datasets")
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-
-
-@pytest.fixture(scope="module")
-def compare():
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        yield importlib.import_module("compare_aligners")
-    finally:
-        sys.path.remove(str(SCRIPTS))
-
-
+compare = importlib.import_module("scripts.compare_aligners")
 PAIRS = [("Where's  the Station?", "¿Dónde está?"), ("!", ""), ("a|b", "A B")]
 # Writes a link from the last source token to the first target token, with -r from the first to the last.
 PROGRAM = """#!{python}
@@ -37,7 +26,7 @@ for line in open(path, encoding="utf-8"):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the stand-in program is an executable script")
-def test_fast_align_is_called_in_both_directions(compare, tmp_path, monkeypatch):
+def test_fast_align_is_called_in_both_directions(tmp_path, monkeypatch):
     path = compare.write_pairs(tmp_path / "pairs", PAIRS)
     assert path.read_text() == "where's the station ? ||| ¿ dónde está ?\n! ||| _\na | b ||| a b\n"
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -52,7 +41,7 @@ def test_fast_align_is_called_in_both_directions(compare, tmp_path, monkeypatch)
     assert Path(f"{path}.options").read_text() == "-d -o -v\n-d -o -v -r\n"
 
 
-def test_an_aligner_is_trained_once(compare, tmp_path):
+def test_an_aligner_is_trained_once(tmp_path):
     calls = []
 
     def train(path):
@@ -68,12 +57,12 @@ def test_an_aligner_is_trained_once(compare, tmp_path):
     assert len(calls) == 2
 
 
-def test_the_diagonal_reaches_both_ends(compare):
+def test_the_diagonal_reaches_both_ends():
     links = compare.diagonal([("a b c d", "a b"), ("a", "a b c"), ("", "")]).links
     assert links == [[(0, 0), (3, 1)], [(0, 0), (0, 1), (0, 2)], []]
 
 
-def test_the_table_and_the_difference(compare):
+def test_the_table_and_the_difference():
     gold = [GoldPair(number, number, frozenset({(0, 0), (1, 1)}), frozenset()) for number in range(8)]
     good = [[(0, 0), (1, 1)]] * 8
     middling = [[(0, 0), (1, 1)]] * 6 + [[(0, 1), (1, 0)]] * 2
@@ -82,7 +71,8 @@ def test_the_table_and_the_difference(compare):
         compare.Row("bad", [[]] * 8, ours=False),
         compare.Row("ours", good, ours=True),
     ]
-    lines = compare.markdown(rows, gold).splitlines()
-    assert lines[2].startswith("| theirs | 0.250 | 0.000 to ") and lines[2].endswith("| 0.750 | 0.750 | 0.750 | 1.3 |")
-    assert lines[4] == "| ours | 0.000 | 0.000 to 0.000 | 1.000 | 1.000 | 1.000 |  |"
-    assert compare.difference(rows[2], rows, gold).startswith("ours minus theirs: AER -0.250, 95% interval -0.")
+    theirs, _, ours = (compare.cells(row, gold) for row in rows)
+    assert theirs[:2] == ["theirs", "0.250"] and theirs[2].startswith("0.000 to ")
+    assert theirs[3:] == ["0.750", "0.750", "0.750", "1.3"]
+    assert ours == ["ours", "0.000", "0.000 to 0.000", "1.000", "1.000", "1.000", ""]
+    assert compare.difference(rows[2], rows, gold).startswith("- ours less theirs: AER -0.250 (95% interval -0.")

@@ -1,19 +1,11 @@
 """From matrices to links, and the choice of a layer or head without gold links."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.alignment import links
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-try:
-    import raw_attention
-finally:
-    sys.path.pop(0)
+from scripts import raw_attention
 
 
 def sharp(source_of_target: list[int], source_words: int, weight: float = 0.8) -> np.ndarray:

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-HARNESS = Path(__file__).resolve().parent.parent / "scripts" / "reliability" / "crash.py"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_broken_runs_end_as_unbroken_ones():
     # In a process of its own: children are forked from it, so that no thread may have been started there.
-    command = [sys.executable, HARNESS, "--runs", "6", "--seed", "5"]
-    ended = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "scripts.reliability.crash", "--runs", "6", "--seed", "5"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr[-3000:]
     rows = [re.findall(r"\| (.+?) \| (\d+) \| (\d+) \| (\d+) \|", line)[0] for line in ended.stdout.splitlines()[2:]]
     faults = " ".join(name for name, *_ in rows)

@@ -2,8 +2,6 @@
 
 import importlib
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,15 +20,12 @@ from nmt.translation import AttentionMaps
 from nmt.translator import Translator
 
 pytest.importorskip("datasets")
-SCRIPTS = Path(__file__).parent.parent / "scripts" / "experiments"
 
 
 @pytest.fixture(scope="module")
 def scripts():
     """A function that imports an experiment or a part of them."""
-    sys.path.insert(0, str(SCRIPTS))
-    yield importlib.import_module
-    sys.path.remove(str(SCRIPTS))
+    return lambda name: importlib.import_module(f"scripts.experiments.{name}")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +124,7 @@ def test_rollout_through_heads_that_look_at_themselves_changes_nothing(scripts):
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder", "cross"])
 def test_a_removed_head_is_one_that_was_never_there(scripts, trained, kind):
-    heads = scripts("common.heads")
+    heads = scripts("common.habits")
     model, _ = trained
     layer = model.encoder_layers[1] if kind == "encoder" else model.decoder_layers[1]
     attention = layer.cross_attention if kind == "cross" else layer.self_attention
@@ -150,7 +145,7 @@ def test_a_removed_head_is_one_that_was_never_there(scripts, trained, kind):
 
 
 def test_habits_of_heads_made_by_hand(scripts):
-    heads = scripts("common.heads")
+    heads = scripts("common.habits")
     source, target = ["▁a", ",", "▁b", "</s>"], ["▁c", ".", "</s>"]
     previous = np.eye(4)[[0, 0, 1, 2]]  # the first has none before it and looks at itself
     end = np.eye(4)[[3, 3, 3, 3]]
@@ -206,11 +201,11 @@ def test_exponents_of_power_laws_are_found(scripts, power, factor, count):
     values = [factor * size**power for size in sizes]
     early = max(0, count - 4)
     values[:early] = [1.0] * early  # the short end says nothing
-    assert scripts("common.growth").exponent(sizes, values) == pytest.approx(power)
+    assert scripts("common.timing").exponent(sizes, values) == pytest.approx(power)
 
 
 def test_peak_memory_counts_what_lives_at_once(scripts):
-    peak_bytes = scripts("common.growth").peak_bytes
+    peak_bytes = scripts("common.timing").peak_bytes
     x = torch.ones(50_000)
     assert 200_000 <= peak_bytes(lambda: x + 1) < 201_000
     assert 200_000 <= peak_bytes(lambda: [(x + 1).sum() for _ in range(5)]) < 201_000  # one after the other

@@ -5,40 +5,37 @@ import importlib
 import math
 import random
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from nmt.text.words import split_words
+from scripts import report
 
 pytest.importorskip("datasets")
 SCRIPTS = Path(__file__).parent.parent / "scripts" / "experiments"
 DOCS = Path(__file__).parent.parent / "docs"
-NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
+NAMES = sorted(path.stem for path in SCRIPTS.glob("[!_]*.py"))
 
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
     """One place for the toy models of all quick forms: each is trained once."""
-    sys.path.insert(0, str(SCRIPTS))
-    yield tmp_path_factory.mktemp("experiments")
-    sys.path.remove(str(SCRIPTS))
+    return tmp_path_factory.mktemp("experiments")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_quick_form_leaves_a_whole_page(name, checkpoints, tmp_path, monkeypatch):
     monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("socket.socket.connect", _no_network)
-    importlib.import_module(name).main(["--quick", "--output", str(tmp_path), "--checkpoints", str(checkpoints)])
+    places = ["--output", str(tmp_path), "--checkpoints", str(checkpoints)]
+    importlib.import_module(f"scripts.experiments.{name}").main(["--quick", *places])
 
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     title, _, rest = page.partition("\n")
     assert title.startswith("# ")
-    assert f"python scripts/experiments/{name}.py --quick" in rest and "seed 1" in rest
-    seen = rest.split("## What was seen\n")[1].strip()
-    assert len(seen.split()) >= 15 and "\n\n" not in seen
-    assert not re.search(r"\b(nan|inf)\b", seen)
+    assert f"python -m scripts.experiments.{name} --quick" in rest and "seed 1" in rest
+    assert not re.search(r"\b(nan|inf)\b", page)
 
     pictures = [line.split("](")[1].rstrip(")") for line in rest.splitlines() if line.startswith("![")]
     assert pictures
@@ -59,7 +56,7 @@ def test_a_quick_form_leaves_a_whole_page(name, checkpoints, tmp_path, monkeypat
 
 
 def test_the_minimal_pairs_are_what_their_page_says(checkpoints):
-    context = importlib.import_module("context")
+    context = importlib.import_module("scripts.experiments.context")
     sentences = context.read_pairs(context.PAIRS)
     assert len(sentences) == 2 * 68
     for sentence, other in zip(sentences[::2], sentences[1::2], strict=True):
@@ -70,7 +67,7 @@ def test_the_minimal_pairs_are_what_their_page_says(checkpoints):
 
 
 def test_a_reading_needs_its_own_word_and_not_the_other(checkpoints):
-    context = importlib.import_module("context")
+    context = importlib.import_module("scripts.experiments.context")
     river, money = context.read_pairs(context.PAIRS)[:2]
     assert context.is_right("Fue a la ORILLA del río.", river, money)
     assert not context.is_right("Fue al banco del río.", river, money)
@@ -81,7 +78,7 @@ def test_a_reading_needs_its_own_word_and_not_the_other(checkpoints):
 
 
 def test_joining_keeps_every_pair_once_and_gives_every_size_its_share(checkpoints):
-    models = importlib.import_module("common.models")
+    models = importlib.import_module("scripts.experiments.common.models")
     pairs = [(str(number), f"({number})") for number in range(20_000)]
     groups = [[side.split() for side in joined] for joined in models.regrouped(pairs, random.Random(1))]
     assert sorted(int(word) for source, _ in groups for word in source) == list(range(20_000))
@@ -95,16 +92,27 @@ def test_the_story_quotes_what_was_seen(name):
     page = DOCS / "results" / name.replace("_", "-") / "README.md"
     seen = page.read_text(encoding="utf-8").split("## What was seen\n")[1].strip()
     story = (DOCS / "attention.md").read_text(encoding="utf-8")
-    assert f"> {seen}\n\n(`python scripts/experiments/{name}.py`; " in story
+    assert f"> {seen}\n\n(`python -m scripts.experiments.{name}`; " in story
     assert f"](results/{page.parent.name}/README.md)" in story and f"](results/{page.parent.name}/figure" in story
 
 
-def test_a_new_paragraph_replaces_its_own_quotation(checkpoints, tmp_path):
-    page = importlib.import_module("common.page")
-    text = "> one\n\n(`python scripts/experiments/a.py`; x)\n\n> two\n\n(`python scripts/experiments/b.py`; y)\n"
-    (tmp_path / "story.md").write_text(text)
-    page.quote(tmp_path / "story.md", "b.py", r"50 \1 of it")
-    assert (tmp_path / "story.md").read_text() == text.replace("two", r"50 \1 of it")
+def test_new_blocks_leave_what_was_written_by_hand(tmp_path):
+    page = tmp_path / "page.md"
+    report.fill(page, {"one": "1", "two": "2"}, "# Title")
+    page.write_text(page.read_text().replace("# Title\n", "# Title\n\nBy hand.\n") + "\nAt the end.\n")
+    report.fill(page, {"two": r"\1 of it", "three": "3"}, "never")
+    marked = "<!-- one -->\n\n1\n\n<!-- /one -->\n\n<!-- two -->\n\n\\1 of it\n\n<!-- /two -->\n"
+    assert (
+        page.read_text() == f"# Title\n\nBy hand.\n\n{marked}\nAt the end.\n\n<!-- three -->\n\n3\n\n<!-- /three -->\n"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_has_every_table_of_its_directory_between_marks(name):
+    place = DOCS / "results" / name.replace("_", "-")
+    page = (place / "README.md").read_text(encoding="utf-8")
+    for block in ("run", *(path.stem for path in place.glob("*.csv"))):
+        assert f"<!-- {block} -->" in page and f"<!-- /{block} -->" in page
 
 
 def _no_network(*_):

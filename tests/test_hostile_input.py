@@ -168,7 +168,7 @@ def test_standard_streams_of_no_use_are_one_line(tiny_exported_checkpoint, argum
 
 
 def test_fuzzing_in_short():
-    command = [sys.executable, ROOT / "scripts" / "reliability" / "fuzz.py", "--cases", "50", "--seed"]
-    ended = subprocess.run([*command, str(random.Random(7).randrange(100))], capture_output=True, text=True)
+    command = [sys.executable, "-m", "scripts.reliability.fuzz", "--cases", "50", "--seed"]
+    ended = subprocess.run([*command, str(random.Random(7).randrange(100))], capture_output=True, text=True, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert ended.stdout.count(" 0 failed") == 5

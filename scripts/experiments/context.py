@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Context decides: the same English word needs another Spanish word, and the rest of the sentence says which.
 
-    python scripts/experiments/context.py [--quick] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.context [--quick] [--output DIR] [--checkpoints DIR]
 
 The minimal pairs of data/context/pairs.tsv, translated by the shipped model and by the three of experiment 1: how
 often a reading is right, how often both of a pair are, and what the ambiguous word attends to in the encoder.
@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from common import ROOT
-from common.experiment import Experiment
-from common.models import ARCHITECTURES, tatoeba_model
-from common.page import COLOURS, Picture, Table, prepare
 
 from nmt.cli.common import run
 from nmt.errors import UserError
 from nmt.inspection.drawing import GRID, INK, colour_map, new_figure, save
 from nmt.translator import Translator
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.models import ARCHITECTURES, tatoeba_model
+from scripts.experiments.common.tables import Table
+from scripts.report import COLOURS, ROOT, prepare
 
 PAIRS = ROOT / "data" / "context" / "pairs.tsv"
 LOOKED_INTO = ("shipped", "transformer")
@@ -106,20 +106,15 @@ def main(arguments: Sequence[str]) -> None:
     found = {name: read(translator, sentences) for name, translator in translators.items()}
     looks = {name: look(translators[name], sentences) for name in LOOKED_INTO if name in translators}
     draw(experiment.output / "figure.png", found, looks)
-    pairs = len(sentences) // 2
+
     table = Table(
         ["model", "pairs with both right", "with one", "with none", "sentences with either word", "right", "at least"],
         [(name, *one.pairs, *one.chosen) for name, one in found.items()],
-        caption="*Right* is the share of the right word among the sentences that have the word of either reading, "
-        "*at least* the lower end of its 95% interval (Wilson); a choice that ignores the context has a half. The "
-        "other sentences have neither word, mostly because the model does not know them.",
     )
     attention = Table(
         ["model", "layer", "head", "share on the clue", "by distance alone", "ratio"],
         [row for name, one in looks.items() for row in one.rows(name)],
         name="attention",
-        caption="Encoder self-attention from the pieces of the ambiguous word: the share that falls on the clue, and "
-        "the share that positions as far away as the clue get on average in these sentences.",
     )
     translations = Table(
         ["pair", "word", "clue", "sentence", *(f"{name}{what}" for name in found for what in ("", " right"))],
@@ -128,24 +123,18 @@ def main(arguments: Sequence[str]) -> None:
             for number, s in enumerate(sentences)
         ],
         name="translations",
-        caption="All sentences and their translations",
         shown=False,
     )
-    experiment.write(
-        "Context decides",
-        "Attention is said to let a word's meaning depend on the words around it. Both sentences of a pair hold the "
-        "same English word and need another Spanish one: a model that does not read the context can have one reading "
-        "of a pair right, but not both.",
-        [table, attention, translations],
-        [Picture("figure.png", "Pairs with both, one and no reading right; and what each head gives to the clue")],
-        see(found, looks, pairs),
-        [
-            f"{pairs} pairs from [data/context](../../../data/context/README.md), written for this project; none is in "
-            "the corpus. Right: an accepted form of this reading and none of the other.",
-            "The shipped model had more parameters and more training than the three of experiment 1, which are "
-            "comparable with each other alone. Recurrent encoders have no attention to look into.",
-        ],
-    )
+    facts = []
+    for name, one in looks.items():
+        layer, head = one.best
+        right, shares = found[name].right.reshape(-1), np.stack([one.shares, one.expected])[:, :, layer, head]
+        kept = {"right": shares[:, right], "wrong": shares[:, ~right]}
+        told = [f"{kind} {np.mean(x[0]):.2f} ({np.mean(x[1]):.2f})" for kind, x in kept.items() if x.size]
+        facts.append(
+            f"{name}, head {layer + 1}.{head + 1}, share on the clue (by distance), reading {', '.join(told)}."
+        )
+    experiment.write([table, attention, translations], facts=facts)
 
 
 def read_pairs(path: Path) -> list[Sentence]:
@@ -206,37 +195,6 @@ def look(translator: Translator, sentences: Sequence[Sentence]) -> Look:
         np.mean([sum(usual[column - row] for column in clue) for row in word], axis=0) for _, word, clue in places
     ]
     return Look(np.stack(shares), np.stack(expected))
-
-
-def see(found: dict[str, Readings], looks: dict[str, Look], pairs: int) -> str:
-    """The paragraph: accuracy of each model, and the head that looks at the clue most."""
-    both = ", ".join(f"{name} {one.pairs[0]}" for name, one in found.items())
-    chosen = ", ".join(f"{name} {one.chosen[1]:.0%} of {one.chosen[0]}" for name, one in found.items())
-    better = ", ".join(name for name, one in found.items() if one.chosen[2] > 0.5)
-    parts = [
-        f"Pairs with both readings right, of {pairs}: {both}. Where a translation has the word of either reading, it "
-        f"is the right one in: {chosen}."
-    ]
-    for name, one in looks.items():
-        layer, head = one.best
-        share, usual = one.shares[:, layer, head], one.expected[:, layer, head]
-        right = found[name].right.reshape(-1)
-        more = (one.shares.mean(axis=0) > one.expected.mean(axis=0)).mean()
-        parts.append(
-            f"In the {name} model, {more:.0%} of the encoder's heads give the clue more than its distance alone would "
-            f"bring; most does head {head + 1} of layer {layer + 1}: {share.mean():.2f} against {usual.mean():.2f}."
-        )
-        if 0 < right.sum() < len(right):
-            parts.append(
-                f"That head's share is {share[right].mean():.2f} (against {usual[right].mean():.2f}) where the reading "
-                f"came out right and {share[~right].mean():.2f} (against {usual[~right].mean():.2f}) where it did not."
-            )
-    parts.append(
-        "A share says where a head looks, not what decides. The evidence that context was used is that both readings "
-        "of a pair come out right, which the ambiguous word alone cannot bring about. Choosing the right word more "
-        f"often than a coin would, beyond what chance explains: {better or 'none'}."
-    )
-    return " ".join(parts)
 
 
 def draw(path: Path, found: dict[str, Readings], looks: dict[str, Look]) -> None:

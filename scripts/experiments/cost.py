@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Quadratic cost: time and memory of explicit, fused, local and linear attention, and what the cheap kinds lose.
 
-    python scripts/experiments/cost.py [--quick] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.cost [--quick] [--output DIR] [--checkpoints DIR]
 
 Full attention compares every position with every other. The first part measures one head on 128 to 16,384 positions
 and fits exponents. The second trains the same small transformer with full, local and linear self-attention for as many
@@ -16,10 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from common.experiment import Experiment
-from common.growth import LONG_END, exponent, peak_bytes, seconds
-from common.models import joined_tatoeba
-from common.page import COLOURS, Picture, Table, legend, prepare
 from torch import Tensor
 
 from nmt.cli.common import run
@@ -28,6 +24,11 @@ from nmt.evaluation import score
 from nmt.inspection.drawing import new_figure, save
 from nmt.models.attention import attention, fused_attention
 from nmt.models.efficient_attention import linear_attention, local_attention
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.models import joined_tatoeba
+from scripts.experiments.common.tables import Table
+from scripts.experiments.common.timing import exponent, peak_bytes, seconds
+from scripts.report import COLOURS, legend, prepare
 
 WIDTH, WINDOW = 32, 8
 """Of the head, and of local attention: positions on either side."""
@@ -47,8 +48,6 @@ TRAINED = {
     "local": ["model.attention=local", f"model.window={WINDOW}"],
     "linear": ["model.attention=linear"],
 }
-TELLING = 3.0
-"""BLEU of the full model, at least, for differences to mean anything."""
 SHORT = 15
 """Source words, at most, of a sentence that counts as short."""
 LONG = 45
@@ -140,25 +139,7 @@ def main(arguments: Sequence[str]) -> None:
     trained = dict(list(TRAINED.items())[:: 2 if experiment.quick else 1])
     qualities = {name: quality(experiment, name, overrides) for name, overrides in trained.items()}
     draw(costs, experiment.output / "figure.png")
-    experiment.write(
-        "Quadratic cost",
-        "Every position of self-attention looks at every other, so its cost is said to grow with the square of the "
-        "length (Vaswani et al. 2017, Table 1). Local attention looks at a window (their section 4); linear attention "
-        "replaces softmax by a product of feature maps (Katharopoulos et al. 2020).",
-        [growth_table(costs), quality_table(qualities), cost_table(costs)],
-        [Picture("figure.png", "Time and memory of one head against positions, forward and backward")],
-        seen(costs, qualities),
-        [
-            f"One head of width {WIDTH}, one sequence, float32, local attention with a window of {WINDOW} positions "
-            "on either side. Time: processor time of one thread, the least of at least three calls. Memory: the most "
-            "that PyTorch's allocator has given out at a time beyond the inputs, counted exactly.",
-            f"Exponents: least squares of the logarithms over the {LONG_END} longest lengths; 1 is linear growth, 2 "
-            f"is quadratic. A kind ends where the next length would need more than {LIMIT / 1e9:.0f} GB.",
-            f"BLEU: greedy translations of the joined dev split; short is at most {SHORT} source words, long at least "
-            f"{LONG}. All self-attention of a model is of one kind, cross-attention is full. One seed each: "
-            "seeds alone move such models by more than two BLEU (../parts), so smaller differences mean nothing.",
-        ],
-    )
+    experiment.write([growth_table(costs), quality_table(qualities), cost_table(costs)])
 
 
 def growth_table(costs: dict[str, list[Cost]]) -> Table:
@@ -169,7 +150,7 @@ def growth_table(costs: dict[str, list[Cost]]) -> Table:
         fields = ("forward", "training", "forward_bytes", "training_bytes")
         rows.append([kind, sizes[-1], *(exponent(sizes, [getattr(cost, field) for cost in found]) for field in fields)])
     columns = ["attention", "positions reached", "time, forward", "time, both ways", "memory, forward"]
-    return Table([*columns, "memory, both ways"], rows, name="exponents", caption="Exponents of growth.")
+    return Table([*columns, "memory, both ways"], rows, name="exponents")
 
 
 def cost_table(costs: dict[str, list[Cost]]) -> Table:
@@ -181,7 +162,7 @@ def cost_table(costs: dict[str, list[Cost]]) -> Table:
         for cost in found
     ]
     columns = ["attention", "positions", "forward, ms", "both ways, ms", "forward, MiB", "both ways, MiB"]
-    return Table(columns, rows, caption="Every measurement: forward alone, and forward and backward.")
+    return Table(columns, rows)
 
 
 def quality_table(qualities: dict[str, Quality]) -> Table:
@@ -190,7 +171,6 @@ def quality_table(qualities: dict[str, Quality]) -> Table:
         ["self-attention", "BLEU", "BLEU, short", "BLEU, long", "dev loss", "minutes of training"],
         [(name, x.bleu, x.short, x.long, x.loss, x.minutes) for name, x in qualities.items()],
         name="quality",
-        caption="The same transformer with each kind of self-attention, after as many steps.",
     )
 
 
@@ -209,46 +189,6 @@ def draw(costs: dict[str, list[Cost]], path: Path) -> None:
         axes.set_yscale("log")
     legend(figure.axes[0])
     save(figure, path)
-
-
-def seen(costs: dict[str, list[Cost]], qualities: dict[str, Quality]) -> str:
-    """The paragraph at the end, from the figures."""
-    exponents = {
-        kind: [exponent([c.positions for c in found], [getattr(c, name) for c in found]) for name in fields]
-        for kind, found in costs.items()
-        for fields in [("training", "training_bytes")]
-    }
-    quadratic = all(exponents[kind][0] > 1.7 for kind in ("explicit", "fused"))
-    grows = exponents["explicit"][0] > exponents["explicit"][1] + 0.25
-    dearer = "Written out, a weight costs more time in a large matrix than in a small one. " if grows else ""
-    said = ", ".join(f"{kind} {time:.2f} and {memory:.2f}" for kind, (time, memory) in exponents.items())
-    longest = min(found[-1].positions for found in costs.values())
-    at = {kind: next(c for c in found if c.positions == longest) for kind, found in costs.items()}
-    cheaper = {kind: at["fused"].training / at[kind].training for kind in ("local", "linear")}
-    crossing = {}
-    for kind in ("local", "linear"):
-        both = zip(costs[kind], costs["fused"], strict=False)
-        crossing[kind] = next((cheap.positions for cheap, fused in both if cheap.training < fused.training), None)
-    full = qualities["full"]
-    cheap = {name: x for name, x in qualities.items() if name != "full"}
-    lost = ", ".join(
-        f"{name} {x.bleu - full.bleu:+.1f} BLEU ({x.long - full.long:+.1f} on long sentences) and "
-        f"{x.loss - full.loss:+.2f} nats a piece"
-        for name, x in cheap.items()
-    )
-    told = "" if full.bleu >= TELLING else f", of whose {full.bleu:.1f} BLEU no difference can be read"
-    return (
-        f"The exponents of time and of memory, forward and backward: {said}. That full attention's time is quadratic "
-        f"{'holds' if quadratic else 'does not hold'}; its memory is only where the weights are formed, and the fused "
-        f"kernel never forms them. {dearer}At {longest:,} positions local attention is {cheaper['local']:.0f} and "
-        f"linear attention {cheaper['linear']:.0f} times as fast as fused attention; "
-        + " and ".join(
-            f"{kind} is faster from {where:,} positions on" if where else f"{kind} is nowhere faster"
-            for kind, where in crossing.items()
-        )
-        + ", while the sentences of these corpora have tens of pieces, where the square costs next to nothing. Against "
-        f"full self-attention after as many steps{told}, the cheap kinds stand at {lost}."
-    )
 
 
 if __name__ == "__main__":

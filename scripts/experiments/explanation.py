@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Is attention an explanation? Its order of the source words against what leaving each word out does to the output.
 
-    python scripts/experiments/explanation.py [--quick] [--output DIR]
-    NMT_CHECKPOINT=checkpoints/quickstart python scripts/experiments/explanation.py --output DIR
+    python -m scripts.experiments.explanation [--quick] [--output DIR]
+    NMT_CHECKPOINT=checkpoints/quickstart python -m scripts.experiments.explanation --output DIR
 
 Jain and Wallace (2019, "Attention is not Explanation") for translation: the model translates dev sentences; then each
 source word is removed in turn and the model scores its own translation again. Kendall's tau compares, for every
@@ -17,23 +17,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from common import ROOT
-from common.effects import Sentence, agreement, interval, rollout
-from common.experiment import Experiment
-from common.page import COLOURS, Picture, Table, prepare
 
 from nmt.alignment.pieces import over_words
-from nmt.checkpoint import CONFIG
 from nmt.cli.common import run
-from nmt.config import load_config
 from nmt.corpus import load_corpus, references
 from nmt.engines.torch_engine import TorchEngine
-from nmt.errors import UserError
 from nmt.inspection.drawing import new_figure, save
 from nmt.text.subwords import Encoding
 from nmt.text.words import split_words
 from nmt.translation import AttentionMaps
 from nmt.translator import Translator
+from scripts.experiments.common.effects import Sentence, agreement, rollout
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.models import any_transformer
+from scripts.experiments.common.tables import Table
+from scripts.report import COLOURS, interval, prepare
 
 SENTENCES = 200
 """Measured, after CHOOSING others on which the best head is chosen."""
@@ -98,66 +96,43 @@ def measure(translator: Translator, texts: list[str], seed: int) -> dict[str, np
 def main(arguments: Sequence[str]) -> None:
     """Translate, leave out, compare, write."""
     experiment = Experiment.start(__file__, __doc__, arguments)
-    if experiment.quick:
-        translator = experiment.translator("transformer")
-    else:
-        translator = Translator.load(engine="torch", threads=1)
-    directory = translator.checkpoint.directory
-    settings = load_config(translator.checkpoint.path(CONFIG))
-    if settings.model.type != "transformer":
-        raise UserError(f"{directory} is of type {settings.model.type}; this experiment is about a transformer")
+    translator, settings, model = any_transformer(experiment)
     corpus = load_corpus(settings.data)
     texts = [text for text in references(corpus.dev)[0] if len(split_words(text)) >= FEWEST]
     chosen = np.random.default_rng(experiment.seed).permutation(len(texts))
     chosen = chosen[: 20 if experiment.quick else CHOOSING + SENTENCES]
     for_choice = len(chosen) // 3
-    first = measure(translator, [texts[row] for row in chosen[:for_choice]], experiment.seed)
+    choice = measure(translator, [texts[row] for row in chosen[:for_choice]], experiment.seed)
     found = measure(translator, [texts[row] for row in chosen[for_choice:]], experiment.seed)
 
     heads = [method for method in found if method.startswith("head ")]
-    best = max(heads, key=lambda head: np.nanmean(first[head][0]))
+    chosen_head = max(heads, key=lambda head: np.nanmean(choice[head][0]))
     rows = {method: values for method, values in found.items() if method not in heads}
     place = list(rows).index(ROLLOUT)
-    rows = dict([*list(rows.items())[:place], (f"attention, {best}", found[best]), *list(rows.items())[place:]])
-    draw_figure(rows, experiment.output / "figure.png")
-    shown = f"`{directory.relative_to(ROOT)}`" if directory.is_relative_to(ROOT) else f"`{directory.name}`"
-    sentences = len(next(iter(rows.values()))[0])
-    experiment.write(
-        "Is attention an explanation?",
-        "An attention map looks as if it said which source words a target word was made from. If it did, the words "
-        "that it marks would be those without which the model would no longer say the word. Jain and Wallace (2019) "
-        "found that it is not so for recurrent classifiers. Here the question is put to translation.",
-        [table(rows)],
-        [Picture("figure.png", "Agreement of each method with the effect of leaving words out")],
-        seen(rows, sentences),
-        [
-            f"Model: {shown}. {sentences} dev sentences of at least {FEWEST} words; the best head was chosen on "
-            f"{for_choice} others.",
-            "Effect: how much the log-probability of a target word of the model's own translation changes, up or "
-            "down, when the pieces of a source word are removed from the source.",
-            "Kendall's tau-b is taken over the source words for each target word, then the mean over the target words "
-            "of a sentence, then over sentences. `same most important word`: the share of target words whose most "
-            "important source word is the same by both. Intervals: 95%, bootstrap over sentences.",
-            "`gradient × input` is the gradient of the log-probability along the source embeddings times these; its "
-            f"size counts. `{OTHER}` removes the same word in another way: two measures of one thing, so that no "
-            "method can be blamed for what they themselves disagree on. `nearness to the diagonal` knows the two "
-            "lengths and nothing else.",
-            f"Corpus, SHA-256: `{corpus.sha256}`.",
-        ],
+    rows = dict(
+        [*list(rows.items())[:place], (f"attention, {chosen_head}", found[chosen_head]), *list(rows.items())[place:]]
     )
-
-
-def table(rows: dict[str, np.ndarray]) -> Table:
-    """A row for every method."""
-    lines = []
-    for method, values in rows.items():
-        cells: list[float | str] = []
-        for one in values:
-            mean, low, high = interval(one)
-            cells += [mean, f"{low:.3f} to {high:.3f}"]
-        lines.append([method, *cells])
+    draw_figure(rows, experiment.output / "figure.png")
+    best, first = (
+        max((one for one in rows if one.startswith("attention")), key=lambda one: interval(rows[one][kind])[0])
+        for kind in (0, 1)
+    )
+    facts = [model, f"Corpus, SHA-256: `{corpus.sha256}`."]
+    compared = [(best, DIAGONAL, 0, "tau"), *([(HEAD, first, 1, "same word")] if HEAD in rows else [])]
+    for one, other, kind, name in compared:
+        mean, low, high = interval(rows[one][kind] - rows[other][kind])
+        facts.append(f"{one} less {other}, {name}: {mean:+.3f} (95% interval {low:+.3f} to {high:+.3f}).")
     columns = ["method", "Kendall's tau", "interval of tau", "same most important word", "interval of the share"]
-    return Table(columns, lines, digits=3)
+    experiment.write([Table(columns, [cells(*row) for row in rows.items()], digits=3)], facts=facts)
+
+
+def cells(method: str, values: np.ndarray) -> list[float | str]:
+    """A row of a table: the method, and both means with their intervals; values [2, sentences]."""
+    found: list[float | str] = [method]
+    for one in values:
+        mean, low, high = interval(one)
+        found += [mean, f"{low:.3f} to {high:.3f}"]
+    return found
 
 
 def draw_figure(rows: dict[str, np.ndarray], path: Path) -> None:
@@ -175,38 +150,6 @@ def draw_figure(rows: dict[str, np.ndarray], path: Path) -> None:
     axes[0].invert_yaxis()
     figure.subplots_adjust(wspace=0.08)
     save(figure, path)
-
-
-def seen(rows: dict[str, np.ndarray], sentences: int) -> str:
-    """The paragraph at the end, from the figures."""
-    tau = {method: interval(values[0])[0] for method, values in rows.items()}
-    same = {method: 100 * interval(values[1])[0] for method, values in rows.items()}
-    maps = [method for method in rows if method.startswith("attention")]
-    best, first = max(maps, key=tau.__getitem__), max(maps, key=same.__getitem__)
-    ahead, low, high = interval(rows[best][0] - rows[DIAGONAL][0])
-    text = (
-        f"Over {sentences} sentences the best map of attention ({best.removeprefix('attention, ')}) orders the source "
-        f"words as their effects do with a Kendall's tau of {tau[best]:.2f}. The two ways of taking a word out agree "
-        f"with each other to {tau[OTHER]:.2f}, which is what a method can hope for: the order of the words that hardly "
-        "matter is mostly noise, so that tau cannot show how imperfect this window is. Nearness to the diagonal, which "
-        f"knows no word, reaches {tau[DIAGONAL]:.2f}; "
-        f"attention less that is {ahead:+.3f} (95% interval {low:+.3f} to {high:+.3f}), so that "
-        + ("attention says more than where a word stands" if low > 0 else "attention has not been shown to say more")
-        + ". Asked only which source word matters most, "
-        f"{first.removeprefix('attention, ')} names the same one for {same[first]:.0f}% of the target words (the "
-        f"diagonal {same[DIAGONAL]:.0f}%, chance {same['chance']:.0f}%, the other measure {same[OTHER]:.0f}%). "
-    )
-    if HEAD in rows:
-        gain, low, high = interval(rows[HEAD][1] - rows[first][1])
-        text += (
-            f"The alignment head, which never saw the translator, names it for {same[HEAD]:.0f}% ({gain:+.3f} against "
-            f"attention, {low:+.3f} to {high:+.3f}), with a tau of {tau[HEAD]:.2f}. "
-        )
-    return text + (
-        f"Gradient × input has a tau of {tau['gradient × input']:.2f} and names the most important word for "
-        f"{same['gradient × input']:.0f}%, attention rolled out through the encoder {tau[ROLLOUT]:.2f} and "
-        f"{same[ROLLOUT]:.0f}%."
-    )
 
 
 if __name__ == "__main__":

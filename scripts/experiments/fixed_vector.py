@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Fixed vector against attention (Bahdanau et al. 2015, Figure 2): BLEU against sentence length.
 
-    python scripts/experiments/fixed_vector.py [--quick] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.fixed_vector [--quick] [--output DIR] [--checkpoints DIR]
 
 An RNN encoder-decoder that must put the source into one vector, the same with attention, and a transformer: about as
 many parameters, the same data in the same order for as many steps. Tatoeba's sentences are short, so pairs are joined
@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from common.experiment import Experiment
-from common.models import ARCHITECTURES, JOINED, join, multi30k, multi30k_model, tatoeba_model
-from common.page import COLOURS, Picture, Table, legend, prepare
 from sacrebleu.metrics import BLEU
 
 from nmt.cli.common import run
 from nmt.corpus import load_corpus
 from nmt.inspection.drawing import FAINT, new_figure, save
 from nmt.translator import Translator
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.models import ARCHITECTURES, JOINED, join, multi30k, multi30k_model, tatoeba_model
+from scripts.experiments.common.tables import Table
+from scripts.report import COLOURS, legend, prepare
 
 JOINED_TATOEBA, MULTI30K = "Tatoeba, joined", "Multi30k"
 BOUNDS = {JOINED_TATOEBA: (5, 10, 20, 30, 40, 50, 60, 80), MULTI30K: (8, 10, 12, 14, 16, 20, 40)}
@@ -87,34 +88,19 @@ def main(arguments: Sequence[str]) -> None:
             for corpus, groups in buckets.items()
             for least, most, numbers in groups
         ],
-        caption="BLEU of greedy translations, and their words for each word of the references.",
     )
     trained = Table(
         ["corpus", "model", "parameters", "target pieces", "minutes of one core", "dev loss"],
         models,
         name="models",
-        caption="The models; the dev loss is in nats a piece.",
     )
     draw(experiment.output / "figure.png", tests, buckets)
-    experiment.write(
-        "Fixed vector against attention",
-        "Bahdanau et al. (2015) suppose that an encoder which must put a whole sentence into one vector is a "
-        "bottleneck for long ones, and that attention removes it (section 1 and Figure 2). Here `rnnencdec` has the "
-        "vector, `rnnsearch` the same networks with attention, `transformer` attention alone.",
-        [table, trained],
-        [Picture("figure.png", "BLEU against sentence length on both corpora")],
-        see(experiment, tests, buckets),
-        [
-            f"Tatoeba: training pairs alone and joined by {', '.join(map(str, JOINED[1:-1]))} and {JOINED[-1]}, each "
-            "size with as many pairs, so that no model is tested on lengths that it never saw; the test joins test "
-            "pairs in the same way. What is joined has nothing to do with each other.",
-            "A test pair stands once in every size, so long joined sentences share pairs, which the intervals do not "
-            "know: they are narrower than for sentences of their own.",
-            "Multi30k: 1,000 captions of test 2016, as long as they are.",
-            "All models of a corpus: the same subwords, batches, learning rate and steps, none of them tuned to a "
-            "model. One seed each, one pass over Tatoeba and three over Multi30k: none is trained to its end.",
-        ],
-    )
+    long, resamples = (8, 20) if experiment.quick else (LONG, 500)
+    numbers = tests[JOINED_TATOEBA].between(long + 1, 10**6)
+    value, low, high = difference(tests[JOINED_TATOEBA], numbers, resamples, experiment.seed)
+    more = f"{len(numbers)} joined sentences of more than {long} words"
+    fact = f"rnnsearch less rnnencdec, {more}: {value:+.1f} BLEU (95% interval {low:+.1f} to {high:+.1f})."
+    experiment.write([table, trained], facts=[fact])
 
 
 def joined_test(experiment: Experiment) -> Test:
@@ -153,39 +139,6 @@ def difference(test: Test, numbers: np.ndarray, resamples: int, seed: int) -> tu
     samples = [random.choice(numbers, len(numbers)) for _ in range(resamples)]
     values = [test.bleu("rnnsearch", sample) - test.bleu("rnnencdec", sample) for sample in [numbers, *samples]]
     return values[0], *np.percentile(values[1:], [2.5, 97.5])
-
-
-def see(experiment: Experiment, tests: dict[str, Test], buckets: dict[str, list[Bucket]]) -> str:
-    """The paragraph: what every model keeps of its BLEU, and what the gap between the recurrent two does."""
-    parts = []
-    widest = []
-    for corpus, test in tests.items():
-        (least, most, shortest), *_, (from_words, to_words, longest) = buckets[corpus]
-        ends = {name: (test.bleu(name, shortest), test.bleu(name, longest)) for name in test.translations}
-        courses = ", ".join(f"{name} from {first:.1f} to {last:.1f}" for name, (first, last) in ends.items())
-        gaps = [test.bleu("rnnsearch", group) - test.bleu("rnnencdec", group) for _, _, group in buckets[corpus]]
-        at = int(np.argmax(gaps))
-        widest.append(f"{corpus}, at {buckets[corpus][at][0]}-{buckets[corpus][at][1]} words")
-        parts.append(
-            f"{corpus}: from {least}-{most} to {from_words}-{to_words} words, BLEU goes: {courses}; the gap between "
-            f"rnnsearch and rnnencdec, bucket by bucket, is {', '.join(f'{gap:.1f}' for gap in gaps)}."
-        )
-    long, resamples = (8, 20) if experiment.quick else (LONG, 500)
-    test = tests[JOINED_TATOEBA]
-    numbers = test.between(long + 1, 10**6)
-    value, low, high = difference(test, numbers, resamples, experiment.seed)
-    held = "holds" if low > 0 else "does not hold" if high < 0 else "is not decided"
-    parts.append(
-        f"On the {len(numbers)} joined sentences of more than {long} words, rnnsearch minus rnnencdec is {value:+.1f} "
-        f"BLEU (95% interval {low:+.1f} to {high:+.1f}, paired bootstrap): that attention translates long sentences "
-        f"better {held}. Its lead in BLEU is widest on {' and on '.join(widest)}."
-    )
-    if SHIPPED in test.translations:
-        parts.append(
-            "Attention does not replace having seen such lengths: the shipped transformer, which is the best on short "
-            "sentences, was trained on single ones."
-        )
-    return " ".join(parts)
 
 
 def draw(path: Path, tests: dict[str, Test], buckets: dict[str, list[Bucket]]) -> None:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """What heads do: the habits of every head of a trained transformer, and the translator without it.
 
-    python scripts/experiments/heads.py [--quick] [--output DIR]
-    NMT_CHECKPOINT=checkpoints/quickstart python scripts/experiments/heads.py --output DIR
+    python -m scripts.experiments.heads [--quick] [--output DIR]
+    NMT_CHECKPOINT=checkpoints/quickstart python -m scripts.experiments.heads --output DIR
 
 Where each head looks on the dev split, how well it aligns the gold pairs, and what BLEU and loss on dev are when it is
 taken out (Michel et al. 2019, "Are Sixteen Heads Really Better than One?"), so that a role is tied to a use. The model
@@ -12,38 +12,34 @@ is the shipped one, or the transformer that $NMT_CHECKPOINT names.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import ROOT
-from common.bleu import Bleu
-from common.effects import kendall_tau
-from common.experiment import Experiment
-from common.heads import KINDS, Habits, Head, habits, heads_of, removed
-from common.page import Picture, Table
 
 from nmt.alignment.error_rate import GoldPair, read_gold, score
 from nmt.alignment.gold import find_sentences
 from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import over_words
 from nmt.batching import batches_for_decoding
-from nmt.checkpoint import CONFIG
 from nmt.cli.common import run
-from nmt.config import DataConfig, load_config
+from nmt.config import DataConfig
 from nmt.corpus import Corpus, load_corpus, references
 from nmt.engines.torch_engine import TorchEngine
-from nmt.errors import UserError
 from nmt.inspection.drawing import INK, colour_map, new_figure, save
 from nmt.models import Transformer
 from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
 from nmt.training.pairs import Batch, make_batch
 from nmt.translator import Translator
+from scripts.experiments.common.bleu import Bleu
+from scripts.experiments.common.effects import kendall_tau
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.habits import KINDS, Habits, Head, habits, heads_of, removed
+from scripts.experiments.common.models import any_transformer
+from scripts.experiments.common.tables import Table
+from scripts.raw_attention import GOLD, over_word_pairs
 
-GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
 MARKED = 0.15
 """A habit names a head's role when its share exceeds that of a head that looks everywhere alike by so much."""
 SENTENCES = 500
@@ -93,18 +89,12 @@ def mean_loss(model: Transformer, batches: list[Batch]) -> float:
 
 def error_rates(translator: Translator, gold: Sequence[GoldPair], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     """[layers, heads]: AER of each cross-attention head, every target word linked to the word it attends to most."""
-    stacks = []
-    for source, target in pairs:
-        ahead, back = (translator.subwords.encode(text) for text in (source, target))
-        cross = translator.attention(source, target).cross[:, :, :-1]  # [layers, heads, target, source]
-        stacks.append(over_words(cross, ahead, back))
+    stacks = [over_word_pairs(translator, source, target) for source, target in pairs]
     layers, heads = stacks[0].shape[:2]
-    rates = [
-        score([argmax_links(stack[layer, head]) for stack in stacks], gold).error_rate
-        for layer in range(layers)
-        for head in range(heads)
-    ]
-    return np.array(rates).reshape(layers, heads)
+    rates = np.zeros((layers, heads))
+    for layer, head in np.ndindex(layers, heads):
+        rates[layer, head] = score([argmax_links(stack[layer, head]) for stack in stacks], gold).error_rate
+    return rates
 
 
 def role(of: Habits, everywhere: Habits, kind: str) -> str:
@@ -127,14 +117,8 @@ def gold_pairs(data: DataConfig, corpus: Corpus) -> tuple[list[GoldPair], list[t
 def main(arguments: Sequence[str]) -> None:
     """Look, take out, draw, write."""
     experiment = Experiment.start(__file__, __doc__, arguments)
-    if experiment.quick:
-        translator = experiment.translator("transformer")
-    else:
-        translator = Translator.load(engine="torch", threads=1)
-    directory, subwords = translator.checkpoint.directory, translator.subwords
-    settings = load_config(translator.checkpoint.path(CONFIG))
-    if settings.model.type != "transformer":
-        raise UserError(f"{directory} is of type {settings.model.type}; this experiment is about a transformer's heads")
+    translator, settings, model = any_transformer(experiment)
+    subwords = translator.subwords
     corpus = load_corpus(settings.data)
     every = list(zip(*references(corpus.dev), strict=True))
     chosen = np.random.default_rng(experiment.seed).permutation(len(every))[:SENTENCES]
@@ -160,36 +144,15 @@ def main(arguments: Sequence[str]) -> None:
     bleu = Bleu(targets, 50 if experiment.quick else SAMPLES, experiment.seed)
     intact, loss, worth = uses(engine, translate, batches, bleu)
     draw(worth, {head: role(looks[head], looks[head.kind], head.kind) for head in worth}, experiment.output)
-    shown = f"`{directory.relative_to(ROOT)}`" if directory.is_relative_to(ROOT) else f"`{directory.name}`"
-    experiment.write(
-        "What heads do",
-        "Heads are said to specialise (Vaswani et al. 2017, appendix; Voita et al. 2019; Clark et al. 2019), and most "
-        "of them to be of little use (Michel et al. 2019). Here every head of a trained model is watched, and then "
-        "taken out.",
-        [table(worth, looks, rates)],
-        [
-            Picture(
-                "figure.png",
-                "The role of each head and what BLEU changes by without it; a star: the 95% interval leaves out zero",
-            )
-        ],
-        seen(intact, worth, looks, rates),
-        [
-            f"Model: {shown}, {translator.checkpoint.metadata.get('parameters', 0):,} parameters; intact it has "
-            f"{intact:.1f} BLEU and a loss of {loss:.3f} nats a piece on {len(sources):,} unique dev sentences "
-            f"with all their {len(pairs):,} references, greedy search.",
-            "Shares and entropy (nats) are means over these pairs' pieces, teacher-forced, the queries `<s>` and "
-            "`</s>` left out; `sentence mark` is the source's `</s>` or, in the decoder's self-attention, `<s>`. "
-            "Offsets are positions looked at less the query's own. The rows `everywhere alike` say what no habit at "
-            "all gives.",
-            f"A role is the habit whose share exceeds `everywhere alike` most, by {MARKED} at least.",
-            f"AER: every target word linked to the source word that it attends to most, on {len(gold)} gold pairs "
-            f"(`data/alignments`), which are in no training split.",
-            f"BLEU's 95% intervals are of the paired bootstrap over sentences ({len(bleu.weights):,} samples). Of "
-            f"{len(worth)} intervals about {len(worth) * 0.05:.0f} would leave out zero by chance.",
-            f"Corpus, SHA-256: `{corpus.sha256}`.",
-        ],
-    )
+    facts = [model, f"Corpus, SHA-256: `{corpus.sha256}`."]
+    size = f"{len(sources):,} sentences, {len(pairs):,} references"
+    facts.append(f"Intact, {size}: {intact:.1f} BLEU, {loss:.3f} nats a piece.")
+    if rates is not None:
+        cross = [head for head in worth if head.kind == "cross"]
+        error = np.array([rates[head.layer, head.number] for head in cross])
+        tau = kendall_tau(error, np.array([worth[head].loss for head in cross]))
+        facts.append(f"AER against the rise of the loss, {len(cross)} cross-attention heads: tau {tau:+.2f}.")
+    experiment.write([table(worth, looks, rates)], facts=facts)
 
 
 def table(worth: dict[Head, Use], looks: dict[Head | str, Habits], rates: np.ndarray | None) -> Table:
@@ -239,44 +202,6 @@ def draw(worth: dict[Head, Use], roles: dict[Head, str], directory: Path) -> Non
         axes.set_ylabel("layer", fontsize=8, color=INK)
     figure.subplots_adjust(wspace=0.2)
     save(figure, directory / "figure.png")
-
-
-def seen(intact: float, worth: dict[Head, Use], looks: dict[Head | str, Habits], rates: np.ndarray | None) -> str:
-    """The paragraph at the end, from the figures."""
-    roles = Counter(role(looks[head], looks[head.kind], head.kind) for head in worth)
-    spread = roles.pop("spread", 0)
-    counted = ", ".join(f"{count} {name}" for name, count in roles.most_common()) or "none"
-    missed = [head for head, use in worth.items() if use.high < 0]
-    most = min(worth, key=lambda head: worth[head].bleu)
-    by_kind = {kind: [worth[head].loss for head in worth if head.kind == kind] for kind in KINDS}
-    losses = ", ".join(f"{kind} {np.mean(values):+.3f}" for kind, values in by_kind.items())
-    of_most = role(looks[most], looks[most.kind], most.kind)
-    where = ", ".join(f"{sum(head.kind == kind for head in missed)} {kind}" for kind in KINDS)
-    own = [head for head in worth if head.kind != "cross"]  # cross-attention's roles are its links
-    means = []
-    for plain in (False, True):
-        group = [worth[one].bleu for one in own if (role(looks[one], looks[one.kind], one.kind) == "spread") == plain]
-        means.append(f"{np.mean(group):+.2f}" if group else "nothing, as there are none")
-    text = (
-        f"{len(worth) - spread} of {len(worth)} heads have a habit that stands out ({counted}); the other {spread} "
-        f"spread their attention. Taken out alone, {len(missed)} heads are missed for certain, with an interval below "
-        f"zero ({where}), most of all {most} ({of_most}), without which BLEU falls by {-worth[most].bleu:.1f} from "
-        f"{intact:.1f}; {len(worth) - len(missed)} can go, one at a time, without a certain loss. That most heads are "
-        f"of little use by themselves {'holds' if 2 * len(missed) < len(worth) else 'does not hold'} for this small "
-        f"model. In self-attention, BLEU changes on average by {means[0]} without a head that has a habit and by "
-        f"{means[1]} without one that spreads. The loss rises, mean over heads, by {losses} nats a piece."
-    )
-    if rates is not None:
-        cross = [head for head in worth if head.kind == "cross"]
-        error = np.array([rates[head.layer, head.number] for head in cross])
-        tau = kendall_tau(error, np.array([worth[head].loss for head in cross]))
-        best = cross[int(error.argmin())]
-        text += (
-            f" The best aligner is {best} (AER {error.min():.2f}; without it {worth[best].bleu:+.1f} BLEU). Over the "
-            f"{len(cross)} heads of cross-attention AER and the rise of the loss have a Kendall's tau of {tau:+.2f}: "
-            + ("those that align better are missed more." if tau < -0.3 else "the two hardly go together.")
-        )
-    return text
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Parallel against step by step: training tokens a second of `rnnsearch` and the transformer as sentences grow.
 
-    python scripts/experiments/parallel.py [--quick] [--output DIR]
+    python -m scripts.experiments.parallel [--quick] [--output DIR]
 
 Vaswani et al. (2017, section 4, Table 1): a recurrent layer takes as many steps after one another as there are
 positions, self-attention one. Both models have about as many parameters and get batches of as many tokens, of random
@@ -17,9 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common.experiment import Experiment
-from common.growth import seconds
-from common.page import COLOURS, Picture, Table, legend, prepare
 
 from nmt.cli.common import run
 from nmt.config import RunConfig
@@ -28,6 +25,10 @@ from nmt.models import build_model
 from nmt.training.loss import Objective, batch_loss
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import make_batch
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.tables import Table
+from scripts.experiments.common.timing import seconds
+from scripts.report import COLOURS, legend, prepare
 
 LENGTHS = (8, 16, 32, 64, 128, 256)
 """Pieces of each sentence, `</s>` included, both sides."""
@@ -81,27 +82,12 @@ def main(arguments: Sequence[str]) -> None:
     vocabulary = configs["transformer"].subwords.vocabulary_size
     lengths, least = (LENGTHS[:3], 0.05) if experiment.quick else (LENGTHS, 3.0)
     measured = {model: measure(config, lengths, vocabulary, least) for model, config in configs.items()}
-    parameters = {model: count for model, (count, _) in measured.items()}
+
     speeds = {model: found for model, (_, found) in measured.items()}
     draw_figure(speeds, experiment.output / "figure.png")
-    tokens = configs["transformer"].training.batch_tokens
-    experiment.write(
-        "Parallel against step by step",
-        "A recurrent network reads and writes one position after the other; the transformer, in training, all at once "
-        "(Vaswani et al. 2017, section 4 and Table 1). The tokens of a batch stay the same while its sentences grow, "
-        "so that the recurrent network makes more and more steps with fewer and fewer sentences in each.",
-        [table(speeds)],
-        [Picture("figure.png", "Training tokens a second of both models against the length of the sentences")],
-        seen(speeds),
-        [
-            f"`rnnsearch` has {parameters['rnnsearch']:,} parameters, the transformer {parameters['transformer']:,} "
-            "(`configs/experiments`, the models of the first experiment).",
-            f"A step: forward, backward, clipping and Adam on {tokens:,} target pieces of random ids without padding; "
-            "its processor time on one thread, the least of at least three. Tokens are target pieces.",
-            "This is a CPU with one thread, where only vector units and caches work in parallel; a GPU was not at "
-            "hand. There is no corpus: speed does not depend on which ids are read.",
-        ],
-    )
+
+    facts = [f"{model}: {count:,} parameters." for model, (count, _) in measured.items()]
+    experiment.write([table(speeds)], facts=facts)
 
 
 def table(speeds: dict[str, list[Speed]]) -> Table:
@@ -126,26 +112,6 @@ def draw_figure(speeds: dict[str, list[Speed]], path: Path) -> None:
     axes.set_ylim(bottom=0)
     legend(axes)
     save(figure, path)
-
-
-def seen(speeds: dict[str, list[Speed]]) -> str:
-    """The paragraph at the end, from the figures."""
-    first, last = ({model: speeds[model][end].tokens_per_second for model in MODELS} for end in (0, -1))
-    kept = {model: last[model] / first[model] for model in MODELS}
-    ratios = [b.tokens_per_second / a.tokens_per_second for a, b in zip(*(speeds[m] for m in MODELS), strict=True)]
-    holds = ratios[-1] > ratios[0] and ratios[-1] > 1
-    short, long = (speeds["transformer"][end].length for end in (0, -1))
-    crossing = next((x.length for x, ratio in zip(speeds["transformer"], ratios, strict=True) if ratio > 1), None)
-    return (
-        f"From {short} to {long} pieces rnnsearch keeps {100 * kept['rnnsearch']:.0f}% of its speed "
-        f"({first['rnnsearch']:,.0f} to {last['rnnsearch']:,.0f} tokens a second) and the transformer "
-        f"{100 * kept['transformer']:.0f}% ({first['transformer']:,.0f} to {last['transformer']:,.0f}). "
-        + (f"The transformer is faster from {crossing} pieces on" if crossing else "The transformer is faster nowhere")
-        + f", {ratios[0]:.1f} times as fast at {short} and {ratios[-1]:.1f} times at {long}: the claim that working on "
-        f"all positions at once pays more the longer the sentences are {'holds' if holds else 'does not hold'} here. "
-        "Attention looks from every target to every source position in either model; what the recurrent one pays "
-        "besides is the wait for the step before, with ever fewer sentences to share it."
-    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """The transformer's parts (Vaswani et al. 2017, Table 3, in miniature): one thing changed at a time.
 
-    python scripts/experiments/parts.py [--quick] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.parts [--quick] [--output DIR] [--checkpoints DIR]
 
 Heads, key width, layers, positions, dropout, label smoothing and tied embeddings. Every row sees the same data in the
 same order for the same number of steps, and is judged on dev: perplexity of a piece, and BLEU of greedy translations.
@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from common.experiment import Experiment
-from common.models import few_tatoeba
-from common.page import COLOURS, Picture, Table, prepare
-
 from nmt.cli.common import run
 from nmt.corpus import load_corpus, references
 from nmt.evaluation import evaluate
 from nmt.inspection.drawing import FAINT, new_figure, save
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.models import few_tatoeba
+from scripts.experiments.common.tables import Table
+from scripts.report import COLOURS, prepare
 
 FEW = 10_000
 """Training pairs of the rows that ask what dropout does where data are few."""
@@ -65,30 +65,14 @@ def main(arguments: Sequence[str]) -> None:
     first_of_few = next(row for row in rows if row.group == FEW_DATA)
     compared = [(row, [first_of_few] if row.group == FEW_DATA else bases) for row in rows]
     changes = {row.name: row.perplexity - mean(base.perplexity for base in against) for row, against in compared}
-    noise = max(row.perplexity for row in bases) - min(row.perplexity for row in bases)
+
     draw(rows, bases, experiment)
     table = Table(
         ["part", "model", "parameters", "dev perplexity", "change", "dev BLEU"],
         [(row.group, row.name, row.parameters, row.perplexity, changes[row.name], row.bleu) for row in rows],
     )
-    settings = experiment.config("parts").training
-    experiment.write(
-        "The transformer's parts",
-        "Vaswani et al. (2017) vary one thing at a time and conclude that one head is worse than several and too many "
-        "are worse again, that narrower keys hurt, that bigger is better, that dropout helps much, and that learned "
-        "positions do as well as sines (section 6.2, Table 3). The same in miniature. *Change* is in perplexity, "
-        "against the mean of the base's seeds; the rows with few data are compared with the first of them.",
-        [table],
-        [Picture("figure.png", "Dev perplexity of every variant beside the base")],
-        see(rows, changes, noise),
-        [
-            f"Every row: {settings.max_steps} steps of at most {settings.batch_tokens:,} positions, one seed but for "
-            "the base. That is less than one pass over the corpus, so that there is nothing for regularisation to "
-            f"prevent. The rows with few data have the same budget on {FEW:,} pairs drawn by chance, several passes, "
-            "and subwords of their own, so that they compare with each other alone.",
-            "Dev perplexity is of subword pieces, without label smoothing; BLEU is of greedy translations of dev.",
-        ],
-    )
+
+    experiment.write([table])
 
 
 def measure(experiment: Experiment, group: str, name: str, change: list[str]) -> Row:
@@ -101,27 +85,6 @@ def measure(experiment: Experiment, group: str, name: str, change: list[str]) ->
     sources, targets = references(load_corpus(experiment.config("parts").data).dev)
     found = evaluate(translator, sources, targets, beam=1)
     return Row(group, name, metadata["parameters"], math.exp(metadata["dev_loss"]), found.bleu)
-
-
-def see(rows: Sequence[Row], changes: dict[str, float], noise: float) -> str:
-    """The paragraph: which changes exceed what the seed alone does, and which way they go."""
-    asked = [row for row in rows if row.group not in (BASE, FEW_DATA)]
-    worse = sorted((row for row in asked if changes[row.name] > noise), key=lambda row: -changes[row.name])
-    better = sorted((row for row in asked if changes[row.name] < -noise), key=lambda row: changes[row.name])
-    equal = [row for row in asked if abs(changes[row.name]) <= noise]
-
-    def names(some: Sequence[Row]) -> str:
-        return ", ".join(f"{row.name} ({changes[row.name]:+.2f})" for row in some) or "none"
-
-    few = [row for row in rows if row.group == FEW_DATA]
-    courses = ", ".join(f"{row.name.removeprefix('few data, ')} has {row.perplexity:.2f}" for row in few)
-    helps = "helps" if min(row.perplexity for row in few[1:]) < few[0].perplexity - noise else "does not help"
-    scores = [row.bleu for row in rows if row.group == BASE]
-    return (
-        f"Seeds alone move the base's perplexity by {noise:.2f} (BLEU {min(scores):.1f} to {max(scores):.1f}), so "
-        f"smaller changes say nothing. Worse by more than that: {names(worse)}. Better: {names(better)}. Within it: "
-        f"{names(equal)}. With {FEW:,} training pairs, {courses}: dropout {helps} there at this budget."
-    )
 
 
 def draw(rows: Sequence[Row], bases: Sequence[Row], experiment: Experiment) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Why dot products are divided by the root of d: the entropy of softmax and the size of its gradient against d.
 
-    python scripts/experiments/scale.py [--quick] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.scale [--quick] [--output DIR] [--checkpoints DIR]
 
 Vaswani et al. (2017, section 3.2.1) suspect that without the scale large d "pushes the softmax into regions where it
 has extremely small gradients". This measures it on a layer with fresh weights, and in training.
@@ -13,14 +13,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.experiment import Experiment
-from common.page import COLOURS, Picture, Table, legend, prepare
-from common.softness import POSITIONS, SATURATED, Fresh, Look, fresh_layer, train
-
 from nmt.cli.common import run
 from nmt.corpus import load_corpus
 from nmt.inspection.drawing import new_figure, save
 from nmt.training.run import encode_splits, make_subwords
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.softness import Fresh, Look, fresh_layer, train
+from scripts.experiments.common.tables import Table
+from scripts.report import COLOURS, legend, prepare
 
 WIDTHS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 TRAINED_WIDTHS = (4, 16, 64, 256, 1024)
@@ -49,35 +49,8 @@ def main(arguments: Sequence[str]) -> None:
             runs[d, scaled] = train(sized, pairs, dev, len(subwords), scaled)
 
     draw(fresh, runs, experiment.output / "figure.png")
-    settings, steps = config.training, next(iter(runs.values()))[-1].step
-    experiment.write(
-        "Why divide by the root of d?",
-        "Dot products of vectors with d independent components of variance 1 have a variance of d. Vaswani et al. "
-        "(2017, section 3.2.1) divide them by √d, so that softmax does not come where its gradient is extremely small. "
-        f"First a single head with fresh weights over {POSITIONS} unit-normal vectors; then small transformers whose "
-        "heads have queries and keys of width d, all else the same. Within a pair of rows the scale is the only "
-        "difference.",
-        tables(fresh, runs),
-        [
-            Picture(
-                "figure.png", "Entropy and gradient against d with and without the scale, fresh weights and in training"
-            )
-        ],
-        seen(fresh, runs),
-        [
-            f"Entropy is a share of the uniform distribution's, the mean over queries. The softmax gradient is the "
-            f"Frobenius norm of its Jacobian, the median over queries; below {SATURATED:g} it is counted as vanished. "
-            "The query's gradient is that of a random linear loss, the scale included.",
-            "Weights of queries and keys are drawn so that their components have variance 1, as the argument supposes; "
-            "Glorot's initialisation, which the models of this project otherwise have, makes wide keys smaller.",
-            f"Training: {steps} steps of at most {settings.batch_tokens} positions, constant rate "
-            f"{settings.learning_rate:g} after {settings.warmup_steps} steps, gradients clipped to "
-            f"{settings.clip_norm:g}, {config.model.encoder_layers} + {config.model.decoder_layers} layers of "
-            f"{config.model.heads} heads, width {config.model.width}; {len(pairs):,} pairs. "
-            "One seed: differences of a few hundredths of a nat mean nothing.",
-            f"Corpus, SHA-256: `{corpus.sha256}`.",
-        ],
-    )
+
+    experiment.write(tables(fresh, runs), facts=[f"Corpus, SHA-256: `{corpus.sha256}`."])
 
 
 def tables(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], list[Look]]) -> list[Table]:
@@ -96,7 +69,6 @@ def tables(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], li
             + ["query's gradient, median", "query's gradient, root mean square"],
             at_start,
             digits=4,
-            caption="Fresh weights, one head.",
         ),
         Table(
             ["d", "scale", "entropy, step 0", "entropy, last step"]
@@ -104,7 +76,6 @@ def tables(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], li
             in_training,
             digits=3,
             name="training",
-            caption="In training.",
         ),
     ]
 
@@ -145,35 +116,6 @@ def draw(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], list
             )
     legend(axes[0, 0])
     save(figure, path)
-
-
-def seen(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], list[Look]]) -> str:
-    """The paragraph at the end, from the figures."""
-    least, most = min(d for d, _ in fresh), max(d for d, _ in fresh)
-    kept = [x.entropy for (_, scaled), x in fresh.items() if scaled]
-    bare, divided = fresh[most, False], fresh[most, True]
-    dies = bare.saturated > 0.25
-    total = bare.query_gradient_mean / divided.query_gradient_mean
-    median = bare.query_gradient / divided.query_gradient
-    widths = sorted({d for d, _ in runs})
-    behind = {d: runs[d, False][-1].loss - runs[d, True][-1].loss for d in widths}
-    worse = [d for d in widths if behind[d] > 0.02]
-    last = {scaled: ", ".join(f"{runs[d, scaled][-1].entropy:.2f}" for d in widths) for scaled in (True, False)}
-    listed = ", ".join(f"{d:,}" for d in widths)
-    return (
-        f"With fresh weights the claim about softmax {'holds' if dies else 'does not hold'}: without the scale entropy "
-        f"falls from {fresh[least, False].entropy:.2f} of the uniform distribution's at d = {least} to "
-        f"{bare.entropy:.2f} at d = {most:,}, and the softmax gradient has vanished for {100 * bare.saturated:.0f}% of "
-        f"the queries; with the scale entropy stays between {min(kept):.2f} and {max(kept):.2f} at every d. What is "
-        f"often read into it, that little gradient is left, {'does not hold' if total > 1 else 'holds'}: at d = "
-        f"{most:,} the median query gets {median:.2f} times the gradient that it gets with the scale, but the root "
-        f"mean square over all queries is {total:.0f} times as large, since √d multiplies the gradient too and the few "
-        "queries whose best keys are close together get it all. In training, at the last step, entropy for d = "
-        f"{listed} is {last[True]} with the scale and {last[False]} without. The dev loss without the scale less that "
-        f"with it is {', '.join(f'{behind[d]:+.3f}' for d in widths)}: leaving the scale out "
-        + (f"costs at d = {', '.join(f'{d:,}' for d in worse)}" if worse else "costs nothing that this run could see")
-        + (" and not at the others." if 0 < len(worse) < len(widths) else ".")
-    )
 
 
 if __name__ == "__main__":

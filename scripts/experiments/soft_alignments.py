@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Soft alignments (Bahdanau et al. 2015, Figure 3): the same sentences through two kinds of attention.
 
-    python scripts/experiments/soft_alignments.py [--quick] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.soft_alignments [--quick] [--output DIR] [--checkpoints DIR]
 
 The attention of `rnnsearch` and the cross-attention of the transformer's layers on the gold pairs of data/alignments,
 read as word alignments: against the gold links, where word order is kept and where it is inverted.
@@ -16,25 +16,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from common import ROOT
-from common.experiment import Experiment
-from common.models import tatoeba_model
-from common.page import Picture, Table
-from common.toy import toy_links
 
 from nmt.alignment import Link
-from nmt.alignment.error_rate import GoldPair, Interval, bootstrap, read_gold
+from nmt.alignment.error_rate import GoldPair, bootstrap, read_gold
 from nmt.alignment.gold import english_spanish_corpus, find_sentences
 from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.corpus import load_corpus
 from nmt.inspection.figures import plot_alignment
 from nmt.text.words import split_words
 from nmt.translation import Translation
 from nmt.translator import Translator
+from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.models import tatoeba_model
+from scripts.experiments.common.tables import Table
+from scripts.experiments.common.toy import toy_links
+from scripts.raw_attention import GOLD, over_word_pairs
 
-GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
 Row = tuple[str, float, float, float, float, float]
 DIAGONAL = "the diagonal"
 COMPARED = ("rnnsearch", "transformer")
@@ -65,39 +63,14 @@ def main(arguments: Sequence[str]) -> None:
     best = {name: min(some, key=lambda one: errors[one.model].value) for name, some in readings.items()}
     chosen = local_inversions(pairs, gold)
     draw(experiment.output / "figure.png", pairs, gold, chosen, [best[name] for name in COMPARED])
-    pictures = [Picture("figure.png", f"rnnsearch (a, c, e) and {best['transformer'].model} (b, d, f)")]
+    pictures = ["figure.png"]
     if "shipped" in best:
         draw(experiment.output / "shipped.png", pairs, gold, chosen, [best["shipped"]])
-        pictures.append(Picture("shipped.png", f"The same sentences through {best['shipped'].model}"))
-    experiment.write(
-        "Soft alignments",
-        "Bahdanau et al. (2015, section 5.2.1) find that what `rnnsearch` looks at while it writes a word agrees well "
-        "with intuition, and that soft alignment deals with word order that differs, such as adjective and noun. The "
-        "same matrices can be drawn of the transformer's cross-attention.",
-        [
-            Table(
-                ["attention", "AER", "order kept, found", "neighbours swapped, found", "moved further, found"]
-                + ["words looked at"],
-                rows,
-                caption="Each target word is linked to the source word that it attends to most (teacher forcing).",
-            )
-        ],
-        pictures,
-        see(best, errors, rows, len(pairs)),
-        [
-            f"{len(pairs)} pairs with gold links; none is in training. Found: the share of the sure gold links, apart "
-            "for those that cross no other sure link of their pair, for two neighbours that change places, as "
-            "adjective and noun do, and for all others that cross.",
-            "The diagonal is cut by relative position here; `compare_aligners.py` joins first word to first and last "
-            "to last, which has another AER.",
-            "Words looked at: the exponential of the entropy of a target word's weights, on average; 1 is one word.",
-            f"The figures draw the pairs with most neighbours that change places and no other crossing, of at most "
-            f"{MOST_WORDS} words; predicted links are outlined, sure gold links dotted. Of a transformer they draw the "
-            "layer that is best on these pairs, which favours it a little; heads are averaged.",
-            "rnnsearch and the transformer are those of experiment 1, trained alike for one pass; the shipped "
-            "transformer is larger and was trained for longer.",
-        ],
-    )
+        pictures.append("shipped.png")
+    between = {reading.model: errors[reading.model] for reading in best.values()}
+    facts = [f"{name}: AER {x.value:.2f} (95% interval {x.low:.2f} to {x.high:.2f})." for name, x in between.items()]
+    columns = ["attention", "AER", "order kept, found", "neighbours swapped, found"]
+    experiment.write([Table([*columns, "moved further, found", "words looked at"], rows)], pictures, facts)
 
 
 def tatoeba_gold() -> tuple[list[tuple[str, str]], list[GoldPair]]:
@@ -116,11 +89,7 @@ def toy_gold(experiment: Experiment) -> tuple[list[tuple[str, str]], list[GoldPa
 
 def read(name: str, translator: Translator, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
     """The alignments of each layer's cross-attention, the mean over its heads."""
-    layers: list[list[np.ndarray]] = []
-    for source, target in pairs:
-        ahead, back = translator.subwords.encode(source), translator.subwords.encode(target)
-        means = translator.attention(source, target).cross[:, :, :-1].mean(axis=1)  # [layers, target, source], no </s>
-        layers.append(list(over_words(means, ahead, back)))
+    layers = [list(over_word_pairs(translator, *pair).mean(axis=1)) for pair in pairs]
     by_layer = list(zip(*layers, strict=True))
     names = [name] if len(by_layer) == 1 else [f"{name} (layer {number + 1})" for number in range(len(by_layer))]
     return [
@@ -162,29 +131,6 @@ def row(reading: Reading, error: float, gold: Sequence[GoldPair]) -> Row:
     weights = [weights for matrix in reading.matrices for weights in matrix]
     looked_at = np.mean([np.exp(-np.sum(w * np.log(np.maximum(w, 1e-12)))) for w in weights])
     return reading.model, error, *(found / np.maximum(sure, 1)).tolist(), float(looked_at)
-
-
-def see(best: dict[str, Reading], errors: dict[str, Interval], rows: Sequence[Row], pairs: int) -> str:
-    """The paragraph: error rates, inversions, sharpness."""
-    by_name = {name: values for name, *values in rows}
-    parts = []
-    for reading in best.values():
-        _, kept, swaps, moved, looked_at = by_name[reading.model]
-        interval = errors[reading.model]
-        parts.append(
-            f"{reading.model} has an AER of {interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f}), finds "
-            f"{kept:.0%} of the sure links that keep the order, {swaps:.0%} of neighbours that change places and "
-            f"{moved:.0%} of words that move further, and looks at {looked_at:.1f} words at a time;"
-        )
-    attentions = [reading.model for name, reading in best.items() if name != DIAGONAL]
-    harder = [name for name in attentions if by_name[name][1] > max(by_name[name][2:4])]
-    better = [name for name in attentions if errors[name].high < errors[DIAGONAL].low]
-    parts.append(
-        f"inversions are harder than kept order for {', '.join(harder) or 'none of them'}. Better than the diagonal, "
-        f"which knows no word, beyond both intervals: {', '.join(better) or 'none'}. But the diagonal finds "
-        f"{by_name[DIAGONAL][2]:.0%} of what changes places; what attention finds beyond that, nobody taught it."
-    )
-    return f"On {pairs} pairs (95% intervals in brackets): " + " ".join(parts)
 
 
 def local_inversions(pairs: Sequence[tuple[str, str]], gold: Sequence[GoldPair]) -> list[int]:

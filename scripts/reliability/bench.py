@@ -9,11 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from trainer import Ended, Moment, train, write_configuration
-
 from nmt.checkpoint import Checkpoint
 from nmt.errors import UserError
 from nmt.training.log import read_log
+from scripts.reliability.trainer import Ended, Moment, train, write_configuration
 
 VARIANTS: dict[str, dict] = {
     "mean of the last": {},

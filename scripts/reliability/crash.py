@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Break training in every way that a machine can, go on with --resume, and compare with an unbroken run bit for bit.
 
-    python scripts/reliability/crash.py                    # the full form: 200 kills and all other kinds
-    python scripts/reliability/crash.py --runs 5 --seed 3  # a short one
-    python scripts/reliability/crash.py --kinds kill disk
+    python -m scripts.reliability.crash                    # the full form: 200 kills and all other kinds
+    python -m scripts.reliability.crash --runs 5 --seed 3  # a short one
+    python -m scripts.reliability.crash --kinds kill disk
 
 Kinds: kill (SIGKILL at random moments, three of four of them among the file operations that write the checkpoint),
 disk (full at a random file operation), readonly (the directory, from a random file operation on), damage (each file of
@@ -26,11 +26,10 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from bench import Bench  # noqa: E402
-from kinds import KINDS  # noqa: E402
-from trainer import warm_up  # noqa: E402
+from scripts.reliability.bench import Bench  # noqa: E402
+from scripts.reliability.kinds import KINDS  # noqa: E402
+from scripts.reliability.trainer import warm_up  # noqa: E402
 
 
 def main() -> int:
@@ -44,7 +43,7 @@ def main() -> int:
     # In memory where that can be: a killed process loses nothing that it has written, whatever the disk does.
     memory = Path("/dev/shm")
     place = Path(tempfile.mkdtemp(prefix="nmt-crash-", dir=memory if os.access(memory, os.W_OK) else None))
-    command = f"python scripts/reliability/crash.py --runs {options.runs} --seed {options.seed}"
+    command = f"python -m scripts.reliability.crash --runs {options.runs} --seed {options.seed}"
     rows, lost = [], 0
     try:
         bench = Bench(place, options.runs, options.seed)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Training by several processes: how far its weights are from one process', and whether killed workers lose anything.
 
-    python scripts/reliability/distributed.py                # 20 kills
-    python scripts/reliability/distributed.py --part kills --kills 3
+    python -m scripts.reliability.distributed                # 20 kills
+    python -m scripts.reliability.distributed --part kills --kills 3
 
 Agreement: 1, 2 and 3 processes take the same 20 steps, without dropout; the largest difference of any weight is told,
 once for all weights and once without the biases of keys, whose gradient is zero but for rounding (softmax does not see
@@ -27,11 +27,12 @@ import time
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT))
 
 from safetensors.numpy import load_file  # noqa: E402
-from trainer import write_configuration  # noqa: E402
+
+from scripts.reliability.trainer import write_configuration  # noqa: E402
+from scripts.report import ROOT
+from scripts.watch import children  # noqa: E402
 
 STEPS = 20
 
@@ -109,14 +110,6 @@ def start(config: Path, directory: Path, count: int, *settings: str, options: li
     command = [sys.executable, *(torchrun if count > 1 else []), "-m", "nmt.cli.train", str(config)]
     command += [f"checkpoint={directory}", *settings]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-
-
-def children(agent: int) -> list[int]:
-    """The workers of a torchrun that are running."""
-    try:
-        return [int(child) for child in Path(f"/proc/{agent}/task/{agent}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def differences(one: Path, other: Path) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Feed commands, configurations, corpora and checkpoints what nobody should, and count what becomes of it.
 
-    python scripts/reliability/fuzz.py                                  every target, 100,000 cases each
-    python scripts/reliability/fuzz.py translate align --cases 5000 --seed 7
+    python -m scripts.reliability.fuzz                                  every target, 100,000 cases each
+    python -m scripts.reliability.fuzz translate align --cases 5000 --seed 7
 
 A case is a line, a pair, a configuration, or a damaged checkpoint whose checksums were made to agree. It is answered
 rightly, or refused by UserError in one line; anything else (another exception, a wrong answer, a crash, two gigabytes
@@ -22,8 +22,6 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent.parent / "tests")]
 TARGETS = ("translate", "align", "config", "corpus", "checkpoint")
 BATCH = {"translate": 1000, "align": 1000, "config": 100, "corpus": 200, "checkpoint": 50}
 """Cases of one call of a target."""
@@ -31,8 +29,7 @@ BATCH = {"translate": 1000, "align": 1000, "config": 100, "corpus": 200, "checkp
 
 def run_batch(target: str, seed: str, cases: int, place: str) -> Counter:
     """Counts of a batch by outcome; raises what is a failure."""
-    import fuzz_files
-    import fuzz_lines
+    from scripts.reliability import fuzz_files, fuzz_lines
 
     module = fuzz_lines if target in ("translate", "align") else fuzz_files
     return getattr(module, target)(seed, cases, Path(place))
@@ -40,7 +37,7 @@ def run_batch(target: str, seed: str, cases: int, place: str) -> Counter:
 
 def prepare(place: Path) -> None:
     """The tiny checkpoint that all targets share: network, alignment head, CTranslate2 files."""
-    from fuzz_lines import make_checkpoint
+    from scripts.reliability.fuzz_lines import make_checkpoint
 
     make_checkpoint(place / "checkpoint")
 

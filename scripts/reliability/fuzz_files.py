@@ -14,13 +14,13 @@ import struct
 from collections import Counter
 from pathlib import Path
 
-import nasty
 import yaml
-from fuzz_lines import check_translation, ensure
 
 from nmt.checkpoint import _digest
 from nmt.config import DataConfig, dump_config, load_config, parse_config
 from nmt.errors import UserError
+from scripts.reliability import nasty
+from scripts.reliability.fuzz_lines import check_translation, ensure
 
 MEMORY = 2 * 2**30
 """Bytes that a target may take beyond what its process has at first."""

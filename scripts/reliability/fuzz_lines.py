@@ -10,7 +10,6 @@ from collections import Counter
 from contextlib import redirect_stderr
 from pathlib import Path
 
-import nasty
 import numpy as np
 import yaml
 
@@ -18,17 +17,17 @@ from nmt.cli import align as align_command
 from nmt.cli import translate as translate_command
 from nmt.cli.common import run
 from nmt.text.words import split_words
+from scripts.reliability import nasty
 
 
 def make_checkpoint(directory: Path) -> None:
     """A tiny translator that has half learned a few sentences, an alignment head of random weights, CTranslate2."""
-    from tiny import write_tiny_checkpoint
-
     from nmt.alignment.aligner import save_aligner
     from nmt.checkpoint import Checkpoint, write_checkpoint_metadata
     from nmt.engines.export import export_to_ctranslate2
     from nmt.models.aligner import AlignerConfig, AlignmentHead
     from nmt.text.subwords import Subwords
+    from tests.tiny import write_tiny_checkpoint
 
     metadata = Checkpoint(write_tiny_checkpoint(directory)).metadata
     # Without the keys that translating does not read, whose parsing would be most of a case's time.

@@ -12,13 +12,12 @@ import sys
 import zlib
 from pathlib import Path
 
-from bench import Bench, finish, must, newest_state
-from trainer import Ended, Moment, train
-
 from nmt.checkpoint import Checkpoint
 from nmt.errors import UserError
 from nmt.files import sha256_of
 from nmt.translator import Translator
+from scripts.reliability.bench import Bench, finish, must, newest_state
+from scripts.reliability.trainer import Ended, Moment, train
 
 DISK = 8_000_000
 """Bytes of the small file systems."""

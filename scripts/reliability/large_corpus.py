@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Train and evaluate on a corpus ten times as large as the memory that the commands may use.
 
-    python scripts/reliability/large_corpus.py                          # 768 MiB of memory, 7.5 GiB of text
-    python scripts/reliability/large_corpus.py --times 1
+    python -m scripts.reliability.large_corpus                          # 768 MiB of memory, 7.5 GiB of text
+    python -m scripts.reliability.large_corpus --times 1
 
 The limit is RLIMIT_DATA: the heap and all private writable mappings, which is the memory that a process cannot give
 back. `ulimit -v` (RLIMIT_AS) would count the memory-mapped corpus too, which the kernel drops whenever memory is short;
@@ -19,12 +19,13 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import yaml
+
+from scripts.watch import Watch, memory
 
 WORDS = 500
 LENGTH = 6
@@ -102,23 +103,9 @@ def limited(module: str, arguments: list[str], mebibytes: int) -> None:
         env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
         preexec_fn=limit,
     )
-    largest: dict[str, int] = dict.fromkeys(FIGURES, 0)
-
-    def watch() -> None:
-        while process.poll() is None:
-            try:
-                lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-            except OSError:
-                return
-            for key, value in (line.split(":", 1) for line in lines):
-                if key in largest and value.split():
-                    largest[key] = max(largest[key], int(value.split()[0]) // 1024)
-            time.sleep(0.2)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    watch = Watch(lambda: memory(process.pid, FIGURES), 0.2)
     status = process.wait()
-    watcher.join()
+    largest = {name: value // MEBIBYTE for name, value in watch.stop().items()}
     told = {"command": module, "seconds": round(time.monotonic() - started), "MiB at most": largest, "status": status}
     print(json.dumps(told), flush=True)
     if status:

@@ -122,11 +122,3 @@ def agreement(scores: np.ndarray, effects: np.ndarray) -> tuple[float, float]:
     known = taus[np.isfinite(taus)]
     same = (scores.argmax(axis=1) == effects.argmax(axis=1)).mean()
     return float(known.mean()) if len(known) else float("nan"), float(same)
-
-
-def interval(values: np.ndarray, samples: int = 10_000, seed: int = 1) -> tuple[float, float, float]:
-    """The mean over sentences [sentences] and its 95% percentile bootstrap interval (Efron and Tibshirani 1993)."""
-    values = values[np.isfinite(values)]
-    drawn = np.random.default_rng(seed).integers(len(values), size=(samples, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
-    return float(values.mean()), float(low), float(high)

@@ -16,19 +16,17 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from common import ROOT
-from common.page import Picture, Table, quote, write_page
-from common.toy import write_toy_corpus
 from nmt.checkpoint import CONFIG, METADATA, write_text
 from nmt.config import RunConfig, load_config
 from nmt.errors import UserError
 from nmt.training.run import train
 from nmt.translator import Translator
+from scripts.experiments.common.tables import Table
+from scripts.experiments.common.toy import write_toy_corpus
+from scripts.report import ROOT, fill
 
 CONFIGS = ROOT / "configs" / "experiments"
 RESULTS = ROOT / "docs" / "results"
-STORY = ROOT / "docs" / "attention.md"
-"""Quotes what every experiment saw."""
 COST = "cost.json"
 """In a checkpoint's directory: processor and wall seconds of its training, over all sittings."""
 
@@ -85,7 +83,7 @@ class Experiment:
             output, checkpoints = RESULTS / name, ROOT / "checkpoints" / "experiments"
         output, checkpoints = options.output or output, options.checkpoints or checkpoints
         output.mkdir(parents=True, exist_ok=True)
-        command = f"python scripts/experiments/{stem}.py{' --quick' if options.quick else ''}"
+        command = f"python -m scripts.experiments.{stem}{' --quick' if options.quick else ''}"
         return cls(name, command, options.quick, output, checkpoints)
 
     def config(self, name: str, *overrides: str, run: str | None = None) -> RunConfig:
@@ -122,30 +120,18 @@ class Experiment:
         return Translator.load(self.train(name, *overrides, run=run), engine="torch", threads=1)
 
     def write(
-        self,
-        title: str,
-        claim: str,
-        tables: Sequence[Table],
-        pictures: Sequence[Picture],
-        seen: str,
-        notes: Sequence[str] = (),
+        self, tables: Sequence[Table], pictures: Sequence[str] = ("figure.png",), facts: Sequence[str] = ()
     ) -> None:
-        """Write the page: claim, pictures, tables, what it was made with, and at the end what was seen.
+        """Write the tables, as CSV files and blocks of the page in `output`, and what they were made with.
 
-        A page in docs/results is quoted in docs/attention.md too.
-
-        Args:
-            title: the page's title.
-            claim: what is said of attention, and how it is measured here.
-            tables: each also becomes a CSV file.
-            pictures: saved into `output` already.
-            seen: one paragraph made from the figures, also when the claim did not hold.
-            notes: what else a reader must know, a line each: data, budget, choices.
+        `pictures` are files in `output` already; `facts` are lines of the page's block `run`, such as the corpus.
         """
-        write_page(self.output, title, claim, tables, pictures, [*notes, *self._circumstances()], seen)
-        if self.output == RESULTS / self.name:
-            quote(STORY, f"{self.name.replace('-', '_')}.py", seen)
-        print(f"{seen}\n\n{self.output / 'README.md'}")
+        for table in tables:
+            write_text(self.output / f"{table.name}.csv", table.csv())
+        blocks = {table.name: table.markdown() for table in tables}
+        blocks["run"] = "\n".join(f"- {fact}" for fact in (*facts, *self._circumstances()))
+        start = "\n\n".join([f"# {self.name}", *(f"![]({picture})" for picture in pictures)])
+        print(fill(self.output / "README.md", blocks, start))
 
     def _train(self, config: RunConfig, directory: Path, resume: bool) -> None:
         # What it costs is added to what earlier sittings have cost.
@@ -161,25 +147,22 @@ class Experiment:
                 write_text(directory / COST, json.dumps(total) + "\n")
 
     def _circumstances(self) -> list[str]:
-        # Wall time is beside whatever else the machine does; processor time is not.
-        processor = time.process_time() - self.started[0]
-        wall = time.perf_counter() - self.started[1]
+        # Other work on the machine adds to wall time, not to processor time.
+        processor, wall = time.process_time() - self.started[0], time.perf_counter() - self.started[1]
         lines = [f"Command: `{self.command}`; seed {self.seed}."]
-        if self.quick:
-            lines.append("This is the quick form, on a toy corpus: it shows that the experiment runs, and no more.")
-        if self.trained:
-            models, number = self.trained.values(), len(self.trained)
+        if models := self.trained.values():
+            pieces = sum(model["target_pieces"] for model in models)
             spent = [sum(model[f"{kind}_seconds"] for model in models) / 60 for kind in ("processor", "wall")]
             lines.append(
-                f"Training: {number} model{'s'[: number != 1]}, {sum(model['target_pieces'] for model in models):,} "
-                f"target pieces in all, {spent[0]:.1f} minutes of processor time, {spent[1]:.1f} of wall time."
+                f"Training: {len(models)} models, {pieces:,} target pieces, {spent[0]:.1f} CPU minutes, "
+                f"{spent[1]:.1f} minutes of wall time."
             )
             hashes = sorted({model["corpus_sha256"] for model in models})
             lines.append(f"Corpus, SHA-256: {', '.join(f'`{one}`' for one in hashes)}.")
         lines.append(
-            f"Measuring: {(processor - self.training) / 60:.1f} minutes of processor time. The whole run, less models "
-            f"that were found trained: {wall / 60:.1f} minutes of wall time. One thread on {os.cpu_count()} cores "
-            f"({platform.machine()}), Python {platform.python_version()}, PyTorch {torch.__version__}."
+            f"Measuring: {(processor - self.training) / 60:.1f} CPU minutes. This run: {wall / 60:.1f} minutes of wall "
+            f"time. One thread on {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
+            f"PyTorch {torch.__version__}."
         )
         return lines
 

@@ -7,18 +7,34 @@ import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from common import ROOT
-from common.experiment import Experiment
+from nmt.checkpoint import CONFIG
+from nmt.config import RunConfig, load_config
 from nmt.corpus import load_corpus
 from nmt.errors import UserError
 from nmt.files import atomic_path
+from nmt.translator import Translator
+from scripts import captions
+from scripts.experiments.common.experiment import Experiment
+from scripts.report import ROOT
 
 ARCHITECTURES = ("rnnencdec", "rnnsearch", "transformer")
 JOINED = (1, 2, 3, 4, 6, 8, 10)
 """How many sentence pairs are joined into one."""
 Pair = tuple[str, str]
 Pairs = list[Pair]
-MULTI30K = ROOT.parent / "shared" / "multi30k"
+
+
+def any_transformer(experiment: Experiment) -> tuple[Translator, RunConfig, str]:
+    """The transformer that $NMT_CHECKPOINT names (default: the shipped one), its configuration and its name.
+
+    The quick form trains a toy one. Raises UserError for another type of model.
+    """
+    translator = experiment.translator("transformer") if experiment.quick else Translator.load(None, "torch", 1)
+    directory, config = translator.checkpoint.directory, load_config(translator.checkpoint.path(CONFIG))
+    if config.model.type != "transformer":
+        raise UserError(f"{directory} is of type {config.model.type}; this experiment is about a transformer")
+    name = directory.relative_to(ROOT) if directory.is_relative_to(ROOT) else directory.name
+    return translator, config, f"Model: `{name}`, {translator.checkpoint.metadata.get('parameters', 0):,} parameters."
 
 
 def tatoeba_model(experiment: Experiment, architecture: str) -> Path:
@@ -32,13 +48,8 @@ def multi30k_model(experiment: Experiment, architecture: str) -> Path:
 
 
 def multi30k(experiment: Experiment) -> list[str]:
-    """Overrides that read Multi30k from `shared/multi30k` beside the project, where it is, instead of from the Hub."""
-    if experiment.quick or not MULTI30K.is_dir():
-        return []
-    data: dict[str, object] = {"corpus": "files", "source": "en", "target": "de"}
-    for split, name in (("train", "train"), ("dev", "val"), ("test", "test_2016_flickr")):
-        data[split] = [str(MULTI30K / f"{name}.{language}.gz") for language in ("en", "de")]
-    return [f"data={json.dumps(data)}"]
+    """Overrides that read Multi30k from local files, where these are, instead of from the Hub."""
+    return [] if experiment.quick else captions.local_files()
 
 
 def joined_tatoeba(experiment: Experiment) -> list[str]:

@@ -1,0 +1,84 @@
+"""Multi30k: where its files are, its test sets, and the configuration that every contestant trains."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+from nmt.config import RunConfig, load_config
+from nmt.corpus import Corpus, load_corpus
+from nmt.files import cache_directory
+from nmt.text.subwords import Subwords
+from nmt.training.pairs import EncodedPairs
+from nmt.training.run import encode_splits, make_subwords
+from scripts.report import ROOT, THREADS
+
+VOCABULARY = 8000
+TRAINING = ["batch_tokens=4096", "learning_rate=5e-3", "warmup_steps=1000", "schedule=inverse_sqrt"]
+TRAINING += ["optimizer=adamw", "r_drop=0", "weight_decay=0"]
+MODEL = {"dropout": 0.3}
+"""As transformer-tiny is trained (Wu et al. 2021); the configuration's own recipe is for the best score."""
+PRECISION = "precision=float32"
+"""What the peers multiply in."""
+PLACES = ROOT / "multi30k", ROOT.parent / "shared" / "multi30k"
+FILES = next((directory for directory in PLACES if directory.is_dir()), PLACES[0])
+"""The text files of `multi30k/dataset` on GitHub, where there are any."""
+
+
+def place() -> Path:
+    """Where the subword model and the peers' text files are kept."""
+    return cache_directory() / "benchmark" / "multi30k"
+
+
+def config(**model: float) -> RunConfig:
+    """`configs/multi30k-en-de.yaml` with BPE and plain training, from local files if there are any.
+
+    `model` sets other sizes or another dropout.
+    """
+    overrides = ["subwords.model_type=bpe", f"subwords.vocabulary_size={VOCABULARY}"]
+    overrides += [f"training.threads={THREADS}", f"checkpoint={place()}"]
+    overrides += [f"training.{setting}" for setting in [*TRAINING, PRECISION]] + local_files()
+    overrides += [f"model.{name}={value}" for name, value in {**MODEL, **model}.items()]
+    return load_config(ROOT / "configs" / "multi30k-en-de.yaml", overrides)
+
+
+def local_files(target: str = "de") -> list[str]:
+    """Overrides that read the corpus from local files; none where these are not there."""
+    if not FILES.is_dir():
+        return []
+    names = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
+    sides = {split: [FILES / f"{name}.{language}.gz" for language in ("en", target)] for split, name in names.items()}
+    files = [f"data.{split}={json.dumps([str(path) for path in paths])}" for split, paths in sides.items()]
+    return ["data.corpus=files", "data.name=null", *files]
+
+
+def test_set(year: int, target: str = "de") -> tuple[list[str], list[str]] | str:
+    """English captions and their translations, from local files, else from the Hub; or why they are not there."""
+    paths = [FILES / f"test_{year}_flickr.{language}.gz" for language in ("en", target)]
+    if all(path.exists() for path in paths):
+        source, reference = (gzip.decompress(path.read_bytes()).decode("utf-8") for path in paths)
+        return source.rstrip("\n").split("\n"), reference.rstrip("\n").split("\n")
+    if (year, target) == (2016, "de"):
+        test = load_corpus(config().data).test
+        if test is not None:
+            return list(test["source"][:]), list(test["target"][:])
+    return f"test_{year}_flickr.{target}.gz is not in {FILES}, and not on the Hub as text"
+
+
+def corpus() -> Corpus:
+    """The splits."""
+    return load_corpus(config().data)
+
+
+def subwords(pairs: Corpus) -> Subwords:
+    """The joint BPE model of the training pairs, trained once."""
+    place().mkdir(parents=True, exist_ok=True)
+    return make_subwords(place(), config(), pairs)
+
+
+def encoded(settings: RunConfig) -> tuple[EncodedPairs, int]:
+    """The training pairs as every contestant reads them, and the number of pieces."""
+    pairs = corpus()
+    model = subwords(pairs)
+    return encode_splits(settings, pairs, model, print)[0], len(model)

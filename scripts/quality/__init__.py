@@ -1,1 +1,0 @@
-"""The quality measures: a module a command, one door in `scripts/quality.py`."""

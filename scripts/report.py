@@ -1,0 +1,114 @@
+"""What every measurement writes: JSON records, tables, figures, and the generated blocks of a page.
+
+A page in docs is written by hand except for its blocks. A block stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from nmt.checkpoint import write_text
+from nmt.inspection.drawing import FAINT, GRID, INK
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository."""
+PEERS = ROOT / ".venv-peers" / "bin" / "python"
+"""The Python of JoeyNMT's environment, made by scripts/speed/peers.sh."""
+THREADS = 2
+"""CPU threads of every contestant."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+"""Okabe and Ito's palette (2008), safe for every kind of colour vision."""
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (columns, ["---"] * len(columns), *rows))
+
+
+def fill(page: Path, blocks: Mapping[str, str], start: str = "") -> Path:
+    """Replace the blocks of a page and return its path. A block without marks is appended; a new page has `start`."""
+    text = page.read_text(encoding="utf-8") if page.exists() else f"{start}\n"
+    for name, block in blocks.items():
+        opening, closing = f"<!-- {name} -->\n", f"\n<!-- /{name} -->\n"
+        if opening not in text:
+            text += f"\n{opening}{closing}"
+        before, rest = text.split(opening, 1)
+        text = f"{before}{opening}\n{block}\n{closing}{rest.split(closing, 1)[1]}"
+    write_text(page, text)
+    return page
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a record, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Read a record."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def duration(minutes: float) -> str:
+    """Minutes, or seconds where it is short."""
+    return f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{60 * minutes:.0f} seconds"
+
+
+def interval(values: np.ndarray, samples: int = 10_000, seed: int = 1) -> tuple[float, float, float]:
+    """The mean of `values` [n] without NaNs, and its 95% percentile bootstrap interval (Efron and Tibshirani 1993)."""
+    values = values[np.isfinite(values)]
+    drawn = np.random.default_rng(seed).integers(len(values), size=(samples, len(values)))
+    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    return float(values.mean()), float(low), float(high)
+
+
+def prepare(axes: Axes, title: str, across: str, upwards: str) -> None:
+    """Give axes a title, labels and a faint grid."""
+    axes.set_title(title, fontsize=10, color=INK, loc="left")
+    axes.set_xlabel(across, fontsize=9, color=INK)
+    axes.set_ylabel(upwards, fontsize=9, color=INK)
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+
+
+def legend(axes: Axes) -> None:
+    """Add a legend without a frame."""
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+
+
+def machine(peers: bool = True) -> dict[str, str]:
+    """Processor, memory, system and versions; the peers' versions too, where they are installed."""
+    found = {name: importlib.metadata.version(name) for name in ("torch", "ctranslate2", "sentencepiece", "numpy")}
+    if peers and PEERS.exists():
+        code = "import importlib.metadata as m; print(*(m.version(n) for n in ('joeynmt', 'torch')))"
+        versions = subprocess.run([PEERS, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        found |= {f"peers: {name}": version for name, version in zip(("joeynmt", "torch"), versions, strict=True)}
+    return {
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "versions": ", ".join(f"{name} {version}" for name, version in found.items()),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+        found = {name.strip(): value.strip() for name, value in fields.items()}
+        flags = found.get("flags", "").split()
+        vectors = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if name in flags]
+        return f"{found['model name']} ({', '.join(vectors)})"
+    except (OSError, KeyError):
+        return platform.processor() or platform.machine()

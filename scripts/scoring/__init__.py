@@ -1,0 +1,1 @@
+"""What scripts/quality.py measures, and what lies behind a score."""

@@ -1,0 +1,27 @@
+"""A claim: how it is measured, and how its raw replies become a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the replies say: a table, and ratios and amounts for the summary, each with its name."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    summary: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One of the benchmark's claims."""
+
+    name: str
+    measure: Callable[[bool], dict]
+    """Raw replies, fit for JSON; True for the quick form."""
+    tell: Callable[[dict], Told]
+    draw: Callable[[dict, str], None] | None = None
+    """Draws the replies into a file."""

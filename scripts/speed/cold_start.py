@@ -1,0 +1,64 @@
+"""The cold-start claim: the time of whole processes, beside that of importing torch alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from nmt.errors import UserError
+from scripts.report import ROOT
+from scripts.speed.claim import Claim, Told
+from scripts.speed.turns import Figures
+
+ROUNDS = 15
+COMMAND = [sys.executable, "-m", "nmt.cli.translate"]
+COMMANDS = {
+    "torch": [sys.executable, "-c", "import torch"],
+    "translate": [*COMMAND, "Where is the station?"],
+    "align": [*COMMAND, "--format", "json", "Where is the station?"],
+    "help": [*COMMAND, "--help"],
+    "import": [sys.executable, "-c", "import nmt"],
+    "python": [sys.executable, "-c", "pass"],
+}
+NAMES = {
+    "torch": '`python -c "import torch"`',
+    "translate": '`nmt-translate "Where is the station?"`',
+    "align": "the same with `--format json`: alignment printed",
+    "help": "`nmt-translate --help`",
+    "import": '`python -c "import nmt"`',
+    "python": '`python -c "pass"`',
+}
+
+
+def measure(quick: bool) -> dict:
+    """Seconds of each command, in turns; the first round warms the file cache and is not kept."""
+    found: dict[str, list[dict]] = {name: [] for name in COMMANDS}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("OMP_NUM_THREADS", None)
+    for turn in range(1 + (3 if quick else ROUNDS)):
+        for name, command in COMMANDS.items():
+            started = time.perf_counter()
+            ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+            if ended.returncode:
+                raise UserError(f"{name}: {ended.stderr[-1000:]}")
+            if turn:
+                found[name].append({"seconds": time.perf_counter() - started})
+    return found
+
+
+def tell(replies: dict) -> Told:
+    """Seconds and shares."""
+    seconds = {name: Figures.of([reply["seconds"] for reply in found]) for name, found in replies.items()}
+    torch = seconds["torch"].median
+    rows = [[NAMES[name], one.text(3), f"{one.median / torch:.2f}"] for name, one in seconds.items()]
+    shares = (("align", "a translation with its alignment"), ("help", "`--help`"))
+    summary = [
+        (f"cold start: {what}, share of importing torch", f"{seconds[name].median / torch:.2f}")
+        for name, what in shares
+    ]
+    return Told(["process", "seconds", "share of importing torch"], rows, summary)
+
+
+CLAIM = Claim("cold-start", measure, tell)

@@ -1,0 +1,120 @@
+"""The claim that nothing is bought with accuracy: losses of the fast path beside those of a plain one."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from nmt.batching import BatchSampler
+from nmt.inspection.drawing import new_figure, save
+from nmt.models import build_model
+from nmt.models.dropout import Dropout
+from nmt.training.loss import Objective, StepLoss, batch_loss, plain_cross_entropy
+from nmt.training.optimizers import make_optimizer
+from nmt.training.pairs import Batch
+from nmt.training.replicas import Replicas
+from scripts import captions
+from scripts.report import COLOURS, THREADS, legend, prepare
+from scripts.speed.claim import Claim, Told
+
+STEPS, SEEDS, LAST = 120, 5, 30
+BATCH_TOKENS = 1024
+
+
+def measure(quick: bool) -> dict:
+    """The losses of every step: without dropout by one seed, in float64, with it by several; both paths each."""
+    steps, seeds = (10, 2) if quick else (STEPS, SEEDS)
+    torch.set_num_threads(THREADS)
+    pairs, vocabulary = captions.encoded(captions.config())
+    found: dict[str, list[list[float]]] = {}
+    for dropout, used in ((0.0, [1]), (0.3, range(1, seeds + 1))):
+        for path in ("fast", "plain"):
+            found[f"{path}, dropout {dropout}"] = [
+                losses(path, dropout, seed, steps, pairs, vocabulary) for seed in used
+            ]
+    return found
+
+
+def losses(path: str, dropout: float, seed: int, steps: int, pairs, vocabulary: int) -> list[float]:
+    """Nats a target piece, label smoothing included, at each of the first steps."""
+    config = captions.config(dropout=dropout)
+    settings = config.training.model_copy(update={"learning_rate": 2e-3})
+    torch.manual_seed(seed)
+    model = build_model(config.model, vocabulary)
+    if not dropout:
+        model.double()  # in float32 what is rounded otherwise grows from step to step and hides what is compared
+    backward = fast_path(model, settings, seed) if path == "fast" else plain_path(model, settings)
+    optimizer = make_optimizer(model, settings)
+    batches = BatchSampler(pairs.source_lengths, pairs.target_lengths, BATCH_TOKENS, seed=1).batches(0)
+    curve = []
+    for step, rows in enumerate(batches[:steps]):
+        tokens = int(pairs.target_lengths[rows].sum())
+        curve.append(backward(pairs.batch(rows), tokens, step) / tokens)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return curve
+
+
+def fast_path(model, settings, seed: int) -> Callable[[Batch, int, int], float]:
+    """What the training loop does."""
+    replicas = Replicas(StepLoss(model, Objective(settings.label_smoothing)), seed, THREADS)
+    return lambda batch, tokens, step: replicas.backward(batch, 1 / tokens, (step,))
+
+
+def plain_path(model, settings) -> Callable[[Batch, int, int], float]:
+    """One network, torch's dropout, and the cross-entropy of all logits at once."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, Dropout):
+                setattr(module, name, nn.Dropout(child.threshold / 256))
+    model.train()
+
+    def backward(batch: Batch, tokens: int, _step: int) -> float:
+        loss = batch_loss(model, batch, Objective(settings.label_smoothing), plain_cross_entropy)
+        (loss / tokens).backward()
+        return loss.item()
+
+    return backward
+
+
+def tell(replies: dict) -> Told:
+    """Largest difference without dropout; means and their spread with it."""
+    exact = np.array(replies["fast, dropout 0.0"]) - np.array(replies["plain, dropout 0.0"])
+    paths = ("fast", "plain")
+    ends = {path: [float(np.mean(one[-LAST:])) for one in replies[f"{path}, dropout 0.3"]] for path in paths}
+    means = {path: statistics.mean(values) for path, values in ends.items()}
+    # The standard error of the difference of two means of so many seeds.
+    error = sum(statistics.variance(values) / len(values) for values in ends.values()) ** 0.5
+    apart = abs(means["fast"] - means["plain"]) / error
+    largest = float(np.abs(exact).max())
+    rows = [["largest difference of any step's loss, dropout 0, one seed, float64", f"{largest:.1e} nats"]]
+    for path, values in ends.items():
+        seeds = f"{len(values)} seeds, {min(values):.4f} to {max(values):.4f}"
+        rows.append([f"{path} path, dropout 0.3, mean loss of the last {LAST} steps", f"{means[path]:.4f} ({seeds})"])
+    summary = [
+        ("fast and plain path: largest difference of losses, dropout 0, float64", f"{largest:.3g} nats"),
+        ("fast and plain path: means with dropout, standard errors apart", f"{apart:.3g}"),
+    ]
+    return Told(["", "loss"], rows, summary)
+
+
+def draw(replies: dict, path: str) -> None:
+    """Both paths' mean curves."""
+    figure = new_figure(7, 3.2)
+    axes = figure.add_subplot()
+    prepare(axes, "", "step", "nats a piece")
+    for name, style in (("fast", "-"), ("plain", "--")):
+        for dropout in ("0.0", "0.3"):
+            curve = np.mean(replies[f"{name}, dropout {dropout}"], axis=0)
+            colour = COLOURS[name == "plain"]
+            axes.plot(curve, style, color=colour, linewidth=1.2, label=f"{name}, dropout {dropout}")
+    legend(axes)
+    figure.tight_layout()
+    save(figure, path)
+
+
+CLAIM = Claim("curves", measure, tell, draw)

@@ -1,0 +1,65 @@
+"""Watch a process's memory while it runs (Linux: /proc)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+class Watch(threading.Thread):
+    """Reads what `measure` gives every `seconds` into `samples`, until it is stopped or the process has ended."""
+
+    def __init__(self, measure: Callable[[], dict[str, int]], seconds: float = 0.05) -> None:
+        super().__init__(daemon=True)
+        self.measure, self.seconds, self.samples = measure, seconds, list[dict[str, int]]()
+        self.stopped = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        """Read until stopped."""
+        while not self.stopped.wait(self.seconds) and (found := self.measure()):
+            self.samples.append(found)
+
+    def stop(self) -> dict[str, int]:
+        """The most of everything that was read."""
+        self.stopped.set()
+        self.join()
+        return {name: max(one[name] for one in self.samples) for name in (self.samples[0] if self.samples else ())}
+
+
+def memory(process: int, kinds: tuple[str, ...]) -> dict[str, int]:
+    """Bytes of some `kinds` of memory in /proc/PID/status, such as VmRSS; nothing where the process has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    fields = dict(line.split(":", 1) for line in lines)
+    return {kind: int(fields[kind].split()[0]) * 1024 for kind in kinds if kind in fields}
+
+
+def proportional(process: int) -> int:
+    """Bytes of a process, memory that it shares with others counted by its share."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def children(process: int) -> list[int]:
+    """The process ids right below a process."""
+    found: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found += map(int, path.read_text().split())
+        except OSError:
+            continue
+    return found
+
+
+def tree(process: int) -> Iterator[int]:
+    """A process and all below it."""
+    yield process
+    for child in children(process):
+        yield from tree(child)
