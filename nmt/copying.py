@@ -72,7 +72,9 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
 def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], list[tuple[int, int]]]:
     """The text with the insertions, set off by spaces; where each of its characters is now; and for each copied word
     its first character and its source word."""
-    result, moved, copies, done = "", [], [], 0
+    result, done = "", 0
+    moved: list[int] = []
+    copies: list[tuple[int, int]] = []
     for place, copied, words in insertions:
         moved += range(len(result), len(result) + place - done)
         result += text[done:place]
