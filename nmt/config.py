@@ -44,15 +44,15 @@ class DataConfig(Section):
     """Column of the target text."""
     cache: str | None = None
     """Cache directory; default: $NMT_CACHE, else the user's cache directory."""
-    min_words: int = Field(1, ge=1)
+    min_words: int = Field(1, ge=1, lt=2**63)
     """Training pairs with fewer whitespace words on either side are left out."""
-    max_words: int = Field(200, ge=1)
+    max_words: int = Field(200, ge=1, lt=2**63)
     """Training pairs with more whitespace words on either side are left out."""
     max_length_ratio: float | None = Field(None, gt=1)
     """Training pairs whose longer side has more than this many times the words of the shorter are left out."""
     drop_identical: bool = False
     """Leave out training pairs whose two sides are the same text."""
-    max_pairs: int | None = Field(None, ge=1)
+    max_pairs: int | None = Field(None, ge=1, lt=2**63)
     """Use only the first so many training pairs."""
 
 
@@ -65,7 +65,10 @@ class SubwordsConfig(Section):
     """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
     character_coverage: float = Field(0.9995, gt=0, le=1)
     """Share of the corpus' characters with a piece of their own; the rest is spelled in bytes."""
-    training_pairs: int = Field(1_000_000, ge=1)
+    normalization: Literal["nmt_nfkc", "nmt_nfkc_cf", "nfkc", "nfkc_cf", "identity"] = "nmt_nfkc"
+    """SentencePiece's rule for text: NFKC (which turns 10² into 102) with odd spaces and invisible characters mended
+    (`nmt_`) or not, or folded to lower case too (`_cf`); `identity` leaves the text, in NFC, as it is."""
+    training_pairs: int = Field(1_000_000, ge=1, lt=2**63)
     """Training pairs that the vocabulary is learned from, at most, evenly spread over the corpus; memory grows with
     them (SentencePiece holds their text several times over)."""
     sampling: float = Field(0.0, ge=0, le=1)
@@ -141,7 +144,7 @@ class TrainingConfig(Section):
     """Type of the factors of linear layers, of the output projection (on GPUs of all that torch.autocast lowers) and of
     Muon's products; auto is bfloat16 on GPUs and processors that are made for it (AVX512-BF16, AMX), float32 elsewhere.
     Weights are float32."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=1024)
     """CPU threads; default: all cores."""
 
     @model_validator(mode="after")

@@ -5,9 +5,11 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -118,9 +120,44 @@ def expanded(path: str | Path) -> Path:
 
 
 def cache_directory(chosen: str | None = None) -> Path:
-    """Where downloads and encoded corpora are kept: `chosen`, else `$NMT_CACHE`, else the user's cache directory."""
+    """Where downloads and encoded corpora are kept: `chosen`, else `$NMT_CACHE`, else the user's cache directory.
+
+    A user who has none that can be written gets a temporary directory, the same in every process, and a warning.
+    """
     if override := chosen or os.environ.get("NMT_CACHE"):
         return expanded(override)
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("nmt"))
+    place = Path(platformdirs.user_cache_dir("nmt"))
+    return place if place.is_absolute() and _can_write(place) else _temporary_cache()
+
+
+def _can_write(directory: Path) -> bool:
+    """Whether files can be written to a directory, which is made if it is absent."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK | os.X_OK)
+
+
+@cache
+def _temporary_cache() -> Path:
+    user = os.getuid()
+    place = Path(tempfile.gettempdir()) / f"nmt-cache-{user}"
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+        found = place.lstat()
+        private = stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o022
+    except OSError:
+        private = False
+    if not private:  # another user's, who could change what is read from it
+        try:
+            place = Path(tempfile.mkdtemp(prefix="nmt-cache-"))
+        except OSError as error:
+            raise UserError("there is no directory for a cache that can be written; name one with NMT_CACHE") from error
+    print(
+        f"warning: the home directory has no cache that can be written; using {place} (NMT_CACHE names another)",
+        file=sys.stderr,
+    )
+    return place

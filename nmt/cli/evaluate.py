@@ -17,6 +17,7 @@ from nmt.cli.common import (
     writer,
 )
 from nmt.errors import UserError
+from nmt.evaluation import TOKENIZERS
 
 EXAMPLES = """\
   nmt-evaluate --checkpoint checkpoints/tatoeba-en-es
@@ -34,6 +35,9 @@ def main(arguments: list[str]) -> None:
     add_invalid_argument(commands)
     add_search_arguments(commands)
     commands.add_argument("--output", metavar="FILE", help="also write the translations there")
+    commands.add_argument(
+        "--tokenize", choices=TOKENIZERS, help="sacreBLEU's tokenizer for BLEU (default: the target language's)"
+    )
     commands.add_argument("--format", choices=["text", "json"], default="text", help="how to print the scores")
     options = commands.parse_args(arguments)
     if bool(options.source) != bool(options.reference):
@@ -51,6 +55,7 @@ def main(arguments: list[str]) -> None:
         translator,
         sources,
         references,
+        options.tokenize,
         beam=options.beam,
         length_penalty=options.length_penalty,
         batch_size=options.batch_size,

@@ -82,10 +82,16 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     what = " ".join(part for part in (data.name, data.configuration, data.revision) if part)
-    try:
+
+    def load(**options) -> datasets.Dataset:
         return datasets.load_dataset(
-            data.name, data.configuration, split=split, revision=data.revision, cache_dir=str(cache / "hub")
+            data.name, data.configuration, split=split, revision=data.revision, cache_dir=str(cache / "hub"), **options
         )
+
+    try:
+        loaded = load()
+        # In a CSV, "None", "NA" and "nan" are text, which its reader would take for missing cells.
+        return load(keep_default_na=False) if loaded.info.builder_name == "csv" else loaded
     except ConnectionError as error:
         raise UserError(f"the Hub cannot be reached for {what} ({_line(error)}): go online and try again") from error
     # The library raises its own errors, ValueError for an unknown configuration or split, OSError and what its

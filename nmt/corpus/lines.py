@@ -40,14 +40,20 @@ def read_lines(path: Path) -> Iterator[str]:
     Only a line feed ends a line: the other characters that Unicode calls line ends occur within sentences.
 
     Raises:
-        UserError: names file and line of invalid UTF-8, a NUL byte, a line beyond 16 MiB, or a damaged gzip.
+        UserError: names file and line of invalid UTF-8, a NUL byte, a line beyond 16 MiB, or a damaged gzip, and
+            a file whose lines end in carriage returns alone.
     """
     number = 0
     with open_bytes(path) as file:
         try:
             while line := file.readline(LONGEST_LINE):
                 number += 1
-                if len(line) == LONGEST_LINE:
+                whole = len(line) < LONGEST_LINE
+                if number == 1 and b"\r" in line.rstrip(b"\r\n") and not (whole and file.peek(1)):
+                    raise UserError(
+                        f"{path}: its lines end in carriage returns alone: end them in line feeds (tr '\\r' '\\n')"
+                    )
+                if not whole:
                     raise UserError(f"{path}:{number}: a line of over 16 MiB: put one sentence on a line")
                 if b"\0" in line:
                     raise UserError(f"{path}:{number}: a NUL byte, so this is not UTF-8 text: convert it")

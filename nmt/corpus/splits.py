@@ -2,9 +2,10 @@
 
 import hashlib
 import heapq
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+
+import regex
 
 from nmt.corpus.pairs import SentencePair
 
@@ -13,8 +14,11 @@ MOST_HELD_OUT = 1000
 
 
 def normalise(sentence: str) -> str:
-    """What makes two sentences "the same": NFKC, casefolded, its `\\w+` runs joined by one space."""
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", sentence).casefold()))
+    """What makes two sentences "the same": NFKC, casefolded, its words joined by one space.
+
+    A word is a run of regex's `\\w`, which has the combining marks that re's has not: vowels of many scripts.
+    """
+    return " ".join(regex.findall(r"\w+", unicodedata.normalize("NFKC", sentence).casefold()))
 
 
 def components(pairs: Iterable[tuple[str, str]]) -> list[int]:

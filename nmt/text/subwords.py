@@ -21,6 +21,8 @@ PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 """The ids of `<pad>`, `<unk>`, `<s>` and `</s>` in every vocabulary of this project."""
 SPACE = "▁"
 """How SentencePiece writes a space."""
+SHORTEST_LIMIT = 4192
+"""Bytes of the longest sentence that SentencePiece learns from unless told otherwise."""
 SAMPLED_FROM = 32
 """A word's segmentations that subword sampling chooses from, at most: its best ones."""
 REMEMBERED_WORDS = 20_000
@@ -88,23 +90,30 @@ class Subwords:
         vocabulary_size: int,
         model_type: str = "unigram",
         character_coverage: float = 0.9995,
+        normalization: str = "nmt_nfkc",
     ) -> Subwords:
         """Train a joint vocabulary with byte fallback, so that no input is ever `<unk>`.
 
-        The size is an upper bound: a small corpus gets what it has pieces for.
+        The size is an upper bound: a small corpus gets what it has pieces for. `normalization` is the name of
+        SentencePiece's rule, which the model keeps and applies to every text that it encodes.
         """
         import io
 
+        texts = [text for text in map(normalize, sentences) if text.strip()]
+        if not texts:
+            raise UserError("there is no text to learn subwords from: every sentence is empty; see to the data")
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=(normalize(sentence) for sentence in sentences),
+                sentence_iterator=iter(texts),
                 model_writer=model,
                 vocab_size=vocabulary_size,
                 hard_vocab_limit=False,
                 model_type=model_type,
                 character_coverage=character_coverage,
                 byte_fallback=True,
+                normalization_rule_name=normalization,
+                max_sentence_length=max(SHORTEST_LIMIT, *(len(text.encode()) for text in texts)),  # longer: left out
                 pad_id=PADDING,
                 unk_id=UNKNOWN,
                 bos_id=START,

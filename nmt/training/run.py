@@ -143,7 +143,9 @@ def train_translator(
 
     def validation() -> Scores:
         tokens = config.training.batch_tokens
-        scores = validate(model, dev_pairs, dev_sources, dev_references, subwords, config.decoding, tokens, ranks)
+        scores = validate(
+            model, dev_pairs, dev_sources, dev_references, subwords, config.decoding, tokens, ranks, config.data.target
+        )
         progress.validations.append([scores.loss, progress.step])
         return scores
 
@@ -366,7 +368,13 @@ def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
         for pair in zip(rows["source"], rows["target"], strict=True)
         for sentence in pair
     )
-    return Subwords.train(sentences, settings.vocabulary_size, settings.model_type, settings.character_coverage)
+    return Subwords.train(
+        sentences,
+        settings.vocabulary_size,
+        settings.model_type,
+        settings.character_coverage,
+        settings.normalization,
+    )
 
 
 def encode_splits(

@@ -65,8 +65,10 @@ def validate(
     decoding: DecodingConfig,
     batch_tokens: int,
     ranks: Ranks = ALONE,
+    language: str = "",
 ) -> Scores:
-    """Loss over `pairs`; greedy translations of `sources` against all their `references`. Ranks share the work."""
+    """Loss over `pairs`; greedy translations of `sources` against all their `references` in
+    `language`, which chooses BLEU's tokenizer. Ranks share the work."""
     loss = dev_loss(model, pairs, batch_tokens, ranks)
     options = SearchOptions(
         beam=1, max_length_factor=decoding.max_length_factor, max_length_extra=decoding.max_length_extra
@@ -77,7 +79,7 @@ def validate(
     texts = [""] * len(sources)
     for rank, found in enumerate(ranks.gather(own)):
         texts[rank :: ranks.count] = found
-    bleu, _, chrf, _ = score(texts, references)
+    bleu, _, chrf, _ = score(texts, references, language)
     chosen = range(0, len(sources), max(1, len(sources) // 3))
     examples = [(sources[number], texts[number], references[number][0]) for number in list(chosen)[:3]]
     return Scores(loss, bleu, chrf, examples)
