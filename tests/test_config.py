@@ -249,3 +249,13 @@ def test_what_a_configuration_may_ask_of_decoding_a_checkpoint_may_say(key, valu
         return
     told = {"source": "en", "target": "es", "max_length": 256, "alignment_layer": None, "files": {}}
     assert check_metadata({**told, "decoding": decoding.model_dump()}) is None
+
+
+@pytest.mark.parametrize("override", ["training.threads=100000", "data.max_words=1" + "0" * 30,
+                                      "subwords.training_pairs=1" + "0" * 30])  # fmt: skip
+def test_absurd_numbers_are_refused_in_one_line(tmp_path, override):
+    path = tmp_path / "run.yaml"
+    path.write_text("checkpoint: a\ntraining: {max_steps: 1}\n")
+    with pytest.raises(UserError, match=override.partition("=")[0]) as refused:
+        load_config(path, [override])
+    assert "\n" not in str(refused.value)

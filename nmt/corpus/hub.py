@@ -89,9 +89,10 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
         )
 
     try:
-        loaded = load()
-        # In a CSV, "None", "NA" and "nan" are text, which its reader would take for missing cells.
-        return load(keep_default_na=False) if loaded.info.builder_name == "csv" else loaded
+        try:  # in a CSV, "None", "NA" and "nan" are text, which its reader would take for missing cells
+            return load(keep_default_na=False)
+        except (TypeError, ValueError):  # no CSV: its reader has no such option
+            return load()
     except ConnectionError as error:
         raise UserError(f"the Hub cannot be reached for {what} ({_line(error)}): go online and try again") from error
     # The library raises its own errors, ValueError for an unknown configuration or split, OSError and what its
