@@ -49,15 +49,15 @@ class DataConfig(Section):
     """Column of the target text."""
     cache: str | None = None
     """Cache directory; default: $NMT_CACHE, else the user's cache directory."""
-    min_words: int = Field(1, ge=1)
+    min_words: int = Field(1, ge=1, lt=2**63)
     """Training pairs with fewer whitespace words on either side are left out."""
-    max_words: int = Field(200, ge=1)
+    max_words: int = Field(200, ge=1, lt=2**63)
     """Training pairs with more whitespace words on either side are left out."""
     max_length_ratio: float | None = Field(None, gt=1)
     """Training pairs whose longer side has more than this many times the words of the shorter are left out."""
     drop_identical: bool = False
     """Leave out training pairs whose two sides are the same text."""
-    max_pairs: int | None = Field(None, ge=1)
+    max_pairs: int | None = Field(None, ge=1, lt=2**63)
     """Use only the first so many training pairs."""
 
 
@@ -73,7 +73,7 @@ class SubwordsConfig(Section):
     normalization: Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nmt_nfkc"
     """SentencePiece's normalization of all text: NFKC (which turns 10² into 102), `_cf` with case folding, `nmt_` with
     SentencePiece's rules for spaces; `identity` keeps what is typed."""
-    training_pairs: int = Field(1_000_000, ge=1)
+    training_pairs: int = Field(1_000_000, ge=1, lt=2**63)
     """Training pairs that the vocabulary is learned from, at most, evenly spread over the corpus; memory grows with
     them (SentencePiece holds their text several times over)."""
     sampling: float = Field(0.0, ge=0, le=1)

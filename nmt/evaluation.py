@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -13,6 +14,16 @@ if TYPE_CHECKING:
     from sacrebleu.metrics import BLEU
 
     from nmt.translator import Translator
+
+TOKENIZERS = ["13a", "char", "intl", "ja-mecab", "ko-mecab", "none", "zh"]
+"""sacreBLEU's tokenizers that need no download."""
+_OF_LANGUAGE = {
+    **dict.fromkeys(["zh", "zho", "cmn", "yue", "wuu", "lzh"], "zh"),
+    **dict.fromkeys(["ja", "jpn"], "ja-mecab"),
+    **dict.fromkeys(["ko", "kor"], "ko-mecab"),
+    # No space between words, and no tokenizer for them.
+    **dict.fromkeys(["th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bo", "bod", "dz", "dzo"], "char"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,43 +40,52 @@ class Evaluation:
     translations: list[str]
 
 
+def bleu_metric(language: str = "", tokenizer: str | None = None) -> BLEU:
+    """sacreBLEU's BLEU with `tokenizer`, by default that of a language's code: zh, ja-mecab or ko-mecab (char where
+    MeCab is not installed), char for other languages that write no spaces, else 13a.
+
+    Raises UserError for a tokenizer that is not known or not installed.
+    """
+    from sacrebleu.metrics import BLEU
+
+    chosen = tokenizer or _OF_LANGUAGE.get(re.split("[-_]", language.lower())[0], "13a")
+    try:
+        return BLEU(tokenize=chosen)
+    except (ImportError, RuntimeError, ValueError) as error:
+        if tokenizer:
+            raise UserError(f"sacreBLEU has no tokenizer {tokenizer} here ({' '.join(str(error).split())})") from error
+        return BLEU(tokenize="char")
+
+
 def score(
-    translations: list[str], references: list[list[str]], target: str = "", tokenize: str | None = None
+    translations: list[str], references: list[list[str]], language: str = "", tokenizer: str | None = None
 ) -> tuple[float, str, float, str]:
     """(BLEU, its signature, chrF, its signature) of translations, each with one or more references.
 
-    BLEU's tokenizer is `tokenize`, by default the one that sacreBLEU has for the `target` language: `zh`, `ja-mecab`,
-    `ko-mecab` (`char` where MeCab is not installed), else `13a`. Raises UserError for one that is not installed.
+    `language` is that of the translations; it or `tokenizer` chooses BLEU's words (see `bleu_metric`).
     """
     from sacrebleu.metrics import CHRF
 
     # sacreBLEU's streams: all first references, all second ones, ...; None, though its types do not say so, for none.
     streams = cast(list[list[str]], list(zip_longest(*references)))
-    bleu, chrf = _bleu(target, tokenize), CHRF()
+    bleu, chrf = bleu_metric(language, tokenizer), CHRF()
     values = bleu.corpus_score(translations, streams).score, chrf.corpus_score(translations, streams).score
     return values[0], str(bleu.get_signature()), values[1], str(chrf.get_signature())
 
 
-def _bleu(target: str, tokenize: str | None) -> BLEU:
-    from sacrebleu.metrics import BLEU
-
-    try:
-        return BLEU(trg_lang=target.split("-")[0].lower(), tokenize=tokenize)
-    except (ImportError, RuntimeError) as error:  # MeCab
-        if tokenize is not None:
-            raise UserError(f"the tokenizer {tokenize} is not installed: {' '.join(str(error).split())}") from error
-        return BLEU(tokenize="char")
-
-
 def evaluate(
-    translator: Translator, sources: list[str], references: list[list[str]], tokenize: str | None = None, **options
+    translator: Translator, sources: list[str], references: list[list[str]], tokenizer: str | None = None, **options
 ) -> Evaluation:
-    """Translate `sources` with `options` of Translator.translate and `score` them against `references`."""
+    """Translate `sources` with `options` of Translator.translate and score them against `references`.
+
+    BLEU's `tokenizer` is by default that of the target language.
+    """
     if not sources:
         raise UserError("there is nothing to evaluate: no source sentence")
+    bleu_metric(tokenizer=tokenizer)  # refused before the work
     translator.translate(sources[:1], **options)  # the first call also loads the network
     started = time.perf_counter()
     translations = [translation.text for translation in translator.stream(sources, **options)]
     seconds = time.perf_counter() - started
-    scores = score(translations, references, translator.target, tokenize)
+    scores = score(translations, references, translator.target, tokenizer)
     return Evaluation(*scores, len(sources), len(sources) / seconds, translations)

@@ -5,8 +5,8 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -120,28 +120,47 @@ def expanded(path: str | Path) -> Path:
 
 
 def cache_directory(chosen: str | None = None) -> Path:
-    """Where downloads and encoded corpora are kept: `chosen`, else `$NMT_CACHE`, else the user's cache directory."""
+    """Where downloads and encoded corpora are kept: `chosen`, else `$NMT_CACHE`, else the user's cache directory.
+
+    A user who has none that can be written gets a temporary directory, the same in every process, and a warning.
+    """
     if override := chosen or os.environ.get("NMT_CACHE"):
         return expanded(override)
-    return _users_cache()
+    import platformdirs
+
+    try:
+        place = Path(platformdirs.user_cache_dir("nmt"))
+    except RuntimeError:  # no home directory
+        return _temporary_cache()
+    return place if place.is_absolute() and _can_write(place) else _temporary_cache()
+
+
+def _can_write(directory: Path) -> bool:
+    """Whether files can be written to a directory, which is made if it is absent."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK | os.X_OK)
 
 
 @cache
-def _users_cache() -> Path:
-    """The user's cache directory, or where there is none that can be written to, a temporary one."""
-    import platformdirs
-
-    directory: Path | str = "the cache directory"
+def _temporary_cache() -> Path:
+    user = os.getuid()
+    place = Path(tempfile.gettempdir()) / f"nmt-cache-{user}"
     try:
-        directory = Path(platformdirs.user_cache_dir("nmt"))
-        if directory.is_absolute():  # an older platformdirs leaves `~` where there is no home directory
-            directory.mkdir(parents=True, exist_ok=True)
-            if os.access(directory, os.W_OK):
-                return directory
-    except (OSError, RuntimeError):
-        pass
-    temporary = Path(tempfile.mkdtemp(prefix="nmt-"))
-    warnings.warn(
-        f"{directory} cannot be written to; caching in {temporary}, choose a place by NMT_CACHE", stacklevel=2
+        place.mkdir(mode=0o700, exist_ok=True)
+        found = place.lstat()
+        private = stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o022
+    except OSError:
+        private = False
+    if not private:  # another user's, who could change what is read from it
+        try:
+            place = Path(tempfile.mkdtemp(prefix="nmt-cache-"))
+        except OSError as error:
+            raise UserError("there is no directory for a cache that can be written; name one with NMT_CACHE") from error
+    print(
+        f"warning: the home directory has no cache that can be written; using {place} (NMT_CACHE names another)",
+        file=sys.stderr,
     )
-    return temporary
+    return place

@@ -15,6 +15,7 @@ from toy import write_pairs
 from nmt.checkpoint import CONFIG, METADATA, write_checkpoint_metadata, write_text
 from nmt.cli.evaluate import main
 from nmt.config import dump_config, load_config
+from nmt.evaluation import score
 from nmt.text.subwords import Subwords
 
 
@@ -140,3 +141,23 @@ def test_help_has_examples(evaluate):
     ended = evaluate("--help")
     examples = ended.output.split("examples:")[1].strip().splitlines()
     assert ended.status == 0 and len(examples) >= 3 and all("nmt-evaluate" in line for line in examples)
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizer"), [("zh", "zh"), ("zh_Hant", "zh"), ("zho_Hans", "zh"), ("th", "char"), ("es", "13a")]
+)
+def test_bleu_counts_the_words_of_the_target_language(language, tokenizer):
+    bleu, signature, _, _ = score(["我今天去学校上课。"], [["我今天去学校学习。"]], language)
+    assert f"tok:{tokenizer}|" in signature and (bleu > 20) == (tokenizer != "13a")
+    assert "tok:intl|" in score(["a"], [["a"]], language, "intl")[1]
+
+
+@pytest.mark.parametrize(("language", "tokenizer"), [("ja", "ja-mecab"), ("ko-KR", "ko-mecab")])
+def test_characters_stand_in_where_mecab_is_not_installed(language, tokenizer):
+    signature = score(["東京 서울"], [["東京 서울"]], language)[1]
+    assert f"tok:{tokenizer}" in signature or "tok:char|" in signature
+
+
+def test_tokenize_overrides_the_target_language(evaluate, tiny_exported_checkpoint, files):
+    ended = evaluate("--checkpoint", tiny_exported_checkpoint, *files, "--tokenize", "char")
+    assert ended.status == 0 and "tok:char|" in ended.output

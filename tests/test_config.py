@@ -282,3 +282,13 @@ def test_decoding_has_the_defaults_and_bounds_of_the_search():
                 DecodingConfig.model_validate({key: refused})
             with pytest.raises(UserError):
                 SearchOptions(**{key: refused})
+
+
+@pytest.mark.parametrize("override", ["training.threads=100000", "data.max_words=1" + "0" * 30,
+                                      "subwords.training_pairs=1" + "0" * 30])  # fmt: skip
+def test_absurd_numbers_are_refused_in_one_line(tmp_path, override):
+    path = tmp_path / "run.yaml"
+    path.write_text("checkpoint: a\ntraining: {max_steps: 1}\n")
+    with pytest.raises(UserError, match=override.partition("=")[0]) as refused:
+        load_config(path, [override])
+    assert "\n" not in str(refused.value)

@@ -358,3 +358,21 @@ def test_lines_end_at_line_feeds_only(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes("a\u2028b\x85c\x0cd\re\r\n\r\nf".encode())
     assert list(read_lines(path)) == ["a\u2028b\x85c\x0cd\re", "", "f"]
+
+
+# --- text that looks like something else ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["", "\r", "\n"])
+def test_lines_that_end_in_carriage_returns_alone_are_told(tmp_path, dev, end):
+    path = write(tmp_path / "cr.tsv", "\r".join(f"the cat {n}\tel gato {n}" for n in range(20)) + end)
+    with pytest.raises(UserError, match=r"cr\.tsv: its lines end in carriage returns alone: .*tr"):
+        load(tmp_path, train=path, dev=dev)
+
+
+def test_words_that_differ_in_combining_marks_are_different_sentences(tmp_path):
+    assert normalise("राम पानी पीता है।") != normalise("राम पानी पीती है।")
+    vowels = ["ता", "ती", "ते", "तु"]
+    pairs = [(f"राम {n} पी{vowels[n % 4]} है", f"sentence {n}") for n in range(1000)]
+    corpus = load(tmp_path, train=write(tmp_path / "hi.tsv", tsv(pairs)))
+    assert (len(corpus.train), len(corpus.dev)) == (990, 10)

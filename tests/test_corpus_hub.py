@@ -78,3 +78,13 @@ def test_hub_errors_name_the_mend(tmp_path, hub, monkeypatch):
     with pytest.raises(UserError, match="the Hub cannot be reached for a/b en-fr .*go online") as caught:
         load(tmp_path, name="a/b", configuration="en-fr", train="train", **keys)
     assert "\n" not in str(caught.value)
+
+
+def test_words_that_look_like_missing_cells_are_text(tmp_path):
+    pairs = [("None", "Ninguno"), ("NA", "n. d."), ("null", "nulo"), ("nan", "yaya"), ("", "N/A")]
+    directory = tmp_path / "table"
+    directory.mkdir()
+    (directory / "train.csv").write_text("en,es\n" + "".join(f"{source},{target}\n" for source, target in pairs))
+    (directory / "test.csv").write_text("en,es\na,b\n")
+    corpus = load(tmp_path, name=str(directory), source="en", target="es", train="train", dev="test")
+    assert rows(corpus.train) == pairs[:4]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
-from nmt.files import atomic_path, cache_directory, sha256_of
+from nmt.files import _temporary_cache, atomic_path, cache_directory, sha256_of
 from nmt.lines import read_lines
 
 
@@ -157,3 +157,22 @@ def test_lines_are_read_from_plain_and_packed_files_alike(tmp_path, pack):
         list(read_lines(path))
     with pytest.raises(UserError, match="cannot read .*absent"):
         list(read_lines(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize("home", ["~", "file"])
+def test_without_a_home_the_cache_is_a_private_temporary_directory(monkeypatch, tmp_path, capsys, home):
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("NMT_CACHE", raising=False)
+    place = "~/.cache/nmt" if home == "~" else str(tmp_path / "file" / "nmt")
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: place)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    _temporary_cache.cache_clear()
+    found = cache_directory()
+    assert found == cache_directory() == tmp_path / f"nmt-cache-{os.getuid()}"
+    assert stat.S_IMODE(found.stat().st_mode) == 0o700
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1 and "NMT_CACHE" in errors
+    found.chmod(0o777)  # as somebody else may have made it
+    _temporary_cache.cache_clear()
+    assert cache_directory() != found
+    _temporary_cache.cache_clear()

@@ -211,3 +211,27 @@ def test_a_model_with_a_piece_that_is_no_text_is_refused():
     assert SUBWORDS.model.count(b"<unk>") == 1
     with pytest.raises(UserError, match="damaged"):
         Subwords(SUBWORDS.model.replace(b"<unk>", b"<\xadnk>"))
+
+
+def test_long_sentences_are_learned_from():
+    sentences = [*SENTENCES, *[" ".join(["ΩΩΩ"] * 1500)] * 5]
+    pieces = Subwords.train(sentences, 400, character_coverage=1.0)
+    assert any("Ω" in piece for piece in pieces.pieces(range(len(pieces))))
+
+
+def test_no_text_at_all_is_told():
+    for nothing in ([], ["", " \t"]):
+        with pytest.raises(UserError, match="no text to learn subwords from"):
+            Subwords.train(nothing, 400)
+
+
+def test_the_rule_for_text_can_be_chosen():
+    sentences = [*SENTENCES, "10² 102"]
+    with_rule = {
+        rule: Subwords.train(sentences, 400, character_coverage=1.0, normalization=rule)
+        for rule in ("nmt_nfkc", "identity", "nfkc_cf")
+    }
+    kept = {rule: subwords.decode(subwords.encode_ids(["Who 10²"])[0]) for rule, subwords in with_rule.items()}
+    assert kept == {"nmt_nfkc": "Who 102", "identity": "Who 10²", "nfkc_cf": "who 102"}
+    drawn = with_rule["identity"].sample_ids(["Who 10²"], 0.5, 1)[0]
+    assert with_rule["identity"].decode(drawn) == "Who 10²"

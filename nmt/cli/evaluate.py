@@ -16,6 +16,7 @@ from nmt.cli.common import (
     writer,
 )
 from nmt.errors import UserError
+from nmt.evaluation import TOKENIZERS
 from nmt.lines import read_lines
 
 EXAMPLES = """\
@@ -35,9 +36,7 @@ def main(arguments: list[str]) -> None:
     add_invalid_argument(commands)
     add_search_arguments(commands)
     commands.add_argument(
-        "--tokenize",
-        choices=["13a", "char", "intl", "ja-mecab", "ko-mecab", "none", "zh"],
-        help="BLEU's tokenizer (default: the target language's, 13a for most)",
+        "--tokenize", choices=TOKENIZERS, help="sacreBLEU's tokenizer for BLEU (default: the target language's)"
     )
     commands.add_argument("--everyday", metavar="FILE", help="score a table such as data/everyday/english-spanish.tsv")
     commands.add_argument("--output", metavar="FILE", help="also write the translations there")
