@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,8 @@ def subwords_data(model: bytes) -> dict:
     pieces: list[str] = []
     scores: list[float] = []
     types: list[int] = []
-    trainer: dict[int, int | bytes] = {}
-    normalizer: dict[int, int | bytes] = {}
+    trainer: dict[int, Any] = {}
+    normalizer: dict[int, Any] = {}
     for number, value in _fields(model):
         if number == 1:
             piece = dict(_fields(value))
@@ -57,7 +58,7 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """The fields of a message in the wire format: numbers as they are, everything else as its bytes."""
     place = 0
     while place < len(message):
