@@ -7,7 +7,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -33,8 +33,8 @@ SCRIPTS = (
 LEVELS = 255
 """Weights are stored as multiples of 1/255: exact to 1/510."""
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?:const|function) (\w+)", re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "[./\w]*?(\w+)\.mjs";', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?:const|(?:async )?function|class) (\w+)", re.MULTILINE)
 
 
 def explorer_page(translations: Sequence[Translation], compact: bool = False) -> str:
@@ -53,9 +53,9 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
     """
     if not translations:
         raise UserError("nothing to explore: give at least one sentence")
-    style, script = _text("style.css"), _bundle()
+    style, script = _text("style.css"), bundle({name: _text(name) for name in SCRIPTS})
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     parts = {
@@ -140,7 +140,8 @@ def _base64(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
 
 
-def _hash(content: str) -> str:
+def content_hash(content: str) -> str:
+    """The hash by which a content security policy allows an inline script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii")
 
 
@@ -149,14 +150,15 @@ def _text(name: str) -> str:
     return files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
-@cache
-def _bundle() -> str:
-    """All modules as one script: each becomes a function that returns its exports, and imports take from those."""
-    return "\n".join(_module(name) for name in SCRIPTS)
+def bundle(modules: Mapping[str, str]) -> str:
+    """Modules by file name, each after those that it imports from, as one script.
+
+    Each becomes a function that returns its exports, and imports take from those.
+    """
+    return "\n".join(_module(name, text) for name, text in modules.items())
 
 
-def _module(name: str) -> str:
-    text = _text(name)
+def _module(name: str, text: str) -> str:
     exports = ", ".join(_EXPORT.findall(text))
     body = _EXPORT.sub(lambda match: match[0].removeprefix("export "), _IMPORT.sub(r"const {\1} = \2_mjs;", text))
     return f"const {name.replace('.', '_')} = (() => {{\n{body}return {{ {exports} }};\n}})();"

@@ -1,0 +1,53 @@
+"""`nmt-page`: a translator in one HTML file, which runs where its reader is."""
+
+from __future__ import annotations
+
+import sys
+
+from nmt.checkpoint import SHIPPED
+from nmt.cli.common import check_writable, command, parser, writer
+
+EXAMPLES = """\
+  nmt-page --output translator.html                       both shipped models, English and Spanish
+  nmt-page checkpoints/quickstart --output mine.html      a model of one's own
+  nmt-page --weights float16 --output exact.html          larger, nearer to the checkpoint's own numbers"""
+
+
+def main(arguments: list[str]) -> None:
+    """Parse the arguments and write the page."""
+    options = make_parser().parse_args(arguments)
+    check_writable(options.output)
+    from nmt.page.export import translator_page
+
+    page = translator_page(options.checkpoint or SHIPPED, options.weights)
+    with writer(options.output) as file:
+        file.write(page)
+
+
+def make_parser():
+    """The command's arguments."""
+    arguments = parser(
+        "nmt-page",
+        "Write a translator as one HTML file: it opens from disk, and asks the network for nothing.",
+        EXAMPLES,
+    )
+    arguments.add_argument(
+        "checkpoint",
+        nargs="*",
+        metavar="CHECKPOINT",
+        help="checkpoint directories or shipped names (default: both shipped)",
+    )
+    arguments.add_argument("--output", required=True, metavar="FILE", help="the page")
+    arguments.add_argument(
+        "--weights",
+        choices=["int8", "float16", "float32"],
+        default="int8",
+        help="precision of the weights (default: int8)",
+    )
+    return arguments
+
+
+entry = command("nmt-page", main)
+
+if __name__ == "__main__":
+    sys.exit(entry())

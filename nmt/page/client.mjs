@@ -1,0 +1,47 @@
+/** The engine as the page sees it: its worker, and the promises of what the worker was asked. */
+
+/** @param source the worker's script @param models what `nmt.page.export.model_data` wrote, the default first */
+export function engine(source, models) {
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const worker = new Worker(url);
+  URL.revokeObjectURL(url);
+  const waiting = new Map();
+  const loaded = new Map();
+  let calls = 0;
+
+  worker.addEventListener("message", ({ data }) => {
+    const { resolve, reject } = waiting.get(data.call);
+    waiting.delete(data.call);
+    if (data.error === undefined) resolve(data.result);
+    else reject(new Error(data.error));
+  });
+
+  function ask(message) {
+    calls += 1;
+    const call = calls;
+    return new Promise((resolve, reject) => {
+      waiting.set(call, { resolve, reject });
+      worker.postMessage({ call, ...message }, []);
+    });
+  }
+
+  function load(model) {
+    if (!loaded.has(model.name)) loaded.set(model.name, ask({ method: "load", model }));
+    return loaded.get(model.name);
+  }
+
+  /**
+   * Translate one sentence: `await nmt.translate("Good morning.", {beam: 5, nBest: 3, model: "tatoeba-en-es"})`.
+   * Options may be left out. Gives {model, source, text, pieces, score, sourceWords, targetWords, heads, hypotheses}:
+   * see `Translator.translate` in translator.mjs. `heads` is null for a text without words.
+   */
+  async function translate(text, { beam, nBest, model = models[0].name } = {}) {
+    const found = models.find(({ name }) => name === model);
+    if (!found) throw new RangeError(`there is no model ${model}; there are ${models.map(({ name }) => name).join(", ")}`);
+    await load(found);
+    const result = await ask({ method: "translate", model, text: String(text), options: { beam, nBest } });
+    return { ...result, model };
+  }
+
+  return { translate, models: models.map(({ name, source: from, target }) => ({ name, source: from, target })) };
+}

@@ -1,0 +1,154 @@
+"""Checkpoints as one HTML file that translates in the browser: weights, engine and page inside, no request ever."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
+from nmt.config import load_config
+from nmt.errors import UserError
+from nmt.inspection.explorer import bundle, colour_tables, content_hash, embedded_json
+from nmt.model_config import ModelConfig
+from nmt.page.sentencepiece_model import subwords_data
+from nmt.text.subwords import Subwords
+
+Precision = Literal["int8", "float16", "float32"]
+ENGINE = (
+    "../inspection/explorer/weights.mjs",
+    "words.mjs",
+    "charsmap.mjs",
+    "subwords.mjs",
+    "linear.mjs",
+    "attention.mjs",
+    "state.mjs",
+    "transformer.mjs",
+    "options.mjs",
+    "greedy.mjs",
+    "beam.mjs",
+    "arrays.mjs",
+    "translator.mjs",
+    "worker.mjs",
+)
+"""The worker's modules, each after those that it imports from."""
+PAGE = (
+    "../inspection/explorer/weights.mjs",
+    "../inspection/explorer/model.mjs",
+    "../inspection/explorer/dom.mjs",
+    "../inspection/explorer/matrix_view.mjs",
+    "client.mjs",
+    "attention_view.mjs",
+    "translator_page.mjs",
+)
+"""The page's own modules, likewise."""
+
+
+def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "int8") -> str:
+    """The page as text. A content security policy allows its own script and style by their hashes, and no request.
+
+    Args:
+        checkpoints: directories, or names of shipped checkpoints; the first is chosen when the page opens.
+        precision: of the weight matrices: `int8` with one scale a row, `float16` or `float32`.
+
+    Raises:
+        UserError: for a checkpoint that is damaged, or whose network the engine does not have.
+    """
+    models = [model_data(name, precision) for name in checkpoints]
+    subwords: list[dict] = []  # of all models, each once
+    for model in models:
+        own = model["subwords"]
+        if own not in subwords:
+            subwords.append(own)
+        model["subwords"] = subwords.index(own)
+    data = {"models": models, "subwords": subwords, "colours": colour_tables(), "worker": _bundle(ENGINE)}
+    style, script = _text("page.css"), _bundle(PAGE)
+    policy = (
+        f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; "
+        "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)
+    parts = {
+        "policy": policy,
+        "title": html.escape(f"Translator {pairs}"),
+        "style": style,
+        "data": embedded_json(data),
+        "script": script,
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _text("page.html"))
+
+
+def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
+    """One checkpoint for `Translator` in translator.mjs."""
+    opened = Checkpoint(find_checkpoint(checkpoint))
+    config = load_config(opened.path(CONFIG)).model
+    if config.type != "transformer" or config.attention != "full":
+        network = f"{config.type} with {config.attention} attention" if config.attention else config.type
+        raise UserError(
+            f"{opened.directory}: the page has no engine for {network}; give a transformer with full attention"
+        )
+    arrays = load_arrays(opened.path(WEIGHTS))
+    _check(arrays, config, opened.directory)
+    return {
+        "name": opened.directory.resolve().name,
+        "source": opened.metadata["source"],
+        "target": opened.metadata["target"],
+        "alignmentLayer": opened.metadata["alignment_layer"],
+        "decoding": opened.metadata["decoding"],
+        "config": config.model_dump(),
+        "subwords": subwords_data(Subwords.load(opened.path(SUBWORDS)).model),
+        "weights": packed_arrays(arrays, precision),
+    }
+
+
+def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Path) -> None:
+    import torch
+
+    from nmt.models import build_model
+
+    with torch.device("meta"):
+        expected = {
+            name: tuple(p.shape) for name, p in build_model(config, len(arrays["output_bias"])).named_parameters()
+        }
+    if expected != {name: array.shape for name, array in arrays.items()}:
+        raise UserError(f"the weights in {directory} are of another network or vocabulary; use another copy of it")
+
+
+def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dict:
+    """Named arrays as one base64 text, little-endian, each beginning at a multiple of four bytes.
+
+    Only matrices are of the given precision; vectors stay float32, which is little and keeps normalisation exact.
+    """
+    tensors, parts, start = [], [], 0
+    for name, array in arrays.items():
+        kind = precision if array.ndim == 2 else "float32"
+        content = _rows_of_int8(array) if kind == "int8" else array.astype(np.dtype(kind).newbyteorder("<")).tobytes()
+        content += bytes(-len(content) % 4)
+        tensors.append({"name": name, "shape": list(array.shape), "type": kind, "start": start})
+        parts.append(content)
+        start += len(content)
+    return {"tensors": tensors, "bytes": base64.b64encode(b"".join(parts)).decode("ascii")}
+
+
+def _rows_of_int8(matrix: np.ndarray) -> bytes:
+    """Each row's scale, then each row's numbers as whole multiples of it from -127 to 127."""
+    scales = np.abs(matrix).max(axis=1, keepdims=True) / 127  # [rows, 1]
+    numbers = np.round(matrix / np.where(scales > 0, scales, 1)).astype(np.int8)
+    return scales.astype("<f4").tobytes() + numbers.tobytes()
+
+
+@cache
+def _text(name: str) -> str:
+    room = files("nmt.inspection.explorer") if name.startswith("../") else files("nmt.page")
+    return room.joinpath(name.rsplit("/", 1)[-1]).read_text(encoding="utf-8")
+
+
+def _bundle(names: Sequence[str]) -> str:
+    return bundle({name.rsplit("/", 1)[-1]: _text(name) for name in names})

@@ -1,0 +1,261 @@
+/** Subword pieces by SentencePiece (Kudo and Richardson 2018), as nmt/text/subwords.py, and the words of each piece. */
+
+import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
+import { CharacterMap } from "./charsmap.mjs";
+import { normalize, overlapping, splitWords } from "./words.mjs";
+
+export const PADDING = 0;
+export const UNKNOWN = 1;
+export const START = 2;
+export const END = 3;
+/** How SentencePiece writes a space. */
+export const SPACE = "▁";
+const NORMAL = 1;
+const CONTROL = 3;
+const BYTE = 6;
+/** How much less likely than the least likely piece a character without any is. */
+const UNKNOWN_PENALTY = 10;
+
+/** A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece}. */
+function encoding(text, ids, spans) {
+  const words = splitWords(text);
+  const last = words.length - 1;
+  const wordsOfPiece = overlapping(spans, words).map(([start, stop]) => {
+    if (start < stop) return Array.from({ length: stop - start }, (_, i) => start + i);
+    return last < 0 ? [] : [Math.min(start, last)];
+  });
+  return { text, ids, spans, words, wordsOfPiece };
+}
+
+export class Subwords {
+  /** @param model what `nmt.page.sentencepiece_model.subwords_data` tells of a SentencePiece model */
+  constructor(model) {
+    this.model = model;
+    this.spelling = model.pieces;
+    this.types = bytesFromBase64(model.types);
+    this.scores = new Float32Array(bytesFromBase64(model.scores).buffer);
+    this.characterMap = new CharacterMap(bytesFromBase64(model.charsmap));
+    this.ids = new Map();
+    this.bytes = new Map();
+    this.longest = 0;
+    let lowest = Infinity;
+    this.spelling.forEach((piece, id) => {
+      if (this.types[id] === BYTE) this.bytes.set(Number.parseInt(piece.slice(3, 5), 16), id);
+      if (this.types[id] !== NORMAL) return;
+      this.ids.set(piece, id);
+      this.longest = Math.max(this.longest, [...piece].length);
+      lowest = Math.min(lowest, this.scores[id]);
+    });
+    this.unknownScore = Math.fround(lowest - UNKNOWN_PENALTY);
+  }
+
+  /** One sentence as pieces with their places in the text. */
+  encode(given) {
+    const text = storable(normalize(given));
+    const { characters, origins } = this.normalized(text);
+    const segments = this.model.type === "bpe" ? this.bpe(characters) : this.unigram(characters);
+    const ids = [];
+    const spans = [];
+    for (const { id, start, end } of segments) {
+      if (id !== UNKNOWN) {
+        ids.push(id);
+        spans.push([origins[start], origins[end]]);
+        continue;
+      }
+      // An unknown character is spelled out in bytes; the last of them holds its place.
+      const bytes = new TextEncoder().encode(characters.slice(start, end).join(""));
+      bytes.forEach((byte, place) => {
+        ids.push(this.bytes.get(byte));
+        spans.push([origins[start], place === bytes.length - 1 ? origins[end] : origins[start]]);
+      });
+    }
+    return encoding(text, ids, spans);
+  }
+
+  /** The text as the model's own normalisation has it: `characters`, and for each (and the end) where it is from. */
+  normalized(text) {
+    const bytes = new TextEncoder().encode(text);
+    const places = placesOfBytes(text, bytes.length);
+    const characters = [];
+    const origins = [];
+    const { addDummyPrefix, removeExtraWhitespaces } = this.model;
+    let byte = 0;
+    if (removeExtraWhitespaces) {
+      for (let next = this.prefix(text, bytes, places, byte); next?.text === " "; next = this.prefix(text, bytes, places, byte)) {
+        byte += next.length;
+      }
+    }
+    if (byte === bytes.length) return { characters, origins: [places[byte]] };
+    if (addDummyPrefix) {
+      characters.push(SPACE);
+      origins.push(places[byte]);
+    }
+    let afterSpace = removeExtraWhitespaces;
+    while (byte < bytes.length) {
+      const next = this.prefix(text, bytes, places, byte);
+      const added = afterSpace ? next.text.replace(/^ +/, "") : next.text;
+      for (const character of added) {
+        characters.push(character === " " ? SPACE : character);
+        origins.push(places[byte]);
+      }
+      if (added) afterSpace = removeExtraWhitespaces && added.endsWith(" ");
+      byte += next.length;
+    }
+    let end = places[byte];
+    if (removeExtraWhitespaces) {
+      while (characters.at(-1) === SPACE) {
+        characters.pop();
+        end = origins.pop();
+      }
+    }
+    return { characters, origins: [...origins, end] };
+  }
+
+  /** What the normalisation makes of the text's next bytes: the longest rule's, or else one character unchanged. */
+  prefix(text, bytes, places, byte) {
+    if (byte === bytes.length) return null;
+    const rule = this.characterMap.longest(bytes, byte);
+    if (rule) return rule;
+    const lead = bytes[byte];
+    const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    return { length, text: text.slice(places[byte], places[byte + length]) };
+  }
+
+  /** The likeliest segmentation under a unigram model (Kudo 2018, section 3.1), by Viterbi's algorithm. */
+  unigram(characters) {
+    const best = new Float32Array(characters.length + 1);
+    const starts = new Int32Array(characters.length + 1).fill(-1);
+    const ids = new Int32Array(characters.length + 1);
+    const offer = (start, end, id, score) => {
+      const candidate = Math.fround(score + best[start]);
+      if (starts[end] !== -1 && candidate <= best[end]) return;
+      [best[end], starts[end], ids[end]] = [candidate, start, id];
+    };
+    for (let start = 0; start < characters.length; start += 1) {
+      let single = false;
+      let piece = "";
+      for (let end = start + 1; end <= Math.min(characters.length, start + this.longest); end += 1) {
+        piece += characters[end - 1];
+        const id = this.ids.get(piece);
+        if (id === undefined) continue;
+        offer(start, end, id, this.scores[id]);
+        single ||= end === start + 1;
+      }
+      if (!single) offer(start, start + 1, UNKNOWN, this.unknownScore);
+    }
+    const segments = [];
+    for (let end = characters.length; end > 0; end = starts[end]) segments.push({ id: ids[end], start: starts[end], end });
+    return segments.toReversed();
+  }
+
+  /** Byte-pair encoding (Sennrich et al. 2016): the neighbours that make the best piece are joined, leftmost first. */
+  bpe(characters) {
+    const symbols = characters.map((text, start) => ({ text, start, end: start + 1 }));
+    const scoreOf = (left) => {
+      const id = left + 1 < symbols.length ? this.ids.get(symbols[left].text + symbols[left + 1].text) : undefined;
+      return id === undefined ? -Infinity : this.scores[id];
+    };
+    const scores = symbols.map((_, left) => scoreOf(left));
+    for (;;) {
+      let left = -1;
+      scores.forEach((score, place) => {
+        if (score > (left < 0 ? -Infinity : scores[left])) left = place;
+      });
+      if (left < 0) break;
+      const [first, second] = symbols.slice(left, left + 2);
+      symbols.splice(left, 2, { text: first.text + second.text, start: first.start, end: second.end });
+      scores.splice(left, 1);
+      scores[left] = scoreOf(left);
+      if (left > 0) scores[left - 1] = scoreOf(left - 1);
+    }
+    return symbols.map(({ text, start, end }) => ({ id: this.ids.get(text) ?? UNKNOWN, start, end }));
+  }
+
+  /** Piece ids as text, each piece with its place in it. */
+  decodeWithSpans(ids) {
+    const surfaces = this.surfaces(ids);
+    const raw = surfaces.join("");
+    const text = normalize(raw);
+    const place = (end) => (text === raw ? end : normalize(raw.slice(0, end)).length);
+    let end = 0;
+    const spans = surfaces.map((surface) => {
+      const start = end;
+      end += surface.length;
+      return [place(start), place(end)];
+    });
+    return encoding(text, ids, spans);
+  }
+
+  /** What each piece writes; of a character in bytes the last one writes it. */
+  surfaces(ids) {
+    const surfaces = [];
+    let bytes = [];
+    let begun = false;
+    for (const id of ids) {
+      if (this.types[id] === BYTE) {
+        bytes.push(Number.parseInt(this.spelling[id].slice(3, 5), 16));
+        continue;
+      }
+      const spelledOut = surfacesOfBytes(bytes);
+      bytes = [];
+      surfaces.push(...spelledOut);
+      begun ||= spelledOut.some((surface) => surface !== "");
+      let piece = this.types[id] === CONTROL ? "" : id === UNKNOWN ? " ⁇ " : this.spelling[id];
+      if (!begun && piece.startsWith(SPACE) && (this.model.addDummyPrefix || this.model.removeExtraWhitespaces)) {
+        piece = piece.slice(SPACE.length);
+        begun ||= !this.model.removeExtraWhitespaces;
+      }
+      surfaces.push(piece.replaceAll(SPACE, " "));
+      begun ||= piece !== "";
+    }
+    return [...surfaces, ...surfacesOfBytes(bytes)];
+  }
+
+  /** The pieces' own spelling, `SPACE` for a space. */
+  pieces(ids) {
+    return ids.map((id) => this.spelling[id]);
+  }
+}
+
+/** A lone surrogate has no UTF-8 form. */
+function storable(text) {
+  return text.replace(/\p{Surrogate}/gu, "?");
+}
+
+/** For each byte of UTF-8, and the end, the position in the text of the character that it belongs to. */
+function placesOfBytes(text, length) {
+  const places = new Uint32Array(length + 1);
+  let [byte, place] = [0, 0];
+  for (const character of text) {
+    const code = character.codePointAt(0);
+    const bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    places.fill(place, byte, byte + bytes);
+    byte += bytes;
+    place += character.length;
+  }
+  places[byte] = place;
+  return places;
+}
+
+/** The last byte of each character writes it, the others write nothing; a byte of none writes U+FFFD. */
+function surfacesOfBytes(bytes) {
+  const surfaces = [];
+  const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  for (let start = 0; start < bytes.length; ) {
+    const lead = bytes[start];
+    const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    let text = null;
+    if (start + length <= bytes.length) {
+      try {
+        text = strict.decode(Uint8Array.from(bytes.slice(start, start + length)));
+      } catch {
+        text = null;
+      }
+    }
+    const taken = text === null ? 1 : length;
+    for (let byte = 1; byte < taken; byte += 1) surfaces.push("");
+    surfaces.push(text ?? "\ufffd");
+    start += taken;
+  }
+  return surfaces;
+}

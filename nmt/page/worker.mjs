@@ -1,0 +1,20 @@
+/** The engine in a worker: it is sent {call, method, ...} and answers {call, result} or {call, error}. */
+
+import { Translator } from "./translator.mjs";
+
+const translators = new Map();
+
+const methods = {
+  load: ({ model }) => {
+    translators.set(model.name, new Translator(model));
+  },
+  translate: ({ model, text, options }) => translators.get(model).translate(text, options),
+};
+
+addEventListener("message", ({ data }) => {
+  try {
+    postMessage({ call: data.call, result: methods[data.method](data) });
+  } catch (error) {
+    postMessage({ call: data.call, error: error.message });
+  }
+});

@@ -1,0 +1,28 @@
+/** The page's engine on a file of requests: node page_engine.mjs MODEL.json REQUESTS.json > RESULTS.json */
+
+import { readFileSync } from "node:fs";
+
+import { Translator } from "../../nmt/page/translator.mjs";
+
+const read = (path) => JSON.parse(readFileSync(path, "utf-8"));
+const translator = new Translator(read(process.argv[2]));
+const { lines, beam, nBest, task } = read(process.argv[3]);
+const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
+  ...rest,
+  heads: heads && Object.fromEntries(Object.entries(heads).map(([name, value]) => [name, value.layers ? [...value.values] : value])),
+  ...(whole && { hypotheses: hypotheses.map((one) => plain(one, false)) }),
+});
+
+const tasks = {
+  encode: (line) => {
+    const { ids, wordsOfPiece, words } = translator.subwords.encode(line);
+    return { ids, wordsOfPiece, words: words.map((word) => word.text) };
+  },
+  translate: (line) => plain(translator.translate(line, { beam, nBest })),
+  texts: (line) => {
+    const begun = performance.now();
+    const { text, score } = translator.translate(line, { beam });
+    return { text, score, milliseconds: performance.now() - begun };
+  },
+};
+process.stdout.write(JSON.stringify(lines.map(tasks[task])));
