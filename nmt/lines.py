@@ -33,8 +33,10 @@ def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str
                 number += 1
                 if len(line) == LONGEST_LINE:
                     raise UserError(f"{place}{number}: a line of over 16 MiB: put one sentence on a line")
-                if number == 1 and not line.endswith(b"\n") and line.count(b"\r") > 1:
-                    raise UserError(f"{name}: lines end in carriage returns alone; convert them (tr '\\r' '\\n')")
+                if number == 1 and path not in (None, "-") and b"\r" in line.rstrip(b"\r\n") and not _more(file):
+                    raise UserError(
+                        f"{name}: its lines end in carriage returns alone: end them in line feeds (tr '\\r' '\\n')"
+                    )
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if line.endswith(b"\n"):
@@ -49,6 +51,14 @@ def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str
         raise UserError(f"{name}: damaged gzip after line {number} ({error}): fetch or pack it again") from error
     except OSError as error:
         raise UserError(f"cannot read {name}: {error.strerror}") from error
+
+
+def _more(file: BinaryIO) -> bool:
+    """Whether a file goes on."""
+    here = file.tell()
+    more = bool(file.read(1))
+    file.seek(here)
+    return more
 
 
 @contextmanager

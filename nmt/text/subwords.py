@@ -105,10 +105,13 @@ class Subwords:
         """
         import io
 
+        texts = [text for text in (plain_text(normalize(sentence)) for sentence in sentences) if text.strip()]
+        if not texts:
+            raise UserError("there is no text to learn subwords from: every sentence is empty; see to the data")
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=(plain_text(normalize(sentence)) for sentence in sentences),
+                sentence_iterator=iter(texts),
                 model_writer=model,
                 vocab_size=vocabulary_size,
                 hard_vocab_limit=False,
