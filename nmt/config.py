@@ -182,7 +182,7 @@ class DecodingConfig(Section):
 
 
 class AlignmentConfig(Section):
-    """The alignment head (`nmt/models/aligner.py`), trained after the translator."""
+    """The alignment head (`nmt/models/alignment_head.py`), trained after the translator."""
 
     head: bool = True
     """Whether to train one; else alignments come from the mean of a layer's cross-attention. Always false for

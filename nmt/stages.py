@@ -21,7 +21,7 @@ from nmt.text.subwords import END, Encoding, Subwords
 from nmt.translation import AttentionMaps, Translation, join_translations
 
 if TYPE_CHECKING:
-    from nmt.alignment.aligner import Aligner
+    from nmt.alignment.head import Aligner
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import AttentionWeights, TorchEngine
 

@@ -18,7 +18,7 @@ from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation
 from nmt.untrusted import within
 
 if TYPE_CHECKING:
-    from nmt.alignment.aligner import AlignedPair, Aligner
+    from nmt.alignment.head import AlignedPair, Aligner
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import TorchEngine
 
@@ -169,7 +169,7 @@ class Translator:
         """The alignment head, when the checkpoint has one."""
         if not self.attends or not self.checkpoint.has(ALIGNER):
             return None
-        from nmt.alignment.aligner import Aligner
+        from nmt.alignment.head import Aligner
 
         return Aligner.load(self.checkpoint.path(ALIGNER), self.subwords)
 

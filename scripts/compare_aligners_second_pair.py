@@ -77,10 +77,10 @@ def default_config() -> RunConfig:
 
 def main(options: argparse.Namespace) -> None:
     """Train both aligners, compare them, print and write the table."""
-    from nmt.alignment.aligner import Aligner
+    from nmt.alignment.head import Aligner
     from nmt.corpus import load_corpus
-    from nmt.models.aligner import AlignerConfig
-    from nmt.training.aligner import train_aligner
+    from nmt.models.alignment_head import AlignerConfig
+    from nmt.training.alignment import HeadTraining, train_aligner
     from nmt.training.run import make_subwords
 
     config = load_config(options.config) if options.config else default_config()
@@ -98,7 +98,7 @@ def main(options: argparse.Namespace) -> None:
         subwords = make_subwords(directory, config, corpus)
         wall, processor = time.monotonic(), time.process_time()
         parameters = train_aligner(
-            training, subwords, recipe, seed=options.seed, directory=directory, processes=1, on_progress=report
+            training, subwords, HeadTraining(recipe, options.seed, on_progress=report), directory
         )
         wall, processor = time.monotonic() - wall, time.process_time() - processor
     forward, reverse = eflomal.forward[: len(dev)], eflomal.reverse[: len(dev)]

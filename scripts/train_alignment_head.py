@@ -21,13 +21,13 @@ from nmt.cli.common import run
 def main(arguments: list[str]) -> None:
     """Read the corpus, train, write."""
     options = make_parser().parse_args(arguments)
-    from nmt.alignment.aligner import save_aligner
+    from nmt.alignment.head import save_aligner
     from nmt.checkpoint import ALIGNER, METADATA, Checkpoint, write_checkpoint_metadata
     from nmt.config import load_config
     from nmt.corpus import load_corpus
-    from nmt.models.aligner import AlignerConfig
+    from nmt.models.alignment_head import AlignerConfig
     from nmt.text.subwords import Subwords
-    from nmt.training.aligner import train_aligner
+    from nmt.training.alignment import HeadTraining, train_aligner
 
     output = Path(options.output)
     checkpoint = Checkpoint(output.parent) if output.name == ALIGNER and (output.parent / METADATA).exists() else None
@@ -47,11 +47,8 @@ def main(arguments: list[str]) -> None:
         parameters = train_aligner(
             pairs,
             subwords,
-            config,
-            seed=options.seed,
-            directory=options.work or scratch,
-            processes=options.processes,
-            on_progress=report,
+            HeadTraining(config, options.seed, options.processes, report),
+            options.work or scratch,
         )
     save_aligner(output, parameters, subwords)
     seconds, pairs_read = time.monotonic() - started, len(pairs)

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("giver", help="checkpoint with an alignment head")
     parser.add_argument("taker", help="finished checkpoint of the other direction")
     options = parser.parse_args(arguments)
-    from nmt.alignment.aligner import Aligner
+    from nmt.alignment.head import Aligner
     from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, write_checkpoint_metadata
     from nmt.errors import UserError
     from nmt.text.subwords import Subwords

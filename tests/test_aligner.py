@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from nmt.alignment.aligner import LONGEST, Aligner, save_aligner  # noqa: E402
+from nmt.alignment.head import LONGEST, Aligner, save_aligner  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
-from nmt.models.aligner import AlignerConfig, AlignmentHead, MixtureAligner, Sentences, WordTypes  # noqa: E402
+from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
+from nmt.models.alignment_teacher import MixtureAligner  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 from nmt.text.word_pieces import word_pieces  # noqa: E402
-from nmt.training.aligner import WordCorpus, _mixed_cells, is_punctuation, train_aligner  # noqa: E402
+from nmt.training.alignment import HeadTraining, WordCorpus, _mixed_cells, is_punctuation, train_aligner  # noqa: E402
 
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
@@ -62,7 +63,7 @@ def subwords() -> Subwords:
 @pytest.fixture(scope="module")
 def trained(subwords, tmp_path_factory):
     pairs = [pair[:2] for pair in toy_corpus(1500, seed=2)]
-    return train_aligner(pairs, subwords, SMALL, directory=tmp_path_factory.mktemp("work"))
+    return train_aligner(pairs, subwords, HeadTraining(SMALL), tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +105,8 @@ def test_same_seed_same_head_and_stages_are_kept(subwords, tmp_path):
 
     def run(directory, seed):
         stages.clear()
-        return train_aligner(
-            pairs, subwords, config, seed=seed, directory=directory, on_progress=lambda name, *_: stages.append(name)
-        )
+        training = HeadTraining(config, seed, on_progress=lambda name, *_: stages.append(name))
+        return train_aligner(pairs, subwords, training, directory)
 
     first = run(tmp_path / "a", 1)
     assert stages == ["forward teacher", "reverse teacher", "alignment head"]
@@ -211,13 +211,13 @@ def test_threads_share_an_aligner_that_forgets_words(random_aligner, monkeypatch
     """What the demo's threads can do to each other: one forgets all words while another looks up a new one."""
 
     def interrupted(subwords, words):
-        monkeypatch.setattr("nmt.alignment.aligner.word_pieces", word_pieces)
-        monkeypatch.setattr("nmt.alignment.aligner.WORDS_KEPT", 0)
+        monkeypatch.setattr("nmt.alignment.head.word_pieces", word_pieces)
+        monkeypatch.setattr("nmt.alignment.head.WORDS_KEPT", 0)
         random_aligner._pieces_of(["another", "thread"])
         return word_pieces(subwords, words)
 
     random_aligner._pieces_of(["xab", "ba"])
-    monkeypatch.setattr("nmt.alignment.aligner.word_pieces", interrupted)
+    monkeypatch.setattr("nmt.alignment.head.word_pieces", interrupted)
     words = ["xab", "new", "ba"]
     assert random_aligner._pieces_of(words) == word_pieces(random_aligner._subwords, words)
 
@@ -267,7 +267,7 @@ def test_workers_end_when_the_run_is_killed(tmp_path):
         "import os, signal\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
         "from multiprocessing import get_context\n"
-        "from nmt.training.aligner import _end_with_parent\n"
+        "from nmt.training.alignment import _end_with_parent\n"
         "if __name__ == '__main__':\n"
         "    pool = ProcessPoolExecutor(1, mp_context=get_context('spawn'), initializer=_end_with_parent)\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n"

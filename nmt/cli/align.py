@@ -32,7 +32,7 @@ from nmt.lines import read_lines
 from nmt.text.words import split_words
 
 if TYPE_CHECKING:
-    from nmt.alignment.aligner import AlignedPair
+    from nmt.alignment.head import AlignedPair
     from nmt.translator import Translator
 
 EXAMPLES = """\
@@ -193,7 +193,7 @@ def align(
 
 
 def _obstacle(aligned: AlignedPair) -> str | None:
-    from nmt.alignment.aligner import LONGEST
+    from nmt.alignment.head import LONGEST
 
     for side, words in (("source", aligned.source_words), ("target", aligned.target_words)):
         if not words:

@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from nmt.alignment import Link
-from nmt.alignment.aligner import save_aligner
+from nmt.alignment.head import save_aligner
 from nmt.alignment.pharaoh import read_pharaoh
 from nmt.checkpoint import ALIGNER, CTRANSLATE2, METADATA, SUBWORDS, write_checkpoint_metadata
 from nmt.config import RunConfig
@@ -24,10 +24,10 @@ from nmt.corpus import Corpus, load_corpus
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, expanded
 from nmt.models import Model, build_model, load_weights
-from nmt.models.aligner import AlignerConfig
+from nmt.models.alignment_head import AlignerConfig
 from nmt.text.subwords import Subwords
 from nmt.text.words import split_words
-from nmt.training.aligner import train_aligner
+from nmt.training.alignment import HeadTraining, train_aligner
 from nmt.training.card import write_card
 from nmt.training.context import Run
 from nmt.training.device import choose_device, release_memory
@@ -169,11 +169,8 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
     parameters = train_aligner(
         pairs,
         subwords,
-        recipe,
-        seed=config.training.seed,
-        directory=directory / "training",
-        processes=processes,
-        on_progress=report,
+        HeadTraining(recipe, config.training.seed, processes, report),
+        directory / "training",
         links=guiding_links(config, corpus),
     )
     save_aligner(directory / ALIGNER, parameters, subwords)

@@ -22,10 +22,10 @@ from scripts.reliability import nasty
 
 def make_checkpoint(directory: Path) -> None:
     """A tiny translator that has half learned a few sentences, an alignment head of random weights, CTranslate2."""
-    from nmt.alignment.aligner import save_aligner
+    from nmt.alignment.head import save_aligner
     from nmt.checkpoint import Checkpoint, write_checkpoint_metadata
     from nmt.engines.export import export_to_ctranslate2
-    from nmt.models.aligner import AlignerConfig, AlignmentHead
+    from nmt.models.alignment_head import AlignerConfig, AlignmentHead
     from nmt.text.subwords import Subwords
     from tests.tiny import write_tiny_checkpoint
 

@@ -1,6 +1,6 @@
 """The alignment head at work, in numpy: which word of a sentence pair translates which.
 
-The head is trained by `nmt.training.aligner`; its equations stand in `nmt.models.aligner.AlignmentHead`, which
+The head is trained by `nmt.training.alignment`; its equations stand in `nmt.models.alignment_head.AlignmentHead`, which
 this module follows line by line.
 """
 
@@ -33,6 +33,7 @@ THRESHOLD = 0.45
 CELLS_PER_BATCH = 2**14
 """Padded cells [target, source] that are computed at once; more would leave the processor's caches."""
 CLIP = 20
+"""Relative positions further apart than this many words share one bias."""
 LARGEST = 1000
 """Parameters up to this size cannot make any sum infinite."""
 WORDS_KEPT = 100_000
@@ -72,7 +73,7 @@ class Aligner:
         threshold: float = THRESHOLD,
         swapped: bool = False,
     ) -> None:
-        """`parameters` as `nmt.training.aligner.train_aligner` returns them, of any float type.
+        """`parameters` as `nmt.training.alignment.train_aligner` returns them, of any float type.
 
         `swapped` turns the head around: its pairs are then (second, first language).
         """

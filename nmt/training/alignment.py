@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from multiprocessing import get_context, parent_process
@@ -36,7 +36,8 @@ from nmt.alignment import Link
 from nmt.batching import BatchSampler, pad
 from nmt.errors import UserError
 from nmt.files import atomic_path
-from nmt.models.aligner import AlignerConfig, AlignmentHead, MixtureAligner, Sentences, WordTypes
+from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes
+from nmt.models.alignment_teacher import MixtureAligner
 from nmt.text.subwords import PADDING, Subwords
 from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
@@ -117,15 +118,26 @@ class WordCorpus:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class HeadTraining:
+    """How an alignment head is trained; the result depends on `config` and `seed` alone."""
+
+    config: AlignerConfig
+    seed: int = 1
+    processes: int = 1
+    """With 2 both teachers are trained at once, one core each."""
+    on_progress: Progress | None = None
+
+    def sampler(self, corpus: WordCorpus) -> BatchSampler:
+        """The order of the corpus."""
+        return BatchSampler(*corpus.lengths, self.config.batch_words, self.seed)
+
+
 def train_aligner(
     pairs: Iterable[tuple[str, str]],
     subwords: Subwords,
-    config: AlignerConfig,
-    *,
-    seed: int = 1,
+    training: HeadTraining,
     directory: str | Path,
-    processes: int = 1,
-    on_progress: Progress | None = None,
     links: Sequence[Collection[Link]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Train an alignment head on sentence pairs (first language, second language); returns its parameters, float32.
@@ -133,33 +145,34 @@ def train_aligner(
     With `links`, those of each pair (first language's word, second language's word), no teacher is trained and the
     head learns them instead: guided alignment (Chen et al. 2016; Garg et al. 2019, section 4.2).
 
-    `directory` keeps the teachers' posteriors, so an interrupted run starts again at the stage it was in. With
-    `processes=2` the teachers are trained at once, one core each. The result depends on (pairs, subwords, config,
-    seed) alone. Raises UserError when no pair is usable.
+    `directory` keeps the teachers' posteriors, so an interrupted run starts again at the stage it was in. Raises
+    UserError when no pair is usable.
     """
+    config = training.config
     corpus = WordCorpus.of(pairs, subwords, config.longest)
     if links is not None:
-        return train_head(corpus, cells_of_links(corpus, links), config, seed, on_progress)
-    batches = len(_sampler(corpus, config, seed).batches(0))
+        return train_head(corpus, cells_of_links(corpus, links), training)
+    batches = len(training.sampler(corpus).batches(0))
     # What the teachers' files do not depend on: the head's own sizes, and its steps beyond one epoch.
     fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}
-    parts = f"{corpus.fingerprint()} {json.dumps({**asdict(config), **fixed})} {seed}"
+    parts = f"{corpus.fingerprint()} {json.dumps({**asdict(config), **fixed})} {training.seed}"
     key = hashlib.sha256(parts.encode()).hexdigest()[:12]
     files = [Path(directory) / f"aligner-teacher-{name}-{key}.npz" for name in ("forward", "reverse")]
     missing = [(direction, path) for direction, path in enumerate(files) if _posteriors(path) is None]
-    if processes > 1 and len(missing) > 1:
+    if training.processes > 1 and len(missing) > 1:
         with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
-            for job in [pool.submit(_teach, corpus, direction, config, seed, path) for direction, path in missing]:
+            silent = replace(training, on_progress=None)  # a function of this process
+            for job in [pool.submit(_teach, corpus, direction, silent, path) for direction, path in missing]:
                 job.result()
     else:
         for direction, path in missing:
-            _teach(corpus, direction, config, seed, path, on_progress)
+            _teach(corpus, direction, training, path)
     forward, reverse = (_posteriors(path) for path in files)
     if forward is None or reverse is None:
         raise UserError(f"the files of the alignment head's teachers in {directory} cannot be read back; run again")
     targets = (forward.astype(np.float32) + reverse) / 2
     targets[_mixed_cells(corpus)] = 0
-    return train_head(corpus, targets, config, seed, on_progress)
+    return train_head(corpus, targets, training)
 
 
 def _end_with_parent() -> None:
@@ -184,15 +197,13 @@ def _one_thread() -> Iterator[None]:
 
 
 @_one_thread()
-def train_head(
-    corpus: WordCorpus, targets: np.ndarray, config: AlignerConfig, seed: int = 1, on_progress: Progress | None = None
-) -> dict[str, np.ndarray]:
+def train_head(corpus: WordCorpus, targets: np.ndarray, training: HeadTraining) -> dict[str, np.ndarray]:
     """Train an `AlignmentHead` on link probabilities (or 0/1 links of any origin) of the corpus.
 
     `targets` [all cells], float: for each pair its [target, source] matrix, row by row, one pair after another.
     """
-    torch.manual_seed(seed)
-    head = AlignmentHead(config, corpus.pieces)
+    torch.manual_seed(training.seed)
+    head = AlignmentHead(training.config, corpus.pieces)
 
     def loss_of(numbers: np.ndarray) -> tuple[Tensor, Tensor]:
         source, target = corpus.batch(FORWARD, numbers), corpus.batch(REVERSE, numbers)
@@ -205,7 +216,7 @@ def train_head(
         loss = F.binary_cross_entropy_with_logits(logits, wanted, weight=real, reduction="sum")
         return loss, target.mask.sum()
 
-    _optimise(head, corpus, loss_of, config.student_steps, config, seed, "alignment head", on_progress)
+    _optimise(head, corpus, loss_of, "alignment head", training.config.student_steps, training)
     return {name: value.detach().numpy().copy() for name, value in head.state_dict().items()}
 
 
@@ -229,19 +240,13 @@ def cells_of_links(corpus: WordCorpus, links: Sequence[Collection[Link]]) -> np.
 
 
 @_one_thread()
-def _teach(
-    corpus: WordCorpus,
-    direction: int,
-    config: AlignerConfig,
-    seed: int,
-    path: Path,
-    on_progress: Progress | None = None,
-) -> None:
+def _teach(corpus: WordCorpus, direction: int, training: HeadTraining, path: Path) -> None:
     """Train one `MixtureAligner` and write its posteriors, float16, all cells [target, source] in corpus order.
 
     Where the head's steps are less than an epoch, pairs that it does not come to are left at zero.
     """
-    torch.manual_seed(seed + direction)
+    config, own = training.config, replace(training, seed=training.seed + direction)
+    torch.manual_seed(own.seed)
     sides = (FORWARD, REVERSE) if direction == FORWARD else (REVERSE, FORWARD)
     model = MixtureAligner(config, corpus.pieces, corpus.types[sides[0]], corpus.types[sides[1]])
 
@@ -251,11 +256,11 @@ def _teach(
         return -(likelihood * target.mask).sum(), target.mask.sum()
 
     name = "forward teacher" if direction == FORWARD else "reverse teacher"
-    _optimise(model, corpus, loss_of, config.teacher_steps, config, seed + direction, name, on_progress)
+    _optimise(model, corpus, loss_of, name, config.teacher_steps, own)
     model.eval()
     posteriors = np.zeros(corpus.cell_starts[-1], np.float16)
     with torch.no_grad():
-        for numbers in _sampler(corpus, config, seed).batches(0)[: config.student_steps]:
+        for numbers in training.sampler(corpus).batches(0)[: config.student_steps]:
             posterior = model(corpus.batch(sides[0], numbers), corpus.batch(sides[1], numbers)).softmax(-1).numpy()
             for row, number in enumerate(numbers):
                 matrix = corpus.matrix_of(number, posteriors)  # [target, source] of the corpus
@@ -278,22 +283,21 @@ def _optimise(
     model: nn.Module,
     corpus: WordCorpus,
     loss_of: Callable[[np.ndarray], tuple[Tensor, Tensor]],
-    steps: int,
-    config: AlignerConfig,
-    seed: int,
     name: str,
-    on_progress: Progress | None,
+    steps: int,
+    training: HeadTraining,
 ) -> None:
     """Adam (Kingma and Ba 2015) with a short warmup and a decay to zero over `steps`."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+    peak, on_progress = training.config.learning_rate, training.on_progress
+    optimiser = torch.optim.Adam(model.parameters(), lr=peak, betas=(0.9, 0.98), fused=True)
     model.train()
     recent = 0.0
-    batches = chain.from_iterable(map(_sampler(corpus, config, seed).batches, count()))
+    batches = chain.from_iterable(map(training.sampler(corpus).batches, count()))
     warmup = min(200, max(1, steps // 5))
     for step in tqdm(range(steps), desc=name, unit="step", disable=None):
         rate = min(1.0, (step + 1) / warmup) * (1 - step / steps) ** 0.7
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * rate
+            group["lr"] = peak * rate
         loss, words = loss_of(next(batches))
         loss = loss / words
         optimiser.zero_grad()
@@ -306,10 +310,6 @@ def _optimise(
         if on_progress and ((step + 1) % 100 == 0 or step + 1 == steps):
             on_progress(name, step + 1, steps, recent / (step % 100 + 1))
             recent = 0.0
-
-
-def _sampler(corpus: WordCorpus, config: AlignerConfig, seed: int) -> BatchSampler:
-    return BatchSampler(*corpus.lengths, config.batch_words, seed)
 
 
 def is_punctuation(word: str) -> bool:
