@@ -51,19 +51,19 @@ def cross_attention_step_by_step(model, source: list[int], target: list[int]) ->
         row = []
         for layer in model.decoder_layers:
             # A causal mask row by row: position i sees the first i + 1 positions.
-            entered = layer.around_self.enter(x)
+            entered = layer.around_self.input(x)
             outputs = []
             for position in range(length):
                 seen = layer.self_attention.project(entered[:, : position + 1])
                 outputs.append(layer.self_attention(entered[:, position : position + 1], seen)[0])
-            x = layer.around_self.leave(x, torch.cat(outputs, dim=1))
+            x = layer.around_self.output(x, torch.cat(outputs, dim=1))
             module = layer.cross_attention
-            query = module._split(module.query(layer.around_cross.enter(x)))
+            query = module._split(module.query(layer.around_cross.input(x)))
             key, value = module.project(memory)
             mean, weights = attention(query, key, value)
             row.append(weights[0, :, -1])  # [heads, source + 1]
-            x = layer.around_cross.leave(x, module.output(mean.transpose(1, 2).flatten(2)))
-            x = layer.around_feed_forward.leave(x, layer.feed_forward(layer.around_feed_forward.enter(x)))
+            x = layer.around_cross.output(x, module.output(mean.transpose(1, 2).flatten(2)))
+            x = layer.around_feed_forward.output(x, layer.feed_forward(layer.around_feed_forward.input(x)))
         rows.append(torch.stack(row))
     return torch.stack(rows, dim=2).numpy()
 
@@ -129,7 +129,7 @@ def assert_equal(found, expected) -> None:
     [
         SearchOptions(1),
         SearchOptions(4),
-        SearchOptions(4, 1, length_penalty=0.0),
+        SearchOptions(4, 1, length_penalty=0.0, max_length_factor=0.5),
         SearchOptions(4, 1, length_penalty=0.6),
         SearchOptions(4, 1, length_penalty=2.0),
         SearchOptions(1, 1, max_length_factor=0.1, max_length_extra=2),
@@ -158,8 +158,9 @@ def test_the_fewest_pieces_are_kept_by_both_engines(both, beam):
     subwords, *pair = both
     ids = subwords.encode_ids(SOURCES)
     for engine in pair:
-        found = engine.translate(ids, SearchOptions(beam, min_length=25))
-        assert min(len(hypotheses[0].pieces) for hypotheses in found) == 25
+        free, found = (engine.translate(ids, SearchOptions(beam, min_length=least)) for least in (0, 25))
+        assert min(len(hypotheses[0].pieces) for hypotheses in free) < 25
+        assert min(len(hypotheses[0].pieces) for hypotheses in found) in (25, 26)
 
 
 @pytest.mark.parametrize("beam", [1, 3])

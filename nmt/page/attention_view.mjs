@@ -47,13 +47,17 @@ export function meaning(kind) {
   }[kind];
 }
 
-/** How sure the model was of each target word: the product of its pieces' probabilities. */
+/** The probability of each target word, the product of its pieces'. A piece that is no candidate counts as the last of
+ * them, so that the word's is at most `probability`: `exact` is false. */
 export function confidences({ heads, targetWords }) {
   const probabilities = heads.targetPieces.map((piece, step) => {
     const chosen = heads.candidates[step].find(([spelling]) => spelling === piece);
-    return chosen ? Math.exp(chosen[1]) : 0;
+    return { probability: Math.exp((chosen ?? heads.candidates[step].at(-1))[1]), exact: Boolean(chosen) };
   });
   return groupsOfWords(heads.targetWordsOfPiece, targetWords.length)
     .slice(0, -1)
-    .map((pieces) => pieces.reduce((product, [piece]) => product * probabilities[piece], 1));
+    .map((pieces) => ({
+      probability: pieces.reduce((product, [piece]) => product * probabilities[piece].probability, 1),
+      exact: pieces.every(([piece]) => probabilities[piece].exact),
+    }));
 }

@@ -88,7 +88,7 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
 def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
     """One checkpoint for `Translator` in translator.mjs."""
     opened = Checkpoint(find_checkpoint(checkpoint))
-    config = load_config(opened.path(CONFIG)).model
+    config = load_config(opened.path(CONFIG), warn=False).model
     if config.type != "transformer" or config.attention != "full":
         network = f"{config.type} with {config.attention} attention" if config.attention else config.type
         raise UserError(

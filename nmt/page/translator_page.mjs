@@ -104,8 +104,9 @@ function drawTranslation() {
   shown.targetWords.forEach((word, number) => {
     const start = shown.text.indexOf(word, place);
     parts.push(shown.text.slice(place, start));
-    const percent = `${Math.round(100 * sure[number])} %`;
-    parts.push(html("span", { class: sure[number] < 0.5 ? "unsure" : "", title: `probability ${percent}` }, word));
+    const { probability, exact } = sure[number];
+    const title = `probability ${exact ? "" : "at most "}${Math.round(100 * probability)} %`;
+    parts.push(html("span", { class: probability < 0.5 ? "unsure" : "", title }, word));
     place = start + word.length;
   });
   holder.replaceChildren(...parts, shown.text.slice(place));

@@ -81,7 +81,7 @@ def measure(translator: Translator, texts: list[str], seed: int) -> dict[str, np
         if not target.words:
             continue
         pair = Sentence(engine.model, source, target)
-        (maps,) = engine.attention([source.ids], [target.ids], subwords.pieces)
+        (maps,) = engine.attention([source.ids], [target.ids])
         scores = scores_by_method(maps, source, target, draw)
         scores["gradient × input"] = np.abs(pair.gradient_times_input())
         if translator.aligner is not None:
