@@ -82,6 +82,7 @@ def evaluate(
     """
     if not sources:
         raise UserError("there is nothing to evaluate: no source sentence")
+    options = {"one_sentence": True, **options}  # a line of a corpus is one segment
     bleu_metric(tokenizer=tokenizer)  # refused before the work
     translator.translate(sources[:1], **options)  # the first call also loads the network
     started = time.perf_counter()
