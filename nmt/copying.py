@@ -10,6 +10,8 @@ from nmt.text.subwords import Encoding
 from nmt.text.words import overlapping, split_words
 from nmt.translation import Translation
 
+CLOSING = ".,;:!?…)]}»”"
+"""Marks that stand without a space after what is inserted."""
 Insertion = tuple[int, str, range]
 """The character of the translation before which it goes, its text, and its source words."""
 
@@ -18,21 +20,19 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
     """`translation` with what `source` has copied inserted and linked to where it came from.
 
     It stands after the last target word linked to a source word before it; what begins or ends the source begins or
-    ends the translation. A copied word's row of the matrix is 1 at its source word. Nothing is inserted without an
-    alignment to place it by.
+    ends the translation, and so does what no link places, as without an alignment. A copied word's row of the matrix is
+    1 at its source word.
     """
-    if not source.copied or translation.attention is None or translation.alignment is None:
+    if not source.copied:
         return translation
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
     words = split_words(text)
-    # Where each target word is now, and what was copied to where.
+    if translation.attention is None or translation.alignment is None:
+        return replace(translation, text=text, target_words=[word.text for word in words])
     place = {word.start: number for number, word in enumerate(words)}
-    try:
-        now = [place[moved[word.start]] for word in split_words(translation.text)]
-        links = [(own, place[start]) for start, own in copies]
-    except KeyError:  # a neighbour has joined another word
-        return translation
+    now = [place[moved[word.start]] for word in split_words(translation.text)]  # each target word's new number
+    links = [(own, place[start]) for start, own in copies]
     attention = np.zeros((len(words), translation.attention.shape[1]), np.float32)
     attention[now] = translation.attention
     for own, target in links:
@@ -83,7 +83,7 @@ def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], l
             result += " "
         copies += [(len(result) + word.start, own) for word, own in zip(split_words(copied), words, strict=False)]
         result += copied
-        if text[place : place + 1].isalnum() or text[place : place + 1] in ("¿", "¡", '"', "("):
+        if (after := text[place : place + 1]) and not after.isspace() and after not in CLOSING:
             result += " "
     moved += range(len(result), len(result) + len(text) - done + 1)
     return result + text[done:], moved, copies

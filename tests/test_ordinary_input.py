@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from tiny import ENGLISH, SENTENCES, tiny_subwords
 
 from nmt import Translator
+from nmt.copying import with_copied
 from nmt.errors import UserError
 from nmt.text.copied import copied_spans
 from nmt.text.parts import sentences
 from nmt.text.typography import capitals, is_capitals, plain_text, without
 from nmt.text.words import split_words
+from nmt.translation import Translation
 
 SUBWORDS = tiny_subwords()
 QUOTES = {"'": "‘’‚′ʼ´`", '"': "“”„«»", "-": "‐‑–—−"}
@@ -217,3 +219,34 @@ def test_every_hypothesis_keeps_it_and_heads_still_name_their_words(shipped):
         for piece, words in pieces:
             spelled = piece.replace("▁", "")
             assert not spelled or not words or any(spelled in one.target_words[word] for word in words)
+
+
+def test_without_an_alignment_what_is_copied_still_arrives():
+    found = with_copied(
+        Translation("a", "uno dos.", 0.0, [], ["uno", "dos", "."], None, None), SUBWORDS.encode("😀 one")
+    )
+    assert found.text == "😀 uno dos." and found.attention is None and found.target_words == ["😀", "uno", "dos", "."]
+
+
+@given(
+    parts=st.lists(
+        st.sampled_from([*TOKENS, "one", "two,", "it's", "(a)", "«b»", "\u0301", "_", "5"]), min_size=1, max_size=8
+    ),
+    text=st.text("aé'_ .,¿?\"(\u0301😀5", max_size=20),
+    random=clothes,
+)
+def test_whatever_is_copied_is_inserted_and_every_word_keeps_its_row(parts, text, random):
+    source, text = SUBWORDS.encode(" ".join(parts)), unicodedata.normalize("NFC", text)
+    targets = split_words(text)
+    columns = len(source.words)
+    links = sorted({(random.randrange(columns), t) for t in range(len(targets))})
+    matrix = np.eye(columns + 1, dtype=np.float32)[[random.randrange(columns + 1) for _ in targets]].reshape(
+        -1, columns + 1
+    )
+    words = [word.text for word in source.words], [word.text for word in targets]
+    found = with_copied(Translation(source.text, text, 0.0, *words, matrix, links), source)
+    for start, end in source.copied:
+        assert source.text[start:end] in found.text
+    assert found.target_words == [word.text for word in split_words(found.text)]
+    assert found.attention.shape == (len(found.target_words), columns + 1)
+    np.testing.assert_allclose(found.attention.sum(axis=1), 1)
