@@ -45,7 +45,7 @@ _STATIC = {
     "mjs": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
 }
-_EXPLORER_FILES = ("style.css", "dom.mjs", "model.mjs", "weights.mjs", "matrix_view.mjs", "lines_view.mjs")
+_EXPLORER_FILES = ("theme.css", "style.css", "dom.mjs", "model.mjs", "weights.mjs", "matrix_view.mjs", "lines_view.mjs")
 _DEMO_FILES = ("demo.css", "demo.mjs", "requests.mjs", "api.mjs")
 
 

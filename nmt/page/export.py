@@ -32,7 +32,6 @@ ENGINE = (
     "state.mjs",
     "transformer.mjs",
     "options.mjs",
-    "greedy.mjs",
     "beam.mjs",
     "arrays.mjs",
     "translator.mjs",
@@ -69,7 +68,7 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
             subwords.append(own)
         model["subwords"] = subwords.index(own)
     data = {"models": models, "subwords": subwords, "colours": colour_tables(), "worker": _bundle(ENGINE)}
-    style, script = _text("page.css"), _bundle(PAGE)
+    style, script = _text("../inspection/explorer/theme.css") + _text("page.css"), _bundle(PAGE)
     policy = (
         f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; "
         "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"

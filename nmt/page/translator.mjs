@@ -2,7 +2,6 @@
 
 import { loadArrays } from "./arrays.mjs";
 import { beamSearch, bestContinuations } from "./beam.mjs";
-import { greedySearch } from "./greedy.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
 import { END, PADDING, START, Subwords, UNKNOWN } from "./subwords.mjs";
 import { Transformer } from "./transformer.mjs";
@@ -41,8 +40,7 @@ export class Translator {
       forbidden: FORBIDDEN,
       maxLength: Math.min(maxLength(options, source.ids.length), longest),
     };
-    const search = options.beam === 1 ? greedySearch : beamSearch;
-    const found = search((pieces, state) => this.model.step(pieces, state), this.model.start(memory), limits, options);
+    const found = beamSearch((pieces, state) => this.model.step(pieces, state), this.model.start(memory), limits, options);
     const hypotheses = found.map((hypothesis) => this.finished(text, source, hypothesis, { memory, weights }));
     return { ...hypotheses[0], hypotheses };
   }

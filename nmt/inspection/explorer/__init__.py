@@ -53,7 +53,7 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
     """
     if not translations:
         raise UserError("nothing to explore: give at least one sentence")
-    style, script = _text("style.css"), bundle({name: _text(name) for name in SCRIPTS})
+    style, script = _text("theme.css") + _text("style.css"), bundle({name: _text(name) for name in SCRIPTS})
     policy = (
         f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
