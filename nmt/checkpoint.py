@@ -31,6 +31,8 @@ CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
     "aligner.safetensors",
     "metadata.json",
 )
+KNOWN_WORDS = "known-words.txt"
+"""One a line, where names and numbers have placeholders."""
 CTRANSLATE2 = "ctranslate2"
 
 
@@ -99,7 +101,7 @@ class Checkpoint:
 
 def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:
     """Write `metadata.json` with the hashes of the checkpoint's files as they now are."""
-    names = [CONFIG, SUBWORDS, WEIGHTS, ALIGNER]
+    names = [CONFIG, SUBWORDS, KNOWN_WORDS, WEIGHTS, ALIGNER]
     files = [directory / name for name in names] + sorted((directory / CTRANSLATE2).glob("*"))
     hashes = {str(path.relative_to(directory)): sha256_of(path) for path in files if path.is_file()}
     told = {key: value for key, value in metadata.items() if key != "sha256"} | {"files": hashes}

@@ -21,6 +21,22 @@ RENAMED = {"training.consistency": "training.r_drop"}
 """Old keys that are still accepted, and their names now."""
 
 
+class AugmentConfig(Section):
+    """Shares of the training pairs that are changed each time they come up (OpusTrainer's modifiers)."""
+
+    names: float = Field(0.0, ge=0, le=1)
+    """Names that both sides have become placeholders (`subwords.slots`), which teaches these; unknown names always
+    do."""
+    numbers: float = Field(0.0, ge=0, le=1)
+    """Number words that both sides have become placeholders; numbers in digits always do."""
+    lower: float = Field(0.0, ge=0, le=1)
+    """The source in lower case without its final mark."""
+    unmarked: float = Field(0.0, ge=0, le=1)
+    """The source without its final mark."""
+    title: float = Field(0.0, ge=0, le=1)
+    """The source with every word capitalised."""
+
+
 class DataConfig(Section):
     """Where sentence pairs come from."""
 
@@ -59,6 +75,7 @@ class DataConfig(Section):
     """Leave out training pairs whose two sides are the same text."""
     max_pairs: int | None = Field(None, ge=1, lt=2**63)
     """Use only the first so many training pairs."""
+    augment: AugmentConfig = AugmentConfig()
 
 
 class SubwordsConfig(Section):
@@ -78,6 +95,9 @@ class SubwordsConfig(Section):
     them (SentencePiece holds their text several times over)."""
     sampling: float = Field(0.0, ge=0, le=1)
     """Subword sampling in training (Kudo 2018): its smoothing exponent, such as 0.2; 0 is off. Unigram only."""
+    slots: bool = False
+    """Placeholders: names that the training data does not have and numbers are copied, each through a piece of its own.
+    For source languages that capitalise names alone."""
 
     @model_validator(mode="after")
     def _can_sample(self) -> SubwordsConfig:
@@ -91,6 +111,9 @@ class TrainingConfig(Section):
 
     seed: int = Field(1, ge=0, lt=2**63)
     """Seed of initial weights, data order, dropout and subword sampling."""
+    initial: str | None = None
+    """Begin with the subword model, weights and alignment head of this checkpoint: a directory, or a shipped one's
+    name. The `model` section must be its own."""
     batch_tokens: int = Field(2048, ge=16)
     """Most tokens in a batch, counted on the longer side with padding."""
     accumulate: int = Field(1, ge=1)
@@ -192,7 +215,13 @@ class AlignmentConfig(Section):
     training_pairs: int = Field(500_000, ge=1)
     """Training pairs that it is trained on, at most, evenly spread over the corpus; memory grows with them."""
     layer: int | None = Field(None, ge=0)
-    """Cross-attention layer read when there is no alignment head, counted from 0; default: the last but one."""
+    """Decoder layer whose cross-attention is shown as `attention`, counted from 0; default: the last with guidance,
+    else the last but one."""
+    guide_weight: float = Field(0.0, ge=0)
+    """Guided attention (Garg et al. 2019): weight of the cross-entropy between the attention of `guided_heads` and the
+    alignment head's link probabilities (or `training.guided_alignment`); 0 is off."""
+    guided_heads: int = Field(1, ge=1)
+    """How many heads of `layer` are guided, from the first on; their mean is shown."""
 
 
 class RunConfig(Section):
@@ -221,12 +250,26 @@ class RunConfig(Section):
             raise ValueError("training.r_drop needs model.dropout of 1/256 or more")
         if self.training.guided_alignment and not self.alignment.head:
             raise ValueError("training.guided_alignment is for the alignment head; set alignment.head: true")
+        if self.alignment.guide_weight and not self.alignment.head:
+            raise ValueError("alignment.guide_weight needs the alignment head; set alignment.head: true")
+        if self.alignment.guide_weight and self.subwords.sampling:
+            raise ValueError("alignment.guide_weight and subwords.sampling exclude each other; set one of them to 0")
+        if self.alignment.guided_heads > self.model.heads:
+            raise ValueError(f"alignment.guided_heads is above model.heads ({self.model.heads}); lower it")
         if self.model.type == "rnnencdec" and (self.alignment.head or self.alignment.layer is not None):
             raise ValueError("model.type rnnencdec has no alignment; leave alignment.head and alignment.layer out")
         layer, layers = self.alignment.layer, self.model.decoder_layers
         if layer is not None and layer >= layers:
             raise ValueError(f"alignment.layer ({layer}) must be below model.decoder_layers ({layers})")
         return self
+
+
+def alignment_layer(config: RunConfig) -> int | None:
+    """The decoder layer whose cross-attention is shown; None without attention."""
+    if config.model.attention is None:
+        return None
+    last, layer = config.model.decoder_layers - 1, config.alignment.layer
+    return layer if layer is not None else last if config.alignment.guide_weight else max(0, last - 1)
 
 
 class _Loader(yaml.SafeLoader):

@@ -133,7 +133,7 @@ class WordAligner:
         sources = [source for source, hypotheses in zip(parts, found, strict=True) for _ in hypotheses]
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
         targets = [
-            self.subwords.decode_with_spans(hypothesis.pieces, source.capitals)
+            self.subwords.decode_with_spans(hypothesis.pieces, source)
             for hypothesis, source in zip(flat, sources, strict=True)
         ]
         weights: Sequence[AttentionWeights | None] = [None] * len(flat)

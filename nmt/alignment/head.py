@@ -111,9 +111,14 @@ class Aligner:
         except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise UserError(f"{path} is not an alignment head ({error}); is the checkpoint whole?") from error
 
-    def save(self, path: str | Path, turned: bool = False) -> None:
-        """Write it with `save_aligner`; `turned` for the other direction's translator."""
-        save_aligner(path, self._parameters, self._subwords, self.threshold, self.swapped != turned)
+    def save(self, path: str | Path, turned: bool = False, subwords: Subwords | None = None) -> None:
+        """Write it with `save_aligner`; `turned` for the other direction's translator, or for a vocabulary `subwords`
+        that has this one's pieces first."""
+        subwords = subwords or self._subwords
+        embedding = self._parameters["embedding"]
+        more = np.zeros((len(subwords) - len(embedding), embedding.shape[1]), np.float32)
+        parameters = {**self._parameters, "embedding": np.concatenate([embedding, more])}
+        save_aligner(path, parameters, subwords, self.threshold, self.swapped != turned)
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Align sentences, in order; words are those of `nmt.text.words.split_words`.

@@ -66,12 +66,12 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def decode(
-        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False
+        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False, layer: int | None = None
     ) -> tuple[Tensor, Weights, Weights]:
         """Teacher forcing: target [batch, target] piece ids beginning with `<s>`, all positions.
 
         Returns states [batch, target, width] and, with `with_weights`, each layer's self-attention and cross-attention
-        weights.
+        weights, or those of one `layer`.
         """
 
     def forward(self, source: Tensor, source_lengths: Tensor, target: Tensor) -> Tensor:

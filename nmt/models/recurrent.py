@@ -75,7 +75,7 @@ class RNNSearch(Recurrent):
         return annotations, padding_mask(lengths, source.size(1)), []
 
     def decode(
-        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False
+        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False, layer: int | None = None
     ) -> tuple[Tensor, Weights, Weights]:
         """States [batch, target, width]; the weights are one layer of one head, [batch, 1, target, source].
 
@@ -180,7 +180,7 @@ class RNNEncoderDecoder(Recurrent):
         return vector, padding_mask(lengths, source.size(1)), []
 
     def decode(
-        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False
+        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False, layer: int | None = None
     ) -> tuple[Tensor, Weights, Weights]:
         """States [batch, target, width]. What a step reads is known beforehand, so one call runs them all."""
         embedded = self._embed(self.target_embedding, target)  # [batch, target, width]

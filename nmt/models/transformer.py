@@ -164,21 +164,22 @@ class Transformer(Model):
         return self.encoder_norm(x), mask, weights
 
     def decode(
-        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False
+        self, target: Tensor, memory: Tensor, mask: Tensor, with_weights: bool = False, layer: int | None = None
     ) -> tuple[Tensor, Weights, Weights]:
         """Teacher forcing: target [batch, target] piece ids beginning with `<s>`, all positions at once.
 
         Returns states [batch, target, width] (`logits` turns them into scores of the next piece), and
-        each layer's self-attention and cross-attention weights when asked for.
+        self-attention and cross-attention weights when asked for: each layer's, or those of one `layer`.
         """
         # Local and linear attention mask by themselves.
         self_mask = causal_mask(target.size(1), target.device) if self.config.attention == "full" else None
         x = self._embed(self.target_embedding, target)  # [batch, target, width]
         self_weights: Weights = []
         cross_weights: Weights = []
-        for layer in self.decoder_layers:
-            x, own, cross = layer(x, self_mask, layer.cross_attention.project(memory), mask, with_weights)
-            if with_weights:
+        for number, block in enumerate(self.decoder_layers):
+            wanted = with_weights and layer in (None, number)
+            x, own, cross = block(x, self_mask, block.cross_attention.project(memory), mask, wanted)
+            if wanted:
                 self_weights.append(own)
                 cross_weights.append(cross)
         return self.decoder_norm(x), self_weights, cross_weights

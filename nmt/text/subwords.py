@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import sentencepiece
 
 from nmt.errors import UserError
 from nmt.text.copied import copied_spans
+from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, fill, find_slots
 from nmt.text.typography import capitals, is_capitals, plain_text, without
 from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
@@ -27,6 +29,7 @@ SAMPLED_FROM = 32
 """A word's segmentations that subword sampling chooses from, at most: its best ones."""
 LONGEST_SENTENCE = 2**24
 """Bytes; SentencePiece trains on no longer ones, 4,192 by default, and says nothing."""
+_SLOTS = frozenset(NAMES + NUMBERS)
 REMEMBERED_WORDS = 20_000
 """Words whose segmentations subword sampling keeps, some 3 kB each."""
 
@@ -43,8 +46,10 @@ class Encoding:
     """For each piece its first and one-past-last character in `text`; empty for the leading bytes of a character."""
     capitals: bool = False
     """Whether `text` is in capitals; the pieces are then those of its usual form."""
-    copied: Sequence[tuple[int, int]] = ()
+    copied: Sequence[Span] = ()
     """First and one-past-last characters of what is copied, not translated; it has no pieces."""
+    slots: Mapping[str, Span] = field(default_factory=dict)
+    """The characters that each placeholder stands for, where it is first."""
 
     @cached_property
     def words(self) -> list[Word]:
@@ -66,7 +71,8 @@ class Encoding:
 class Subwords:
     """A SentencePiece model that both languages share."""
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, known_words: KnownWords | None = None) -> None:
+        """With `known_words`, and a model that has their pieces, names and numbers are encoded as placeholders."""
         self.model = model
         self._known_words: dict[tuple[str, float], tuple[list[array], list[float]]] = {}
         self._processor = sentencepiece.SentencePieceProcessor()
@@ -80,14 +86,21 @@ class Subwords:
             raise UserError(f"the SentencePiece model has {len(self):,} pieces, more than {LARGEST_VOCABULARY:,}")
         if specials != ["<pad>", "<unk>", "<s>", "</s>"]:
             raise UserError(f"the SentencePiece model begins with {specials}, not with <pad> <unk> <s> </s>: not ours")
+        self.has_slots = {*NAMES, *NUMBERS} <= set(self._pieces)
+        self.known_words = known_words if self.has_slots else None
 
     @classmethod
-    def load(cls, path: str | Path) -> Subwords:
-        """Read a model file. Raises UserError when it is missing or damaged."""
+    def load(cls, path: str | Path, known_words: str | Path | None = None) -> Subwords:
+        """Read a model file, and the known words, one a line. Raises UserError when a file is missing or damaged."""
         try:
-            return cls(read_small(Path(path), LARGEST_SUBWORDS))
+            words = None
+            if known_words is not None:
+                words = KnownWords(read_small(Path(known_words), LARGEST_SUBWORDS).decode().split())
+            return cls(read_small(Path(path), LARGEST_SUBWORDS), words)
         except OSError as error:
-            raise UserError(f"cannot read the subword model {path}: {error.strerror}") from error
+            raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{known_words} is not UTF-8; use another copy of the checkpoint") from error
 
     @classmethod
     def train(
@@ -134,6 +147,15 @@ class Subwords:
             ) from error
         return cls(model.getvalue())
 
+    def with_slots(self, known_words: KnownWords | None = None) -> Subwords:
+        """The same model with pieces for placeholders after its own, and with `known_words`."""
+        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at run time
+
+        proto = ModelProto.FromString(self.model)
+        for character in () if self.has_slots else NAMES + NUMBERS:
+            proto.pieces.add(piece=character, score=0, type=ModelProto.SentencePiece.USER_DEFINED)
+        return Subwords(proto.SerializeToString(), known_words)
+
     def save(self, path: str | Path) -> None:
         """Write the model file."""
         Path(path).write_bytes(self.model)
@@ -147,21 +169,30 @@ class Subwords:
         """The hash of the model, which tells vocabularies apart."""
         return hashlib.sha256(self.model).hexdigest()
 
-    def encode(self, text: str) -> Encoding:
+    def encode(self, text: str, slots: Sequence[Slot] | None = None) -> Encoding:
         """Encode one sentence, each piece with its position in the text.
 
-        Typographic variants are unified first, what is copied is left out, and a sentence in capitals is encoded in
-        its usual form.
+        Typographic variants are unified first, what is copied is left out, a sentence in capitals is encoded in its
+        usual form, and names and numbers become placeholders: those of `nmt.text.slots.find_slots`, or the given
+        `slots` of `plain_text(text)`.
         """
         text = _storable(normalize(text))
         copied = copied_spans(text)
         plain, places = without(text, copied)
         shouted = is_capitals(plain)
-        result = self._processor.encode(self._truecase(plain) if shouted else plain, return_type="offset_mapping")
+        usual = self._truecase(plain) if shouted else plain
+        if slots is None:
+            slots = find_slots(usual, self.known_words) if self.known_words else []
+        filled, origins = fill(usual, slots) if slots else (usual, None)
+        result = self._processor.encode(filled, return_type="offset_mapping")
         spans = result["offsets"]
+        if origins:
+            ends = [*origins, (len(plain), len(plain))]
+            spans = [(ends[start][0], ends[end - 1][1] if end > start else ends[start][0]) for start, end in spans]
         if len(plain) < len(text):
             spans = [(places[start], places[end - 1] + 1 if end > start else places[start]) for start, end in spans]
-        return Encoding(text, result["ids"], spans, shouted, copied)
+        held = {slot.character: (places[slot.start], places[slot.end - 1] + 1) for slot in reversed(slots)}
+        return Encoding(text, result["ids"], spans, shouted, copied, held)
 
     def _truecase(self, text: str) -> str:
         """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.
@@ -221,14 +252,23 @@ class Subwords:
         """Piece ids as NFC-normalised text."""
         return normalize(self._processor.decode(list(ids)))
 
-    def decode_with_spans(self, ids: Sequence[int], in_capitals: bool = False) -> Encoding:
-        """Decode piece ids to the Encoding of exactly these pieces; `in_capitals` casts its text up."""
+    def decode_with_spans(self, ids: Sequence[int], source: Encoding | None = None) -> Encoding:
+        """Decode piece ids to the Encoding of exactly these pieces.
+
+        As a translation of `source` it is in capitals where that is, and its placeholders are filled from there.
+        """
         ids = list(ids)
         result = self._processor.decode(ids, return_type="offset_mapping")
         text, spans = result["text"], result["offsets"]
         if normalize(text) != text:  # possible only for characters that were spelled out in bytes
             spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
         text = normalize(text)
+        if self.has_slots:
+            held = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
+            written = [held.get(character, "") if character in _SLOTS else character for character in text]
+            places = [0, *accumulate(map(len, written))]
+            text, spans = "".join(written), [(places[start], places[end]) for start, end in spans]
+        in_capitals = source is not None and source.capitals
         return Encoding(capitals(text) if in_capitals else text, ids, spans, in_capitals)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:

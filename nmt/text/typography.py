@@ -18,7 +18,8 @@ PLAIN = str.maketrans(
 )
 """Variants and the character that stands for them, one for one."""
 # Soft hyphens, zero-width spaces, marks of direction, variation selectors; not joiners, which emoji and scripts need.
-_INVISIBLE = regex.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
+# And the private-use characters that stand for names and numbers (`nmt.text.slots`).
+_INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
 
 
 def plain_text(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nmt.checkpoint import ALIGNER, CONFIG, CTRANSLATE2, METADATA, SUBWORDS, WEIGHTS, write_text
+from nmt.checkpoint import ALIGNER, CONFIG, CTRANSLATE2, KNOWN_WORDS, METADATA, SUBWORDS, WEIGHTS, write_text
 from nmt.config import RunConfig, dump_config, load_config
 from nmt.errors import UserError
 from nmt.files import atomic_path, remove_scratch
@@ -25,7 +25,19 @@ from nmt.training.log import LOG
 from nmt.training.state import State, find_state
 
 LOCK = ".lock"
-OWN_FILES = (CONFIG, SUBWORDS, LOG, "tensorboard", "training", WEIGHTS, ALIGNER, CTRANSLATE2, CARD, METADATA)
+OWN_FILES = (
+    CONFIG,
+    SUBWORDS,
+    KNOWN_WORDS,
+    LOG,
+    "tensorboard",
+    "training",
+    WEIGHTS,
+    ALIGNER,
+    CTRANSLATE2,
+    CARD,
+    METADATA,
+)
 """What a run writes into its directory, the lock aside."""
 LAUNCH = "training/launch"
 """The torchrun launch that began the run."""
@@ -129,6 +141,8 @@ def begin_directory(directory: Path, config: RunConfig, subwords: Subwords) -> N
     write_text(directory / CONFIG, dump_config(config))
     if started := launch():
         write_text(directory / LAUNCH, json.dumps(started))
+    if subwords.known_words:
+        write_text(directory / KNOWN_WORDS, "\n".join(sorted(subwords.known_words.words)) + "\n")
     with atomic_path(directory / SUBWORDS) as temporary:
         subwords.save(temporary)
 

@@ -103,7 +103,7 @@ class Gradients:
     def __init__(self, run: Run, model: Model, pairs: EncodedPairs) -> None:
         settings = run.config.training
         self.run, self.pairs = run, pairs
-        self.loss = run.ranks.parallel(StepLoss(model, Objective.of(settings, run.device)))
+        self.loss = run.ranks.parallel(StepLoss(model, Objective.of(run.config, run.device)))
         self.replicas = Replicas(self.loss, settings.seed, torch.get_num_threads() if run.ranks.count == 1 else 1)
 
     def add(self, fed: Sequence[tuple[np.ndarray, int]], step: int) -> tuple[float, int]:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.config import TrainingConfig
+from nmt.config import RunConfig, alignment_layer
 from nmt.models import Model
 from nmt.text.subwords import PADDING
 from nmt.training.pairs import Batch
 from nmt.training.precision import compute_dtype_of, lowered, mixed_precision
 
+SMALLEST = 1e-6
+"""Least attention whose logarithm is taken; what is below has no gradient."""
 CHUNK = 256
 """Rows whose logits exist at a time: few enough for the processor's cache, enough for its matrix units."""
 
@@ -30,11 +32,21 @@ class Objective:
     """Weight of the divergence between two dropout masks' predictions; half of alpha in R-Drop (Liang et al. 2021)."""
     compute_dtype: torch.dtype | None = None
     """Type that matrix products take their inputs in; None for the weights' own."""
+    guide_weight: float = 0.0
+    """Weight of the guided heads' cross-entropy (Garg et al. 2019, equation 5, their lambda)."""
+    guided_layer: int | None = None
+    """The decoder layer whose first heads are guided."""
+    guided_heads: int = 1
 
     @classmethod
-    def of(cls, settings: TrainingConfig, device: torch.device) -> Objective:
+    def of(cls, config: RunConfig, device: torch.device) -> Objective:
         """The objective that a configuration describes."""
-        return cls(settings.label_smoothing, settings.r_drop, compute_dtype_of(settings, device))
+        settings, guided = config.training, config.alignment
+        dtype = compute_dtype_of(settings, device)
+        if not guided.guide_weight:
+            return cls(settings.label_smoothing, settings.r_drop, dtype)
+        layer = alignment_layer(config)
+        return cls(settings.label_smoothing, settings.r_drop, dtype, guided.guide_weight, layer, guided.guided_heads)
 
 
 CrossEntropy = Callable[[Tensor, Tensor, Tensor, Tensor, Objective], Tensor]
@@ -95,14 +107,35 @@ def batch_loss(
 ) -> Tensor:
     """Summed loss of a batch. States of padding are dropped before the costly output projection.
 
-    With `r_drop` every sentence passes through the model twice, each time under its own dropout mask.
+    With `r_drop` every sentence passes through the model twice, each time under its own dropout mask. With a guide, the
+    guided heads' cross-entropy is added.
     """
     passes = 2 if objective.r_drop else 1
-    seen = [x.repeat_interleave(passes, 0) for x in (batch.source, batch.source_lengths, batch.target_input)]
-    states = model(*seen).unflatten(0, (-1, passes)).transpose(1, 2)  # [batch, target, passes, width]
+    layer = None if batch.guide is None else objective.guided_layer
+    source, lengths, target = (
+        x.repeat_interleave(passes, 0) for x in (batch.source, batch.source_lengths, batch.target_input)
+    )
+    memory, mask, _ = model.encode(source, lengths)
+    states, _, weights = model.decode(target, memory, mask, with_weights=layer is not None, layer=layer)
+    states = states.unflatten(0, (-1, passes)).transpose(1, 2)  # [batch, target, passes, width]
     real = batch.labels != PADDING  # [batch, target]
     rows, labels = states[real].flatten(0, 1), batch.labels[real].repeat_interleave(passes)  # [rows x passes, ...]
-    return cross_entropy(rows, model.output_weight, model.output_bias, labels, objective)
+    loss = cross_entropy(rows, model.output_weight, model.output_bias, labels, objective)
+    if not weights or batch.guide is None:
+        return loss
+    heads = weights[0][:, : objective.guided_heads]
+    return (
+        loss + objective.guide_weight * guided_cross_entropy(heads, batch.guide.repeat_interleave(passes, 0)) / passes
+    )
+
+
+def guided_cross_entropy(weights: Tensor, guide: Tensor) -> Tensor:
+    """-sum_t sum_s G_ts log A_ts, summed over sentences and averaged over heads (Garg et al. 2019, equation 4).
+
+    weights A [batch, heads, target, source], guide G [batch, target, source], whose rows sum to 1, or to 0 on padding.
+    """
+    logs = weights.float().clamp_min(SMALLEST).log()
+    return -(guide[:, None] * logs).sum() / weights.size(1)
 
 
 def non_finite_reason(loss: float, norm: float) -> str | None:

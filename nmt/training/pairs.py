@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +15,9 @@ from torch import Tensor
 
 from nmt.batching import BatchSampler, pad, split_by_tokens
 from nmt.files import built_once, sha256_of
-from nmt.text.subwords import END, PADDING, START, Subwords
+from nmt.text.subwords import END, PADDING, START, Encoding, Subwords
+from nmt.training.augment import Augmenter, Example, words_left
+from nmt.training.guidance import Guide, over_pieces, pad_guides, word_ranges
 
 if TYPE_CHECKING:
     import datasets
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from nmt.training.state import Progress
 
 CHECKSUMS = "checksums.json"
+SIDES = ("source", "target")
 ROWS = 10_000
 """Pairs encoded at a time."""
 
@@ -36,31 +41,46 @@ class Batch(NamedTuple):
     """[batch, target] piece ids beginning with `<s>`: the decoder's input (teacher forcing)."""
     labels: Tensor
     """[batch, target] piece ids ending with `</s>`: the decoder's targets."""
+    guide: Tensor | None = None
+    """[batch, target, source], float32: where the guided heads should look; rows of padding are zero."""
 
     def to(self, device: torch.device) -> Batch:
         """Copy the batch to a device."""
-        return Batch(*(tensor.to(device) for tensor in self))
+        return Batch(*(None if tensor is None else tensor.to(device) for tensor in self))  # type: ignore[arg-type]
 
     def part(self, number: int, count: int) -> Batch:
         """Every `count`-th pair from pair `number` on: `count` parts of similar lengths that make up the batch."""
-        return Batch(*(tensor[number::count] for tensor in self))
+        parts = (None if tensor is None else tensor[number::count] for tensor in self)
+        return Batch(*parts)  # type: ignore[arg-type]
 
 
-def make_batch(sources: list[list[int]], targets: list[list[int]]) -> Batch:
+def make_batch(sources: list[list[int]], targets: list[list[int]], guides: Sequence[np.ndarray] = ()) -> Batch:
     """Build a batch from piece ids without special pieces."""
     return Batch(
         torch.from_numpy(pad([[*source, END] for source in sources], PADDING)),
         torch.tensor([len(source) + 1 for source in sources]),
         torch.from_numpy(pad([[START, *target] for target in targets], PADDING)),
         torch.from_numpy(pad([[*target, END] for target in targets], PADDING)),
+        torch.from_numpy(pad_guides(guides)) if guides else None,
     )
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What training makes of its pairs, each time anew."""
+
+    sampling: float = 0.0
+    """Smoothing exponent of subword sampling; 0 is off."""
+    augmenter: Augmenter | None = None
+    guided: bool = False
+    """Whether batches have the guide of `EncodedPairs.guide`."""
 
 
 class EncodedPairs:
     """A split's pairs as piece ids; pairs that are too long for the model are dropped and counted.
 
     Ids are memory-mapped from one flat file per side. Memory grows by twelve bytes a pair: its number and its two
-    lengths. With subword sampling, each batch is segmented anew from the text.
+    lengths.
     """
 
     def __init__(
@@ -70,18 +90,24 @@ class EncodedPairs:
         subwords: Subwords,
         max_length: int,
         cache: Path,
-        sampling: float = 0.0,
+        variation: Variation | None = None,
     ) -> None:
         """`identity`, a hash of the pairs, names the files under `cache` together with the vocabulary's hash."""
-        self.pairs, self.subwords, self.max_length, self.sampling = pairs, subwords, max_length, sampling
+        self.pairs, self.subwords, self.max_length = pairs, subwords, max_length
+        self.variation = variation or Variation()
         key = hashlib.sha256(f"2 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
-        place = cache / "encoded" / key
-        built_once(place, lambda: _is_whole(place) or None, self._encode)
-        self._sides = {
-            side: (_mapped(place / f"{side}.ids", np.uint16), _mapped(place / f"{side}.ends", np.int64))
-            for side in ("source", "target")
-        }
-        source_lengths, target_lengths = (_lengths(ends) for _, ends in self._sides.values())
+        self.guide: Guide | None = None
+        self._varies = self.variation.augmenter is not None or self.variation.guided
+        kinds = {"ids": np.uint16, "ends": np.int64, **({"words": np.uint16} if self._varies else {})}
+        place = cache / "encoded" / (f"{key}-words" if self._varies else key)
+        self._sides = _stored(place, self._encode, kinds)
+        self._candidates = np.zeros((len(pairs), 3), bool)
+        if self.variation.augmenter and subwords.known_words:
+            known = hashlib.sha256("\n".join(sorted(subwords.known_words.words)).encode()).hexdigest()[:8]
+            place = cache / "encoded" / f"{key}-{known}-slots"
+            found = _stored(place, self._find_candidates, {"slots": np.bool_})
+            self._candidates = found["both"][0].reshape(-1, 3)
+        source_lengths, target_lengths = (_lengths(self._sides[side][1]) for side in SIDES)
         fits = (source_lengths <= max_length) & (target_lengths <= max_length)
         self.numbers = np.arange(len(pairs), dtype=np.int32)[fits]
         """Indices into `pairs` of the pairs that fit."""
@@ -91,17 +117,54 @@ class EncodedPairs:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def batch(self, rows: np.ndarray, sampling_seed: int | None = None) -> Batch:
-        """The batch of `rows` [batch]; given a seed, sampled segmentations if sampling is configured."""
+    def batch(self, rows: np.ndarray, seed: int | None = None) -> Batch:
+        """The batch of `rows` [batch]; given a seed, varied as `Variation` says."""
         numbers = self.numbers[rows]
-        if self.sampling and sampling_seed is not None:
+        variation = self.variation
+        if seed is None:
+            return make_batch(self._ids("source", numbers), self._ids("target", numbers))
+        if variation.sampling:
             texts = self.pairs[numbers.tolist()]
             sources, targets = (
-                [ids[: self.max_length - 1] for ids in self.subwords.sample_ids(texts[side], self.sampling, seed)]
-                for side, seed in (("source", 2 * sampling_seed), ("target", 2 * sampling_seed + 1))
+                [ids[: self.max_length - 1] for ids in self.subwords.sample_ids(texts[side], variation.sampling, own)]
+                for side, own in (("source", 2 * seed), ("target", 2 * seed + 1))
             )
+        else:
+            sources, targets = (self._ids(side, numbers) for side in SIDES)
+        examples = self._examples(numbers, seed)
+        for row, encodings in examples.items():
+            sources[row], targets[row] = (encoding.ids[: self.max_length - 1] for encoding in encodings[1:])
+        if self.guide is None:
             return make_batch(sources, targets)
-        return make_batch(self._ids("source", numbers), self._ids("target", numbers))
+        guides = []
+        for row, number in enumerate(numbers):
+            matrix = self.guide.matrix(number)
+            if row in examples:
+                example, source, target = examples[row]
+                matrix, ranges = matrix[:, words_left(example)], (word_ranges(source), word_ranges(target))
+            else:
+                ranges = self._ranges("source", number), self._ranges("target", number)
+            guides.append(over_pieces(matrix, *(own[: self.max_length - 1] for own in ranges)))
+        return make_batch(sources, targets, guides)
+
+    def _examples(self, numbers: np.ndarray, seed: int) -> dict[int, tuple[Example, Encoding, Encoding]]:
+        """The pairs of a batch that are augmented, by their place in it."""
+        augmenter = self.variation.augmenter
+        if augmenter is None:
+            return {}
+        random = np.random.default_rng(seed)
+        candidates = self._candidates[numbers]
+        kinds = augmenter.draw(candidates, random)
+        examples = {}
+        for row in np.flatnonzero(kinds.any(axis=1) | candidates[:, 0]).tolist():
+            pair = self.pairs[int(numbers[row])]
+            example = augmenter.example((pair["source"], pair["target"]), kinds[row].tolist(), random)
+            examples[row] = (
+                example,
+                self.subwords.encode(example.source, example.source_slots),
+                self.subwords.encode(example.target, example.target_slots),
+            )
+        return examples
 
     def in_order(self, batch_tokens: int) -> list[np.ndarray]:
         """All rows, shortest pairs first, in batches of at most `batch_tokens`."""
@@ -110,21 +173,32 @@ class EncodedPairs:
         return split_by_tokens(order, longest[order], batch_tokens)
 
     def _ids(self, side: str, numbers: np.ndarray) -> list[list[int]]:
-        ids, ends = self._sides[side]
-        return [ids[(ends[number - 1] if number else 0) : ends[number]].tolist() for number in numbers]
+        ids, ends = self._sides[side][:2]
+        return [ids[_extent(ends, number)].tolist() for number in numbers]
+
+    def _ranges(self, side: str, number: int) -> np.ndarray:
+        _, ends, words = self._sides[side]
+        return words.reshape(-1, 2)[_extent(ends, number)]
 
     def _encode(self, directory: Path) -> None:
-        for side in ("source", "target"):
-            sentences, end = self.pairs.select_columns([side]), 0
-            with open(directory / f"{side}.ids", "wb") as pieces, open(directory / f"{side}.ends", "wb") as ends:
-                for first in range(0, len(self.pairs), ROWS):
-                    encoded = self.subwords.encode_ids(sentences[first : first + ROWS][side])
-                    np.concatenate([np.asarray(ids, np.uint16) for ids in encoded]).tofile(pieces)
-                    places = end + np.cumsum([len(ids) for ids in encoded], dtype=np.int64)
-                    places.tofile(ends)
-                    end = int(places[-1])
-        hashes = {path.name: sha256_of(path) for path in directory.iterdir()}
-        (directory / CHECKSUMS).write_text(json.dumps(hashes))
+        for side in SIDES:
+            end = 0
+            for rows in self.pairs.select_columns([side]).iter(ROWS):
+                if self._varies:
+                    encodings = [self.subwords.encode(text, ()) for text in rows[side]]
+                    found = [encoding.ids for encoding in encodings]
+                    _append(directory / f"{side}.words", [word_ranges(encoding) for encoding in encodings])
+                else:
+                    found = self.subwords.encode_ids(rows[side])
+                _append(directory / f"{side}.ids", [np.asarray(ids, np.uint16) for ids in found])
+                ends = end + np.cumsum([len(ids) for ids in found], dtype=np.int64)
+                _append(directory / f"{side}.ends", [ends])
+                end = int(ends[-1])
+
+    def _find_candidates(self, directory: Path) -> None:
+        assert self.variation.augmenter is not None
+        pairs = (pair for rows in self.pairs.iter(ROWS) for pair in zip(rows["source"], rows["target"], strict=True))
+        self.variation.augmenter.candidates(pairs).tofile(directory / "both.slots")
 
 
 class Feed:
@@ -151,6 +225,21 @@ class Feed:
         return self.progress.epoch + self.progress.batch / len(self.batches)
 
 
+def _stored(
+    place: Path, build: Callable[[Path], object], kinds: Mapping[str, type]
+) -> dict[str, tuple[np.ndarray, ...]]:
+    """Memory-mapped arrays by the names of their files, `name.kind`; `build(directory)` writes these, once."""
+
+    def build_whole(directory: Path) -> None:
+        build(directory)
+        hashes = {path.name: sha256_of(path) for path in directory.iterdir()}
+        (directory / CHECKSUMS).write_text(json.dumps(hashes))
+
+    built_once(place, lambda: _is_whole(place) or None, build_whole)
+    names = sorted({path.stem for path in place.iterdir()} - {Path(CHECKSUMS).stem})
+    return {name: tuple(_mapped(place / f"{name}.{kind}", dtype) for kind, dtype in kinds.items()) for name in names}
+
+
 def _is_whole(place: Path) -> bool:
     """Whether the encoded pairs exist and match their checksums."""
     try:
@@ -163,6 +252,15 @@ def _is_whole(place: Path) -> bool:
 def _mapped(path: Path, kind: type) -> np.ndarray:
     """The file as a memory-mapped array; an empty file cannot be mapped."""
     return np.memmap(path, kind, "r") if path.stat().st_size else np.empty(0, kind)
+
+
+def _append(path: Path, arrays: Sequence[np.ndarray]) -> None:
+    with open(path, "ab") as file:
+        np.concatenate(arrays).tofile(file)
+
+
+def _extent(ends: np.ndarray, number: int) -> slice:
+    return slice(ends[number - 1] if number else 0, ends[number])
 
 
 def _lengths(ends: np.ndarray) -> np.ndarray:

@@ -4,41 +4,60 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib.metadata
+import json
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from nmt.alignment import Link
-from nmt.alignment.head import save_aligner
+from nmt.alignment.head import Aligner, save_aligner
 from nmt.alignment.pharaoh import read_pharaoh
-from nmt.checkpoint import ALIGNER, CTRANSLATE2, METADATA, SUBWORDS, write_checkpoint_metadata
-from nmt.config import RunConfig
+from nmt.checkpoint import (
+    ALIGNER,
+    CTRANSLATE2,
+    KNOWN_WORDS,
+    METADATA,
+    SUBWORDS,
+    WEIGHTS,
+    write_checkpoint_metadata,
+    write_text,
+)
+from nmt.config import RunConfig, alignment_layer
 from nmt.corpus import Corpus, load_corpus
 from nmt.errors import UserError
-from nmt.files import atomic_path, cache_directory, expanded
+from nmt.files import atomic_path, cache_directory, expanded, sha256_of
 from nmt.models import Model, build_model, load_weights
 from nmt.models.alignment_head import AlignerConfig
+from nmt.text.slots import KnownWords
 from nmt.text.subwords import Subwords
 from nmt.text.words import split_words
 from nmt.training.alignment import HeadTraining, train_aligner
+from nmt.training.augment import Augmenter, plain
 from nmt.training.card import write_card
 from nmt.training.context import Run
 from nmt.training.device import choose_device, release_memory
 from nmt.training.directory import began_before_restart, begin_directory, check_directory, check_place, run_lock
 from nmt.training.distributed import joined
+from nmt.training.guidance import Guide
+from nmt.training.initial import Initial
 from nmt.training.loop import run_steps
 from nmt.training.optimizers import make_optimizer
-from nmt.training.pairs import EncodedPairs
+from nmt.training.pairs import EncodedPairs, Variation
 from nmt.training.precision import precision_of
 from nmt.training.state import Progress, State, average, averaged_steps, state_directory, write_weights
 from nmt.training.validation import Validator, dev_loss
+
+HEAD_RECORD = "training/alignment-head.json"
+"""How the alignment head was trained."""
 
 
 def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> Path:
@@ -64,11 +83,18 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
             if state:
                 for name in state.restore_files(directory):
                     ranks.tell(f"{directory / name} was lost or altered: put back as it was")
-            subwords = train_subwords(config, corpus) if begins else Subwords.load(directory / SUBWORDS)
+            initial = Initial.load(config.training.initial) if config.training.initial and begins else None
+            subwords = new_subwords(config, corpus, initial) if begins else load_subwords(directory)
             train_pairs, dev_pairs = encode_splits(config, corpus, subwords, ranks.tell)
             if begins:  # all checks have passed: an earlier run may be removed
                 begin_directory(directory, config, subwords)
-        run = Run(config, directory, corpus, subwords, ranks, device)
+                if initial and config.alignment.head and (record := initial.copy_head(directory / ALIGNER, subwords)):
+                    write_text(directory / HEAD_RECORD, json.dumps(record))
+            run = Run(config, directory, corpus, subwords, ranks, device)
+            if config.alignment.guide_weight:
+                if not (directory / ALIGNER).exists():
+                    train_alignment_head(run)
+                train_pairs.guide = guide_of(run)
         metadata = train_translator(run, train_pairs, dev_pairs, state)
         if ranks.leads:
             finish_checkpoint(run, metadata)
@@ -93,6 +119,8 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
         if ranks.leads and not progress.finished:  # both describe weights that are about to change
             (directory / METADATA).unlink(missing_ok=True)
             shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)
+    elif config.training.initial:
+        Initial.load(config.training.initial).copy_weights(model)
     progress.corpus, progress.subwords = corpus.sha256, subwords.sha256
     parameters = sum(parameter.numel() for parameter in model.parameters())
     devices = f"{ranks.count} processes on {run.device.type}" if ranks.count > 1 else run.device
@@ -122,6 +150,8 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
         "max_length": config.model.max_length,
         "decoding": config.decoding.model_dump(),
         "alignment_layer": alignment_layer(config),
+        "alignment_heads": config.alignment.guided_heads if config.alignment.guide_weight else None,
+        "initial": config.training.initial and Initial.load(config.training.initial).checkpoint.files[WEIGHTS],
         "weights": chosen,
         "dev_loss": round(loss, 4),
         "steps": progress.step,
@@ -142,7 +172,9 @@ def finish_checkpoint(run: Run, metadata: dict) -> None:
     """Train the alignment head, if configured, and write model card and metadata."""
     try:
         if run.config.alignment.head:
-            metadata["alignment_head"] = train_alignment_head(run.config, run.directory, run.corpus, run.subwords)
+            if not (run.directory / ALIGNER).exists():
+                train_alignment_head(run)
+            metadata["alignment_head"] = json.loads((run.directory / HEAD_RECORD).read_text())
     except UserError:  # the translator is complete without its alignment head
         write_checkpoint_metadata(run.directory, metadata)
         raise
@@ -151,8 +183,9 @@ def finish_checkpoint(run: Run, metadata: dict) -> None:
     print(f"checkpoint: {run.directory}", file=sys.stderr)
 
 
-def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, subwords: Subwords) -> dict:
-    """Train and write the alignment head, which reads the corpus and nothing of the translator; returns its record."""
+def train_alignment_head(run: Run) -> None:
+    """Train and write the alignment head, which reads the corpus and nothing of the translator, and its record."""
+    config, directory, corpus = run.config, run.directory, run.corpus
     minutes = config.alignment.minutes
     recipe = AlignerConfig() if minutes is None else AlignerConfig.for_minutes(minutes)
     chosen = spread(len(corpus.train), config.alignment.training_pairs)
@@ -168,18 +201,36 @@ def train_alignment_head(config: RunConfig, directory: Path, corpus: Corpus, sub
     release_memory()  # the teachers are trained in processes of their own, beside what this one holds
     parameters = train_aligner(
         pairs,
-        subwords,
+        run.subwords,
         HeadTraining(recipe, config.training.seed, processes, report),
         directory / "training",
         links=guiding_links(config, corpus),
     )
-    save_aligner(directory / ALIGNER, parameters, subwords)
-    return {
+    record = {
         **dataclasses.asdict(recipe),
         "minutes": round((time.monotonic() - started) / 60, 1),  # of this sitting: kept teachers count nothing
         "processes": processes,
         "seed": config.training.seed,
     }
+    write_text(directory / HEAD_RECORD, json.dumps(record))
+    save_aligner(directory / ALIGNER, parameters, run.subwords)
+
+
+def guide_of(run: Run) -> Guide:
+    """The alignment head's link probabilities for every training pair."""
+    corpus, path = run.corpus, run.directory / ALIGNER
+    key = f"{corpus.report['splits']['train']['sha256']} {sha256_of(path)}"
+    place = cache_directory(run.config.data.cache) / "guides" / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    def matrices() -> Iterator[np.ndarray]:
+        run.ranks.tell("aligning the training pairs ...")
+        aligner = Aligner.load(path, run.subwords)
+        for rows in corpus.train.iter(batch_size=1000):
+            yield from (
+                pair.probabilities for pair in aligner.align(list(zip(rows["source"], rows["target"], strict=True)))
+            )
+
+    return Guide(place, matrices())
 
 
 def spread(pairs: int, most: int) -> range:
@@ -212,14 +263,6 @@ def guiding_links(config: RunConfig, corpus: Corpus) -> list[list[Link]] | None:
     return links
 
 
-def alignment_layer(config: RunConfig) -> int | None:
-    """The decoder layer whose cross-attention aligns when there is no alignment head; None without attention."""
-    if config.model.attention is None:
-        return None
-    layer = config.alignment.layer
-    return max(0, config.model.decoder_layers - 2) if layer is None else layer
-
-
 def check_unchanged(progress: Progress, corpus: Corpus, subwords: Subwords) -> None:
     """Raise UserError if corpus or subword model have changed since the run began."""
     for name, before, now in (
@@ -230,13 +273,30 @@ def check_unchanged(progress: Progress, corpus: Corpus, subwords: Subwords) -> N
             raise UserError(f"the {name} has changed since the run began; put it back, or start anew with --overwrite")
 
 
+def load_subwords(directory: Path) -> Subwords:
+    """The subword model of a run, with its known words."""
+    known = directory / KNOWN_WORDS
+    return Subwords.load(directory / SUBWORDS, known if known.exists() else None)
+
+
 def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
     """Load the directory's SentencePiece model; train and save it first if there is none."""
     path = directory / SUBWORDS
     if not path.exists():
         with atomic_path(path) as temporary:
             train_subwords(config, corpus).save(temporary)
-    return Subwords.load(path)
+    return load_subwords(directory)
+
+
+def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = None) -> Subwords:
+    """The subword model of a new run: that of the checkpoint that it begins with, or one trained on both sides of the
+    training pairs; with the known words where there are placeholders. Raises UserError."""
+    subwords = initial.subwords if initial else train_subwords(config, corpus)
+    if not config.subwords.slots:
+        return subwords
+    batches = corpus.train.iter(batch_size=1000)
+    pairs = (plain(pair) for rows in batches for pair in zip(rows["source"], rows["target"], strict=True))
+    return subwords.with_slots(KnownWords.of(pairs))
 
 
 def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
@@ -265,7 +325,11 @@ def encode_splits(
     cache = cache_directory(config.data.cache)
     hashes = {name: counts["sha256"] for name, counts in corpus.report["splits"].items()}
     longest = config.model.max_length
-    train = EncodedPairs(corpus.train, hashes["train"], subwords, longest, cache, config.subwords.sampling)
+    augment, augmenter = config.data.augment, None
+    if config.subwords.slots or any(augment.model_dump().values()):
+        augmenter = Augmenter(augment, (config.data.source, config.data.target), subwords.known_words)
+    variation = Variation(config.subwords.sampling, augmenter, bool(config.alignment.guide_weight))
+    train = EncodedPairs(corpus.train, hashes["train"], subwords, longest, cache, variation)
     dev = EncodedPairs(corpus.dev, hashes["dev"], subwords, longest, cache)
     for name, pairs in (("train", train), ("dev", dev)):
         if pairs.left_out:

@@ -4,7 +4,7 @@ training/step-N/
     progress.json              position in the corpus, clock, validations
     weights-M.safetensors      weights of step N and of every step that the final average may need
     optimizer.pt               the optimizer's state
-    config.yaml, subwords.model, log.jsonl    copies
+    config.yaml, subwords.model, log.jsonl    copies, as of known-words.txt and a guiding aligner.safetensors
     checksums.json             SHA-256 of each file
 
 A state depends on no other file, so a damaged file costs at most one state.
@@ -23,7 +23,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, save_arrays
+from nmt.checkpoint import ALIGNER, CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, save_arrays
 from nmt.config import RunConfig, TrainingConfig
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
@@ -36,6 +36,8 @@ KEPT_STATES = 2
 CHECKSUMS, PROGRESS, OPTIMIZER = "checksums.json", "progress.json", "optimizer.pt"
 COPIED = (CONFIG, SUBWORDS, LOG)
 """Files of the run that each state copies."""
+OPTIONAL = (KNOWN_WORDS, ALIGNER)
+"""The same, where the run has them."""
 
 
 @dataclass
@@ -89,8 +91,10 @@ class State:
     def restore_files(self, directory: Path) -> list[str]:
         """Restore the run's files; returns the names of those that were lost or altered, the log aside, which grows."""
         changed = []
-        for name in COPIED:
+        for name in (*COPIED, *OPTIONAL):
             path, copy = directory / name, self.place / name
+            if name in OPTIONAL and not copy.exists():
+                continue
             if not path.is_file() or sha256_of(path) != sha256_of(copy):
                 with atomic_path(path) as temporary:
                     shutil.copyfile(copy, temporary)
@@ -115,8 +119,9 @@ def save_state(directory: Path, progress: Progress, model: Model, optimizer: Any
         torch.save({"optimizer": optimizer.state_dict()}, content)
         (temporary / OPTIMIZER).write_bytes(content.getbuffer())
         (temporary / PROGRESS).write_text(json.dumps(dataclasses.asdict(progress)))
-        for name in COPIED:
-            shutil.copyfile(directory / name, temporary / name)
+        for name in (*COPIED, *OPTIONAL):
+            if name in COPIED or (directory / name).exists():
+                shutil.copyfile(directory / name, temporary / name)
         hashes = {path.name: sha256_of(path) for path in temporary.iterdir()}
         (temporary / CHECKSUMS).write_text(json.dumps(hashes))
     older = [state for state in _states(directory) if state < place]

@@ -1,0 +1,144 @@
+"""Placeholders for names and numbers, which a sentence copies as they are.
+
+The network reads and writes one piece a slot, a private-use character; the text that it stands for is put back into the
+translation.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import regex
+
+NAMES = "\ue000\ue001\ue002\ue003"
+"""The slots of a sentence's names, in the order of their first occurrence."""
+NUMBERS = "\ue004\ue005\ue006\ue007"
+"""The slots of its numbers."""
+RARE = 5
+"""A capitalised word of fewer training pairs than this, all of which copy it, is not known."""
+STEM = 4
+"""Fewest first letters that tell of a kinship between two words."""
+
+Span = tuple[int, int]
+"""First and one-past-last character."""
+_NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*")
+# Digits with what groups them: 1,250.99  10:30  2024-05-17  +34 91 123 45 67  5pm  A320; not 21st.
+_NUMBER = regex.compile(
+    r"(?<![\w.,])\+?\p{L}{0,3}\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*(?<!\d(?:st|nd|rd|th))"
+)
+_WORD = regex.compile(r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
+_BEGINNING = regex.compile(r"(?:^|[.!?:…]\s)[^\p{L}\p{N}]*$")
+
+
+class Slot(NamedTuple):
+    """A placeholder and the characters that it stands for, `end` one past the last."""
+
+    start: int
+    end: int
+    character: str
+
+
+class KnownWords:
+    """The words of the source language that a translator has been trained on; other capitalised words are names."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = frozenset(words)
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
+        """All words of the source sentences, but for rare capitalised ones that every pair copies (`RARE`)."""
+        seen: Counter[str] = Counter()
+        copied: Counter[str] = Counter()
+        words: set[str] = set()
+        for source, target in pairs:
+            names = {source[start:end] for start, end in name_spans(source)}
+            seen.update(names)
+            copied.update(names & {target[start:end] for start, end in name_spans(target)})
+            words.update(match.group() for match in _WORD.finditer(source))
+        rare = {name for name, count in seen.items() if count < RARE and copied[name] == count}
+        return cls((words - rare) | {part for name in seen.keys() - rare for part in name.split("-")})
+
+    def is_name(self, text: str, start: int, end: int) -> bool:
+        """Whether the capitalised word at text[start:end] is unknown, in lower case too.
+
+        At the beginning of a sentence any word is capitalised: there it must also have no known relative, a word in
+        lower case that begins with the first half of its letters.
+        """
+        name = text[start:end]
+        if all(part in self.words or part.lower() in self.words for part in name.split("-")):
+            return False
+        return not (_BEGINNING.search(text[:start]) and _stem(name)[: max(STEM, len(name) // 2)] in self._stems)
+
+    @cached_property
+    def _stems(self) -> set[str]:
+        usual = (_stem(word) for word in self.words if word.islower())
+        return {word[:length] for word in usual for length in range(STEM, len(word) + 1)}
+
+
+def _stem(word: str) -> str:
+    """In lower case and without accents."""
+    letters = unicodedata.normalize("NFD", word.lower())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def name_spans(text: str) -> list[Span]:
+    """Every capitalised word of two letters or more, without a possessive's `'s`."""
+    return [match.span() for match in _NAME.finditer(text)]
+
+
+def number_spans(text: str) -> list[Span]:
+    """Every number of more than one character."""
+    return [match.span() for match in _NUMBER.finditer(text) if match.end() - match.start() > 1]
+
+
+def find_slots(text: str, known: KnownWords) -> list[Slot]:
+    """The slots of `text` in order: its names and its numbers. Equal texts share one; when all are taken, what follows
+    stays as it is."""
+    names = [span for span in name_spans(text) if known.is_name(text, *span)]
+    return sorted(numbered(text, names, NAMES) + numbered(text, number_spans(text), NUMBERS))
+
+
+def numbered(text: str, spans: Iterable[Span], characters: Sequence[str]) -> list[Slot]:
+    """A slot for each of the spans, of the `characters` in their order."""
+    taken: dict[str, str] = {}
+    slots = []
+    for start, end in spans:
+        own = text[start:end]
+        if own not in taken and len(taken) < len(characters):
+            taken[own] = characters[len(taken)]
+        if own in taken:
+            slots.append(Slot(start, end, taken[own]))
+    return slots
+
+
+def shared_slots(
+    pair: tuple[str, str],
+    spans: tuple[Iterable[Span], Iterable[Span]],
+    characters: Sequence[str],
+    key: Callable[[str], object] = str,
+) -> tuple[list[Slot], list[Slot]]:
+    """The same slots on both sides for spans of (source, target) that are equal by `key`, where each is there once."""
+    sides: list[dict[object, Span]] = []
+    for text, side in zip(pair, spans, strict=True):
+        found: dict[object, list[Span]] = {}
+        for start, end in side:
+            found.setdefault(key(text[start:end]), []).append((start, end))
+        sides.append({own: places[0] for own, places in found.items() if len(places) == 1 and own is not None})
+    both = [own for own in sides[0] if own in sides[1]]
+    source, target = ([Slot(*side[own], slot) for own, slot in zip(both, characters, strict=False)] for side in sides)
+    return source, target
+
+
+def fill(text: str, slots: Iterable[Slot]) -> tuple[str, list[Span]]:
+    """`text` with each slot's character in place of what it stands for, and for each character its span in `text`."""
+    result, spans, done = "", [], 0
+    for slot in sorted(slots):
+        result += text[done : slot.start] + slot.character
+        spans += [(place, place + 1) for place in range(done, slot.start)] + [(slot.start, slot.end)]
+        done = slot.end
+    spans += [(place, place + 1) for place in range(done, len(text))]
+    return result + text[done:], spans

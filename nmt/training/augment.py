@@ -1,0 +1,146 @@
+"""Augmentation: training pairs in other clothes, drawn anew each time a pair comes up.
+
+The kinds are those of OpusTrainer (Bogoychev et al. 2023): what people type is not cased and punctuated like a corpus,
+and its names and numbers are not the corpus' own.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import regex
+
+from nmt.config import AugmentConfig
+from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, name_spans, number_spans, shared_slots
+from nmt.text.typography import plain_text
+from nmt.text.words import normalize, split_words
+
+MARKS = ".!?…"
+OPENING = "¿¡"
+_WORD = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")
+
+
+class Example(NamedTuple):
+    """A pair as it is trained on."""
+
+    source: str
+    target: str
+    source_slots: Sequence[Slot] = ()
+    target_slots: Sequence[Slot] = ()
+    first_word: int = 0
+    """How many words of the corpus' sentence are missing at the beginning of `source`."""
+
+
+class Augmenter:
+    """Draws examples of pairs; counts what it drew."""
+
+    def __init__(self, config: AugmentConfig, languages: tuple[str, str], known_words: KnownWords | None) -> None:
+        """Without `known_words` there are no slots."""
+        self.config, self.known_words = config, known_words
+        self.numerals = tuple(map(numerals, languages)) if known_words else ({}, {})
+
+    def candidates(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
+        """[pairs, 3], bool: which pairs have slots whatever is drawn, since they share a number or an unknown name; and
+        which have names, and which number words, to put slots in place of."""
+        order = np.arange(len(NAMES + NUMBERS))
+        rows = []
+        for pair in map(plain, pairs):
+            fewest, names, numbers = (
+                sum(len(side) for side in self._slots(pair, order, *more))
+                for more in ((False, False), (True, False), (False, True))
+            )
+            rows.append((fewest > 0, names > fewest, numbers > fewest))
+        return np.array(rows, bool).reshape(-1, 3)
+
+    def draw(self, candidates: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Which kinds apply to each of the `candidates` [pairs, 3]: [pairs, kinds], bool, as in the configuration."""
+        chances = list(self.config.model_dump().values())
+        kinds = random.random((len(candidates), len(chances))) < chances
+        kinds[:, :2] &= candidates[:, 1:]
+        return kinds
+
+    def example(self, pair: tuple[str, str], kinds: Sequence[bool], random: np.random.Generator) -> Example:
+        """The pair with these kinds of augmentation."""
+        names, numbers, lower, unmarked, title = kinds
+        source, target = plain(pair)
+        # A name in lower case would not be known for one.
+        source_slots, target_slots = self._slots((source, target), random.permutation(8), names and not lower, numbers)
+        if lower:
+            source_slots = [slot for slot in source_slots if slot.character in NUMBERS]
+            kept = {slot.character for slot in source_slots}
+            target_slots = [slot for slot in target_slots if slot.character in kept]
+        example = Example(source, target, source_slots, target_slots)
+        if lower or title:
+            example = recased(example, str.lower if lower else string.capwords)
+        return without_marks(example) if lower or unmarked else example
+
+    def _slots(
+        self, pair: tuple[str, str], order: np.ndarray, names: bool, numbers: bool
+    ) -> tuple[list[Slot], list[Slot]]:
+        if self.known_words is None:
+            return [], []
+        source, target = pair
+        wanted = [span for span in name_spans(source) if names or self.known_words.is_name(source, *span)]
+        slots = shared_slots(pair, (wanted, name_spans(target) if wanted else []), _ordered(NAMES, order))
+        words = [list(_spelled(text, known)) for text, known in zip(pair, self.numerals, strict=True)]
+        sides = number_spans(source) + (words[0] if numbers else []), number_spans(target) + words[1]
+        counted = shared_slots(pair, sides, _ordered(NUMBERS, order), self._value)
+        return slots[0] + counted[0], slots[1] + counted[1]
+
+    def _value(self, text: str) -> str | None:
+        digits = "".join(filter(str.isdigit, text))
+        return digits or next((known[text.lower()] for known in self.numerals if text.lower() in known), None)
+
+
+def plain(pair: tuple[str, str]) -> tuple[str, str]:
+    """Both texts as `Subwords` reads them; the spans of slots refer to these."""
+    return plain_text(normalize(pair[0])), plain_text(normalize(pair[1]))
+
+
+def recased(example: Example, change) -> Example:
+    """The source in another case; the pair itself where that would move its characters."""
+    source = change(example.source)
+    return example._replace(source=source) if len(source) == len(example.source) else example
+
+
+def without_marks(example: Example) -> Example:
+    """The source without the marks that begin and end it."""
+    source = example.source.rstrip()
+    bare = source.rstrip(MARKS)
+    opening = bare[:1] in OPENING
+    if not bare[opening:].strip():
+        return example
+    slots = [Slot(slot.start - opening, slot.end - opening, slot.character) for slot in example.source_slots]
+    return example._replace(source=bare[opening:], source_slots=slots, first_word=int(opening))
+
+
+@cache
+def numerals(language: str) -> Mapping[str, str]:
+    """The words of a language for numbers from two to a thousand that are one word, and their digits; none where
+    num2words does not know the language."""
+    from num2words import num2words
+
+    try:
+        words = {num2words(number, lang=language): str(number) for number in [*range(2, 101), *range(200, 1001, 100)]}
+    except NotImplementedError:
+        return {}
+    return {word: digits for word, digits in words.items() if _WORD.fullmatch(word)}
+
+
+def _spelled(text: str, known: Mapping[str, str]) -> Iterator[Span]:
+    for match in _WORD.finditer(text) if known else ():
+        if match.group().lower() in known:
+            yield match.span()
+
+
+def _ordered(characters: str, order: np.ndarray) -> list[str]:
+    return [characters[place] for place in order if place < len(characters)]
+
+
+def words_left(example: Example) -> range:
+    """The words of the corpus' source sentence that the example still has."""
+    return range(example.first_word, example.first_word + len(split_words(example.source)))
