@@ -4,7 +4,6 @@ config.yaml           the run's configuration
 subwords.model        the SentencePiece model
 weights.safetensors   the translator
 aligner.safetensors   the alignment head, when there is one
-ctranslate2/          the translator for CTranslate2, when exported
 metadata.json         provenance, scores, the SHA-256 of every file above, and its own of all this
 log.jsonl, training/  the run's record, and what `--resume` needs
 """
@@ -15,14 +14,18 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nmt.errors import UserError
 from nmt.files import atomic_path, expanded, sha256_of
 from nmt.untrusted import LARGEST_METADATA, check_inside, check_metadata, read_small, tensor_shapes
+
+if TYPE_CHECKING:
+    from nmt.model_config import ModelConfig
 
 CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
     "config.yaml",
@@ -34,7 +37,8 @@ CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
 KNOWN_WORDS = "known-words.txt"
 """One a line, where names and numbers have placeholders."""
 CTRANSLATE2 = "ctranslate2"
-
+"""Where earlier versions kept a converted network."""
+"""A directory that early versions kept in a checkpoint; it is ignored."""
 
 SHIPPED = ("tatoeba-en-es", "tatoeba-es-en")
 """The checkpoints that come with the project, the default first."""
@@ -80,15 +84,19 @@ class Checkpoint:
             raise UserError(f"{path} does not match its own checksum; use another copy of the checkpoint")
         if wrong := check_metadata(self.metadata):
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
-        self.files: dict[str, str] = self.metadata["files"]
+        listed: dict[str, str] = self.metadata["files"]
+        self.files = {name: value for name, value in listed.items() if not name.startswith(f"{CTRANSLATE2}/")}
+        self._checked: set[str] = set()
 
     def has(self, name: str) -> bool:
         """Whether the checkpoint lists the file."""
         return name in self.files
 
     def path(self, name: str) -> Path:
-        """A listed file, after its hash was checked. Raises UserError when it is missing or altered."""
+        """A listed file, whose hash is checked once. Raises UserError when it is missing or altered."""
         path = self.directory / name
+        if name in self._checked:
+            return path
         if not self.has(name):
             raise UserError(f"checkpoint {self.directory} has no {name}")
         if not path.is_file():
@@ -96,14 +104,26 @@ class Checkpoint:
         check_inside(path, self.directory)
         if sha256_of(path) != self.files[name]:
             raise UserError(f"{path} does not match its checksum in {METADATA}; use another copy of the checkpoint")
+        self._checked.add(name)
         return path
+
+    @cached_property
+    def model_config(self) -> ModelConfig:
+        """The network's configuration. Raises UserError when the metadata contradict it."""
+        from nmt.config import load_config
+
+        config, layer = load_config(self.path(CONFIG), warn=False).model, self.metadata["alignment_layer"]
+        if config.max_length != self.metadata["max_length"]:
+            raise UserError(f"{self.directory}: {CONFIG} and {METADATA} differ in max_length; use another copy")
+        if layer is not None and layer >= config.decoder_layers:
+            raise UserError(f"{self.directory}: it has no alignment layer {layer}; use another copy")
+        return config
 
 
 def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:
     """Write `metadata.json` with the hashes of the checkpoint's files as they now are."""
-    names = [CONFIG, SUBWORDS, KNOWN_WORDS, WEIGHTS, ALIGNER]
-    files = [directory / name for name in names] + sorted((directory / CTRANSLATE2).glob("*"))
-    hashes = {str(path.relative_to(directory)): sha256_of(path) for path in files if path.is_file()}
+    names = [name for name in (CONFIG, SUBWORDS, KNOWN_WORDS, WEIGHTS, ALIGNER) if (directory / name).is_file()]
+    hashes = {name: sha256_of(directory / name) for name in names}
     told = {key: value for key, value in metadata.items() if key != "sha256"} | {"files": hashes}
     told["sha256"] = _digest(told)
     write_text(directory / METADATA, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
@@ -111,18 +131,6 @@ def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> N
 
 def _digest(metadata: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
-
-
-def add_files(directory: str | Path) -> None:
-    """List the files that were added to a finished checkpoint since its metadata was written, in `ctranslate2/`.
-
-    Raises UserError when another file has been altered: its damage must not be signed as whole.
-    """
-    checkpoint = Checkpoint(directory)
-    for name in checkpoint.files:
-        if not name.startswith(f"{CTRANSLATE2}/"):
-            checkpoint.path(name)
-    write_checkpoint_metadata(Path(directory), checkpoint.metadata)
 
 
 def write_text(path: Path, text: str) -> None:

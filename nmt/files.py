@@ -74,10 +74,10 @@ def built_once(place: Path, read: Callable[[], Entry | None], build: Callable[[P
 
     Raises OSError when what was built cannot be read.
     """
-    from filelock import FileLock
-
     if (found := read()) is not None:
         return found
+    from filelock import FileLock
+
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         if (found := read()) is None:
@@ -144,10 +144,18 @@ def _can_write(directory: Path) -> bool:
     return os.access(directory, os.W_OK | os.X_OK)
 
 
+def temporary_directory() -> str:
+    """Where temporary files are kept: as Python has it, else shared memory, which read-only containers have too."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return "/dev/shm"
+
+
 @cache
 def _temporary_cache() -> Path:
     user = os.getuid()
-    place = Path(tempfile.gettempdir()) / f"nmt-cache-{user}"
+    place = Path(temporary_directory()) / f"nmt-cache-{user}"
     try:
         place.mkdir(mode=0o700, exist_ok=True)
         found = place.lstat()
@@ -156,7 +164,7 @@ def _temporary_cache() -> Path:
         private = False
     if not private:  # another user's, who could change what is read from it
         try:
-            place = Path(tempfile.mkdtemp(prefix="nmt-cache-"))
+            place = Path(tempfile.mkdtemp(prefix="nmt-cache-", dir=temporary_directory()))
         except OSError as error:
             raise UserError("there is no directory for a cache that can be written; name one with NMT_CACHE") from error
     print(

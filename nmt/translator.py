@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
-from nmt.checkpoint import ALIGNER, CTRANSLATE2, SUBWORDS, Checkpoint, find_checkpoint
+from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, find_checkpoint
 from nmt.errors import UserError
 from nmt.prefetch import prefetch
 from nmt.search.options import SearchOptions
@@ -42,11 +42,9 @@ class Translator:
             raise UserError(f"threads is {threads!r}; it must be a whole number from 1, or None for all cores")
         self.checkpoint, self.threads = checkpoint, threads
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS))
-        exported = checkpoint.has(f"{CTRANSLATE2}/model.bin")
-        if engine == "ctranslate2" and not exported:
-            raise UserError(f"checkpoint {checkpoint.directory} has no CTranslate2 files; make them with nmt-export")
-        self.fast = engine == "ctranslate2" or (engine == "auto" and exported)
         self.engine_name = engine
+        if engine == "ctranslate2" and (obstacle := self._obstacle):
+            raise UserError(f"CTranslate2 cannot compute {obstacle}; use the engine auto or torch")
 
     @classmethod
     def load(
@@ -55,10 +53,22 @@ class Translator:
         """Open a checkpoint directory, or a shipped checkpoint by its name: `tatoeba-en-es`, the default, and
         `tatoeba-es-en`.
 
-        `auto` takes CTranslate2 where the checkpoint has its files, and PyTorch for what only PyTorch
-        can tell: every layer and head. Raises UserError when the directory is not a whole checkpoint.
+        `auto` takes CTranslate2 for every network that it can compute, and PyTorch for the others and for what only
+        PyTorch returns: every layer and head. Raises UserError when the directory is not a whole checkpoint.
         """
         return cls(Checkpoint(find_checkpoint(checkpoint)), engine, threads)
+
+    @property
+    def fast(self) -> bool:
+        """Whether CTranslate2 translates."""
+        return self.engine_name != "torch" and self._obstacle is None
+
+    @cached_property
+    def _obstacle(self) -> str | None:
+        # What CTranslate2 cannot compute.
+        from nmt.engines.ctranslate2_engine import obstacle
+
+        return obstacle(self.checkpoint)
 
     @property
     def source(self) -> str:
@@ -203,11 +213,7 @@ class Translator:
     def _torch(self) -> TorchEngine:
         from nmt.engines.torch_engine import TorchEngine
 
-        engine = TorchEngine.load(self.checkpoint, len(self.subwords), self.threads)
-        layer = self.checkpoint.metadata["alignment_layer"]
-        if layer is not None and layer >= engine.model.config.decoder_layers:
-            raise UserError(f"{self.checkpoint.directory}: it has no alignment layer {layer}; use another copy")
-        return engine
+        return TorchEngine.load(self.checkpoint, len(self.subwords), self.threads)
 
     @cached_property
     def _ctranslate2(self) -> CTranslate2Engine:

@@ -26,6 +26,8 @@ LARGEST_VOCABULARY = 65_536
 LONGEST_SENTENCE = 16_384
 """Pieces of a sentence that any model may take."""
 WIDEST_BEAM = 1_000
+QUANTIZATIONS = ("float32", "int8", "int16", "float16", "bfloat16", "int8_float32")
+"""Types of the weights that CTranslate2 computes with."""
 
 _FILE = re.compile(r"config\.yaml|subwords\.model|(weights|aligner)\.safetensors|ctranslate2/\w[\w.-]{0,99}", re.ASCII)
 DECODING: dict[str, tuple[Any, float, float]] = {
@@ -72,6 +74,8 @@ def check_metadata(metadata: Any) -> str | None:
     layer = metadata.get("alignment_layer", False)
     if layer is not None and not within(layer, int, 0, 1000):  # None: a model without attention
         return "alignment_layer"
+    if metadata.get("quantization", "float32") not in QUANTIZATIONS:
+        return "quantization"
     decoding = metadata.get("decoding")
     if not isinstance(decoding, dict):
         return "decoding"

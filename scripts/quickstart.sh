@@ -15,7 +15,6 @@ if [ "${1:-}" = --no-train ]; then exit 0; fi
 
 echo; echo "== A small model of your own: about five minutes of two cores (nmt-train configs/quickstart.yaml)"
 nmt-train configs/quickstart.yaml --overwrite
-nmt-export checkpoints/quickstart
 echo; echo "== Its score on test sentences it has never seen"
 nmt-evaluate --checkpoint checkpoints/quickstart
 echo; echo "== Its translations and its alignment"

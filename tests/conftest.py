@@ -22,24 +22,24 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache directory of the tests' own, with the corpora of the user's."""
+    from nmt.files import cache_directory
+
+    users, own = cache_directory(), tmp_path_factory.mktemp("cache")
+    for name in ("corpora", "downloads"):
+        (users / name).mkdir(parents=True, exist_ok=True)
+        (own / name).symlink_to(users / name)
+    os.environ["NMT_CACHE"] = str(own)
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole checkpoint of a tiny translator. All tests share it: copy it before changing it."""
     from tiny import write_tiny_checkpoint
 
     return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
-
-
-@pytest.fixture(scope="session")
-def tiny_exported_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with its CTranslate2 files."""
-    from tiny import write_tiny_checkpoint
-
-    from nmt.engines.export import export_to_ctranslate2
-
-    directory = write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny-exported")
-    export_to_ctranslate2(directory)
-    return directory
 
 
 @pytest.fixture(scope="module")

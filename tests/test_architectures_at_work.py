@@ -14,10 +14,9 @@ from tiny import ENGLISH, SPANISH, write_tiny_checkpoint
 from toy import NAMES, toy_config
 
 from nmt import Translator
-from nmt.checkpoint import Checkpoint, add_files
+from nmt.checkpoint import Checkpoint, write_checkpoint_metadata
 from nmt.cli import align, export, inspect, train, translate
 from nmt.demo.models import Models
-from nmt.engines.export import export_to_ctranslate2
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.inspection.explorer import explorer_page, page_data
@@ -182,7 +181,7 @@ def test_no_attention_no_alignment_and_a_clear_word(tmp_path, checkpoints, comma
 def test_a_head_beside_it_does_not_pretend_to_be_its_attention(tmp_path):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=1, type="rnnencdec")
     (directory / "aligner.safetensors").write_bytes(b"whatever it holds")
-    add_files(directory)
+    write_checkpoint_metadata(directory, Checkpoint(directory).metadata)
     translator = Translator.load(directory)
     assert translator.aligner is None and translator.translate(ENGLISH[0]).attention is None
 
@@ -209,19 +208,20 @@ def test_pictures_of_a_network_without_self_attention(tmp_path, checkpoints, com
     ("name", "mention"),
     [("rnnsearch", "model.type rnnsearch"), ("local", "model.attention local"), ("linear", "model.attention linear")],
 )
-def test_export_refuses_what_ctranslate2_cannot_compute(checkpoints, command, name, mention):
+def test_export_refuses_what_ctranslate2_cannot_compute(checkpoints, command, tmp_path, name, mention):
     directory = checkpoints(name)
-    before = sorted(directory.iterdir())
-    assert mention in command(export).refused(directory)
-    assert sorted(directory.iterdir()) == before
-    with pytest.raises(UserError, match="no CTranslate2 files"):
+    before = {path: path.read_bytes() for path in directory.iterdir()}
+    assert mention in command(export).refused(directory, "--output", tmp_path / "model")
+    assert mention in command(export).refused(directory, "--quantization", "int8")
+    assert {path: path.read_bytes() for path in directory.iterdir()} == before and not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match=mention):
         Translator.load(directory, "ctranslate2")
+    assert not Translator.load(directory).fast
 
 
 @pytest.mark.parametrize("positions", ["learned", "none"])
-def test_export_keeps_other_positions(tmp_path, positions):
+def test_ctranslate2_keeps_other_positions(tmp_path, positions):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=60, positions=positions)
-    export_to_ctranslate2(directory)
     texts = [Translator.load(directory, engine).translate(ENGLISH) for engine in ("torch", "ctranslate2")]
     assert [one.text for one in texts[0]] == [one.text for one in texts[1]]
 

@@ -43,9 +43,9 @@ def sacrebleu(*arguments: object) -> list[dict]:
     return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
-def test_scores_are_those_of_sacrebleus_command(evaluate, tiny_exported_checkpoint, files, tmp_path):
+def test_scores_are_those_of_sacrebleus_command(evaluate, tiny_checkpoint, files, tmp_path):
     output = tmp_path / "output"
-    arguments = ["--checkpoint", tiny_exported_checkpoint, *files, "--output", output, "--beam", 2]
+    arguments = ["--checkpoint", tiny_checkpoint, *files, "--output", output, "--beam", 2]
     ended = evaluate(*arguments, "--format", "json")
     assert ended.status == 0 and not ended.errors
     found = json.loads(ended.output)
@@ -62,12 +62,12 @@ def test_scores_are_those_of_sacrebleus_command(evaluate, tiny_exported_checkpoi
     assert "sentences a second" in text
 
 
-def test_a_line_feed_within_a_translation_does_not_shift_the_lines(evaluate, tiny_exported_checkpoint, files, tmp_path):
+def test_a_line_feed_within_a_translation_does_not_shift_the_lines(evaluate, tiny_checkpoint, files, tmp_path):
     plain = Subwords.decode_with_spans
     evaluate.monkeypatch.setattr(
         Subwords, "decode_with_spans", lambda self, ids, capitals: replace(plain(self, ids), text="one\ntwo\r")
     )
-    assert evaluate("--checkpoint", tiny_exported_checkpoint, *files, "--output", tmp_path / "output").status == 0
+    assert evaluate("--checkpoint", tiny_checkpoint, *files, "--output", tmp_path / "output").status == 0
     assert (tmp_path / "output").read_bytes() == b"one two \n" * len(ENGLISH)
 
 
@@ -87,10 +87,10 @@ def with_corpus(checkpoint: Path, place: Path, pairs: list[tuple[str, str]], tes
     return directory
 
 
-def test_a_split_is_its_unique_sources_with_all_their_references(evaluate, tiny_exported_checkpoint, tmp_path):
+def test_a_split_is_its_unique_sources_with_all_their_references(evaluate, tiny_checkpoint, tmp_path):
     pairs = list(zip(ENGLISH[:6], SPANISH[:6], strict=True))
     pairs += [(ENGLISH[0], "El barco viejo zarpa al alba."), (ENGLISH[2], SPANISH[2])]
-    directory = with_corpus(tiny_exported_checkpoint, tmp_path, pairs, test=True)
+    directory = with_corpus(tiny_checkpoint, tmp_path, pairs, test=True)
     output = tmp_path / "output"
     ended = evaluate("--checkpoint", directory, "--format", "json", "--output", output)
     found = json.loads(ended.output)
@@ -105,19 +105,19 @@ def test_a_split_is_its_unique_sources_with_all_their_references(evaluate, tiny_
     assert ended.status == 0 and ended.output.startswith("dev split") and "6 sentences, 7 references" in ended.output
 
 
-def test_no_test_split_is_said(evaluate, tiny_exported_checkpoint, tmp_path):
-    directory = with_corpus(tiny_exported_checkpoint, tmp_path, [("A boat", "Un barco")], test=False)
+def test_no_test_split_is_said(evaluate, tiny_checkpoint, tmp_path):
+    directory = with_corpus(tiny_checkpoint, tmp_path, [("A boat", "Un barco")], test=False)
     assert "no test split" in evaluate.refused("--checkpoint", directory)
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_checkpoint_is_refused(evaluate, tiny_exported_checkpoint, tmp_path, files, kind):
-    directory, mention = damaged_copy(tiny_exported_checkpoint, tmp_path, kind)
+def test_a_damaged_checkpoint_is_refused(evaluate, tiny_checkpoint, tmp_path, files, kind):
+    directory, mention = damaged_copy(tiny_checkpoint, tmp_path, kind)
     assert mention in evaluate.refused("--checkpoint", directory, *files)
 
 
-def test_bad_input_is_refused_in_one_line(evaluate, tiny_exported_checkpoint, files, tmp_path):
-    checkpoint = ["--checkpoint", tiny_exported_checkpoint]
+def test_bad_input_is_refused_in_one_line(evaluate, tiny_checkpoint, files, tmp_path):
+    checkpoint = ["--checkpoint", tiny_checkpoint]
     source, reference = files[1], files[3]
     assert "go together" in evaluate.refused(*checkpoint, "--source", source)
     assert "go together" in evaluate.refused(*checkpoint, "--reference", reference)
@@ -158,6 +158,6 @@ def test_characters_stand_in_where_mecab_is_not_installed(language, tokenizer):
     assert f"tok:{tokenizer}" in signature or "tok:char|" in signature
 
 
-def test_tokenize_overrides_the_target_language(evaluate, tiny_exported_checkpoint, files):
-    ended = evaluate("--checkpoint", tiny_exported_checkpoint, *files, "--tokenize", "char")
+def test_tokenize_overrides_the_target_language(evaluate, tiny_checkpoint, files):
+    ended = evaluate("--checkpoint", tiny_checkpoint, *files, "--tokenize", "char")
     assert ended.status == 0 and "tok:char|" in ended.output

@@ -142,8 +142,8 @@ def test_a_refused_card_keeps_no_answer_to_another_text_and_its_problem_stays(op
     assert page.inner_text("#status") == "too long for this one"
 
 
-def test_the_explorer_is_embedded(opened, tiny_exported_checkpoint):
-    with running(Models(tiny_exported_checkpoint.parent, tiny_exported_checkpoint.name, threads=1)) as address:
+def test_the_explorer_is_embedded(opened, tiny_checkpoint):
+    with running(Models(tiny_checkpoint.parent, tiny_checkpoint.name, threads=1)) as address:
         page = opened(f"{address}/?text=My+sister+paints+small+birds.")
         page.click("#explore summary")
         frame = page.frame_locator("#frame")

@@ -154,13 +154,13 @@ def test_unknown_pages_and_methods(address):
 
 
 @pytest.mark.parametrize(("host", "everywhere"), [("0", True), ("0.0.0.0", True), ("127.0.0.1", False)])
-def test_all_addresses_are_known_however_spelled(tiny_exported_checkpoint, monkeypatch, host, everywhere):
+def test_all_addresses_are_known_however_spelled(tiny_checkpoint, monkeypatch, host, everywhere):
     seen: list = []
     monkeypatch.setattr("nmt.demo.app.create_app", lambda models, settings: settings)
     monkeypatch.setattr(
         "nmt.demo.server.serve", lambda settings, listener, ready: (seen.append(settings.hosts), listener.close())
     )
-    place = ["--checkpoints", str(tiny_exported_checkpoint.parent), "--model", tiny_exported_checkpoint.name]
+    place = ["--checkpoints", str(tiny_checkpoint.parent), "--model", tiny_checkpoint.name]
     assert run("nmt-demo", demo, [*place, "--host", host, "--port", "0"]) == 0
     assert (seen[0] == ("*",)) is everywhere
 
@@ -204,10 +204,10 @@ def test_openapi_describes_what_is_answered(address):
     assert [model["name"] for model in models["models"]] == ["first", "second"] and models["default"] == "first"
 
 
-def test_real_checkpoints_answer_as_the_translator_does(tiny_exported_checkpoint):
-    translator = Translator.load(tiny_exported_checkpoint, threads=1)
+def test_real_checkpoints_answer_as_the_translator_does(tiny_checkpoint):
+    translator = Translator.load(tiny_checkpoint, threads=1)
     expected = translator.translate("My sister paints small birds.", beam=3, n_best=2)
-    with running(Models(tiny_exported_checkpoint.parent, tiny_exported_checkpoint.name, threads=1)) as address:
+    with running(Models(tiny_checkpoint.parent, tiny_checkpoint.name, threads=1)) as address:
         answer = translated(address, "My sister paints small birds.", beam=3, n_best=2)
         assert answer["translation"] == expected.text and answer["alignment"] == expected.pharaoh
         assert [one["translation"] for one in answer["hypotheses"]] == [one.text for one in expected.hypotheses]
@@ -221,26 +221,26 @@ def test_real_checkpoints_answer_as_the_translator_does(tiny_exported_checkpoint
         assert translated(address, "")["translation"] == ""
 
 
-def test_models_are_the_checkpoints_of_one_directory(tiny_exported_checkpoint, tmp_path):
+def test_models_are_the_checkpoints_of_one_directory(tiny_checkpoint, tmp_path):
     (tmp_path / "not-a-checkpoint").mkdir()
     with pytest.raises(UserError, match="there is no checkpoint in"):
         Models(tmp_path)
     with pytest.raises(UserError, match="there is no checkpoint in"):
         Models(tmp_path / "missing")
     with pytest.raises(UserError, match="'other'"):
-        Models(tiny_exported_checkpoint.parent, "other")
-    models = Models(tiny_exported_checkpoint.parent, tiny_exported_checkpoint.name)
-    assert models.get(None) is models.get(tiny_exported_checkpoint.name)
-    for name in ("..", "../" + tiny_exported_checkpoint.parent.name, str(tiny_exported_checkpoint), ".", "a/b"):
+        Models(tiny_checkpoint.parent, "other")
+    models = Models(tiny_checkpoint.parent, tiny_checkpoint.name)
+    assert models.get(None) is models.get(tiny_checkpoint.name)
+    for name in ("..", "../" + tiny_checkpoint.parent.name, str(tiny_checkpoint), ".", "a/b"):
         with pytest.raises(UserError, match="there is no model"):
             models.get(name)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_command_starts_and_ends_cleanly(tiny_exported_checkpoint, number):
-    process, address = started(tiny_exported_checkpoint)
+def test_command_starts_and_ends_cleanly(tiny_checkpoint, number):
+    process, address = started(tiny_checkpoint)
     try:
-        assert json.loads(ask(address, "/api/models")[2])["default"] == tiny_exported_checkpoint.name
+        assert json.loads(ask(address, "/api/models")[2])["default"] == tiny_checkpoint.name
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
         assert process.stderr.read() == ""
@@ -268,14 +268,12 @@ def started(checkpoint) -> tuple[subprocess.Popen, str]:
     return process, re.search(r"http://127\.0\.0\.1:\d+", line).group(0)
 
 
-def test_a_taken_port_is_one_clear_line(tiny_exported_checkpoint, capsys, monkeypatch):
+def test_a_taken_port_is_one_clear_line(tiny_checkpoint, capsys, monkeypatch):
     from nmt.cli.demo import entry
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        monkeypatch.setattr(
-            "sys.argv", ["nmt-demo", "--port", port, "--checkpoints", str(tiny_exported_checkpoint.parent)]
-        )
+        monkeypatch.setattr("sys.argv", ["nmt-demo", "--port", port, "--checkpoints", str(tiny_checkpoint.parent)])
         assert entry() == 2
     error = capsys.readouterr().err
     assert f"port {port}" in error and error.count("\n") == 1
@@ -295,9 +293,9 @@ def test_finished_requests_give_their_place_in_the_queue_back():
             assert translated(address, f"a{number}")["translation"] == f"{f'a{number}'[::-1]} first"
 
 
-def test_the_load_script_finds_right_answers_and_wrong_ones(tiny_exported_checkpoint):
+def test_the_load_script_finds_right_answers_and_wrong_ones(tiny_checkpoint):
     script = Path(__file__).parent.parent / "scripts" / "load_demo.py"
-    with running(Models(tiny_exported_checkpoint.parent, tiny_exported_checkpoint.name, threads=1)) as address:
+    with running(Models(tiny_checkpoint.parent, tiny_checkpoint.name, threads=1)) as address:
         command = [sys.executable, script, address, "--clients", "50", "--seconds", "2"]
         result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

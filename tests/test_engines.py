@@ -1,24 +1,38 @@
 """Both engines: attention against an independent pass step by step, and CTranslate2 against PyTorch."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 
+import ctranslate2
 import numpy as np
 import pytest
 import torch
-from tiny import ENGLISH, SENTENCES, SPANISH, write_tiny_checkpoint
+from tiny import ENGLISH, SENTENCES, SPANISH, tiny_config, write_tiny_checkpoint
 
-from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays
+from nmt.checkpoint import CONFIG, METADATA, WEIGHTS, Checkpoint, load_arrays, save_arrays, write_checkpoint_metadata
 from nmt.config import load_config
+from nmt.engines.conversion import (
+    convert,
+    expected_shapes,
+    export_to_ctranslate2,
+    permute_heads,
+    set_quantization,
+    sinusoidal_positions,
+)
 from nmt.engines.ctranslate2_engine import CTranslate2Engine
-from nmt.engines.export import export_to_ctranslate2, permute_heads
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.files import sha256_of
-from nmt.models import build_model, load_weights
+from nmt.models import build_model, load_weights, own_weights
 from nmt.models.attention import attention
+from nmt.models.transformer import sinusoidal_positions as torch_positions
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import END, START, Subwords
+from nmt.translator import Translator
+from nmt.untrusted import QUANTIZATIONS
 
 # Learned sentences, unlearned ones (in the other language too), one piece, and one long line.
 SOURCES = [*ENGLISH[:7], *SPANISH[:3], "Birds!", "cat", "the boat " * 12]
@@ -33,12 +47,10 @@ def engines(directory) -> tuple[Subwords, TorchEngine, CTranslate2Engine]:
 @pytest.fixture(
     scope="module", params=[{}, {"norm": "post"}, {"tied_embeddings": False}], ids=["default", "post-norm", "untied"]
 )
-def both(request, tmp_path_factory, tiny_exported_checkpoint):
+def both(request, tmp_path_factory, tiny_checkpoint):
     if not request.param:
-        return engines(tiny_exported_checkpoint)
-    directory = write_tiny_checkpoint(tmp_path_factory.mktemp("kinds") / "tiny", **request.param)
-    export_to_ctranslate2(directory)
-    return engines(directory)
+        return engines(tiny_checkpoint)
+    return engines(write_tiny_checkpoint(tmp_path_factory.mktemp("kinds") / "tiny", **request.param))
 
 
 @torch.inference_mode()
@@ -181,8 +193,8 @@ def test_fewest_pieces_beyond_the_models_limit_are_that_limit(both):
         assert len(found.pieces) == 63 and not found.ended
 
 
-def test_cores_are_those_that_the_process_may_use(tiny_exported_checkpoint, monkeypatch):
-    checkpoint = Checkpoint(tiny_exported_checkpoint)
+def test_cores_are_those_that_the_process_may_use(tiny_checkpoint, monkeypatch):
+    checkpoint = Checkpoint(tiny_checkpoint)
     subwords = Subwords.load(checkpoint.path("subwords.model"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
@@ -191,11 +203,11 @@ def test_cores_are_those_that_the_process_may_use(tiny_exported_checkpoint, monk
     assert CTranslate2Engine.load(checkpoint, subwords).cores == 3
 
 
-def test_each_file_is_hashed_once(tiny_exported_checkpoint, monkeypatch):
+def test_each_file_is_hashed_once(tiny_checkpoint, monkeypatch):
     hashed = []
     monkeypatch.setattr("nmt.checkpoint.sha256_of", lambda path: hashed.append(path.name) or sha256_of(path))
-    engines(tiny_exported_checkpoint)
-    assert len(hashed) == len(set(hashed)) and "model.bin" in hashed
+    engines(tiny_checkpoint)
+    assert len(hashed) == len(set(hashed)) and "weights.safetensors" in hashed
 
 
 def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):
@@ -223,9 +235,9 @@ def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):
 
 @pytest.mark.parametrize("heads", [[3], [2, 1]])
 def test_chosen_alignment_heads_are_those_that_come_back(tmp_path, tiny_checkpoint, heads):
-    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
-    export_to_ctranslate2(directory, alignment_heads=heads)
-    subwords, torchs, fast = engines(directory)
+    model = export_to_ctranslate2(tiny_checkpoint, tmp_path / "model", alignment_heads=heads)
+    subwords, torchs, _ = engines(tiny_checkpoint)
+    fast = CTranslate2Engine(ctranslate2.Translator(str(model), inter_threads=1, intra_threads=1), subwords, True, 64)
     ids = subwords.encode_ids(SOURCES[:5])
     found = fast.translate(ids, SearchOptions(4))
     assert_equal(found, torchs.translate(ids, SearchOptions(4)))
@@ -235,20 +247,121 @@ def test_chosen_alignment_heads_are_those_that_come_back(tmp_path, tiny_checkpoi
 
 
 def test_a_head_that_is_not_there_is_refused(tmp_path, tiny_checkpoint):
-    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
     with pytest.raises(UserError, match="heads 0 to 3"):
-        export_to_ctranslate2(directory, alignment_heads=[4])
+        export_to_ctranslate2(tiny_checkpoint, tmp_path / "model", alignment_heads=[4])
 
 
-def test_int8_translates_what_float32_translates_mostly(tmp_path, tiny_exported_checkpoint):
-    directory = shutil.copytree(tiny_exported_checkpoint, tmp_path / "copy")
-    size = (directory / "ctranslate2" / "model.bin").stat().st_size
-    export_to_ctranslate2(directory, quantization="int8")  # in the place of the float32 files
-    assert (directory / "ctranslate2" / "model.bin").stat().st_size < size / 2
+def test_an_export_replaces_a_model_and_nothing_else(tmp_path, tiny_checkpoint):
+    model = export_to_ctranslate2(tiny_checkpoint, tmp_path / "model")
+    size = (model / "model.bin").stat().st_size
+    export_to_ctranslate2(tiny_checkpoint, model, "int8")
+    assert (model / "model.bin").stat().st_size < size / 2
+    assert {path.name for path in model.iterdir()} == {"model.bin", "config.json", "shared_vocabulary.json"}
+    for place in (tiny_checkpoint, tiny_checkpoint / "config.yaml"):
+        with pytest.raises(UserError, match="no CTranslate2 model"):
+            export_to_ctranslate2(tiny_checkpoint, place)
+
+
+def test_int8_translates_what_float32_translates_mostly(tmp_path, tiny_checkpoint, monkeypatch):
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
+    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    engines(directory)
+    set_quantization(directory, "int8")
     subwords, torchs, fast = engines(directory)
+    sizes = sorted(path.stat().st_size for path in (tmp_path / "cache").rglob("model.bin"))
+    assert len(sizes) == 2 and sizes[0] < sizes[1] / 2
     ids = subwords.encode_ids(ENGLISH)
     pairs = zip(fast.translate(ids, SearchOptions(4)), torchs.translate(ids, SearchOptions(4)), strict=True)
     assert sum(ours[0].pieces == theirs[0].pieces for ours, theirs in pairs) >= len(SENTENCES) // 4
+
+
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
+def test_every_type_of_weights_can_be_exported(tmp_path, tiny_checkpoint, quantization):
+    model = export_to_ctranslate2(tiny_checkpoint, tmp_path / "model", quantization)
+    found = ctranslate2.Translator(str(model)).translate_batch([["▁the", "</s>"]], beam_size=1, max_decoding_length=9)
+    assert found[0].hypotheses
+
+
+def test_bfloat16_after_a_conversion_without_torch(tmp_path, tiny_checkpoint):
+    program = f"""
+import sys
+from nmt.engines.conversion import export_to_ctranslate2
+export_to_ctranslate2({str(tiny_checkpoint)!r}, {str(tmp_path / "int8")!r}, "int8")
+assert "torch" not in sys.modules
+export_to_ctranslate2({str(tiny_checkpoint)!r}, {str(tmp_path / "bfloat16")!r}, "bfloat16")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    sizes = [(tmp_path / name / "model.bin").stat().st_size for name in ("int8", "bfloat16")]
+    assert sizes[0] < sizes[1]
+
+
+@pytest.mark.parametrize("model", [{}, {"norm": "post"}, {"tied_embeddings": False}, {"positions": "learned"}], ids=str)
+def test_expected_shapes_are_those_of_the_network(model):
+    config = tiny_config(**model).model
+    shapes = {name: tuple(weight.shape) for name, weight in own_weights(build_model(config, 400)).items()}
+    assert expected_shapes(config, 400) == shapes
+
+
+def test_positions_are_those_of_the_network():
+    for length, width in ((256, 192), (64, 32), (1000, 6)):
+        np.testing.assert_array_equal(sinusoidal_positions(length, width), torch_positions(length, width).numpy())
+
+
+def test_a_network_is_converted_once(tmp_path, tiny_checkpoint, monkeypatch):
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
+    converted = []
+    monkeypatch.setattr(
+        "nmt.engines.ctranslate2_engine.convert", lambda *given: converted.append(given) or convert(*given)
+    )
+    for _ in range(2):
+        engines(tiny_checkpoint)
+    assert len(converted) == 1
+    (model,) = (tmp_path / "cache").rglob("model.bin")
+    for harmed in (model.read_bytes()[:-1000], b""):
+        model.write_bytes(harmed)
+        engines(tiny_checkpoint)
+    model.unlink()
+    engines(tiny_checkpoint)
+    assert len(converted) == 4
+
+
+@pytest.mark.parametrize("cache", ["file/cache", "x" * 300], ids=["file", "long"])
+def test_a_cache_that_cannot_be_written_costs_no_translation(tmp_path, tiny_checkpoint, monkeypatch, cache):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path / cache))
+    assert Translator.load(tiny_checkpoint).fast
+    subwords, torchs, fast = engines(tiny_checkpoint)
+    ids = subwords.encode_ids(SOURCES)
+    assert_equal(fast.translate(ids, SearchOptions(4)), torchs.translate(ids, SearchOptions(4)))
+
+
+def test_the_network_of_an_older_checkpoint_is_ignored(tmp_path, tiny_checkpoint):
+    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    metadata = json.loads((directory / METADATA).read_text())
+    (directory / "ctranslate2").mkdir()
+    (directory / "ctranslate2" / "model.bin").write_bytes(b"of other weights")
+    metadata["files"]["ctranslate2/model.bin"] = sha256_of(directory / "ctranslate2" / "model.bin")
+    del metadata["sha256"]
+    (directory / METADATA).write_text(json.dumps(metadata))
+    text = Translator.load(tiny_checkpoint).translate(ENGLISH[0]).text
+    assert Translator.load(directory).translate(ENGLISH[0]).text == text
+    set_quantization(directory, "int8")
+    assert not any(name.startswith("ctranslate2") for name in Checkpoint(directory).metadata["files"])
+
+
+def test_other_weights_are_another_network(tmp_path, tiny_checkpoint):
+    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    _, _, before = engines(directory)
+    weights = load_arrays(directory / WEIGHTS)
+    weights["output_bias"][40] += 20
+    save_arrays(directory / WEIGHTS, weights)
+    write_checkpoint_metadata(directory, Checkpoint(directory).metadata)
+    subwords, torchs, fast = engines(directory)
+    ids = subwords.encode_ids(SOURCES[:3])
+    assert_equal(fast.translate(ids, SearchOptions(4)), torchs.translate(ids, SearchOptions(4)))
+    assert [one[0].pieces for one in before.translate(ids, SearchOptions(4))] != [
+        one[0].pieces for one in fast.translate(ids, SearchOptions(4))
+    ]
 
 
 def test_no_sources_no_hypotheses(both):

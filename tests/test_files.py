@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
-from nmt.files import _temporary_cache, atomic_path, cache_directory, sha256_of
+from nmt.files import _temporary_cache, atomic_path, cache_directory, sha256_of, temporary_directory
 from nmt.lines import read_lines
 
 
@@ -157,6 +157,12 @@ def test_lines_are_read_from_plain_and_packed_files_alike(tmp_path, pack):
         list(read_lines(path))
     with pytest.raises(UserError, match="cannot read .*absent"):
         list(read_lines(tmp_path / "absent"))
+
+
+def test_without_a_temporary_directory_there_is_shared_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "absent")])
+    assert temporary_directory() == "/dev/shm"
 
 
 @pytest.mark.parametrize("home", ["~", "file"])

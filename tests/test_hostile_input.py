@@ -34,8 +34,8 @@ def translate(monkeypatch, capfd) -> Command:
 
 
 @pytest.fixture
-def checkpoint(tiny_exported_checkpoint) -> list:
-    return ["--checkpoint", tiny_exported_checkpoint, "--threads", 1, "--beam", 1]
+def checkpoint(tiny_checkpoint) -> list:
+    return ["--checkpoint", tiny_checkpoint, "--threads", 1, "--beam", 1]
 
 
 @settings(max_examples=40)
@@ -67,8 +67,8 @@ def test_parts_are_sentences_then_clauses_then_words():
 
 
 @pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
-def test_a_long_line_is_the_join_of_its_sentences(tiny_exported_checkpoint, engine):
-    translator = Translator.load(tiny_exported_checkpoint, engine, threads=1)
+def test_a_long_line_is_the_join_of_its_sentences(tiny_checkpoint, engine):
+    translator = Translator.load(tiny_checkpoint, engine, threads=1)
     sentences = ENGLISH[:8]
     text = " ".join(sentences)
     with pytest.raises(UserError, match="--long split"):
@@ -104,8 +104,8 @@ def test_the_translation_of_parts_is_the_same_however_many_hypotheses_are_asked_
     assert joined.hypotheses[0].score < joined.hypotheses[1].score
 
 
-def test_a_part_without_pieces_is_not_given_to_the_network(tiny_exported_checkpoint):
-    translator = Translator.load(tiny_exported_checkpoint, threads=1)
+def test_a_part_without_pieces_is_not_given_to_the_network(tiny_checkpoint):
+    translator = Translator.load(tiny_checkpoint, threads=1)
     text = " ".join(ENGLISH[:6])
     plain, found = (translator.translate(line, long="split") for line in (text, f"{text} \u200b"))
     assert (found.text, found.alignment) == (plain.text, plain.alignment)
@@ -161,8 +161,8 @@ def test_named_pipes_in_and_out(translate, checkpoint, tmp_path):
         ("--output /dev/null 0>/dev/null", "cannot read standard input: "),
     ],
 )
-def test_standard_streams_of_no_use_are_one_line(tiny_exported_checkpoint, arguments, message):
-    command = f"{sys.executable} -m nmt.cli.translate --checkpoint {tiny_exported_checkpoint} {arguments}"
+def test_standard_streams_of_no_use_are_one_line(tiny_checkpoint, arguments, message):
+    command = f"{sys.executable} -m nmt.cli.translate --checkpoint {tiny_checkpoint} {arguments}"
     ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 2 and message in ended.stderr and ended.stderr.count("\n") == 1
 

@@ -115,7 +115,7 @@ def add_checkpoint_arguments(arguments: argparse.ArgumentParser, threads: int | 
         "--engine",
         choices=["auto", "torch", "ctranslate2"],
         default="auto",
-        help="auto takes CTranslate2 where the checkpoint has its files (default: auto)",
+        help="auto takes CTranslate2 for every network that it can compute (default: auto)",
     )
     shown = f"CPU threads (default: {threads or 'all cores'})"
     arguments.add_argument("--threads", type=positive, metavar="N", default=threads, help=shown)

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import ctranslate2
 import numpy as np
 
-from nmt.checkpoint import ALIGNER, CTRANSLATE2, Checkpoint
-from nmt.engines.ctranslate2_file import check_model_file
+from nmt.checkpoint import ALIGNER, CONFIG, SUBWORDS, WEIGHTS, Checkpoint
+from nmt.engines.conversion import convert, not_for_ctranslate2
 from nmt.errors import UserError
+from nmt.files import built_once, cache_directory, temporary_directory
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty
 from nmt.text.subwords import Subwords
-from nmt.untrusted import LARGEST_METADATA, read_small
 
-SETTINGS = {
-    "add_source_bos": False,
-    "add_source_eos": False,
-    "bos_token": "<s>",
-    "decoder_start_token": "<s>",
-    "eos_token": "</s>",
-    "layer_norm_epsilon": None,
-    "multi_query_attention": False,
-    "unk_token": "<unk>",
-}
-"""What `config.json` holds when CTranslate2's converter has written it for us."""
-
+LAYOUT = 1
+"""Raised when the conversion changes what it writes, so that no cached network of before is taken."""
 AT_MOST = 32
 """Sentences in a batch: more would leave a core's own cache."""
 
 
 class CTranslate2Engine:
-    """Translation by an exported network."""
+    """Translation by CTranslate2."""
 
     def __init__(
         self, translator: ctranslate2.Translator, subwords: Subwords, with_attention: bool, max_length: int
@@ -46,22 +39,26 @@ class CTranslate2Engine:
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
-        """The exported network of a checkpoint. Attention comes along where there is no alignment head."""
-        directory = checkpoint.directory / CTRANSLATE2
-        # CTranslate2 looks for further files by itself: each must be a listed one.
-        for name in sorted({"model.bin", *(file.name for file in directory.glob("*"))}):
-            checkpoint.path(f"{CTRANSLATE2}/{name}")
-        _check_vocabulary(directory, subwords)
-        check_model_file(directory / "model.bin", len(subwords), checkpoint.metadata["max_length"])
+        """The network of a checkpoint. Attention comes along where there is no alignment head.
+
+        The network is converted on first use and kept in the cache directory, or for this process alone where that
+        cannot be written. Raises UserError for a checkpoint that is damaged or that CTranslate2 cannot compute.
+        """
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        cores = threads or usable or 1
+        place = _place(checkpoint)
+
+        def build(directory: Path) -> None:
+            convert(checkpoint, subwords, directory)
+
         try:
-            # A batch a core: its matrices are too small to be worth sharing out.
-            usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-            cores = threads or usable or 1
-            translator = ctranslate2.Translator(str(directory), inter_threads=cores, intra_threads=1)
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"CTranslate2 cannot load {directory} ({error}); make it anew with nmt-export") from error
-        except TypeError as error:  # what its C++ cannot take for text
-            raise UserError(f"CTranslate2 reads no path that is not UTF-8; rename {directory}") from error
+            translator = built_once(place, lambda: _opened(place, cores), build)
+        except OSError:
+            with tempfile.TemporaryDirectory(dir=temporary_directory()) as temporary:
+                build(Path(temporary))
+                translator = _opened(Path(temporary), cores)
+            if translator is None:
+                raise UserError(f"CTranslate2 cannot load the network of {checkpoint.directory}") from None
         return cls(translator, subwords, not checkpoint.has(ALIGNER), checkpoint.metadata["max_length"])
 
     def translate(
@@ -154,16 +151,23 @@ class CTranslate2Engine:
         return sorted(found, key=lambda hypothesis: -hypothesis.score)
 
 
-def _check_vocabulary(directory: Path, subwords: Subwords) -> None:
-    # Raises UserError unless the exported network has these pieces, and the special ones among them.
-    try:
-        exported, settings = (
-            json.loads(read_small(directory / name, 8 * LARGEST_METADATA))
-            for name in ("shared_vocabulary.json", "config.json")
-        )
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"CTranslate2 files in {directory} are not whole; make them anew with nmt-export") from error
-    if json.dumps(settings, sort_keys=True) != json.dumps(SETTINGS):
-        raise UserError(f"{directory}/config.json is not what nmt-export writes; make it anew")
-    if exported != subwords.pieces(range(len(subwords))):
-        raise UserError(f"the network in {directory} is of another vocabulary; make it anew with nmt-export")
+def obstacle(checkpoint: Checkpoint) -> str | None:
+    """The first setting of a checkpoint's network that CTranslate2 cannot compute, as key and value, or None."""
+    converted = os.path.isdir(_place(checkpoint))  # False too where the cache may not be entered
+    return None if converted else not_for_ctranslate2(checkpoint.model_config)
+
+
+def _place(checkpoint: Checkpoint) -> Path:
+    """The cached network's directory, named by a hash of everything it is made of."""
+    for name in (CONFIG, SUBWORDS, WEIGHTS):
+        checkpoint.path(name)
+    parts = [ctranslate2.__version__, LAYOUT, *(checkpoint.files[name] for name in (CONFIG, SUBWORDS, WEIGHTS))]
+    parts += [checkpoint.metadata.get(key) for key in ("max_length", "alignment_layer", "quantization")]
+    return cache_directory() / "ctranslate2" / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _opened(directory: Path, cores: int) -> ctranslate2.Translator | None:
+    # A batch a core: its matrices are too small to be worth sharing out. None: there is no network, or not a whole one.
+    with contextlib.suppress(RuntimeError):
+        return ctranslate2.Translator(os.fsencode(directory), inter_threads=cores, intra_threads=1)
+    return None

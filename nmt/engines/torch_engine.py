@@ -9,10 +9,8 @@ import numpy as np
 import torch
 
 from nmt.batching import batches_for_decoding, pad
-from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays
-from nmt.config import load_config
+from nmt.checkpoint import WEIGHTS, Checkpoint, load_arrays
 from nmt.engines.cores import on_every_core
-from nmt.errors import UserError
 from nmt.models import Model, build_model, claimed_weights, load_weights
 from nmt.search.beam import SpecialPieces, beam_search
 from nmt.search.options import Hypothesis, SearchOptions
@@ -47,10 +45,7 @@ class TorchEngine:
         """The network of a checkpoint, on a GPU where there is one. Raises UserError when its weights do not fit."""
         if threads:
             torch.set_num_threads(threads)
-        config = load_config(checkpoint.path(CONFIG), warn=False).model
-        path = checkpoint.path(WEIGHTS)
-        if config.max_length != checkpoint.metadata["max_length"]:
-            raise UserError(f"{checkpoint.directory}: {CONFIG} and the metadata differ in max_length; use another copy")
+        config, path = checkpoint.model_config, checkpoint.path(WEIGHTS)
         check_claim(claimed_weights(config, vocabulary_size), tensor_shapes(path), checkpoint.directory)
         model = build_model(config, vocabulary_size)
         load_weights(model, load_arrays(path), checkpoint.directory)

@@ -36,7 +36,7 @@ def run_batch(target: str, seed: str, cases: int, place: str) -> Counter:
 
 
 def prepare(place: Path) -> None:
-    """The tiny checkpoint that all targets share: network, alignment head, CTranslate2 files."""
+    """The tiny checkpoint that all targets share: network and alignment head."""
     from scripts.reliability.fuzz_lines import make_checkpoint
 
     make_checkpoint(place / "checkpoint")

@@ -21,10 +21,9 @@ from scripts.reliability import nasty
 
 
 def make_checkpoint(directory: Path) -> None:
-    """A tiny translator that has half learned a few sentences, an alignment head of random weights, CTranslate2."""
+    """A tiny translator that has half learned a few sentences, and an alignment head of random weights."""
     from nmt.alignment.head import save_aligner
     from nmt.checkpoint import Checkpoint, write_checkpoint_metadata
-    from nmt.engines.export import export_to_ctranslate2
     from nmt.models.alignment_head import AlignerConfig, AlignmentHead
     from nmt.text.subwords import Subwords
     from tests.tiny import write_tiny_checkpoint
@@ -40,7 +39,6 @@ def make_checkpoint(directory: Path) -> None:
     parameters = {name: draw.standard_normal(value.shape) for name, value in head.state_dict().items()}
     save_aligner(directory / "aligner.safetensors", parameters, subwords)
     write_checkpoint_metadata(directory, metadata)
-    export_to_ctranslate2(directory)
 
 
 class Output(io.TextIOWrapper):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt.checkpoint import CTRANSLATE2, SUBWORDS, WEIGHTS, Checkpoint, load_arrays
+from nmt.checkpoint import METADATA, SUBWORDS, WEIGHTS, Checkpoint, load_arrays
 from nmt.config import load_config
 from nmt.corpus import load_corpus, references
+from nmt.engines.conversion import set_quantization
 from nmt.engines.ctranslate2_engine import AT_MOST
-from nmt.engines.export import export_to_ctranslate2
 from nmt.evaluation import score
 from nmt.files import cache_directory
 from nmt.text.subwords import Subwords
@@ -45,13 +45,13 @@ RATIOS = (
 
 
 def float32_checkpoint() -> Path:
-    """A copy of the shipped checkpoint whose exported network is float32."""
-    weights = Checkpoint(SHIPPED).files[WEIGHTS]  # their hash: another network is exported anew
+    """A copy of the shipped checkpoint that CTranslate2 computes in float32."""
+    weights = Checkpoint(SHIPPED).files[WEIGHTS]  # their hash: another network is copied anew
     place = cache_directory() / "benchmark" / f"float32-{weights[:12]}"
-    if not (place / CTRANSLATE2 / "model.bin").exists():
+    if not (place / METADATA).exists():
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(SHIPPED, place)
-        export_to_ctranslate2(place)
+        set_quantization(place, "float32")
     return place
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import torch
 
-from nmt.checkpoint import CTRANSLATE2
+from nmt.engines.conversion import export_to_ctranslate2
 from nmt.translator import Translator
 from scripts.report import ROOT, THREADS
 from scripts.speed.workers.pace import serve
@@ -30,7 +31,9 @@ def decoding(kind: str, checkpoint: str, file: str, beam: str, *rest: str) -> No
         import ctranslate2
 
         inter, intra = map(int, rest[0].split(","))
-        bare = ctranslate2.Translator(f"{checkpoint}/{CTRANSLATE2}", inter_threads=inter, intra_threads=intra)
+        with tempfile.TemporaryDirectory() as place:
+            model = export_to_ctranslate2(checkpoint, f"{place}/model")
+            bare = ctranslate2.Translator(str(model), inter_threads=inter, intra_threads=intra)
         pieces = [[*translator.subwords.pieces(row), "</s>"] for row in ids]
         limit = options.max_length(max(map(len, ids)))
 
