@@ -37,7 +37,6 @@ CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
 KNOWN_WORDS = "known-words.txt"
 """One a line, where names and numbers have placeholders."""
 CTRANSLATE2 = "ctranslate2"
-"""Where earlier versions kept a converted network."""
 """A directory that early versions kept in a checkpoint; it is ignored."""
 
 SHIPPED = ("tatoeba-en-es", "tatoeba-es-en")
@@ -117,7 +116,23 @@ class Checkpoint:
             raise UserError(f"{self.directory}: {CONFIG} and {METADATA} differ in max_length; use another copy")
         if layer is not None and layer >= config.decoder_layers:
             raise UserError(f"{self.directory}: it has no alignment layer {layer}; use another copy")
+        if max(self.metadata.get("alignment_heads") or [0]) >= config.heads:
+            raise UserError(f"{self.directory}: its alignment heads are not there; use another copy")
         return config
+
+    @property
+    def shown_heads(self) -> list[int]:
+        """The heads of the alignment layer whose mean is shown as attention: the guided ones, else all."""
+        return self.metadata.get("alignment_heads") or list(range(self.model_config.heads))
+
+    @property
+    def attention_name(self) -> str:
+        """What is shown as attention, in words; layers and heads are counted from 1."""
+        layer, guided = self.metadata["alignment_layer"] + 1, self.metadata.get("alignment_heads")
+        if not guided:
+            return f"cross-attention, layer {layer}, mean of heads"
+        numbers = ", ".join(str(head + 1) for head in guided)
+        return f"cross-attention, layer {layer}, head {numbers} (guided)"
 
 
 def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:

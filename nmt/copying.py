@@ -28,22 +28,29 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
     words = split_words(text)
-    if translation.attention is None or translation.alignment is None:
+    if translation.alignment is None:
         return replace(translation, text=text, target_words=[word.text for word in words])
     place = {word.start: number for number, word in enumerate(words)}
     now = [place[moved[word.start]] for word in split_words(translation.text)]  # each target word's new number
     links = [(own, place[start]) for start, own in copies]
-    attention = np.zeros((len(words), translation.attention.shape[1]), np.float32)
-    attention[now] = translation.attention
-    for own, target in links:
-        attention[target, own] = 1
+
+    def placed(matrix: np.ndarray | None) -> np.ndarray | None:
+        if matrix is None:
+            return None
+        rows = np.zeros((len(words), matrix.shape[1]), np.float32)
+        rows[now] = matrix
+        for own, target in links:
+            rows[target, own] = 1
+        return rows
+
     copied = {own for own, _ in links}
     kept = [(own, now[target]) for own, target in translation.alignment if own not in copied]
     return replace(
         translation,
         text=text,
         target_words=[word.text for word in words],
-        attention=attention,
+        attention=placed(translation.attention),
+        link_probabilities=placed(translation.link_probabilities),
         alignment=sorted([*kept, *links]),
         target_word_of_piece=[[now[word] for word in words] for words in translation.target_word_of_piece],
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from nmt.text.subwords import END, Encoding, Subwords
 from nmt.translation import AttentionMaps, Translation, join_translations
 
 if TYPE_CHECKING:
-    from nmt.alignment.head import Aligner
+    from nmt.alignment.head import AlignedPair, Aligner
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import AttentionWeights, TorchEngine
 
@@ -50,9 +50,11 @@ class Aligned(NamedTuple):
     source: Encoding
     target: Encoding
     score: float
-    matrix: np.ndarray | None
-    """[target words, source words + 1]; None from a model without attention."""
+    attention: np.ndarray | None
+    """[target words, source words + 1]; None from a model without attention, and where it is not wanted."""
     links: list[Link] | None
+    link_probabilities: np.ndarray | None
+    """[target words, source words], of the alignment head."""
     weights: AttentionWeights | None
     """Of every layer and head, where they were read."""
 
@@ -104,13 +106,15 @@ class Searcher:
     engine: TorchEngine | CTranslate2Engine
     options: SearchOptions
     batch_size: int
+    attention: bool
+    """Whether hypotheses come with their attention."""
     origin: Path
     """The checkpoint, for errors."""
 
     def search(self, lines: Sequence[Line]) -> list[list[Hypothesis]]:
         """One list for each part of the lines, best first. Raises UserError when the network computes NaN."""
         sources = [part.encoding.ids for line in lines for part in line.parts]
-        found = self.engine.translate(sources, self.options, self.batch_size)
+        found = self.engine.translate(sources, self.options, self.batch_size, self.attention)
         if not all(found) or any(math.isnan(one.score) for hypotheses in found for one in hypotheses):
             raise UserError(f"checkpoint {self.origin} computes no numbers; use another copy of it")
         return found
@@ -118,14 +122,14 @@ class Searcher:
 
 @dataclass(frozen=True)
 class WordAligner:
-    """Decode hypotheses and align their words, by the alignment head or else by the network's cross-attention."""
+    """Decode hypotheses, take their attention to words, and link these: by the alignment head, or else by attention."""
 
     subwords: Subwords
     head: Aligner | None
-    layer: int | None
-    """Cross-attention layer that is read without a head; None for a model without attention, which has no alignment."""
+    attends: bool
+    """Whether the network has attention; without any there is no alignment."""
     read_weights: Callable[[list[list[int]], list[list[int]]], list[AttentionWeights]] | None
-    """Attention of (source, target) piece ids, where every head is wanted or the engine returns no attention."""
+    """Every head's attention of (source, target) piece ids, where it is wanted."""
 
     def align(self, lines: Sequence[Line], found: Sequence[list[Hypothesis]]) -> Iterator[list[Aligned]]:
         """One list for each part of the lines, in the order of its hypotheses."""
@@ -139,35 +143,26 @@ class WordAligner:
         weights: Sequence[AttentionWeights | None] = [None] * len(flat)
         if self.read_weights:
             weights = self.read_weights([source.ids for source in sources], [one.pieces for one in flat])
-        matrices = self._matrices(sources, targets, flat, weights)
-        aligned = (
-            Aligned(source, target, hypothesis.score, matrix, links, read)
-            for source, target, hypothesis, (matrix, links), read in zip(
-                sources, targets, flat, matrices, weights, strict=True
-            )
-        )
+        pairs: Sequence[AlignedPair | None] = [None] * len(flat)
+        if self.head is not None:
+            sides = ([[word.text for word in encoding.words] for encoding in side] for side in (sources, targets))
+            pairs = self.head.align_words(list(zip(*sides, strict=True)))
+        aligned = map(self._aligned, sources, targets, flat, pairs, weights)
         for hypotheses in found:
             yield [next(aligned) for _ in hypotheses]
 
-    def _matrices(
+    def _aligned(
         self,
-        sources: list[Encoding],
-        targets: list[Encoding],
-        hypotheses: list[Hypothesis],
-        weights: Sequence[AttentionWeights | None],
-    ) -> Iterator[tuple[np.ndarray | None, list[Link] | None]]:
-        # The word matrix and the links of each hypothesis.
-        if self.layer is None:
-            yield from ((None, None) for _ in hypotheses)
-        elif self.head is not None:
-            sides = [[[word.text for word in encoding.words] for encoding in side] for side in (sources, targets)]
-            for pair in self.head.align_words(list(zip(*sides, strict=True))):
-                yield pair.matrix, pair.links
-        else:
-            for source, target, hypothesis, read in zip(sources, targets, hypotheses, weights, strict=True):
-                own = hypothesis.attention if read is None else cast(np.ndarray, read.cross)[self.layer, :, :-1].mean(0)
-                matrix = over_words(cast(np.ndarray, own), source, target)
-                yield matrix, argmax_links(matrix)
+        source: Encoding,
+        target: Encoding,
+        hypothesis: Hypothesis,
+        pair: AlignedPair | None,
+        weights: AttentionWeights | None,
+    ) -> Aligned:
+        attention = None if hypothesis.attention is None else over_words(hypothesis.attention, source, target)
+        links = pair.links if pair else None if attention is None else argmax_links(attention)
+        probabilities = pair.probabilities if pair else None
+        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights)
 
 
 @dataclass(frozen=True)
@@ -176,7 +171,10 @@ class Assembler:
 
     spell: Callable[[Sequence[int]], list[str]]
     """The spelling of piece ids."""
-    attends: bool
+    attention_name: str | None
+    """What `Translation.attention` is, in words; None for a model without attention."""
+    attention: bool
+    """Whether translations have their attention."""
 
     def assemble(self, lines: Sequence[Line], aligned: Iterable[list[Aligned]]) -> Iterator[Translation]:
         """One translation a line; those of its parts are joined."""
@@ -184,9 +182,9 @@ class Assembler:
         for line in lines:
             words = [word.text for word in line.whole.words]
             if not line.parts:
-                matrix = np.zeros((0, len(words) + 1), np.float32) if self.attends else None
-                nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if self.attends else None)
-                yield with_copied(nothing, line.whole)
+                matrix = np.zeros((0, len(words) + 1), np.float32) if self.attention else None
+                nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if self.attention_name else None)
+                yield with_copied(replace(nothing, attention_name=self.attention_name), line.whole)
             elif line.is_split:
                 results = [self._translation(part.encoding.text, next(groups)) for part in line.parts]
                 places = [words_of_part(line.whole, part) for part in line.parts]
@@ -205,8 +203,10 @@ class Assembler:
             score=one.score,
             source_words=[word.text for word in one.source.words],
             target_words=[word.text for word in one.target.words],
-            attention=one.matrix,
+            attention=one.attention,
             alignment=one.links,
+            link_probabilities=one.link_probabilities,
+            attention_name=self.attention_name,
         )
         if one.weights is not None:
             made = replace(
@@ -215,7 +215,7 @@ class Assembler:
                 source_word_of_piece=[*one.source.words_of_piece, []],
                 target_word_of_piece=[*one.target.words_of_piece, []],
             )
-        return with_copied(made, one.source)
+        return with_copied(made, one.source.with_lost_slots(one.target))
 
 
 def spelled(

@@ -59,10 +59,17 @@ class Translation:
     source_words: list[str]
     target_words: list[str]
     attention: np.ndarray | None
-    """[target words, source words + 1], float32: rows sum to 1, the last column is `</s>` (aligned to nothing). None
-    from a model without attention."""
+    """[target words, source words + 1], float32: the network's cross-attention that `attention_name` tells, over words
+    as `nmt.alignment.pieces.word_attention` defines it; rows sum to 1, the last column is `</s>`. A word that was
+    copied, which the network never read, has 1 at its source word. None from a model without attention, and where it
+    was not asked for."""
     alignment: list[tuple[int, int]] | None
     """Links (source word, target word), sorted. None from a model without attention."""
+    link_probabilities: np.ndarray | None = None
+    """[target words, source words], float32: the probability of each link by the alignment head, a network beside the
+    translator; None without one."""
+    attention_name: str | None = None
+    """What `attention` is: "cross-attention, layer 3, head 1 (guided)"."""
     heads: AttentionMaps | None = None
     """All layers and heads over pieces, on request."""
     source_word_of_piece: list[list[int]] = field(default_factory=list)
@@ -141,18 +148,42 @@ def _join(
     weights = [max(1, len(part.target_words)) for part in parts]
     score = float(np.average([part.score for part in parts], weights=weights))
     text = " ".join(part.text for part in parts if part.text)
-    if any(part.attention is None for part in parts):
+    if any(part.alignment is None for part in parts):
         return Translation(source, text, score, source_words, target_words, None, None)
-    whole = len(target_words) * (len(source_words) + 1) <= LARGEST_MATRIX
-    attention = np.zeros((len(target_words) if whole else 0, len(source_words) + 1), np.float32)
+    size = len(target_words) * (len(source_words) + 1)
     links: set[tuple[int, int]] = set()
     first = 0
     for part, words in zip(parts, places, strict=True):
-        matrix, own = part.aligned()
-        if whole:
-            rows = slice(first, first + len(part.target_words))
-            for column, word in enumerate([*words, -1]):  # the last column is `</s>`
-                attention[rows, word] += matrix[:, column]
-        links |= {(words[s], first + t) for s, t in own}
+        links |= {(words[s], first + t) for s, t in part.alignment or ()}
         first += len(part.target_words)
-    return Translation(source, text, score, source_words, target_words, attention, sorted(links))
+    attention = _joined_matrix([part.attention for part in parts], places, len(source_words) + 1, size)
+    probabilities = _joined_matrix([part.link_probabilities for part in parts], places, len(source_words), size)
+    return Translation(
+        source,
+        text,
+        score,
+        source_words,
+        target_words,
+        attention,
+        sorted(links),
+        probabilities,
+        parts[0].attention_name,
+    )
+
+
+def _joined_matrix(
+    matrices: Sequence[np.ndarray | None], places: Sequence[list[int]], columns: int, size: int
+) -> np.ndarray | None:
+    """The parts' matrices as blocks of one of `columns`; None if one is None, no rows if it would be too large."""
+    if any(matrix is None for matrix in matrices):
+        return None
+    if size > LARGEST_MATRIX:
+        return np.zeros((0, columns), np.float32)
+    blocks = []
+    for matrix, words in zip(matrices, places, strict=True):
+        assert matrix is not None
+        block = np.zeros((len(matrix), columns), np.float32)
+        for column, word in enumerate([*words, -1][: matrix.shape[1]]):  # the last column is `</s>`
+            block[:, word] += matrix[:, column]
+        blocks.append(block)
+    return np.concatenate(blocks)

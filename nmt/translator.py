@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, overload
 
-from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, find_checkpoint
+from nmt.checkpoint import ALIGNER, KNOWN_WORDS, SUBWORDS, Checkpoint, find_checkpoint
 from nmt.errors import UserError
 from nmt.prefetch import prefetch
 from nmt.search.options import SearchOptions
@@ -41,7 +41,8 @@ class Translator:
         if threads is not None and not within(threads, int, 1, math.inf):
             raise UserError(f"threads is {threads!r}; it must be a whole number from 1, or None for all cores")
         self.checkpoint, self.threads = checkpoint, threads
-        self.subwords = Subwords.load(checkpoint.path(SUBWORDS))
+        known = checkpoint.path(KNOWN_WORDS) if checkpoint.has(KNOWN_WORDS) else None
+        self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known)
         self.engine_name = engine
         if engine == "ctranslate2" and (obstacle := self._obstacle):
             raise UserError(f"CTranslate2 cannot compute {obstacle}; use the engine auto or torch")
@@ -107,6 +108,7 @@ class Translator:
             n_best: hypotheses returned in `Translation.hypotheses`, at most `beam`.
             length_penalty: exponent of the length penalty (Wu et al. 2016).
             min_length, max_length_factor, max_length_extra: bounds of the length in pieces.
+            attention: False leaves `Translation.attention` out where links do not need it, which saves time.
             heads: True also returns every layer's and head's attention (PyTorch).
             batch_size: sentences translated together.
             long: "refuse" a sentence that is longer than the model takes (the default), or "split" it into shorter
@@ -129,6 +131,7 @@ class Translator:
         read_ahead: int = READ_AHEAD,
         long: Long = "refuse",
         one_sentence: bool = False,
+        attention: bool = True,
         **options: float | None,
     ) -> Iterator[Translation]:
         """Translate an iterable of lines lazily, in order and in bounded memory.
@@ -146,17 +149,19 @@ class Translator:
         # `auto` leaves a request for heads to PyTorch whole, so that heads and translation come from one model.
         fast = self.fast and not heads
         engine = self._ctranslate2 if fast else self._torch
+        attention = self.attends and (attention or heads or self.aligner is None)
         read_weights = None
-        if heads or (self.attends and not fast and self.aligner is None):
-            read_weights = partial(self._torch.attention, candidates=CANDIDATES if heads else 0)
+        if heads:
+            read_weights = partial(self._torch.attention, candidates=CANDIDATES)
             read_ahead = min(read_ahead, batch_size)  # whole maps are large
         overlapped = fast and read_ahead > FAST_CHUNK
 
         size = FAST_CHUNK if overlapped else read_ahead
         reader = Reader(self.subwords, self.source, self.longest, long, one_sentence or heads, size)
-        searcher = Searcher(engine, search, batch_size, self.checkpoint.directory)
-        aligner = WordAligner(self.subwords, self.aligner, self.checkpoint.metadata["alignment_layer"], read_weights)
-        assembler = Assembler(self.subwords.pieces, self.attends)
+        searcher = Searcher(engine, search, batch_size, attention, self.checkpoint.directory)
+        aligner = WordAligner(self.subwords, self.aligner, self.attends, read_weights)
+        name = self.checkpoint.attention_name if self.attends else None
+        assembler = Assembler(self.subwords.pieces, name, attention)
 
         chunks = reader.read(lines)
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.

@@ -29,7 +29,9 @@ WIDEST_BEAM = 1_000
 QUANTIZATIONS = ("float32", "int8", "int16", "float16", "bfloat16", "int8_float32")
 """Types of the weights that CTranslate2 computes with."""
 
-_FILE = re.compile(r"config\.yaml|subwords\.model|(weights|aligner)\.safetensors|ctranslate2/\w[\w.-]{0,99}", re.ASCII)
+_FILE = re.compile(
+    r"config\.yaml|subwords\.model|known-words\.txt|(weights|aligner)\.safetensors|ctranslate2/\w[\w.-]{0,99}", re.ASCII
+)
 DECODING: dict[str, tuple[Any, float, float]] = {
     "beam": (numbers.Integral, 1, WIDEST_BEAM),
     "length_penalty": (numbers.Real, 0, 100),
@@ -74,6 +76,10 @@ def check_metadata(metadata: Any) -> str | None:
     layer = metadata.get("alignment_layer", False)
     if layer is not None and not within(layer, int, 0, 1000):  # None: a model without attention
         return "alignment_layer"
+    heads = metadata.get("alignment_heads")
+    numbers = heads if isinstance(heads, list) and heads else [None]
+    if heads is not None and not all(within(head, int, 0, 1000) for head in numbers):
+        return "alignment_heads"
     if metadata.get("quantization", "float32") not in QUANTIZATIONS:
         return "quantization"
     decoding = metadata.get("decoding")

@@ -74,7 +74,8 @@ def convert(
 
     Args:
         quantization: type of the weights; default: the checkpoint's own, else float32.
-        alignment_heads: cross-attention heads of the alignment layer whose mean CTranslate2 returns; default: all.
+        alignment_heads: cross-attention heads of the alignment layer whose mean CTranslate2 returns; default: those of
+            the checkpoint.
 
     Raises UserError for a network that CTranslate2 cannot compute, for weights that do not fit the configuration, and
     for heads that do not exist.
@@ -90,7 +91,7 @@ def convert(
     if layer is None:
         raise UserError(f"{checkpoint.directory}: a transformer without an alignment layer; use another copy of it")
     weights = load_arrays(path)
-    heads = alignment_heads or list(range(config.heads))
+    heads = alignment_heads or checkpoint.shown_heads
     if not set(heads) <= set(range(config.heads)):
         raise UserError(f"alignment heads {heads}: the model has heads 0 to {config.heads - 1}")
     # CTranslate2 returns the mean of the first heads.

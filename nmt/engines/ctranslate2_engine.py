@@ -8,12 +8,13 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import ctranslate2
 import numpy as np
 
-from nmt.checkpoint import ALIGNER, CONFIG, SUBWORDS, WEIGHTS, Checkpoint
+from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, Checkpoint
 from nmt.engines.conversion import convert, not_for_ctranslate2
 from nmt.errors import UserError
 from nmt.files import built_once, cache_directory, temporary_directory
@@ -29,17 +30,15 @@ AT_MOST = 32
 class CTranslate2Engine:
     """Translation by CTranslate2."""
 
-    def __init__(
-        self, translator: ctranslate2.Translator, subwords: Subwords, with_attention: bool, max_length: int
-    ) -> None:
-        self.translator, self.with_attention, self.longest = translator, with_attention, max_length - 1
+    def __init__(self, translator: ctranslate2.Translator, subwords: Subwords, max_length: int) -> None:
+        self.translator, self.longest = translator, max_length - 1
         self.pieces = subwords.pieces(range(len(subwords)))
         self.ids = {piece: number for number, piece in enumerate(self.pieces)}
         self.cores = translator.num_translators
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
-        """The network of a checkpoint. Attention comes along where there is no alignment head.
+        """The network of a checkpoint.
 
         The network is converted on first use and kept in the cache directory, or for this process alone where that
         cannot be written. Raises UserError for a checkpoint that is damaged or that CTranslate2 cannot compute.
@@ -59,12 +58,12 @@ class CTranslate2Engine:
                 translator = _opened(Path(temporary), cores)
             if translator is None:
                 raise UserError(f"CTranslate2 cannot load the network of {checkpoint.directory}") from None
-        return cls(translator, subwords, not checkpoint.has(ALIGNER), checkpoint.metadata["max_length"])
+        return cls(translator, subwords, checkpoint.metadata["max_length"])
 
     def translate(
-        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64
+        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), order kept.
+        """The n-best list of each source (piece ids without `</s>`), order kept; with their `attention` where wanted.
 
         CTranslate2's length penalty is |Y|^exponent, so it is asked for every hypothesis that its beam
         finished, and the ranking by ours is done here. Special pieces are not suppressed: CTranslate2 would
@@ -73,8 +72,9 @@ class CTranslate2Engine:
         """
         if not sources:
             return []
+        search = partial(self._search, options=options, batch_sentences=batch_sentences, attention=attention)
         limits = [min(options.max_length(len(source)), self.longest) for source in sources]
-        found = self._search(sources, options, batch_sentences, max(limits))
+        found = search(sources, max(limits))
         # CTranslate2 knows one limit for all. Few sentences reach their own: those are searched anew under it.
         over = [
             number
@@ -83,13 +83,18 @@ class CTranslate2Engine:
         ]
         for limit in sorted({limits[number] for number in over}):
             alike = [number for number in over if limits[number] == limit]
-            again = self._search([sources[number] for number in alike], options, batch_sentences, limit)
+            again = search([sources[number] for number in alike], limit)
             for number, hypotheses in zip(alike, again, strict=True):
                 found[number] = hypotheses
         return [hypotheses[: options.n_best] for hypotheses in found]
 
     def _search(
-        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int, max_length: int
+        self,
+        sources: Sequence[list[int]],
+        max_length: int,
+        options: SearchOptions,
+        batch_sentences: int,
+        attention: bool,
     ) -> list[list[Hypothesis]]:
         # `</s>` is given, not left to CTranslate2, which would leave it out of the attention.
         spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
@@ -104,10 +109,10 @@ class CTranslate2Engine:
             max_input_length=0,
             return_scores=True,
             return_end_token=True,
-            return_attention=self.with_attention,
+            return_attention=attention,
         )
         hypotheses = [self._ranked(result, options) for result in results]
-        if self.with_attention and options.beam > 1:
+        if attention and options.beam > 1:
             self._mend_first_rows(spelled, hypotheses, batch_sentences)
         return hypotheses
 
@@ -143,7 +148,7 @@ class CTranslate2Engine:
             log_probability = result.scores[number] * max(1, length) ** options.length_penalty
             ids = [self.ids[piece] for piece in (pieces[:-1] if ended else pieces)]
             attention = None
-            if self.with_attention:
+            if result.attention:
                 rows = np.array(result.attention[number], np.float32)  # [target pieces with `</s>`, source pieces]
                 attention = rows[: len(ids)]
             score = log_probability / length_penalty(length, options.length_penalty)
@@ -162,7 +167,9 @@ def _place(checkpoint: Checkpoint) -> Path:
     for name in (CONFIG, SUBWORDS, WEIGHTS):
         checkpoint.path(name)
     parts = [ctranslate2.__version__, LAYOUT, *(checkpoint.files[name] for name in (CONFIG, SUBWORDS, WEIGHTS))]
-    parts += [checkpoint.metadata.get(key) for key in ("max_length", "alignment_layer", "quantization")]
+    parts += [
+        checkpoint.metadata.get(key) for key in ("max_length", "alignment_layer", "alignment_heads", "quantization")
+    ]
     return cache_directory() / "ctranslate2" / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

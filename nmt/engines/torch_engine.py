@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -36,8 +37,9 @@ class AttentionWeights(NamedTuple):
 class TorchEngine:
     """Translation by a network held in memory."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model.eval()
+    def __init__(self, model: Model, layer: int | None = None, heads: Sequence[int] = (0,)) -> None:
+        """`layer` and `heads` are those of a hypothesis' attention."""
+        self.model, self.layer, self.heads = model.eval(), layer, list(heads)
         self.device = next(model.parameters()).device
 
     @classmethod
@@ -49,12 +51,13 @@ class TorchEngine:
         check_claim(claimed_weights(config, vocabulary_size), tensor_shapes(path), checkpoint.directory)
         model = build_model(config, vocabulary_size)
         load_weights(model, load_arrays(path), checkpoint.directory)
-        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"))
+        model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(model, checkpoint.metadata["alignment_layer"], checkpoint.shown_heads)
 
     def translate(
-        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64
+        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), order kept.
+        """The n-best list of each source (piece ids without `</s>`), order kept; with their `attention` where wanted.
 
         Sources are sorted by length into batches of at most `batch_sentences`, without padding beyond their own;
         each core translates a batch at a time.
@@ -68,7 +71,18 @@ class TorchEngine:
         for batch, found in zip(batches, on_every_core(lambda part: self._search(part, options), work), strict=True):
             for number, hypotheses in zip(batch, found, strict=True):
                 results[number] = hypotheses
-        return results
+        return self._with_attention(sources, results) if attention else results
+
+    def _with_attention(
+        self, sources: Sequence[list[int]], found: Sequence[list[Hypothesis]]
+    ) -> list[list[Hypothesis]]:
+        # One teacher-forced pass is exact for any hypothesis: the network scored it from the same inputs.
+        assert self.layer is not None
+        flat = [(source, one) for source, hypotheses in zip(sources, found, strict=True) for one in hypotheses]
+        targets = [one.pieces for _, one in flat]
+        maps = iter(self.attention([source for source, _ in flat], targets, layer=self.layer))
+        weights = (cast(np.ndarray, one.cross)[0, self.heads, :-1].mean(axis=0) for one in maps)
+        return [[replace(one, attention=next(weights)) for one in hypotheses] for hypotheses in found]
 
     @torch.inference_mode()
     def _search(self, sources: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
@@ -82,19 +96,20 @@ class TorchEngine:
         sources: Sequence[list[int]],
         targets: Sequence[list[int]],
         candidates: int = 0,
+        layer: int | None = None,
     ) -> list[AttentionWeights]:
         """All attention weights of each (source, target) pair, by one teacher-forced pass; order kept.
 
-        Exact for any hypothesis that a search found, since the network scores it from the same inputs. Kinds that
-        the network does not have are None. `candidates` likeliest next pieces are listed for every step.
+        With `layer` the decoder's are those of this layer alone, and the encoder's are left out. Kinds that the network
+        does not have are None. `candidates` likeliest next pieces are listed for every step.
         """
         results: list[AttentionWeights | None] = [None] * len(sources)
         lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
         for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):
             source, source_lengths = self._tensors([sources[number] for number in batch])
             target = torch.from_numpy(pad([[START, *targets[number]] for number in batch], PADDING)).to(self.device)
-            memory, mask, encoder = self.model.encode(source, source_lengths, with_weights=True)
-            states, decoder, cross = self.model.decode(target, memory, mask, with_weights=True)
+            memory, mask, encoder = self.model.encode(source, source_lengths, with_weights=layer is None)
+            states, decoder, cross = self.model.decode(target, memory, mask, with_weights=True, layer=layer)
             kinds = [
                 torch.stack(kind).float().cpu().numpy() if kind else None  # [layers, batch, heads, rows, columns]
                 for kind in (encoder, decoder, cross)

@@ -6,7 +6,7 @@ import hashlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -50,6 +50,11 @@ class Encoding:
     """First and one-past-last characters of what is copied, not translated; it has no pieces."""
     slots: Mapping[str, Span] = field(default_factory=dict)
     """The characters that each placeholder stands for, where it is first."""
+
+    def with_lost_slots(self, target: Encoding) -> Encoding:
+        """This source with the placeholders that `target`, its translation, lacks among what is copied."""
+        lost = [span for slot, span in self.slots.items() if slot not in target.slots]
+        return replace(self, copied=sorted([*self.copied, *lost])) if lost else self
 
     @cached_property
     def words(self) -> list[Word]:
@@ -263,13 +268,15 @@ class Subwords:
         if normalize(text) != text:  # possible only for characters that were spelled out in bytes
             spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
         text = normalize(text)
+        filled: dict[str, Span] = {}
         if self.has_slots:
             held = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
             written = [held.get(character, "") if character in _SLOTS else character for character in text]
             places = [0, *accumulate(map(len, written))]
+            filled = {slot: (places[at], places[at + 1]) for at, slot in enumerate(text) if slot in held}
             text, spans = "".join(written), [(places[start], places[end]) for start, end in spans]
         in_capitals = source is not None and source.capitals
-        return Encoding(capitals(text) if in_capitals else text, ids, spans, in_capitals)
+        return Encoding(capitals(text) if in_capitals else text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""

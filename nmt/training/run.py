@@ -150,7 +150,7 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
         "max_length": config.model.max_length,
         "decoding": config.decoding.model_dump(),
         "alignment_layer": alignment_layer(config),
-        "alignment_heads": config.alignment.guided_heads if config.alignment.guide_weight else None,
+        "alignment_heads": list(range(config.alignment.guided_heads)) if config.alignment.guide_weight else None,
         "initial": config.training.initial and Initial.load(config.training.initial).checkpoint.files[WEIGHTS],
         "weights": chosen,
         "dev_loss": round(loss, 4),
