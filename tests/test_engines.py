@@ -153,7 +153,7 @@ def assert_equal(found, expected) -> None:
 def test_ctranslate2_equals_torch(both, options):
     subwords, torchs, fast = both
     ids = subwords.encode_ids(SOURCES)
-    expected, found = torchs.translate(ids, options), fast.translate(ids, options, batch_sentences=5)
+    expected, found = torchs.translate(ids, options, attention=True), fast.translate(ids, options, 5, attention=True)
     assert_equal(found, expected)
     layer = 0
     pairs = [(source, hypotheses[0].pieces) for source, hypotheses in zip(ids, found, strict=True)]
@@ -237,9 +237,9 @@ def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):
 def test_chosen_alignment_heads_are_those_that_come_back(tmp_path, tiny_checkpoint, heads):
     model = export_to_ctranslate2(tiny_checkpoint, tmp_path / "model", alignment_heads=heads)
     subwords, torchs, _ = engines(tiny_checkpoint)
-    fast = CTranslate2Engine(ctranslate2.Translator(str(model), inter_threads=1, intra_threads=1), subwords, True, 64)
+    fast = CTranslate2Engine(ctranslate2.Translator(str(model), inter_threads=1, intra_threads=1), subwords, 64)
     ids = subwords.encode_ids(SOURCES[:5])
-    found = fast.translate(ids, SearchOptions(4))
+    found = fast.translate(ids, SearchOptions(4), attention=True)
     assert_equal(found, torchs.translate(ids, SearchOptions(4)))
     maps = torchs.attention(ids, [one[0].pieces for one in found])
     for hypotheses, one in zip(found, maps, strict=True):

@@ -19,7 +19,7 @@ NAMES = "\ue000\ue001\ue002\ue003"
 NUMBERS = "\ue004\ue005\ue006\ue007"
 """The slots of its numbers."""
 RARE = 5
-"""A capitalised word of fewer training pairs than this, all of which copy it, is not known."""
+"""A capitalised word of fewer training pairs than this is not known if half of them copy it, or there is but one."""
 STEM = 4
 """Fewest first letters that tell of a kinship between two words."""
 
@@ -50,7 +50,7 @@ class KnownWords:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
-        """All words of the source sentences, but for rare capitalised ones that every pair copies (`RARE`)."""
+        """All words of the source sentences, but for capitalised ones that are `RARE`."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
@@ -59,7 +59,7 @@ class KnownWords:
             seen.update(names)
             copied.update(names & {target[start:end] for start, end in name_spans(target)})
             words.update(match.group() for match in _WORD.finditer(source))
-        rare = {name for name, count in seen.items() if count < RARE and copied[name] == count}
+        rare = {name for name, count in seen.items() if count < RARE and (count == 1 or 2 * copied[name] >= count)}
         return cls((words - rare) | {part for name in seen.keys() - rare for part in name.split("-")})
 
     def is_name(self, text: str, start: int, end: int) -> bool:

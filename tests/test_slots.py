@@ -1,0 +1,114 @@
+"""Placeholders: which words and numbers they stand for, and that what was typed comes back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import SENTENCES, tiny_subwords
+
+from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, fill, find_slots, name_spans, number_spans, shared_slots
+from nmt.text.subwords import Subwords
+
+KNOWN = KnownWords(["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "he", "said"])
+SUBWORDS = tiny_subwords().with_slots(KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("My name is Zebulon.", ["Zebulon"]),
+        ("Zebulon's name is Tom.", ["Zebulon"]),
+        ("Jean-Luc O'Brien lives in Saint-Tropez.", ["Jean-Luc", "O'Brien", "Saint-Tropez"]),
+        ("Charlemos.", []),  # at the beginning of a sentence, akin to charlar
+        ("Said he: Charlemos.", []),
+        ("he said Charlemos", ["Charlemos"]),
+        ("Ángela lives in Kraków.", ["Ángela", "Kraków"]),
+        ("I", []),
+    ],
+)
+def test_unknown_capitalised_words_are_names(text, names):
+    slots = [slot for slot in find_slots(text, KNOWN) if slot.character in NAMES]
+    assert [text[slot.start : slot.end] for slot in slots] == names
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("It costs $1,250.99 at 10:30.", ["1,250.99", "10:30"]),
+        ("Call +34 91 123 45 67, or 555-1234.", ["+34 91 123 45 67", "555-1234"]),
+        ("On 2024-05-17, 3.5% of 80kg", ["2024-05-17", "3.5", "80kg"]),
+        ("5 men on the 21st, at 5pm", ["5pm"]),
+    ],
+)
+def test_numbers_of_more_than_one_character(text, numbers):
+    assert [text[start:end] for start, end in number_spans(text)] == numbers
+
+
+def test_equal_names_share_a_slot_and_slots_run_out():
+    text = "he said Aba, Beb, Aba, Coc, Dod, Eke"
+    slots = find_slots(text, KNOWN)
+    assert [slot.character for slot in slots] == [NAMES[place] for place in (0, 1, 0, 2, 3)]
+
+
+def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
+    pairs = [("I saw Nara.", "Vi Nara.")] * 4 + [("I saw London.", "Vi Londres.")] * 4 + [("I saw Rome.", "Vi Roma.")]
+    known = KnownWords.of(pairs)
+    text = "we saw Nara, London and Rome"
+    found = [text[slot.start : slot.end] for slot in find_slots(text, known)]
+    assert found == ["Nara", "Rome"]
+    assert not find_slots("we saw Nara", KnownWords.of(pairs + pairs[:1]))
+
+
+def test_shared_slots_are_the_same_on_both_sides():
+    pair = ("Ann met Bob and Bob.", "Bob conoció a Ann.")
+    source, target = shared_slots(pair, (name_spans(pair[0]), name_spans(pair[1])), NAMES)
+    assert source == [Slot(0, 3, NAMES[0])] and target == [Slot(14, 17, NAMES[0])]  # Bob is there twice
+
+
+WORDS = st.sampled_from(
+    [*" ".join(SENTENCES).split(), "Zebulon", "Qwertyuiop", "1,250.99", "12:30", "é", "“", "\ue000"]
+)
+
+
+@given(st.lists(WORDS, max_size=12).map(" ".join))
+def test_what_was_typed_comes_back(text):
+    encoding = SUBWORDS.encode(text)
+    back = SUBWORDS.decode_with_spans(encoding.ids, encoding)
+    plain = Subwords(SUBWORDS.model).decode(Subwords(SUBWORDS.model).encode_ids([text])[0])
+    assert back.text == plain
+    assert set(back.slots) == set(encoding.slots)
+    for slot, (start, end) in back.slots.items():
+        assert back.text[start:end] == encoding.text[slice(*encoding.slots[slot])]
+    # Each piece of a slot covers the whole name or number, in what was typed and in what is written.
+    for piece, span, written in zip(SUBWORDS.pieces(encoding.ids), encoding.spans, back.spans, strict=True):
+        if piece in encoding.slots:
+            assert encoding.text[slice(*span)] == back.text[slice(*written)]
+
+
+@given(st.text(max_size=30), st.data())
+def test_filled_characters_know_their_spans(text, data):
+    places = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=4)))
+    slots = [Slot(a, b, NUMBERS[0]) for a, b in zip(places[::2], places[1::2], strict=False)]
+    filled, spans = fill(text, slots)
+    assert len(filled) == len(spans)
+    parts = [text[a:b] for a, b in spans]
+    assert "".join(parts) == text
+    assert all(part == character or character == NUMBERS[0] for part, character in zip(parts, filled, strict=True))
+
+
+def test_a_slot_that_is_not_in_the_source_is_left_out():
+    source = SUBWORDS.encode("My name is Zebulon")
+    number = SUBWORDS.encode("1990").ids
+    assert SUBWORDS.decode_with_spans([*source.ids, *number], source).text.strip() == "My name is Zebulon"
+
+
+def test_a_lost_slot_is_among_what_is_copied():
+    source, target = SUBWORDS.encode("My name is Zebulon"), SUBWORDS.encode("my name is")
+    assert [source.text[slice(*span)] for span in source.with_lost_slots(target).copied] == ["Zebulon"]
+    assert source.with_lost_slots(source).copied == source.copied
+
+
+def test_slots_leave_other_pieces_alone():
+    plain = tiny_subwords()
+    assert plain.encode_ids(SENTENCES) == SUBWORDS.encode_ids(SENTENCES)
+    assert SUBWORDS.pieces(range(len(plain))) == plain.pieces(range(len(plain)))
+    assert len(SUBWORDS) == len(plain) + len(NAMES + NUMBERS)
