@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,41 @@ def find_checkpoint(given: str | Path | None = None) -> Path:
     return shipped_checkpoint(str(given)) if str(given) in SHIPPED and not directory.is_dir() else directory
 
 
+@dataclass(frozen=True)
+class Metadata:
+    """What `metadata.json` says, in types; made of an object that passed `check_metadata`."""
+
+    source: str
+    target: str
+    """Codes of the two languages."""
+    max_length: int
+    """Most subword pieces of a sentence, `</s>` counted."""
+    alignment_layer: int | None
+    """The decoder layer whose cross-attention is shown; None: the network has no attention."""
+    alignment_heads: list[int] | None
+    """The guided heads of that layer, whose mean is shown; None: all are, unguided."""
+    decoding: dict[str, float]
+    """Defaults of `SearchOptions`."""
+    quantization: str
+    """Type of the weights that CTranslate2 computes with."""
+    record: dict[str, Any]
+    """The whole object, its own checksum aside; how the checkpoint was trained is here alone, and may be absent."""
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Metadata:
+        """The metadata of a checked object."""
+        return cls(
+            source=record["source"],
+            target=record["target"],
+            max_length=record["max_length"],
+            alignment_layer=record["alignment_layer"],
+            alignment_heads=record.get("alignment_heads"),
+            decoding=record["decoding"],
+            quantization=record.get("quantization", "float32"),
+            record=record,
+        )
+
+
 class Checkpoint:
     """A checkpoint directory, opened for reading: every file is checked against `metadata.json` first."""
 
@@ -71,20 +107,22 @@ class Checkpoint:
         path = self.directory / METADATA
         try:
             check_inside(path, self.directory)
-            self.metadata: dict[str, Any] = json.loads(read_small(path, LARGEST_METADATA).decode("utf-8"))
-            own = self.metadata.pop("sha256", None)
+            record = json.loads(read_small(path, LARGEST_METADATA).decode("utf-8"))
+            own = record.pop("sha256", None)
         except OSError as error:
             raise UserError(
                 f"{directory} is not a finished checkpoint: cannot read {METADATA} ({error.strerror})"
             ) from error
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is damaged; use another copy of the checkpoint") from error
-        if own not in (None, _digest(self.metadata)):  # the checkpoints of early versions have none
+        if own not in (None, _digest(record)):  # the checkpoints of early versions have none
             raise UserError(f"{path} does not match its own checksum; use another copy of the checkpoint")
-        if wrong := check_metadata(self.metadata):
+        if wrong := check_metadata(record):
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
-        listed: dict[str, str] = self.metadata["files"]
-        self.files = {name: value for name, value in listed.items() if not name.startswith(f"{CTRANSLATE2}/")}
+        self.metadata = Metadata.of(record)
+        self.files: dict[str, str] = {
+            name: value for name, value in record["files"].items() if not name.startswith(f"{CTRANSLATE2}/")
+        }
         self._checked: set[str] = set()
 
     def has(self, name: str) -> bool:
@@ -111,24 +149,24 @@ class Checkpoint:
         """The network's configuration. Raises UserError when the metadata contradict it."""
         from nmt.config import load_config
 
-        config, layer = load_config(self.path(CONFIG), warn=False).model, self.metadata["alignment_layer"]
-        if config.max_length != self.metadata["max_length"]:
+        config, layer = load_config(self.path(CONFIG), warn=False).model, self.metadata.alignment_layer
+        if config.max_length != self.metadata.max_length:
             raise UserError(f"{self.directory}: {CONFIG} and {METADATA} differ in max_length; use another copy")
         if layer is not None and layer >= config.decoder_layers:
             raise UserError(f"{self.directory}: it has no alignment layer {layer}; use another copy")
-        if max(self.metadata.get("alignment_heads") or [0]) >= config.heads:
+        if max(self.metadata.alignment_heads or [0]) >= config.heads:
             raise UserError(f"{self.directory}: its alignment heads are not there; use another copy")
         return config
 
     @property
     def shown_heads(self) -> list[int]:
         """The heads of the alignment layer whose mean is shown as attention: the guided ones, else all."""
-        return self.metadata.get("alignment_heads") or list(range(self.model_config.heads))
+        return self.metadata.alignment_heads or list(range(self.model_config.heads))
 
     @property
     def attention_name(self) -> str:
         """What is shown as attention, in words; layers and heads are counted from 1."""
-        layer, guided = self.metadata["alignment_layer"] + 1, self.metadata.get("alignment_heads")
+        layer, guided = (self.metadata.alignment_layer or 0) + 1, self.metadata.alignment_heads
         if not guided:
             return f"cross-attention, layer {layer}, mean of heads"
         numbers = ", ".join(str(head + 1) for head in guided)

@@ -74,22 +74,22 @@ class Translator:
     @property
     def source(self) -> str:
         """The source language's code."""
-        return self.checkpoint.metadata["source"]
+        return self.checkpoint.metadata.source
 
     @property
     def target(self) -> str:
         """The target language's code."""
-        return self.checkpoint.metadata["target"]
+        return self.checkpoint.metadata.target
 
     @property
     def longest(self) -> int:
         """Most subword pieces of a sentence, `</s>` not counted."""
-        return self.checkpoint.metadata["max_length"] - 1
+        return self.checkpoint.metadata.max_length - 1
 
     @property
     def attends(self) -> bool:
         """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
-        return self.checkpoint.metadata["alignment_layer"] is not None
+        return self.checkpoint.metadata.alignment_layer is not None
 
     def require_attention(self) -> None:
         """Raises UserError for a network that has no attention."""
@@ -207,7 +207,7 @@ class Translator:
         """The checkpoint's decoding defaults with `options` in place of those that are not None."""
         given = {name: value for name, value in options.items() if value is not None}
         try:
-            settings = {**self.checkpoint.metadata["decoding"], **given}
+            settings = {**self.checkpoint.metadata.decoding, **given}
             if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
                 settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
             return SearchOptions(**settings)

@@ -69,7 +69,7 @@ def check_metadata(metadata: Any) -> str | None:
     if not isinstance(metadata, dict):
         return "an object is wanted"
     for key in ("source", "target"):
-        if not isinstance(metadata.get(key), str):
+        if not isinstance(metadata.get(key), str) or not metadata[key].isprintable():  # no surrogate is
             return key
     if not within(metadata.get("max_length"), int, 2, LONGEST_SENTENCE):
         return "max_length"

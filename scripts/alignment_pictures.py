@@ -61,7 +61,7 @@ def crossings(pair: GoldPair) -> int:
 
 def before(translator: Translator, source: str, target: str) -> Translation:
     """What one layer's mean cross-attention shows, as it is read where there is no alignment head."""
-    layer = translator.checkpoint.metadata["alignment_layer"]
+    layer = translator.checkpoint.metadata.alignment_layer
     matrix = over_word_pairs(translator, source, target)[layer].mean(axis=0)
     words = ([word.text for word in split_words(side)] for side in (source, target))
     return Translation(source, target, 0.0, *words, matrix, argmax_links(matrix))

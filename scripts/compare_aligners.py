@@ -195,7 +195,7 @@ def head_rows(gold: Pairs, translator: Translator) -> list[Row]:
     pairs = translator.align(gold)
     forward = [argmax_links(pair.matrix) for pair in pairs]
     reverse = [sorted(transpose(argmax_links(pair.reverse_matrix))) for pair in pairs]
-    record = translator.checkpoint.metadata.get("alignment_head")
+    record = translator.checkpoint.metadata.record.get("alignment_head")
     minutes = record and record["minutes"] * record["processes"]  # one core each, wall time
     returned = "**alignment head** (as `nmt-translate` and `nmt-align` return it)"
     own = Row(returned, [pair.links for pair in pairs], True, minutes)

@@ -118,7 +118,7 @@ def train(directory: Path, command: list[str]) -> dict:
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if ended.returncode:
         raise UserError(f"{shlex.join(command)}: {(ended.stderr.strip() or 'no word').splitlines()[-1]}")
-    metadata = Checkpoint(directory).metadata
+    metadata = Checkpoint(directory).metadata.record
     found = [record for record in read_log(directory) if record["kind"] == "validation"]
     return {
         "loss": metadata["dev_loss"],

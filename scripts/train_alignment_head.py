@@ -54,8 +54,8 @@ def main(arguments: list[str]) -> None:
     seconds, pairs_read = time.monotonic() - started, len(pairs)
     if checkpoint:
         how = {"minutes": round(seconds / 60, 1), "processes": options.processes, "seed": options.seed}
-        checkpoint.metadata["alignment_head"] = {**dataclasses.asdict(config), **how}
-        write_checkpoint_metadata(output.parent, checkpoint.metadata)
+        checkpoint.metadata.record["alignment_head"] = {**dataclasses.asdict(config), **how}
+        write_checkpoint_metadata(output.parent, checkpoint.metadata.record)
     print(f"{config}\n{pairs_read} pairs, seed {options.seed}, {seconds:.0f} s", file=sys.stderr)
 
 

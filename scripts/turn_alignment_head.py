@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     from nmt.text.subwords import Subwords
 
     giver, taker = Checkpoint(options.giver), Checkpoint(options.taker)
-    directions = [(one.metadata["source"], one.metadata["target"]) for one in (giver, taker)]
+    directions = [(one.metadata.source, one.metadata.target) for one in (giver, taker)]
     if directions[0] != directions[1][::-1]:
         names = ["-".join(direction) for direction in directions]
         raise UserError(f"{options.taker} is {names[1]}, not the other direction of {names[0]}")
@@ -36,9 +36,9 @@ def main(arguments: list[str]) -> None:
             taker.path(name)  # refuses a damaged one
     head = Aligner.load(giver.path(ALIGNER), Subwords.load(taker.path(SUBWORDS)))
     head.save(taker.directory / ALIGNER, turned=True)
-    if record := giver.metadata.get("alignment_head"):
-        taker.metadata["alignment_head"] = {**record, "turned_from": giver.directory.resolve().name}
-    write_checkpoint_metadata(taker.directory, taker.metadata)
+    if record := giver.metadata.record.get("alignment_head"):
+        taker.metadata.record["alignment_head"] = {**record, "turned_from": giver.directory.resolve().name}
+    write_checkpoint_metadata(taker.directory, taker.metadata.record)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def test_no_attention_no_alignment_and_a_clear_word(tmp_path, checkpoints, comma
 def test_a_head_beside_it_does_not_pretend_to_be_its_attention(tmp_path):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=1, type="rnnencdec")
     (directory / "aligner.safetensors").write_bytes(b"whatever it holds")
-    write_checkpoint_metadata(directory, Checkpoint(directory).metadata)
+    write_checkpoint_metadata(directory, Checkpoint(directory).metadata.record)
     translator = Translator.load(directory)
     assert translator.aligner is None and translator.translate(ENGLISH[0]).attention is None
 

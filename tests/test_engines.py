@@ -346,7 +346,7 @@ def test_the_network_of_an_older_checkpoint_is_ignored(tmp_path, tiny_checkpoint
     text = Translator.load(tiny_checkpoint).translate(ENGLISH[0]).text
     assert Translator.load(directory).translate(ENGLISH[0]).text == text
     set_quantization(directory, "int8")
-    assert not any(name.startswith("ctranslate2") for name in Checkpoint(directory).metadata["files"])
+    assert not any(name.startswith("ctranslate2") for name in Checkpoint(directory).metadata.record["files"])
 
 
 def test_other_weights_are_another_network(tmp_path, tiny_checkpoint):
@@ -355,7 +355,7 @@ def test_other_weights_are_another_network(tmp_path, tiny_checkpoint):
     weights = load_arrays(directory / WEIGHTS)
     weights["output_bias"][40] += 20
     save_arrays(directory / WEIGHTS, weights)
-    write_checkpoint_metadata(directory, Checkpoint(directory).metadata)
+    write_checkpoint_metadata(directory, Checkpoint(directory).metadata.record)
     subwords, torchs, fast = engines(directory)
     ids = subwords.encode_ids(SOURCES[:3])
     assert_equal(fast.translate(ids, SearchOptions(4)), torchs.translate(ids, SearchOptions(4)))

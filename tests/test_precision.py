@@ -114,6 +114,6 @@ def test_training_learns_as_much_in_bfloat16(tmp_path):
     for precision in ("float32", "bfloat16"):
         overrides = [f"checkpoint={tmp_path / precision}", f"training.precision={precision}"]
         directory = train(load_config(tmp_path / "run.yaml", overrides))
-        losses[precision] = Checkpoint(directory).metadata["dev_loss"]
+        losses[precision] = Checkpoint(directory).metadata.record["dev_loss"]
     assert losses["bfloat16"] != losses["float32"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)

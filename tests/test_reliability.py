@@ -236,14 +236,14 @@ def test_tensorboard_is_told_where_a_resumed_run_draws_again(tmp_path, monkeypat
 @given(data=st.data())
 @settings(max_examples=150)
 def test_no_flipped_bit_of_the_metadata_changes_what_is_read(data, tiny_checkpoint, tmp_path_factory):
-    whole = Checkpoint(tiny_checkpoint).metadata
+    whole = Checkpoint(tiny_checkpoint).metadata.record
     content = bytearray((tiny_checkpoint / METADATA).read_bytes())
     bit = data.draw(st.integers(0, 8 * len(content) - 1))
     content[bit // 8] ^= 1 << bit % 8
     copy = tmp_path_factory.mktemp("flipped")
     (copy / METADATA).write_bytes(content)
     try:
-        read = Checkpoint(copy).metadata
+        read = Checkpoint(copy).metadata.record
     except UserError as error:
         assert METADATA in str(error)
     else:  # white space, or the name of the checksum itself

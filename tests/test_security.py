@@ -143,6 +143,7 @@ def test_metadata_and_subwords_are_bounded(checkpoint):
         ("decoding", {"beam": 10**9}),
         ("alignment_layer", -1),
         ("source", 3),
+        ("target", "e\0s"),
         ("quantization", "x"),
     ):
         sign(checkpoint, **{**good, key: value})

@@ -39,8 +39,8 @@ def test_it_is_whole_small_and_of_the_pinned_corpus(name):
     files = shipped_checkpoint(name).rglob("*")
     assert sum(path.stat().st_size for path in files if "training" not in path.parts) <= 20_000_000
     pinned = {"tatoeba-en-es": "39cf9a51fed201f4", "tatoeba-es-en": "39cf9a51fed201f4"}
-    assert checkpoint.metadata["corpus_sha256"].startswith(pinned[name])
-    assert "-".join(["tatoeba", checkpoint.metadata["source"], checkpoint.metadata["target"]]) == name
+    assert checkpoint.metadata.record["corpus_sha256"].startswith(pinned[name])
+    assert "-".join(["tatoeba", checkpoint.metadata.source, checkpoint.metadata.target]) == name
 
 
 def test_a_shipped_checkpoint_is_found_by_name_unless_a_directory_has_it(tmp_path, monkeypatch):

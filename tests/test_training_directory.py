@@ -97,7 +97,7 @@ def test_a_tilde_is_the_home_directory(place, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = train(load_config(place / "run.yaml", ["checkpoint=~/m", "training.max_steps=1"]))
     assert run == tmp_path / "m" and [path.name for path in tmp_path.iterdir()] == ["m"]
-    assert Checkpoint(find_checkpoint("~/m")).metadata["steps"] == 1
+    assert Checkpoint(find_checkpoint("~/m")).metadata.record["steps"] == 1
     capfd.readouterr()
     assert "~nobodyhere" in refused(capfd, place / "run.yaml", "checkpoint=~nobodyhere/m")
     with pytest.raises(UserError, match="~nobodyhere"):

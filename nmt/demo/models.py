@@ -43,7 +43,7 @@ class Models:
         for name in self.names():
             try:
                 metadata = Checkpoint(self.directory / name).metadata
-                described.append({"name": name, "source": metadata["source"], "target": metadata["target"]})
+                described.append({"name": name, "source": metadata.source, "target": metadata.target})
             except UserError:
                 continue
         return described

@@ -60,7 +60,7 @@ def set_quantization(directory: str | Path, quantization: str) -> None:
         checkpoint.path(name)
     if obstacle := not_for_ctranslate2(checkpoint.model_config):
         raise UserError(f"CTranslate2 cannot compute {obstacle}; {directory} is translated with PyTorch")
-    write_checkpoint_metadata(checkpoint.directory, {**checkpoint.metadata, "quantization": quantization})
+    write_checkpoint_metadata(checkpoint.directory, {**checkpoint.metadata.record, "quantization": quantization})
 
 
 def convert(
@@ -87,7 +87,7 @@ def convert(
     expected, found = expected_shapes(config, len(subwords)), tensor_shapes(path)
     if wrong := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
         raise UserError(f"the weights in {path} are of another network or vocabulary (see {wrong[0]})")
-    layer = checkpoint.metadata["alignment_layer"]
+    layer = checkpoint.metadata.alignment_layer
     if layer is None:
         raise UserError(f"{checkpoint.directory}: a transformer without an alignment layer; use another copy of it")
     weights = load_arrays(path)
@@ -97,7 +97,7 @@ def convert(
     # CTranslate2 returns the mean of the first heads.
     order = heads + [head for head in range(config.heads) if head not in heads]
     permute_heads(weights, f"decoder_layers.{layer}.cross_attention", order)
-    quantization = quantization or checkpoint.metadata.get("quantization", "float32")
+    quantization = quantization or checkpoint.metadata.quantization
     spec = _specification(quantization).from_config(
         (config.encoder_layers, config.decoder_layers),
         config.heads,

@@ -58,7 +58,7 @@ class CTranslate2Engine:
                 translator = _opened(Path(temporary), cores)
             if translator is None:
                 raise UserError(f"CTranslate2 cannot load the network of {checkpoint.directory}") from None
-        return cls(translator, subwords, checkpoint.metadata["max_length"])
+        return cls(translator, subwords, checkpoint.metadata.max_length)
 
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
@@ -166,10 +166,9 @@ def _place(checkpoint: Checkpoint) -> Path:
     """The cached network's directory, named by a hash of everything it is made of."""
     for name in (CONFIG, SUBWORDS, WEIGHTS):
         checkpoint.path(name)
+    metadata = checkpoint.metadata
     parts = [ctranslate2.__version__, LAYOUT, *(checkpoint.files[name] for name in (CONFIG, SUBWORDS, WEIGHTS))]
-    parts += [
-        checkpoint.metadata.get(key) for key in ("max_length", "alignment_layer", "alignment_heads", "quantization")
-    ]
+    parts += [metadata.max_length, metadata.alignment_layer, metadata.alignment_heads, metadata.quantization]
     return cache_directory() / "ctranslate2" / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -52,7 +52,7 @@ class TorchEngine:
         model = build_model(config, vocabulary_size)
         load_weights(model, load_arrays(path), checkpoint.directory)
         model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model, checkpoint.metadata["alignment_layer"], checkpoint.shown_heads)
+        return cls(model, checkpoint.metadata.alignment_layer, checkpoint.shown_heads)
 
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False

@@ -97,10 +97,10 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
     _check(arrays, config, opened.directory)
     return {
         "name": opened.directory.resolve().name,
-        "source": opened.metadata["source"],
-        "target": opened.metadata["target"],
-        "alignmentLayer": opened.metadata["alignment_layer"],
-        "decoding": opened.metadata["decoding"],
+        "source": opened.metadata.source,
+        "target": opened.metadata.target,
+        "alignmentLayer": opened.metadata.alignment_layer,
+        "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
         "subwords": subwords_data(Subwords.load(opened.path(SUBWORDS)).model),
         "weights": packed_arrays(arrays, precision),

@@ -47,4 +47,4 @@ class Initial:
         if not self.checkpoint.has(ALIGNER):
             return None
         Aligner.load(self.checkpoint.path(ALIGNER), self.subwords).save(path, subwords=subwords)
-        return self.checkpoint.metadata.get("alignment_head", {})
+        return self.checkpoint.metadata.record.get("alignment_head", {})

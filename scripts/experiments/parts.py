@@ -81,10 +81,10 @@ def measure(experiment: Experiment, group: str, name: str, change: list[str]) ->
     data = few_tatoeba(experiment, FEW) if group == FEW_DATA else []
     slug = re.sub(r"[^a-z0-9.]+", "-", name)
     translator = experiment.translator("parts", *steps, *data, *change, run=f"parts-{slug}")
-    metadata = translator.checkpoint.metadata
+    record = translator.checkpoint.metadata.record
     sources, targets = references(load_corpus(experiment.config("parts").data).dev)
     found = evaluate(translator, sources, targets, beam=1)
-    return Row(group, name, metadata["parameters"], math.exp(metadata["dev_loss"]), found.bleu)
+    return Row(group, name, record["parameters"], math.exp(record["dev_loss"]), found.bleu)
 
 
 def draw(rows: Sequence[Row], bases: Sequence[Row], experiment: Experiment) -> None:

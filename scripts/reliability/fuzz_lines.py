@@ -28,7 +28,7 @@ def make_checkpoint(directory: Path) -> None:
     from nmt.text.subwords import Subwords
     from tests.tiny import write_tiny_checkpoint
 
-    metadata = Checkpoint(write_tiny_checkpoint(directory)).metadata
+    metadata = Checkpoint(write_tiny_checkpoint(directory)).metadata.record
     # Without the keys that translating does not read, whose parsing would be most of a case's time.
     shape = yaml.safe_load((directory / "config.yaml").read_text())["model"]
     short = {"checkpoint": "x", "model": shape, "training": {"max_steps": 1}}

@@ -47,8 +47,8 @@ def scores(translations: list[str], references: list[list[str]]) -> dict:
 def provenance(translator: Translator) -> dict:
     """Seed, wall time of training, corpus hash and the like, from the checkpoint's metadata."""
     metadata = translator.checkpoint.metadata
-    kept = {key: metadata[key] for key in PROVENANCE if key in metadata}
-    return {**kept, "decoding": metadata["decoding"], "engine": "ctranslate2" if translator.fast else "torch"}
+    kept = {key: metadata.record[key] for key in PROVENANCE if key in metadata.record}
+    return {**kept, "decoding": metadata.decoding, "engine": "ctranslate2" if translator.fast else "torch"}
 
 
 def recipe(config: RunConfig) -> dict:

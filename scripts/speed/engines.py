@@ -25,7 +25,7 @@ def measure(quick: bool) -> dict:
     found = [hypotheses[0] for hypotheses in exact.translate(ids, options)]
     same = [ours.pieces == theirs.pieces for ours, theirs in zip(found, expected, strict=True)]
     scores = [abs(ours.score - theirs.score) for ours, theirs in zip(found, expected, strict=True)]
-    layer = torchs.checkpoint.metadata["alignment_layer"]
+    layer = torchs.checkpoint.metadata.alignment_layer
     maps = torchs._torch.attention(ids, [one.pieces for one in found])
     attention = [
         float(np.abs(one.attention - whole.cross[layer, :, : len(one.pieces)].mean(axis=0)).max(initial=0))

@@ -34,7 +34,11 @@ def any_transformer(experiment: Experiment) -> tuple[Translator, RunConfig, str]
     if config.model.type != "transformer":
         raise UserError(f"{directory} is of type {config.model.type}; this experiment is about a transformer")
     name = directory.relative_to(ROOT) if directory.is_relative_to(ROOT) else directory.name
-    return translator, config, f"Model: `{name}`, {translator.checkpoint.metadata.get('parameters', 0):,} parameters."
+    return (
+        translator,
+        config,
+        f"Model: `{name}`, {translator.checkpoint.metadata.record.get('parameters', 0):,} parameters.",
+    )
 
 
 def tatoeba_model(experiment: Experiment, architecture: str) -> Path:
