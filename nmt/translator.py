@@ -1,4 +1,4 @@
-"""Text in, translations with their alignment out. Commands, the demo and notebooks all go through here."""
+"""Text in, translations with their alignment out. Commands and notebooks all go through here."""
 
 from __future__ import annotations
 

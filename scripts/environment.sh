@@ -1,5 +1,5 @@
 # Sourced by the other scripts: makes .venv with what the project needs and activates it.
-# usage: . scripts/environment.sh [EXTRA]     EXTRA: test, demo, or test,demo
+# usage: . scripts/environment.sh [EXTRA]     EXTRA: test
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 find_python() {

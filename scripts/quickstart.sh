@@ -11,6 +11,8 @@ esac
 echo; echo "== The shipped model translates, and shows what it translated from what"
 nmt-translate "Where is the station?" "She brought me a cup of tea." "My brother works in a hospital."
 nmt-translate "She is wearing a white dress." --show alignment
+nmt-page --output translator.html
+echo "a translator in one page, with every head to look at: open $PWD/translator.html"
 if [ "${1:-}" = --no-train ]; then exit 0; fi
 
 echo; echo "== A small model of your own: about five minutes of two cores (nmt-train configs/quickstart.yaml)"

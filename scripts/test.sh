@@ -2,7 +2,7 @@
 # The whole test suite, linter and type checker included, in an environment of its own.
 # usage: scripts/test.sh [arguments of pytest]
 set -euo pipefail
-. "$(dirname "$0")/environment.sh" test,demo
+. "$(dirname "$0")/environment.sh" test
 ruff check .
 ruff format --check --quiet .
 mypy nmt

@@ -7,7 +7,6 @@ import pytest
 import torch
 from architectures import RECURRENT
 from commands import Command
-from demo_server import ask, running
 from safetensors.numpy import load_file
 from test_recurrent import slow_pass
 from tiny import ENGLISH, SPANISH, write_tiny_checkpoint
@@ -16,7 +15,6 @@ from toy import NAMES, toy_config
 from nmt import Translator
 from nmt.checkpoint import Checkpoint, write_checkpoint_metadata
 from nmt.cli import align, export, inspect, train, translate
-from nmt.demo.models import Models
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.inspection.explorer import explorer_page, page_data
@@ -224,24 +222,3 @@ def test_ctranslate2_keeps_other_positions(tmp_path, positions):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=60, positions=positions)
     texts = [Translator.load(directory, engine).translate(ENGLISH) for engine in ("torch", "ctranslate2")]
     assert [one.text for one in texts[0]] == [one.text for one in texts[1]]
-
-
-def test_the_demo_shows_them_side_by_side(checkpoints):
-    """Each of three networks answers the same sentence; only the one without attention has no alignment."""
-    directory = checkpoints("rnnsearch").parent
-    checkpoints("rnnencdec")
-    write_tiny_checkpoint(directory / "transformer", steps=60)
-    models = Models(directory, "transformer")
-    with running(models) as address:
-        for name in ("transformer", "rnnsearch", "rnnencdec"):
-            status, _, content = ask(address, "/api/translate", {"text": ENGLISH[0], "model": name})
-            answer = json.loads(content)
-            assert status == 200 and answer["model"] == name and answer["translation"]
-            page = ask(address, f"/explorer?text=Birds&model={name}")
-            if name == "rnnencdec":
-                assert answer["attention"] is None and answer["alignment"] is None
-                assert page[0] == 422 and "no attention" in page[2]
-            else:
-                shape = len(answer["target_words"]), len(answer["source_words"]) + 1
-                assert np.array(answer["attention"]).shape == shape
-                assert page[0] == 200 and ('"encoder":{"layers"' in page[2]) == (name == "transformer")

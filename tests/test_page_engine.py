@@ -175,6 +175,21 @@ def page_file(tmp_path_factory) -> Path:
     return path
 
 
+def test_demo_writes_the_page_to_the_cache_and_opens_it(tmp_path, monkeypatch, capsys):
+    from nmt.cli.demo import main
+
+    opened = []
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    checkpoint = str(write_tiny_checkpoint(tmp_path / "tiny", steps=1))
+    main([checkpoint])
+    path = tmp_path / "cache" / "translator.html"
+    assert capsys.readouterr().out.strip() == str(path) and opened == [path.as_uri()]
+    assert path.read_text(encoding="utf-8") == translator_page([checkpoint])
+    main([checkpoint, "--no-open"])
+    assert len(opened) == 1
+
+
 def test_policy_forbids_requests(page_file):
     text = page_file.read_text(encoding="utf-8")
     policy = re.search('Content-Security-Policy" content="([^"]*)"', text)

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from demo_server import EchoModels, ask, running
 from tiny import ENGLISH
 
 from nmt import Translator
 from nmt.checkpoint import METADATA, SUBWORDS, WEIGHTS, Checkpoint, load_arrays, save_arrays, write_checkpoint_metadata
 from nmt.config import load_config
 from nmt.errors import UserError
+from nmt.page.export import translator_page
 from nmt.translation import Translation
 
 ROOT = Path(__file__).parent.parent
@@ -288,35 +288,8 @@ def test_sentences_are_text_in_every_page(tmp_path):
         assert page.count("<script") == plain.count("<script") and page.count("<img") == plain.count("<img")
 
 
-def test_every_page_has_a_content_security_policy(tmp_path):
-    for page in (page_of("a b"), curves_of("run", tmp_path)):
+def test_every_page_has_a_content_security_policy(checkpoint, tmp_path):
+    for page in (page_of("a b"), curves_of("run", tmp_path), translator_page([checkpoint])):
         (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
         assert policy.startswith("default-src 'none'") and "connect-src" not in policy and "http" not in policy
         assert not re.search(r"script-src [^;]*unsafe", policy)
-    with running(EchoModels()) as address:
-        for path in ("/", "/docs", "/api/models", "/nothing", "/static/demo/demo.mjs"):
-            policy = ask(address, path)[1]["content-security-policy"]
-            assert policy.startswith("default-src 'none'; script-src 'self'") and "unsafe" not in policy
-
-
-def test_the_demo_is_local_and_bounded():
-    from nmt.cli.demo import make_parser
-
-    options = make_parser().parse_args([])
-    assert options.host == "127.0.0.1" and options.queue <= 100 and options.rate <= 100 and options.burst <= 100
-    with running(EchoModels(), rate=0.01, burst=3) as address:
-        assert ask(address, "/api/models", headers={"Host": "evil.example"})[0] == 400
-        assert ask(address, "/api/translate", {"text": "x" * 501})[0] == 413
-        assert ask(address, "/api/translate", b"x" * 70_000)[0] == 413
-        statuses = [ask(address, "/api/translate", {"text": "a"})[0] for _ in range(5)]
-        assert statuses[0] == 200 and statuses[-1] == 429
-
-
-def test_the_demo_logs_nothing_that_people_type(capfd, caplog):
-    with running(EchoModels()) as address:
-        assert ask(address, "/api/translate", {"text": "my secret"})[0] == 200
-        assert ask(address, "/api/translate", {"text": "my secret", "beam": 99})[0] == 422
-        assert ask(address, "/api/translate", {"text": "my secret explode"})[0] == 500
-        ask(address, "/explorer?text=my+secret")
-    output, errors = capfd.readouterr()
-    assert "secret" not in (output + errors + caplog.text).replace("secret detail", "")  # the failure's own words

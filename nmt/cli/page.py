@@ -1,8 +1,10 @@
-"""`nmt-page`: a translator in one HTML file, which runs where its reader is."""
+"""`nmt-page`: a translator in one HTML file, which runs in the reader's browser."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from typing import Literal
 
 from nmt.checkpoint import SHIPPED
 from nmt.cli.common import check_writable, command, parser, writer
@@ -17,10 +19,15 @@ def main(arguments: list[str]) -> None:
     """Parse the arguments and write the page."""
     options = make_parser().parse_args(arguments)
     check_writable(options.output)
+    write_page(options.checkpoint, options.weights, options.output)
+
+
+def write_page(checkpoints: list[str], weights: Literal["int8", "float16", "float32"], output: str) -> None:
+    """Write the page of these checkpoints, or of both shipped ones, to a file."""
     from nmt.page.export import translator_page
 
-    page = translator_page(options.checkpoint or SHIPPED, options.weights)
-    with writer(options.output) as file:
+    page = translator_page(checkpoints or SHIPPED, weights)
+    with writer(output) as file:
         file.write(page)
 
 
@@ -31,20 +38,25 @@ def make_parser():
         "Write a translator as one HTML file: it opens from disk, and asks the network for nothing.",
         EXAMPLES,
     )
+    add_page_arguments(arguments)
+    arguments.add_argument("--output", required=True, metavar="FILE", help="the page")
+    return arguments
+
+
+def add_page_arguments(arguments: argparse.ArgumentParser) -> None:
+    """What the page holds."""
     arguments.add_argument(
         "checkpoint",
         nargs="*",
         metavar="CHECKPOINT",
         help="checkpoint directories or shipped names (default: both shipped)",
     )
-    arguments.add_argument("--output", required=True, metavar="FILE", help="the page")
     arguments.add_argument(
         "--weights",
         choices=["int8", "float16", "float32"],
         default="int8",
         help="precision of the weights (default: int8)",
     )
-    return arguments
 
 
 entry = command("nmt-page", main)

@@ -25,9 +25,10 @@ export class MultiHeadAttention {
    * @param x [target, width], whose queries look
    * @param keysValuesOf gives for a row of x the projected positions that it may look at
    * @param weights [heads, target, columns], filled when given
+   * @param edit changes a head's weights at a row in place, before the values are added up
    * @returns {Float32Array} [target, width]
    */
-  forward(x, keysValuesOf, weights = null) {
+  forward(x, keysValuesOf, weights = null, edit = null) {
     const { heads, keyWidth, valueWidth } = this;
     const query = this.query.forward(x);
     const rows = query.length / (heads * keyWidth);
@@ -42,6 +43,7 @@ export class MultiHeadAttention {
           scores[j] = dot(query, first, keysValues[j], head * keyWidth, keyWidth) / Math.sqrt(keyWidth);
         }
         softmax(scores, 0, scores.length);
+        edit?.(scores, head, row);
         weights?.set(scores, (head * rows + row) * columns);
         const [out, value] = [(row * heads + head) * valueWidth, heads * keyWidth + head * valueWidth];
         for (let j = 0; j < scores.length; j += 1) {

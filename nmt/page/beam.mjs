@@ -1,19 +1,24 @@
-/** Beam search over one sentence, by the rules of nmt/search/beam.py. */
+/** Beam search over one sentence, by the rules of nmt/search/beam.py, with a record of everything that it tried. */
 
 import { lengthPenalty } from "./options.mjs";
 
 /**
- * The `n_best` best hypotheses, best first: [{pieces, logProbability, score, ended}].
+ * The `n_best` best hypotheses, best first: [{pieces, logProbability, score, ended}], and the tree of all.
  *
  * The sentence is decided when `beam` hypotheses have finished, when no live one can still reach the n-best list, or at
  * its longest length, where the live ones are taken as they are.
  *
+ * The tree is [{parent, piece, logProbability, score, fate, rank}], `<s>` first and each hypothesis after its parent;
+ * `score` is what it has or would have if it ended there, and `rank` its place among the finished. Fates are
+ * `grew`, `finished`, `pruned` (none of its continuations were among the best) and `stopped` (the search was decided).
+ *
  * @param decoder pieces [beam] and a state to log-probabilities [beam * vocabulary] and the next state
- * @param limits {start, end, forbidden, maxLength}
+ * @param limits {start, end, forbidden, maxLength, forced}; every hypothesis begins with the `forced` pieces
  */
 export function beamSearch(decoder, start, limits, options) {
-  const { end, forbidden, maxLength } = limits;
-  let live = [{ pieces: [], last: limits.start, score: 0 }];
+  const { end, forbidden, maxLength, forced } = limits;
+  const tree = [{ parent: -1, piece: limits.start, logProbability: 0, score: 0, fate: "pruned", rank: null }];
+  let live = [{ pieces: [], last: limits.start, score: 0, node: 0 }];
   let finished = [];
   let finishedCount = 0;
   let state = start;
@@ -21,18 +26,30 @@ export function beamSearch(decoder, start, limits, options) {
     const [logProbabilities, next] = decoder(live.map(({ last }) => last), state);
     const banned = length <= options.min_length ? [...forbidden, end] : forbidden;
     // Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
-    const expansion = bestContinuations(live, logProbabilities, banned, 2 * options.beam);
+    const expansion = length <= forced.length
+      ? [{ score: live[0].score + logProbabilities[forced[length - 1]], parent: 0, piece: forced[length - 1] }]
+      : bestContinuations(live, logProbabilities, banned, 2 * options.beam);
     const penalty = lengthPenalty(length, options.length_penalty);
+    const grow = ({ score, parent, piece }, fate) => {
+      tree[live[parent].node].fate = "grew";
+      return tree.push({ parent: live[parent].node, piece, logProbability: score, score: score / penalty, fate, rank: null }) - 1;
+    };
     const finishing = expansion.slice(0, options.beam).filter(({ piece }) => piece === end || length === maxLength);
     finishedCount += finishing.length;
-    finished = [...finished, ...finishing.map((one) => finish(live, one, penalty, end))];
-    finished = finished.toSorted((a, b) => b.score - a.score).slice(0, options.beam);
-    const kept = expansion.filter(({ piece }) => piece !== end).slice(0, options.beam);
-    live = kept.map(({ score, parent, piece }) => ({ pieces: [...live[parent].pieces, piece], last: piece, score }));
+    finished.push(...finishing.map((one) => ({ ...finish(live, one, penalty, end), node: grow(one, "finished") })));
+    finished.sort((a, b) => b.score - a.score);
+    finished.splice(options.beam);
+    const decided = length === maxLength;
+    const kept = decided ? [] : expansion.filter(({ piece }) => piece !== end).slice(0, options.beam);
+    live = kept.map((one) => ({
+      pieces: [...live[one.parent].pieces, one.piece], last: one.piece, score: one.score, node: grow(one, "pruned"),
+    }));
     state = next.select(kept.map(({ parent }) => parent));
     if (finishedCount >= options.beam || isBeaten(live, finished, maxLength, options)) break;
   }
-  return finished.slice(0, options.n_best);
+  for (const { node } of live) tree[node].fate = "stopped";
+  finished.forEach(({ node }, rank) => { tree[node].rank = rank; });
+  return { found: finished.slice(0, options.n_best), tree };
 }
 
 function finish(live, { score, parent, piece }, penalty, end) {

@@ -29,6 +29,7 @@ ENGINE = (
     "subwords.mjs",
     "linear.mjs",
     "attention.mjs",
+    "interventions.mjs",
     "state.mjs",
     "transformer.mjs",
     "options.mjs",

@@ -42,10 +42,10 @@ class EncoderLayer {
   }
 
   /** x [source, width] to the same shape; fills `weights` [heads, source, source]. */
-  forward(x, weights) {
+  forward(x, weights, edit) {
     const y = this.aroundSelf.input(x);
     const keysValues = this.selfAttention.project(y);
-    const after = this.aroundSelf.output(x, this.selfAttention.forward(y, () => keysValues, weights));
+    const after = this.aroundSelf.output(x, this.selfAttention.forward(y, () => keysValues, weights, edit));
     return this.aroundFeedForward.output(after, this.feedForward.forward(this.aroundFeedForward.input(after)));
   }
 }
@@ -61,23 +61,24 @@ class DecoderLayer {
   }
 
   /** All target positions at once, x [target, width]; `memory` is the cross-attention's keys and values. */
-  forward(x, memory, selfWeights, crossWeights) {
+  forward(x, memory, weights, edits) {
     const y = this.aroundSelf.input(x);
     const keysValues = this.selfAttention.project(y);
-    const output = this.selfAttention.forward(y, (row) => keysValues.slice(0, row + 1), selfWeights);
-    return this.lookAtSource(this.aroundSelf.output(x, output), memory, crossWeights);
+    const output = this.selfAttention.forward(y, (row) => keysValues.slice(0, row + 1), weights.decoder, edits.decoder);
+    return this.lookAtSource(this.aroundSelf.output(x, output), memory, weights.cross, edits.cross);
   }
 
   /** One new position of every hypothesis, x [beam, width]; `caches` holds each one's past keys and values. */
-  step(x, caches, memory) {
+  step(x, caches, memory, edits) {
     const y = this.aroundSelf.input(x);
     const grown = this.selfAttention.project(y).map((keysValues, hypothesis) => [...caches[hypothesis], keysValues]);
-    const output = this.selfAttention.forward(y, (row) => grown[row]);
-    return [this.lookAtSource(this.aroundSelf.output(x, output), memory), grown];
+    const output = this.selfAttention.forward(y, (row) => grown[row], null, edits.decoder);
+    return [this.lookAtSource(this.aroundSelf.output(x, output), memory, null, edits.cross), grown];
   }
 
-  lookAtSource(x, memory, weights = null) {
-    const after = this.aroundCross.output(x, this.crossAttention.forward(this.aroundCross.input(x), () => memory, weights));
+  lookAtSource(x, memory, weights, edit) {
+    const looked = this.crossAttention.forward(this.aroundCross.input(x), () => memory, weights, edit);
+    const after = this.aroundCross.output(x, looked);
     return this.aroundFeedForward.output(after, this.feedForward.forward(this.aroundFeedForward.input(after)));
   }
 }
@@ -100,28 +101,27 @@ export class Transformer {
   }
 
   /** Piece ids, `</s>` last, to the memory [source, width] and each layer's weights [heads, source, source]. */
-  encode(source) {
+  encode(source, interventions) {
     let x = this.embed(this.sourceEmbedding, source, 0);
-    const weights = this.encoderLayers.map((layer) => {
+    const weights = this.encoderLayers.map((layer, number) => {
       const layerWeights = new Float32Array(this.config.heads * source.length ** 2);
-      x = layer.forward(x, layerWeights);
+      x = layer.forward(x, layerWeights, interventions.of("encoder", number));
       return layerWeights;
     });
     return { memory: this.encoderNorm.forward(x), weights };
   }
 
   /** Teacher forcing: target ids beginning with `<s>` to states [target, width] and each layer's weights. */
-  decode(target, memory) {
+  decode(target, memory, interventions) {
     const { heads, width } = this.config;
     const [rows, columns] = [target.length, memory.length / width];
     let x = this.embed(this.targetEmbedding, target, 0);
-    const [selfWeights, crossWeights] = [[], []];
-    for (const layer of this.decoderLayers) {
-      selfWeights.push(new Float32Array(heads * rows * rows));
-      crossWeights.push(new Float32Array(heads * rows * columns));
-      x = layer.forward(x, layer.crossAttention.project(memory), selfWeights.at(-1), crossWeights.at(-1));
-    }
-    return { states: this.decoderNorm.forward(x), selfWeights, crossWeights };
+    const weights = this.decoderLayers.map((layer, number) => {
+      const own = { decoder: new Float32Array(heads * rows * rows), cross: new Float32Array(heads * rows * columns) };
+      x = layer.forward(x, layer.crossAttention.project(memory), own, editsOf(interventions, number));
+      return own;
+    });
+    return { states: this.decoderNorm.forward(x), weights };
   }
 
   /** The state before the first step, with one hypothesis: the memory's keys and values, an empty cache. */
@@ -131,12 +131,13 @@ export class Transformer {
   }
 
   /** One position: pieces [beam] to log-probabilities [beam, vocabulary] of the next, and the next state. */
-  step(pieces, state) {
+  step(pieces, state, interventions) {
     let x = this.embed(this.targetEmbedding, pieces, state.length, true);
     const caches = pieces.map(() => []);
     this.decoderLayers.forEach((layer, number) => {
       const before = state.perHypothesis.map((layers) => layers[number]);
-      const [after, grown] = layer.step(x, before, state.perSentence[number]);
+      const edits = editsOf(interventions, number, state.length);
+      const [after, grown] = layer.step(x, before, state.perSentence[number], edits);
       x = after;
       grown.forEach((cache, hypothesis) => caches[hypothesis].push(cache));
     });
@@ -160,6 +161,12 @@ export class Transformer {
     });
     return x;
   }
+}
+
+/** The changes to a decoder layer's attention; `position` is that of all rows, else each row is its own position. */
+function editsOf(interventions, layer, position = null) {
+  const at = (edit) => (position === null || !edit ? edit : (weights, head) => edit(weights, head, position));
+  return { decoder: at(interventions.of("decoder", layer)), cross: at(interventions.of("cross", layer)) };
 }
 
 function stack(count, layer) {

@@ -19,6 +19,8 @@ const tasks = {
     return { ids, wordsOfPiece, words: words.map((word) => word.text) };
   },
   translate: (line) => plain(translator.translate(line, { beam, nBest })),
+  intervene: ({ line, ...options }) => plain(translator.translate(line, options)),
+  losses: ({ line, pieces, ...options }) => translator.losses(line, pieces, options),
   texts: (line) => {
     const begun = performance.now();
     const { text, score } = translator.translate(line, { beam });

@@ -18,17 +18,22 @@ from nmt.inspection.colours import colour_table
 from nmt.inspection.labels import visible
 from nmt.translation import AttentionMaps, Translation
 
-SCRIPTS = (
+VIEWS = (
     "weights.mjs",
     "model.mjs",
     "dom.mjs",
+    "themes.mjs",
     "matrix_view.mjs",
     "lines_view.mjs",
     "thumbnails.mjs",
     "steps_view.mjs",
-    "page.mjs",
+    "n_best_view.mjs",
+    "attention_panel.mjs",
 )
-"""The page's modules, each after those that it imports from."""
+"""The modules that draw attention, each after those that it imports from."""
+SCRIPTS = (*VIEWS, "page.mjs")
+"""The explorer's modules."""
+STYLES = ("theme.css", "style.css")
 
 LEVELS = 255
 """Weights are stored as multiples of 1/255: exact to 1/510."""
@@ -53,7 +58,8 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
     """
     if not translations:
         raise UserError("nothing to explore: give at least one sentence")
-    style, script = _text("theme.css") + _text("style.css"), bundle({name: _text(name) for name in SCRIPTS})
+    style = "".join(map(explorer_file, STYLES))
+    script = bundle({name: explorer_file(name) for name in SCRIPTS})
     policy = (
         f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -62,11 +68,12 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
         "policy": policy,
         "title": html.escape(f"{visible(translations[0].source)[:80]} – attention explorer"),
         "style": style,
+        "panel": filled("panel.html", heads="", tools=""),
         "body_class": "compact" if compact else "full",
         "data": embedded_json(page_data(translations)),
         "script": script,
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _text("template.html"))
+    return filled("template.html", **parts)
 
 
 def page_data(translations: Sequence[Translation]) -> dict:
@@ -146,8 +153,19 @@ def content_hash(content: str) -> str:
 
 
 @cache
-def _text(name: str) -> str:
+def explorer_file(name: str) -> str:
+    """The text of one of the explorer's files."""
     return files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+def filled(name: str, **parts: str) -> str:
+    """One of the explorer's templates with its `{{parts}}`."""
+    return fill(explorer_file(name), parts)
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    """A template with each `{{part}}` in its place; what a part holds is left alone."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 def bundle(modules: Mapping[str, str]) -> str:

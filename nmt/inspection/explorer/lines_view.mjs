@@ -17,7 +17,9 @@ export function linesView(holder, { onPoint, onPin }) {
   function draw(next, { threshold }) {
     view = next;
     const { rows, columns, values } = view.matrix;
-    const [left, right] = [widest(view.columnLabels) + 2 * PAD, widest(view.rowLabels) + 2 * PAD];
+    const names = KINDS[view.kind];
+    const left = widest([...view.columnLabels, names.columns]) + 2 * PAD;
+    const right = widest([...view.rowLabels, names.rows]) + 2 * PAD;
     const width = Math.max(left + right + 70, Math.min(holder.clientWidth, left + right + 240));
     const height = HEAD + ROW * Math.max(rows, columns);
     const linked = new Set(view.links.map(([row, column]) => row * columns + column));
@@ -43,7 +45,6 @@ export function linesView(holder, { onPoint, onPin }) {
       column: view.columnLabels.map((label, column) => wordLabel(label, left - PAD, column, "end", { "data-column": column })),
       row: view.rowLabels.map((label, row) => wordLabel(label, width - right + PAD, row, "start", { "data-row": row })),
     };
-    const names = KINDS[view.kind];
     holder.replaceChildren(
       svg(
         "svg",

@@ -15,12 +15,14 @@ const WIDE = 22;
  * @param {HTMLElement} holder is focusable; arrow keys move through the cells, Enter pins.
  * @param onPoint called with {row, column} (either may be null) or null when the pointer or the focus moves.
  * @param onPin called with the same on a click or Enter.
+ * @param onMove called with a row and a column when a cell of cross-attention is dragged to that column of its row.
  */
-export function matrixView(holder, { onPoint, onPin }) {
+export function matrixView(holder, { onPoint, onPin, onMove = null }) {
   let view = null;
   let layout = null;
   let marks = null;
   let cursor = { row: 0, column: 0 };
+  let dragged = null;
 
   function draw(next, { threshold, colours }) {
     view = next;
@@ -44,6 +46,11 @@ export function matrixView(holder, { onPoint, onPin }) {
       const place = { x: layout.x(column) + 1, y: layout.y(row) + 1, width: cell - 2, height: cell - 2 };
       links.append(svg("rect", { ...place, "data-row": row, "data-column": column }));
     }
+    for (const [row, column] of view.moved ?? []) {
+      const place = { x: layout.x(column) + 1, y: layout.y(row) + 1, width: cell - 2, height: cell - 2 };
+      cells.append(svg("rect", { ...place, class: "moved" }));
+    }
+    holder.classList.toggle("movable", Boolean(onMove) && view.kind === "cross");
     marks = {
       row: svg("rect", { class: "band", x: 0, width: left + columns * cell, height: cell }),
       column: svg("rect", { class: "band", y: 0, width: cell, height: top + rows * cell }),
@@ -101,9 +108,29 @@ export function matrixView(holder, { onPoint, onPin }) {
     return inside ? { row, column } : null;
   }
 
-  holder.addEventListener("pointermove", (event) => onPoint(pointAt(event)));
+  /** Where a drag of a cell has come to: its own row, whatever the pointer is on. */
+  function draggedTo(event) {
+    const box = holder.firstChild.getBoundingClientRect();
+    const column = clamp(Math.floor((event.clientX - box.left - layout.left) / layout.cell), 0, view.matrix.columns - 1);
+    return { row: dragged.row, column: layout.mirrored ? view.matrix.columns - 1 - column : column };
+  }
+
+  // Touch scrolls, so it does not drag.
+  holder.addEventListener("pointerdown", (event) => {
+    const point = onMove && view?.kind === "cross" && event.pointerType !== "touch" && event.button === 0 ? pointAt(event) : null;
+    dragged = point && point.row !== null && point.column !== null ? point : null;
+  });
+  addEventListener("pointerup", (event) => {
+    if (!dragged) return;
+    const { row, column } = draggedTo(event);
+    if (column !== dragged.column) onMove(row, column);
+    else dragged = null;
+  });
+  addEventListener("click", () => { dragged = null; });
+  holder.addEventListener("pointermove", (event) => onPoint(dragged && event.buttons ? draggedTo(event) : pointAt(event)));
   holder.addEventListener("pointerleave", () => onPoint(null));
   holder.addEventListener("click", (event) => {
+    if (dragged) return;
     const point = pointAt(event);
     if (point && point.row !== null && point.column !== null) cursor = point;
     if (point) onPin(point);

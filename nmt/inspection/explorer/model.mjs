@@ -1,16 +1,28 @@
 /** What is shown: from the page's data and the reader's choices to labelled matrices and decoding steps. No DOM here. */
 
-import { aggregate, bytesFromBase64, groupsOfWords, headMatrix, matrix, LEVELS } from "./weights.mjs";
+import { aggregate, bytesFromBase64, groupsOfWords, headMatrix, matrix, LEVELS, MEAN } from "./weights.mjs";
 
 export const END = "</s>";
 export const START = "<s>";
 
-/** Names of the kinds of attention, in the order of the tabs: what looks, and at what. */
+/** The kinds of attention, in the order of the tabs: what looks, at what, and what a row means. */
 export const KINDS = {
-  alignment: { name: "Alignment", rows: "target", columns: "source" },
-  cross: { name: "Cross-attention", rows: "target", columns: "source" },
-  encoder: { name: "Encoder self-attention", rows: "source", columns: "source" },
-  decoder: { name: "Decoder self-attention", rows: "target", columns: "target so far" },
+  alignment: {
+    name: "Alignment", rows: "target", columns: "source",
+    meaning: "Each row says which source words a target word comes from.",
+  },
+  cross: {
+    name: "Cross-attention", rows: "target", columns: "source",
+    meaning: "Each row is a step of the translation: the darker a cell, the more the decoder looked at that source position while writing it.",
+  },
+  encoder: {
+    name: "Encoder self-attention", rows: "source", columns: "source",
+    meaning: "Each row is a source position: the darker a cell, the more that other source position went into it.",
+  },
+  decoder: {
+    name: "Decoder self-attention", rows: "target", columns: "written before",
+    meaning: "Each row is a step of the translation: the darker a cell, the more the decoder looked back at what it had written there.",
+  },
 };
 
 /** The reader's choices when the page opens: the alignment head comes first. */
@@ -18,19 +30,30 @@ export function initialState() {
   return { sentence: 0, hypothesis: 0, kind: "alignment", layer: 0, head: 0, unit: "words", threshold: 0.02, step: 0 };
 }
 
+/** The kinds that a hypothesis has weights of. */
+export function kindsOf({ attention, heads }) {
+  return Object.keys(KINDS).filter((kind) => (kind === "alignment" ? attention : heads?.[kind]));
+}
+
 /** The state with everything that does not exist in this data put right. */
 export function settled(data, state) {
   const sentence = Math.min(state.sentence, data.sentences.length - 1);
   const hypothesis = Math.min(state.hypothesis, data.sentences[sentence].hypotheses.length - 1);
   const current = data.sentences[sentence].hypotheses[hypothesis];
-  const kind = current.heads?.[state.kind] ? state.kind : "alignment";
+  return { ...settledView(current, state), sentence, hypothesis };
+}
+
+/** The same of one hypothesis. */
+export function settledView(hypothesis, state) {
+  const kinds = kindsOf(hypothesis);
+  const kind = kinds.includes(state.kind) ? state.kind : kinds[0];
   const unit = kind === "alignment" ? "words" : state.unit;
-  const result = { ...state, sentence, hypothesis, kind };
+  const result = { ...state, kind };
   if (kind !== "alignment") {
-    result.layer = Math.min(state.layer, current.heads[kind].layers - 1);
-    result.head = Math.min(state.head, current.heads[kind].heads - 1);
+    result.layer = Math.min(state.layer, hypothesis.heads[kind].layers - 1);
+    if (state.head !== MEAN) result.head = Math.min(state.head, hypothesis.heads[kind].heads - 1);
   }
-  result.step = Math.max(0, Math.min(state.step, steps(current, unit).length - 1));
+  result.step = Math.max(0, Math.min(state.step, steps(hypothesis, unit).length - 1));
   return result;
 }
 
@@ -55,11 +78,22 @@ export function viewOf(hypothesis, state) {
   return {
     kind,
     unit: state.unit,
-    title: `${KINDS[kind].name}, layer ${state.layer + 1}, head ${state.head + 1}`,
+    title: headName(kind, state.layer, state.head),
     matrix: headView(hypothesis, kind, state.layer, state.head, state.unit),
     ...labelsOf(hypothesis, kind, state.unit),
-    links: kind === "cross" && state.unit === "words" ? hypothesis.links.map(([source, target]) => [target, source]) : [],
+    links: kind === "cross" && state.unit === "words" ? (hypothesis.links ?? []).map(([source, target]) => [target, source]) : [],
   };
+}
+
+export function headName(kind, layer, head) {
+  return `${KINDS[kind].name}, layer ${layer + 1}, ${head === MEAN ? "mean of heads" : `head ${head + 1}`}`;
+}
+
+/** The view whose rows are the decoding steps: the chosen one, and beside the encoder's the best of the others. */
+export function stepsViewOf(hypothesis, state) {
+  if (state.kind !== "encoder") return viewOf(hypothesis, state);
+  if (hypothesis.attention) return viewOf(hypothesis, { ...state, kind: "alignment" });
+  return viewOf(hypothesis, { ...state, kind: "cross", layer: hypothesis.heads.cross.layers - 1, head: MEAN });
 }
 
 function alignmentMatrix(hypothesis) {
@@ -69,15 +103,14 @@ function alignmentMatrix(hypothesis) {
 
 /** One head's weights over pieces or words. */
 export function headView(hypothesis, kind, layer, head, unit) {
-  const tensor = hypothesis.heads[kind];
-  tensor.bytes ??= bytesFromBase64(tensor.weights);
-  const pieces = headMatrix(tensor, layer, head);
+  const pieces = headMatrix(hypothesis.heads[kind], layer, head);
   if (unit === "pieces") return pieces;
   const { row, column } = groups(hypothesis, kind);
   return aggregate(pieces, row, column);
 }
 
-function groups(hypothesis, kind) {
+/** The pieces of each row and of each column of a view over words. */
+export function groups(hypothesis, kind) {
   const { sourceWordsOfPiece, targetWordsOfPiece } = hypothesis.heads;
   const source = groupsOfWords(sourceWordsOfPiece, hypothesis.sourceWords.length);
   const target = groupsOfWords(targetWordsOfPiece, hypothesis.targetWords.length);
@@ -99,25 +132,34 @@ function labelsOf(hypothesis, kind, unit) {
 
 /**
  * The decoding steps, one a target word (or piece), each with the pieces it wrote and, where known, what else the model
- * considered: [{label, pieces: [{piece, candidates: [{piece, probability, chosen}]}]}]. Step i belongs to row i of
- * the alignment, of cross-attention and of decoder self-attention.
+ * considered: [{label, pieces: [{piece, number, candidates: [{piece, probability, chosen}], others}]}], `others` the
+ * probability of all pieces that are not listed. Step i belongs to row i of the alignment, of cross-attention and of
+ * decoder self-attention.
  */
 export function steps(hypothesis, unit) {
   if (!hypothesis.heads) return hypothesis.targetWords.map((label) => ({ label, pieces: [] }));
-  const { targetPieces, targetWordsOfPiece, candidates } = hypothesis.heads;
-  const written = targetPieces.map((piece, number) => ({
-    piece,
-    candidates: (candidates[number] ?? []).map(([text, logProbability]) => ({
-      piece: text,
-      probability: Math.exp(logProbability),
-      chosen: text === piece,
-    })),
-  }));
+  const { targetPieces, targetWordsOfPiece } = hypothesis.heads;
+  const written = targetPieces.map((piece, number) => ({ piece, number, ...considered(hypothesis.heads, number) }));
   if (unit === "pieces") return written.map((one) => ({ label: one.piece, pieces: [one] }));
   return groupsOfWords(targetWordsOfPiece, hypothesis.targetWords.length).map((group, word) => ({
     label: hypothesis.targetWords[word] ?? END,
     pieces: group.map(([piece]) => written[piece]),
   }));
+}
+
+function considered({ targetPieces, candidates, logProbabilities }, number) {
+  const written = targetPieces[number];
+  const listed = [...(candidates[number] ?? [])];
+  if (logProbabilities && listed.every(([piece]) => piece !== written)) listed.push([written, logProbabilities[number]]);
+  const all = listed.map(([piece, logProbability]) => ({ piece, probability: Math.exp(logProbability), chosen: piece === written }));
+  return { candidates: all, others: Math.max(0, 1 - all.reduce((sum, { probability }) => sum + probability, 0)) };
+}
+
+/** The probability of each target word: the product of its pieces'. */
+export function confidences({ heads, targetWords }) {
+  return groupsOfWords(heads.targetWordsOfPiece, targetWords.length)
+    .slice(0, -1)
+    .map((pieces) => Math.exp(pieces.reduce((sum, [piece]) => sum + heads.logProbabilities[piece], 0)));
 }
 
 /** A sentence about one cell, for the tooltip and for screen readers. */

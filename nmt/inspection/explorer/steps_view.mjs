@@ -4,7 +4,8 @@ import { html } from "./dom.mjs";
 import { END, readsRightToLeft } from "./model.mjs";
 import { colourOf, formatWeight } from "./weights.mjs";
 
-export function stepsView(holder, { onStep }) {
+/** @param onForce called with the number of a piece and another in its place, where the model can be made to write it */
+export function stepsView(holder, { onStep, onForce = null }) {
   const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": "decoding step", oninput: () => onStep(Number(slider.value)) });
   const back = html("button", { type: "button", onclick: () => onStep(Number(slider.value) - 1) }, "◀ back");
   const next = html("button", { type: "button", onclick: () => onStep(Number(slider.value) + 1) }, "next ▶");
@@ -14,8 +15,8 @@ export function stepsView(holder, { onStep }) {
   const considered = html("div", { class: "considered" });
   holder.replaceChildren(html("div", { class: "controls" }, back, slider, next), caption, target, looks, considered);
 
-  /** `view` is the matrix whose row `step` is shown. */
-  function draw(steps, step, view, colours) {
+  /** `view` is the matrix whose row `step` is shown; the first `forced` pieces were the reader's choice. */
+  function draw(steps, step, view, colours, forced = 0) {
     slider.max = Math.max(steps.length - 1, 0);
     slider.value = step;
     slider.setAttribute("aria-valuetext", steps[step]?.label ?? "nothing");
@@ -38,10 +39,35 @@ export function stepsView(holder, { onStep }) {
     caption.textContent = `Step ${step + 1} of ${steps.length} writes “${steps[step].label}” and looks (${view.title}) at:`;
     looks.dir = readsRightToLeft(view.columnLabels) ? "rtl" : "ltr";
     looks.replaceChildren(...lookedAt(view, step, colours));
-    considered.replaceChildren(...steps[step].pieces.map(candidatesOf));
+    considered.replaceChildren(...steps[step].pieces.map((piece) => candidatesOf(piece, piece.number < forced)));
+  }
+
+  function candidatesOf({ piece, number, candidates, others }, forced) {
+    const tick = () => html("span", { class: "tick" }, forced ? " ✓ kept" : " ✓ chosen");
+    const rows = candidates.map((candidate) => {
+      const name = onForce && !candidate.chosen
+        ? html("button", { type: "button", class: "candidate", title: `write ${candidate.piece} here and go on`, onclick: () => onForce(number, candidate.piece) }, candidate.piece)
+        : candidate.piece;
+      return candidateRow(candidate.probability, candidate.chosen, name, candidate.chosen ? tick() : "");
+    });
+    if (candidates.length === 0) rows.push(html("tr", {}, html("td", {}, "other candidates were not recorded")));
+    else if (candidates.some(({ chosen }) => chosen)) rows.push(candidateRow(others, false, html("i", {}, "others")));
+    else {
+      const row = html("tr", { class: "chosen" }, html("th", { scope: "row" }, piece, tick()), html("td", {}, "less likely than these"), html("td", {}));
+      rows.push(row, candidateRow(others, false, html("i", {}, "others, with it")));
+    }
+    return html("table", {}, html("caption", {}, "considered for ", html("b", { dir: "auto" }, piece)), html("tbody", {}, ...rows));
   }
 
   return { draw };
+}
+
+function candidateRow(probability, chosen, ...name) {
+  const bar = html("span", { class: "bar" });
+  bar.style.setProperty("--share", probability);
+  return html("tr", { class: chosen ? "chosen" : null },
+    html("th", { scope: "row", dir: "auto" }, ...name),
+    html("td", {}, bar), html("td", { class: "number" }, `${(100 * probability).toFixed(1)} %`));
 }
 
 function lookedAt({ matrix, columnLabels }, row, colours) {
@@ -53,21 +79,4 @@ function lookedAt({ matrix, columnLabels }, row, colours) {
     chip.style.setProperty("--shade", colourOf(colours, weight));
     return chip;
   });
-}
-
-function candidatesOf({ piece, candidates }) {
-  const rows = candidates.map((candidate) => {
-    const percent = `${(100 * candidate.probability).toFixed(1)} %`;
-    const bar = html("span", { class: "bar" });
-    bar.style.setProperty("--share", candidate.probability);
-    return html("tr", { class: candidate.chosen ? "chosen" : null },
-      html("th", { scope: "row", dir: "auto" }, candidate.piece, candidate.chosen ? html("span", { class: "tick" }, " ✓ chosen") : ""),
-      html("td", {}, bar), html("td", { class: "number" }, percent));
-  });
-  if (candidates.length > 0 && !candidates.some((candidate) => candidate.chosen)) {
-    rows.push(html("tr", { class: "chosen" }, html("th", { scope: "row" }, piece, html("span", { class: "tick" }, " ✓ chosen")),
-      html("td", {}, "less likely than these"), html("td", {})));
-  }
-  if (rows.length === 0) rows.push(html("tr", {}, html("td", {}, "other candidates were not recorded")));
-  return html("table", {}, html("caption", {}, "considered for ", html("b", { dir: "auto" }, piece)), html("tbody", {}, ...rows));
 }

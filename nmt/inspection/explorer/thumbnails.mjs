@@ -1,46 +1,55 @@
 /** All heads of one kind at a glance: a row of small pictures for each layer. */
 
 import { clamp, html, moveOf } from "./dom.mjs";
-import { KINDS, headView } from "./model.mjs";
+import { KINDS, headName, headView } from "./model.mjs";
+import { MEAN } from "./weights.mjs";
 
-export function thumbnails(holder, { onChoose }) {
+/** @param onChoose called with kind, layer and head @param means whether each layer's mean has a picture too */
+export function thumbnails(holder, { onChoose, means = false }) {
   let buttons = [];
-  let drawn = "";
+  let drawn = null;
 
-  function draw(hypothesis, state, colours, theme) {
-    const { kind } = state;
-    holder.hidden = kind === "alignment";
-    if (kind === "alignment") return;
-    const { layers, heads } = hypothesis.heads[kind];
-    const wanted = [state.sentence, state.hypothesis, kind, state.unit, theme].join();
-    if (wanted !== drawn) {
-      drawn = wanted;
-      buttons = [];
-      const rows = [];
-      for (let layer = 0; layer < layers; layer += 1) {
-        buttons.push([]);
-        for (let head = 0; head < heads; head += 1) {
-          const picture = miniature(headView(hypothesis, kind, layer, head, state.unit), colours);
-          const label = `${KINDS[kind].name}, layer ${layer + 1}, head ${head + 1}`;
-          buttons[layer].push(
-            html("button", {
-              type: "button", role: "radio", class: "thumbnail", "aria-label": label, title: label,
-              "data-layer": layer, "data-head": head, onclick: () => onChoose(layer, head),
-            }, picture),
-          );
-        }
-        rows.push(html("span", { class: "layer" }, `layer ${layer + 1}`), ...buttons[layer]);
-      }
-      const columns = Array.from({ length: heads }, (_, head) => html("span", { class: "head" }, `${head + 1}`));
-      holder.style.setProperty("--heads", heads);
-      holder.setAttribute("aria-label", `${KINDS[kind].name}: ${layers} layers of ${heads} heads`);
-      holder.replaceChildren(html("span", { class: "layer" }, "head"), ...columns, ...rows);
+  /** `marks` by "kind.layer.head": {off, gain}, whether the head is switched off, and what its loss would cost. */
+  function draw(hypothesis, state, colours, marks) {
+    holder.hidden = !hypothesis.heads;
+    if (!hypothesis.heads) return;
+    // The alignment has no heads; those that it was learnt from are the decoder's view of the source.
+    const kind = state.kind === "alignment" ? "cross" : state.kind;
+    if (drawn?.hypothesis !== hypothesis || drawn.colours !== colours || drawn.kind !== kind || drawn.unit !== state.unit) {
+      drawn = { hypothesis, colours, kind, unit: state.unit };
+      make(hypothesis, kind, state.unit, colours);
     }
-    buttons.flat().forEach((button) => {
-      const chosen = Number(button.dataset.layer) === state.layer && Number(button.dataset.head) === state.head;
+    for (const button of buttons.flat()) {
+      const [layer, head] = placeOf(button);
+      const chosen = state.kind === kind && layer === state.layer && head === state.head;
+      const { off, gain } = marks[`${kind}.${layer}.${head}`] ?? {};
+      const name = headName(kind, layer, head) + (off ? ", switched off" : "") + (gain ? `, loss ${gain} without it` : "");
+      button.setAttribute("aria-label", name);
+      button.title = name;
+      button.classList.toggle("off", Boolean(off));
+      button.classList.toggle("matters", Boolean(gain));
       button.setAttribute("aria-checked", chosen);
       button.tabIndex = chosen ? 0 : -1;
-    });
+    }
+    if (!buttons.flat().some((button) => button.tabIndex === 0)) buttons[0][0].tabIndex = 0;
+  }
+
+  function make(hypothesis, kind, unit, colours) {
+    const { layers, heads } = hypothesis.heads[kind];
+    const numbers = Array.from({ length: heads }, (_, head) => head);
+    const shown = means ? [MEAN, ...numbers] : numbers;
+    buttons = Array.from({ length: layers }, (_, layer) =>
+      shown.map((head) =>
+        html("button", {
+          type: "button", role: "radio", class: "thumbnail", "data-layer": layer, "data-head": head,
+          onclick: () => onChoose(kind, layer, head),
+        }, miniature(headView(hypothesis, kind, layer, head, unit), colours))),
+    );
+    const names = shown.map((head) => html("span", { class: "head" }, head === MEAN ? "mean" : `${head + 1}`));
+    const rows = buttons.flatMap((row, layer) => [html("span", { class: "layer" }, `layer ${layer + 1}`), ...row]);
+    holder.style.setProperty("--heads", shown.length);
+    holder.setAttribute("aria-label", `${KINDS[kind].name}: ${layers} layers of ${heads} heads`);
+    holder.replaceChildren(html("span", { class: "layer" }, "head"), ...names, ...rows);
   }
 
   holder.addEventListener("keydown", (event) => {
@@ -48,13 +57,18 @@ export function thumbnails(holder, { onChoose }) {
     const button = event.target.closest(".thumbnail");
     if (!move || !button) return;
     event.preventDefault();
-    const layer = clamp(Number(button.dataset.layer) + move[0], 0, buttons.length - 1);
-    const head = clamp(Number(button.dataset.head) + move[1], 0, buttons[layer].length - 1);
-    onChoose(layer, head);
-    buttons[layer][head].focus();
+    const row = buttons.findIndex((one) => one.includes(button));
+    const next = buttons[clamp(row + move[0], 0, buttons.length - 1)];
+    const to = next[clamp(buttons[row].indexOf(button) + move[1], 0, next.length - 1)];
+    to.focus();
+    onChoose(drawn.kind, ...placeOf(to));
   });
 
   return { draw };
+}
+
+function placeOf({ dataset }) {
+  return [Number(dataset.layer), dataset.head === MEAN ? MEAN : Number(dataset.head)];
 }
 
 /** A matrix as a picture of one pixel a cell. */

@@ -16,12 +16,23 @@ export function matrix(rows, columns, values = new Float32Array(rows * columns))
   return { rows, columns, values };
 }
 
-/** The weights of one head. `tensor` is {layers, heads, rows, columns, bytes}, in this order of axes. */
+/** The mean over a layer's heads, as a choice of head. */
+export const MEAN = "mean";
+
+/** The weights of one head, or `MEAN`. `tensor` is {layers, heads, rows, columns, values}, in this order of axes, or
+ * has `bytes`, or those in base64 as `weights`. */
 export function headMatrix(tensor, layer, head) {
-  const { heads, rows, columns, bytes } = tensor;
+  const { heads, rows, columns } = tensor;
+  if (!tensor.values) {
+    tensor.bytes ??= bytesFromBase64(tensor.weights);
+    tensor.values = Float32Array.from(tensor.bytes, (byte) => byte / LEVELS);
+  }
   const size = rows * columns;
-  const start = (layer * heads + head) * size;
-  return matrix(rows, columns, Float32Array.from(bytes.subarray(start, start + size), (byte) => byte / LEVELS));
+  const first = layer * heads * size;
+  if (head !== MEAN) return matrix(rows, columns, tensor.values.slice(first + head * size, first + (head + 1) * size));
+  const result = matrix(rows, columns);
+  for (let i = 0; i < heads * size; i += 1) result.values[i % size] += tensor.values[first + i] / heads;
+  return result;
 }
 
 /**

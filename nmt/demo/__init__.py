@@ -1,1 +1,0 @@
-"""The live demo: a web page on this machine that translates and shows the alignment as one types."""
