@@ -80,6 +80,9 @@ class Checkpoint:
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
         self.files: dict[str, str] = self.metadata["files"]
 
+    def __repr__(self) -> str:
+        return f"Checkpoint({str(self.directory)!r})"
+
     def has(self, name: str) -> bool:
         """Whether the checkpoint lists the file."""
         return name in self.files

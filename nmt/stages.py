@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from nmt.alignment.links import argmax_links
 from nmt.alignment.pieces import over_words
 from nmt.copying import with_copied
 from nmt.errors import UserError
+from nmt.keywords import Long
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.parts import Part, sentences, split_text, words_of_part
 from nmt.text.subwords import END, Encoding, Subwords
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import AttentionWeights, TorchEngine
 
-Long = Literal["refuse", "split"]
 CHARACTERS_AT_MOST = 1_000_000
 """Characters that close a chunk before it has all its lines."""
 
@@ -55,6 +55,7 @@ class Aligned(NamedTuple):
     links: list[Link] | None
     weights: AttentionWeights | None
     """Of every layer and head, where they were read."""
+    word_probabilities: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class WordAligner:
     """Cross-attention layer that is read without a head; None for a model without attention, which has no alignment."""
     read_weights: Callable[[list[list[int]], list[list[int]]], list[AttentionWeights]] | None
     """Attention of (source, target) piece ids, where every head is wanted or the engine returns no attention."""
+    score: Callable[[list[list[int]], list[list[int]]], list[np.ndarray]] | None = None
+    """Log-probabilities of (source, target) piece ids, where the probability of each word is wanted."""
 
     def align(self, lines: Sequence[Line], found: Sequence[list[Hypothesis]]) -> Iterator[list[Aligned]]:
         """One list for each part of the lines, in the order of its hypotheses."""
@@ -139,11 +142,22 @@ class WordAligner:
         weights: Sequence[AttentionWeights | None] = [None] * len(flat)
         if self.read_weights:
             weights = self.read_weights([source.ids for source in sources], [one.pieces for one in flat])
+        scores: Sequence[np.ndarray | None] = [None] * len(flat)
+        if self.score:
+            scores = self.score([source.ids for source in sources], [one.pieces for one in flat])
         matrices = self._matrices(sources, targets, flat, weights)
         aligned = (
-            Aligned(source, target, hypothesis.score, matrix, links, read)
-            for source, target, hypothesis, (matrix, links), read in zip(
-                sources, targets, flat, matrices, weights, strict=True
+            Aligned(
+                source,
+                target,
+                hypothesis.score,
+                matrix,
+                links,
+                read,
+                None if score is None else np.exp(over_target_words(score, target)).tolist(),
+            )
+            for source, target, hypothesis, (matrix, links), read, score in zip(
+                sources, targets, flat, matrices, weights, scores, strict=True
             )
         )
         for hypotheses in found:
@@ -215,7 +229,24 @@ class Assembler:
                 source_word_of_piece=[*one.source.words_of_piece, []],
                 target_word_of_piece=[*one.target.words_of_piece, []],
             )
-        return with_copied(made, one.source)
+        whole = with_copied(made, one.source)
+        if one.word_probabilities is None:
+            return whole
+        return replace(whole, word_probabilities=_placed(made.target_words, one.word_probabilities, whole.target_words))
+
+
+def over_target_words(log_probabilities: np.ndarray, target: Encoding) -> np.ndarray:
+    """[target pieces + 1] log-probabilities of pieces to [target words]; a piece shares its own among its words."""
+    by_word = np.zeros(len(target.words))
+    for value, words in zip(log_probabilities, target.words_of_piece, strict=False):  # the last is that of `</s>`
+        by_word[words] += value / max(1, len(words))
+    return by_word
+
+
+def _placed(words: list[str], probabilities: list[float], now: list[str]) -> list[float]:
+    # The probabilities of `words` among the words `now`; copied ones, which the network did not choose, have 1.
+    left = list(zip(words, probabilities, strict=True))
+    return [left.pop(0)[1] if left and left[0][0] == word else 1.0 for word in now]
 
 
 def spelled(

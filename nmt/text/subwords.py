@@ -138,6 +138,9 @@ class Subwords:
         """Write the model file."""
         Path(path).write_bytes(self.model)
 
+    def __repr__(self) -> str:
+        return f"Subwords({len(self):,} pieces)"
+
     def __len__(self) -> int:
         """The vocabulary size."""
         return self._processor.get_piece_size()
