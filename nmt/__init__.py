@@ -1,24 +1,44 @@
 """nmt: a small transformer that translates and shows its alignment.
 
-from nmt import Translator
-print(Translator.load().translate("Where is the station?"))
+Translate, and see which word comes from which:
+
+    from nmt import Translator
+    result = Translator.load().translate("Where is the station?")
+    print(result.text, result.alignment)
+
+Train on your own pairs:
+
+    from nmt import train
+    from nmt.recipe import own_data
+    directory = train(own_data(["pairs.tsv"], source="en", target="es", minutes=30))
+
+Align sentences that are translated already:
+
+    from nmt import Aligner
+    pair = Aligner.load().align("Where is the station?", "¿Dónde está la estación?")
+    print(pair.pharaoh)
 """
 
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["AttentionMaps", "Translation", "Translator", "UserError"]
+__all__ = ["Aligner", "AttentionMaps", "Score", "Translation", "Translator", "UserError", "train"]
 
 if TYPE_CHECKING:
+    from nmt.alignment.head import Aligner
     from nmt.errors import UserError
-    from nmt.translation import AttentionMaps, Translation
+    from nmt.training.run import train
+    from nmt.translation import AttentionMaps, Score, Translation
     from nmt.translator import Translator
 
 _HOMES = {
-    "Translator": "nmt.translator",
-    "Translation": "nmt.translation",
+    "Aligner": "nmt.alignment.head",
     "AttentionMaps": "nmt.translation",
+    "Score": "nmt.translation",
+    "Translation": "nmt.translation",
+    "Translator": "nmt.translator",
     "UserError": "nmt.errors",
+    "train": "nmt.training.run",
 }
 
 
@@ -29,3 +49,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

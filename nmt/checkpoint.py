@@ -125,6 +125,9 @@ class Checkpoint:
         }
         self._checked: set[str] = set()
 
+    def __repr__(self) -> str:
+        return f"Checkpoint({str(self.directory)!r})"
+
     def has(self, name: str) -> bool:
         """Whether the checkpoint lists the file."""
         return name in self.files

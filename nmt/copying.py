@@ -33,6 +33,10 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
     place = {word.start: number for number, word in enumerate(words)}
     now = [place[moved[word.start]] for word in split_words(translation.text)]  # each target word's new number
     links = [(own, place[start]) for start, own in copies]
+    probabilities = translation.word_probabilities
+    if probabilities is not None:  # the network did not choose what was copied
+        kept = dict(zip(now, probabilities, strict=True))
+        probabilities = [kept.get(number, 1.0) for number in range(len(words))]
 
     def placed(matrix: np.ndarray | None) -> np.ndarray | None:
         if matrix is None:
@@ -44,14 +48,15 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
         return rows
 
     copied = {own for own, _ in links}
-    kept = [(own, now[target]) for own, target in translation.alignment if own not in copied]
+    links_left = [(own, now[target]) for own, target in translation.alignment if own not in copied]
     return replace(
         translation,
         text=text,
         target_words=[word.text for word in words],
         attention=placed(translation.attention),
+        word_probabilities=probabilities,
         link_probabilities=placed(translation.link_probabilities),
-        alignment=sorted([*kept, *links]),
+        alignment=sorted([*links_left, *links]),
         target_word_of_piece=[[now[word] for word in words] for words in translation.target_word_of_piece],
     )
 

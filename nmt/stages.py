@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from nmt.alignment.links import argmax_links
 from nmt.alignment.pieces import over_words
 from nmt.copying import with_copied
 from nmt.errors import UserError
+from nmt.keywords import Long
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.parts import Part, sentences, split_text, words_of_part
 from nmt.text.subwords import END, Encoding, Subwords
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import AttentionWeights, TorchEngine
 
-Long = Literal["refuse", "split"]
 CHARACTERS_AT_MOST = 1_000_000
 """Characters that close a chunk before it has all its lines."""
 
@@ -57,6 +57,7 @@ class Aligned(NamedTuple):
     """[target words, source words], of the alignment head."""
     weights: AttentionWeights | None
     """Of every layer and head, where they were read."""
+    word_probabilities: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ class WordAligner:
     """Whether the network has attention; without any there is no alignment."""
     read_weights: Callable[[list[list[int]], list[list[int]]], list[AttentionWeights]] | None
     """Every head's attention of (source, target) piece ids, where it is wanted."""
+    score: Callable[[list[list[int]], list[list[int]]], list[np.ndarray]] | None = None
+    """Log-probabilities of (source, target) piece ids, where the probability of each word is wanted."""
 
     def align(self, lines: Sequence[Line], found: Sequence[list[Hypothesis]]) -> Iterator[list[Aligned]]:
         """One list for each part of the lines, in the order of its hypotheses."""
@@ -143,11 +146,14 @@ class WordAligner:
         weights: Sequence[AttentionWeights | None] = [None] * len(flat)
         if self.read_weights:
             weights = self.read_weights([source.ids for source in sources], [one.pieces for one in flat])
+        scores: Sequence[np.ndarray | None] = [None] * len(flat)
+        if self.score:
+            scores = self.score([source.ids for source in sources], [one.pieces for one in flat])
         pairs: Sequence[AlignedPair | None] = [None] * len(flat)
         if self.head is not None:
             sides = ([[word.text for word in encoding.words] for encoding in side] for side in (sources, targets))
             pairs = self.head.align_words(list(zip(*sides, strict=True)))
-        aligned = map(self._aligned, sources, targets, flat, pairs, weights)
+        aligned = map(self._aligned, sources, targets, flat, pairs, zip(weights, scores, strict=True))
         for hypotheses in found:
             yield [next(aligned) for _ in hypotheses]
 
@@ -157,12 +163,14 @@ class WordAligner:
         target: Encoding,
         hypothesis: Hypothesis,
         pair: AlignedPair | None,
-        weights: AttentionWeights | None,
+        read: tuple[AttentionWeights | None, np.ndarray | None],
     ) -> Aligned:
         attention = None if hypothesis.attention is None else over_words(hypothesis.attention, source, target)
         links = pair.links if pair else None if attention is None else argmax_links(attention)
         probabilities = pair.probabilities if pair else None
-        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights)
+        weights, scores = read
+        words = None if scores is None else np.exp(over_target_words(scores, target)).tolist()
+        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words)
 
 
 @dataclass(frozen=True)
@@ -207,6 +215,7 @@ class Assembler:
             alignment=one.links,
             link_probabilities=one.link_probabilities,
             attention_name=self.attention_name,
+            word_probabilities=one.word_probabilities,
         )
         if one.weights is not None:
             made = replace(
@@ -216,6 +225,14 @@ class Assembler:
                 target_word_of_piece=[*one.target.words_of_piece, []],
             )
         return with_copied(made, one.source.with_lost_slots(one.target))
+
+
+def over_target_words(log_probabilities: np.ndarray, target: Encoding) -> np.ndarray:
+    """[target pieces + 1] log-probabilities of pieces to [target words]; a piece shares its own among its words."""
+    by_word = np.zeros(len(target.words))
+    for value, words in zip(log_probabilities, target.words_of_piece, strict=False):  # the last is that of `</s>`
+        by_word[words] += value / max(1, len(words))
+    return by_word
 
 
 def spelled(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nmt.errors import UserError
+from nmt.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 END_OF_SENTENCE = "</s>"
 NO_ALIGNMENT = "the model has no attention, so there is no alignment to show; translate plainly, or take another model"
@@ -45,6 +52,43 @@ class AttentionMaps:
         kinds = {"encoder": self.encoder, "decoder": self.decoder, "cross": self.cross}
         return {kind: weights for kind, weights in kinds.items() if weights is not None}
 
+    def to_bertviz(self) -> dict[str, Any]:
+        """The keywords of BertViz's `head_view` and `model_view` (Vig 2019): `head_view(**heads.to_bertviz())`.
+
+        Attention is a list of tensors, one a layer, [1, heads, rows, columns]. BertViz names the rows of decoder and
+        cross-attention by the decoder's inputs: `<s>`, then the target pieces.
+        """
+        import torch
+
+        layers = {
+            f"{kind}_attention": [torch.from_numpy(layer)[None] for layer in weights]
+            for kind, weights in self.kinds.items()
+        }
+        return layers | {
+            "encoder_tokens": list(self.source_pieces),
+            "decoder_tokens": ["<s>", *self.target_pieces[:-1]],
+        }
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{kind} {list(weights.shape)}" for kind, weights in self.kinds.items())
+        return f"AttentionMaps({shapes})"
+
+
+@dataclass(frozen=True)
+class Score:
+    """How likely the model finds a given translation."""
+
+    log_probability: float
+    """Natural logarithm of the probability of the whole translation: the sum of `by_word` and `end`."""
+    words: list[str]
+    by_word: list[float]
+    """Log-probability of each word given the source and the words before it; 0 for what is copied."""
+    end: float
+    """Log-probability that the translation ends there."""
+
+    def __repr__(self) -> str:
+        return f"Score({self.log_probability:.3f}, {len(self.words)} words)"
+
 
 @dataclass(frozen=True, eq=False)
 class Translation:
@@ -76,6 +120,8 @@ class Translation:
     """The source words of each of `heads.source_pieces`, none for `</s>`."""
     target_word_of_piece: list[list[int]] = field(default_factory=list)
     """The target words of each of `heads.target_pieces`, none for `</s>`."""
+    word_probabilities: list[float] | None = None
+    """Probability of each target word given the source and the words before it, on request; 1 for what is copied."""
     hypotheses: list[Translation] = field(default_factory=list)
     """The n-best list, best first and beginning with this translation; empty for n_best = 1."""
 
@@ -110,17 +156,56 @@ class Translation:
             "attention": None if self.attention is None else self.attention.tolist(),
             "alignment": None if self.alignment is None else self.pharaoh,
         }
+        if self.word_probabilities is not None:
+            result["word_probabilities"] = self.word_probabilities
         if self.hypotheses:
             result["hypotheses"] = [hypothesis.as_dict() for hypothesis in self.hypotheses]
         return result
 
+    def plot(self, gold: Sequence[tuple[int, int]] | None = None) -> Figure:
+        """The alignment as a matplotlib figure, which notebooks show; `gold` links are marked with a dot.
+
+        Raises UserError where there is no alignment.
+        """
+        return import_module("nmt.inspection.figures").alignment_figure(self, gold)
+
+    def save(self, path: str | Path) -> None:
+        """Write it as a figure (.png, .svg, .pdf), as the explorer page (.html) or as data (.json), by the suffix.
+
+        Raises UserError for another suffix, and for a picture where there is no alignment.
+        """
+        # By name: pictures depend on translations, not the other way round.
+        kind = import_module("nmt.inspection.formats").picture_format(path, ("png", "svg", "pdf", "html", "json"))
+        if kind not in ("html", "json"):
+            import_module("nmt.inspection.figures").plot_alignment(self, path)
+            return
+        page = import_module("nmt.inspection.explorer").explorer_page
+        text = page([self]) if kind == "html" else json.dumps(self.as_dict(), ensure_ascii=False) + "\n"
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        parts = [f"{shortened(self.source)} -> {shortened(self.text)}", f"score {self.score:.3f}"]
+        if self.alignment is not None:
+            parts.append(f"{len(self.alignment)} links")
+        if self.hypotheses:
+            parts.append(f"{len(self.hypotheses)} hypotheses")
+        if self.heads:
+            parts.append("heads")
+        return f"Translation({', '.join(parts)})"
 
     def _repr_html_(self) -> str | None:
         """Render as the explorer page in notebooks; as plain text without a matrix."""
         # By name: pictures depend on translations, not the other way round.
         return import_module("nmt.inspection.explorer").explorer_frame(self) if self.has_matrix else None
+
+
+def shortened(text: str) -> str:
+    """A text quoted for a `repr`, at most 60 characters of it."""
+    return repr(text if len(text) <= 60 else text[:59] + "…")
 
 
 def join_translations(
@@ -148,13 +233,16 @@ def _join(
     weights = [max(1, len(part.target_words)) for part in parts]
     score = float(np.average([part.score for part in parts], weights=weights))
     text = " ".join(part.text for part in parts if part.text)
+    words = None
+    if all(part.word_probabilities is not None for part in parts):
+        words = [value for part in parts for value in part.word_probabilities or ()]
     if any(part.alignment is None for part in parts):
-        return Translation(source, text, score, source_words, target_words, None, None)
+        return Translation(source, text, score, source_words, target_words, None, None, word_probabilities=words)
     size = len(target_words) * (len(source_words) + 1)
     links: set[tuple[int, int]] = set()
     first = 0
-    for part, words in zip(parts, places, strict=True):
-        links |= {(words[s], first + t) for s, t in part.alignment or ()}
+    for part, own in zip(parts, places, strict=True):
+        links |= {(own[s], first + t) for s, t in part.alignment or ()}
         first += len(part.target_words)
     attention = _joined_matrix([part.attention for part in parts], places, len(source_words) + 1, size)
     probabilities = _joined_matrix([part.link_probabilities for part in parts], places, len(source_words), size)
@@ -168,6 +256,7 @@ def _join(
         sorted(links),
         probabilities,
         parts[0].attention_name,
+        word_probabilities=words,
     )
 
 

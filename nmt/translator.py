@@ -6,15 +6,25 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args, overload
 
 from nmt.checkpoint import ALIGNER, KNOWN_WORDS, SUBWORDS, Checkpoint, find_checkpoint
 from nmt.errors import UserError
+from nmt.keywords import (
+    DEFAULTS,
+    Long,
+    SearchKeywords,
+    StreamOptions,
+    TranslateOptions,
+    check_names,
+    separated,
+    with_keywords,
+)
 from nmt.prefetch import prefetch
 from nmt.search.options import SearchOptions
-from nmt.stages import Assembler, Long, Reader, Searcher, WordAligner, spelled, too_long
-from nmt.text.subwords import Subwords
-from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation
+from nmt.stages import Assembler, Reader, Searcher, WordAligner, over_target_words, spelled, too_long
+from nmt.text.subwords import Encoding, Subwords
+from nmt.translation import NO_ALIGNMENT, AttentionMaps, Score, Translation
 from nmt.untrusted import within
 
 if TYPE_CHECKING:
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
     from nmt.engines.torch_engine import TorchEngine
 
 EngineName = Literal["auto", "torch", "ctranslate2"]
-READ_AHEAD = 1024
+READ_AHEAD: int = DEFAULTS["read_ahead"]
 """Lines that a stream reads at a time: enough to sort by length, few enough to hold."""
 FAST_CHUNK, FAST_AHEAD = 256, 2
 """Lines in a chunk for CTranslate2, and chunks searched ahead: no core waits, and little is left at the end."""
@@ -97,69 +107,69 @@ class Translator:
             raise UserError(f"checkpoint {self.checkpoint.directory}: {NO_ALIGNMENT}")
 
     @overload
-    def translate(self, text: str, **options) -> Translation: ...
+    def translate(self, text: str, **options: Unpack[TranslateOptions]) -> Translation: ...  # type: ignore[overload-overlap]
     @overload
-    def translate(self, text: Sequence[str], **options) -> list[Translation]: ...
+    def translate(self, text: Sequence[str], **options: Unpack[TranslateOptions]) -> list[Translation]: ...
+    @with_keywords(TranslateOptions)
     def translate(self, text, **options):
-        """Translate one sentence, or a list of them.
+        """Translate one sentence, or a list of them. `nmt.keywords.TranslateOptions` describes the options.
 
-        Options, each with the checkpoint's own default:
-            beam: hypotheses kept a step; 1 is greedy.
-            n_best: hypotheses returned in `Translation.hypotheses`, at most `beam`.
-            length_penalty: exponent of the length penalty (Wu et al. 2016).
-            min_length, max_length_factor, max_length_extra: bounds of the length in pieces.
-            attention: False leaves `Translation.attention` out where links do not need it, which saves time.
-            heads: True also returns every layer's and head's attention (PyTorch).
-            batch_size: sentences translated together.
-            long: "refuse" a sentence that is longer than the model takes (the default), or "split" it into shorter
-                parts, whose translations are joined: see `nmt.translation.join_translations`.
-            one_sentence: True translates a text as it is; else its sentences are translated one by one and joined
-                (heads belong to one sentence, so that with `heads` the text is taken as one).
-
-        Raises UserError for a sentence that is longer than the model takes, unless it is to be split, and for heads of
-        a model without any.
+        Raises UserError for an option that does not exist, a sentence that is longer than the model takes, unless it
+        is to be split, and heads of a model without any.
         """
+        check_names(options, TranslateOptions)
         if isinstance(text, str):
-            return next(self.stream([text], **{"read_ahead": 1, **options}))
+            return next(self.stream([text], read_ahead=1, **options))
         return list(self.stream(text, **options))
 
-    def stream(
-        self,
-        lines: Iterable[str],
-        heads: bool = False,
-        batch_size: int = 64,
-        read_ahead: int = READ_AHEAD,
-        long: Long = "refuse",
-        one_sentence: bool = False,
-        attention: bool = True,
-        **options: float | None,
-    ) -> Iterator[Translation]:
+    @with_keywords(StreamOptions)
+    def stream(self, lines: Iterable[str], **options: Unpack[StreamOptions]) -> Iterator[Translation]:
         """Translate an iterable of lines lazily, in order and in bounded memory.
 
         At most `read_ahead` lines are read before their translations are yielded (with CTranslate2 a few chunks of
-        that); with 1, each line is answered before the next is read.
+        that); with 1, each line is answered before the next is read. `nmt.keywords.StreamOptions` describes the other
+        options. Raises UserError as `translate`.
         """
-        if long not in get_args(Long):
-            raise UserError(f"long is {long!r}; it must be refuse or split")
-        search = self.search_options(**options)
+        check_names(options, StreamOptions)
+        search, rest = separated(options)
+        if rest["long"] not in get_args(Long):
+            raise UserError(f"long is {rest['long']!r}; it must be refuse or split")
+        if prefix := self.subwords.encode(rest["prefix"], ()).ids:
+            search["prefix"] = tuple(prefix)
+            if len(prefix) >= self.longest:
+                raise UserError(f"the prefix has {len(prefix)} subword pieces, the model takes {self.longest}")
+        return self._stream(lines, self.search_options(**search), **rest)
+
+    def _stream(
+        self, lines: Iterable[str], search: SearchOptions, heads: bool, word_probabilities: bool, **options: Any
+    ) -> Iterator[Translation]:
+        only_torch = {
+            "return every head": heads,
+            "return the probability of words": word_probabilities,
+            "sample": search.temperature is not None,
+            "begin with a prefix": bool(search.prefix),
+        }
+        wanted = [what for what, asked in only_torch.items() if asked]
         if heads:
             self.require_attention()
-            if self.engine_name == "ctranslate2":
-                raise UserError("the CTranslate2 engine cannot return every head; use the engine auto or torch")
-        # `auto` leaves a request for heads to PyTorch whole, so that heads and translation come from one model.
-        fast = self.fast and not heads
+        if wanted and self.engine_name == "ctranslate2":
+            raise UserError(f"the CTranslate2 engine cannot {wanted[0]}; use the engine auto or torch")
+        # `auto` leaves such a request to PyTorch whole, so that all it returns comes from one model.
+        fast = self.fast and not wanted
         engine = self._ctranslate2 if fast else self._torch
-        attention = self.attends and (attention or heads or self.aligner is None)
-        read_weights = None
+        attention = self.attends and (options["attention"] or heads or self.aligner is None)
+        read_weights, read_ahead = None, options["read_ahead"]
         if heads:
             read_weights = partial(self._torch.attention, candidates=CANDIDATES)
-            read_ahead = min(read_ahead, batch_size)  # whole maps are large
+            read_ahead = min(read_ahead, options["batch_size"])  # whole maps are large
         overlapped = fast and read_ahead > FAST_CHUNK
 
         size = FAST_CHUNK if overlapped else read_ahead
-        reader = Reader(self.subwords, self.source, self.longest, long, one_sentence or heads, size)
-        searcher = Searcher(engine, search, batch_size, attention, self.checkpoint.directory)
-        aligner = WordAligner(self.subwords, self.aligner, self.attends, read_weights)
+        one_sentence = options["one_sentence"] or heads or bool(search.prefix)
+        reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence, size)
+        searcher = Searcher(engine, search, options["batch_size"], attention, self.checkpoint.directory)
+        scored = self._torch.score if word_probabilities else None
+        aligner = WordAligner(self.subwords, self.aligner, self.attends, read_weights, scored)
         name = self.checkpoint.attention_name if self.attends else None
         assembler = Assembler(self.subwords.pieces, name, attention)
 
@@ -169,15 +179,34 @@ class Translator:
         for chunk, found in prefetch(searcher.search, chunks, FAST_AHEAD) if overlapped else in_turn:
             yield from assembler.assemble(chunk, aligner.align(chunk, found))
 
-    def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
-        """Word alignments of given (source, target) sentences by the alignment head, order kept.
+    def score(self, source: str, target: str) -> Score:
+        """The model's log-probability of a given translation of `source`, and of each of its words (PyTorch).
+
+        Both are taken as one sentence. Raises UserError for a sentence that is longer than the model takes.
+        """
+        sides = self._encode(source, target)
+        (log_probabilities,) = self._torch.score([sides[0].ids], [sides[1].ids])
+        words = [word.text for word in sides[1].words]
+        by_word = over_target_words(log_probabilities, sides[1])
+        return Score(float(log_probabilities.sum()), words, by_word.tolist(), float(log_probabilities[-1]))
+
+    @overload
+    def align(self, source: str, target: str) -> AlignedPair: ...
+    @overload
+    def align(self, source: Sequence[tuple[str, str]]) -> list[AlignedPair]: ...
+    def align(self, source, target=None):
+        """Word alignment by the alignment head of two given sentences, or of a list of (source, target), order kept.
 
         Raises UserError when the checkpoint has no alignment head.
         """
         self.require_attention()
         if self.aligner is None:
             raise UserError(f"checkpoint {self.checkpoint.directory} has no alignment head (see alignment.head)")
-        return self.aligner.align(pairs)
+        return self.aligner.align(source, target)
+
+    def __repr__(self) -> str:
+        engine = "ctranslate2" if self.fast else "torch"
+        return f"Translator({str(self.checkpoint.directory)!r}, {self.source} to {self.target}, {engine})"
 
     @cached_property
     def aligner(self) -> Aligner | None:
@@ -186,7 +215,7 @@ class Translator:
             return None
         from nmt.alignment.head import Aligner
 
-        return Aligner.load(self.checkpoint.path(ALIGNER), self.subwords)
+        return Aligner.read(self.checkpoint.path(ALIGNER), self.subwords)
 
     def attention(self, source: str, target: str) -> AttentionMaps:
         """Every layer's and head's attention for a given pair of sentences (teacher forcing, PyTorch).
@@ -194,25 +223,27 @@ class Translator:
         Raises UserError for a sentence that is longer than the model takes, and for a model without attention.
         """
         self.require_attention()
-        ids = []
-        for side, text in (("source", source), ("target", target)):
-            encoding = self.subwords.encode(text)
+        sides = self._encode(source, target)
+        (weights,) = self._torch.attention([sides[0].ids], [sides[1].ids], CANDIDATES)
+        return spelled(weights, sides[0].ids, sides[1].ids, self.subwords.pieces)
+
+    def _encode(self, source: str, target: str) -> tuple[Encoding, Encoding]:
+        encoding = self.subwords.encode(source)
+        sides = encoding, self.subwords.encode_translation(target, encoding)
+        for side, encoding in zip(("source", "target"), sides, strict=True):
             if len(encoding.ids) > self.longest:
                 raise too_long(f"the {side}", encoding, self.longest, "shorten it")
-            ids.append(encoding.ids)
-        (weights,) = self._torch.attention(ids[:1], ids[1:], CANDIDATES)
-        return spelled(weights, ids[0], ids[1], self.subwords.pieces)
+        return sides
 
     def search_options(self, **options) -> SearchOptions:
         """The checkpoint's decoding defaults with `options` in place of those that are not None."""
+        prefix = options.pop("prefix", ())
+        check_names(options, SearchKeywords)
         given = {name: value for name, value in options.items() if value is not None}
-        try:
-            settings = {**self.checkpoint.metadata.decoding, **given}
-            if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
-                settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
-            return SearchOptions(**settings)
-        except TypeError as error:
-            raise UserError(f"search options: {error}") from error
+        settings = {**self.checkpoint.metadata.decoding, **given}
+        if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
+            settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
+        return SearchOptions(**settings, prefix=prefix)
 
     @cached_property
     def _torch(self) -> TorchEngine:

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     for name in taker.files:
         if name != ALIGNER:
             taker.path(name)  # refuses a damaged one
-    head = Aligner.load(giver.path(ALIGNER), Subwords.load(taker.path(SUBWORDS)))
+    head = Aligner.read(giver.path(ALIGNER), Subwords.load(taker.path(SUBWORDS)))
     head.save(taker.directory / ALIGNER, turned=True)
     if record := giver.metadata.record.get("alignment_head"):
         taker.metadata.record["alignment_head"] = {**record, "turned_from": giver.directory.resolve().name}

@@ -231,23 +231,23 @@ def test_empty_and_overlong_sides_align_to_nothing(random_aligner):
 
 def test_saved_head_loads_and_belongs_to_its_vocabulary(subwords, random_aligner, tmp_path):
     save_aligner(tmp_path / "aligner.safetensors", random_aligner._parameters, subwords, threshold=0.4, swapped=True)
-    loaded = Aligner.load(tmp_path / "aligner.safetensors", subwords)
+    loaded = Aligner.read(tmp_path / "aligner.safetensors", subwords)
     assert loaded.threshold == 0.4
     straight = random_aligner.align([("ba ke li", "zo xil xek")])[0]
     turned = loaded.align([("zo xil xek", "ba ke li")])[0]
     np.testing.assert_allclose(turned.probabilities, straight.probabilities.T, atol=0.02)
     loaded.save(tmp_path / "back.safetensors", turned=True)  # 16 bits of a number are kept as they are
-    twice = Aligner.load(tmp_path / "back.safetensors", subwords)
+    twice = Aligner.read(tmp_path / "back.safetensors", subwords)
     back = twice.align([("ba ke li", "zo xil xek")])[0]
     assert twice.threshold == 0.4
     np.testing.assert_array_equal(back.probabilities, turned.probabilities.T)
     with pytest.raises(UserError, match="another subword model"):
-        Aligner.load(tmp_path / "aligner.safetensors", Subwords.train(["an other language"] * 3, 300))
+        Aligner.read(tmp_path / "aligner.safetensors", Subwords.train(["an other language"] * 3, 300))
     (tmp_path / "damaged").write_bytes(b"no head")
     with pytest.raises(UserError, match="not a whole safetensors file"):
-        Aligner.load(tmp_path / "damaged", subwords)
+        Aligner.read(tmp_path / "damaged", subwords)
     with pytest.raises(UserError, match="cannot read"):
-        Aligner.load(tmp_path / "missing", subwords)
+        Aligner.read(tmp_path / "missing", subwords)
 
 
 def test_words_are_lower_cased_and_keep_their_pieces_anywhere(subwords):

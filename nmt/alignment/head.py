@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 from nmt.alignment import Link
 from nmt.alignment.links import threshold_links
-from nmt.checkpoint import save_arrays
+from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, find_checkpoint, save_arrays
 from nmt.errors import UserError
 from nmt.text.subwords import Subwords
 from nmt.text.word_pieces import word_pieces
@@ -50,6 +50,14 @@ class AlignedPair:
     """[target words, source words], float32: the probability of each link. The two directions are one here."""
     links: list[Link]
     """(source word, target word), sorted: the links above the head's threshold."""
+
+    def __repr__(self) -> str:
+        return f"AlignedPair({len(self.source_words)} and {len(self.target_words)} words, {len(self.links)} links)"
+
+    @property
+    def pharaoh(self) -> str:
+        """The links in Pharaoh form, source-target: `0-0 1-2`."""
+        return " ".join(f"{source}-{target}" for source, target in self.links)
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -91,7 +99,16 @@ class Aligner:
         self._pieces: dict[str, list[int]] = {}
 
     @classmethod
-    def load(cls, path: str | Path, subwords: Subwords) -> Aligner:
+    def load(cls, checkpoint: str | Path | None = None) -> Aligner:
+        """The alignment head of a checkpoint: a directory, or a shipped checkpoint's name (as `Translator.load`).
+
+        Raises UserError when the checkpoint is not whole or has no head.
+        """
+        opened = Checkpoint(find_checkpoint(checkpoint))
+        return cls.read(opened.path(ALIGNER), Subwords.load(opened.path(SUBWORDS)))
+
+    @classmethod
+    def read(cls, path: str | Path, subwords: Subwords) -> Aligner:
         """Read what `save_aligner` wrote. UserError: the file is missing, damaged or of another vocabulary."""
         try:
             check_head(tensor_shapes(Path(path)))
@@ -120,14 +137,25 @@ class Aligner:
         parameters = {**self._parameters, "embedding": np.concatenate([embedding, more])}
         save_aligner(path, parameters, subwords, self.threshold, self.swapped != turned)
 
-    def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
-        """Align sentences, in order; words are those of `nmt.text.words.split_words`.
+    @overload
+    def align(self, source: str, target: str) -> AlignedPair: ...
+    @overload
+    def align(self, source: Sequence[tuple[str, str]], target: None = None) -> list[AlignedPair]: ...
+    def align(self, source, target=None):
+        """Align two sentences, or a list of pairs, in order; words are those of `nmt.text.words.split_words`.
 
         A pair is (first language, second language) as in training, or the other way round where `swapped`; source
         and target of the result are the pair's. With an empty side, or one above `LONGEST` words, all is null.
         """
-        words = [tuple([word.text for word in split_words(text)] for text in pair) for pair in pairs]
-        return self.align_words([(source, target) for source, target in words])
+        if isinstance(source, str) != isinstance(target, str):
+            raise UserError("align takes two sentences, or one list of (source, target) pairs")
+        pairs = [(source, target)] if isinstance(source, str) else source
+        words = [[[word.text for word in split_words(text)] for text in pair] for pair in pairs]
+        aligned = self.align_words([(first, second) for first, second in words])
+        return aligned[0] if isinstance(source, str) else aligned
+
+    def __repr__(self) -> str:
+        return f"Aligner({len(self._subwords):,} pieces, threshold {self.threshold})"
 
     def align_words(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[AlignedPair]:
         """As `align`, for pairs of words that are split already."""

@@ -39,6 +39,10 @@ class Corpus:
     sha256: str
     report: dict[str, Any]
 
+    def __repr__(self) -> str:
+        kept = ", ".join(f"{name} {counts['kept']:,}" for name, counts in self.report["splits"].items())
+        return f"Corpus({self.report['corpus']}: {kept})"
+
     def describe(self) -> str:
         """The report for people: one line for the corpus and one for each split."""
         lines = [f"corpus: {self.report['corpus']}"]

@@ -15,6 +15,7 @@ from nmt.engines.cores import on_every_core
 from nmt.models import Model, build_model, claimed_weights, load_weights
 from nmt.search.beam import SpecialPieces, beam_search
 from nmt.search.options import Hypothesis, SearchOptions
+from nmt.search.sampling import generators, sample
 from nmt.text.subwords import END, PADDING, START, UNKNOWN
 from nmt.untrusted import check_claim, tensor_shapes
 
@@ -88,7 +89,27 @@ class TorchEngine:
     def _search(self, sources: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
         max_lengths = [min(options.max_length(len(source)), self.model.config.max_length - 1) for source in sources]
         state = self.model.start(*self._tensors(sources))
-        return beam_search(self.model.step, state, max_lengths, options, SPECIAL)
+        if options.temperature is None:
+            return beam_search(self.model.step, state, max_lengths, options, SPECIAL)
+        return sample(self.model.step, state, max_lengths, options, SPECIAL, generators(sources, options))
+
+    @torch.inference_mode()
+    def score(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> list[np.ndarray]:
+        """Log-probability of each target piece given those before it, by one teacher-forced pass; order kept.
+
+        Piece ids without `</s>`. Each result is [target pieces + 1], float32; the last is that of `</s>`.
+        """
+        results: list[np.ndarray] = [np.empty(0, np.float32)] * len(sources)
+        lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
+        for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):
+            source, source_lengths = self._tensors([sources[number] for number in batch])
+            target = torch.from_numpy(pad([[START, *targets[number]] for number in batch], PADDING)).to(self.device)
+            states = self.model(source, source_lengths, target)  # [batch, target, width]
+            for row, number in enumerate(batch):
+                labels = torch.tensor([*targets[number], END], device=self.device)[:, None]  # [target, 1]
+                log_probabilities = self.model.logits(states[row, : len(labels)]).log_softmax(dim=-1)
+                results[number] = log_probabilities.gather(1, labels)[:, 0].float().cpu().numpy()
+        return results
 
     @torch.inference_mode()
     def attention(

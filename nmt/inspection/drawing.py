@@ -39,8 +39,15 @@ Sans Armenian, Arial Unicode MS, Nirmala UI, FreeSans, Noto Emoji, Symbola
 )
 
 
+class NotebookFigure(Figure):
+    """A figure that notebooks show without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return rendered(self, "png")
+
+
 def new_figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), facecolor="white")
+    figure = NotebookFigure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 

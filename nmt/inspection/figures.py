@@ -45,11 +45,19 @@ def plot_alignment(
     Raises:
         UserError: another suffix, nothing to draw, or gold links that do not belong to the sentences.
     """
+    picture_format(path, FIGURES)
+    save(alignment_figure(translations, gold), path)
+
+
+def alignment_figure(
+    translations: Translation | Sequence[Translation], gold: Links | Sequence[Links | None] | None = None
+) -> Figure:
+    """The figure that `plot_alignment` saves."""
     if isinstance(translations, Translation):
         translations, gold_lists = [translations], [cast(Links | None, gold)]
     else:
         gold_lists = [None] * len(translations) if gold is None else list(cast(Sequence[Links | None], gold))
-    _check(translations, gold_lists, path)
+    _check(translations, gold_lists)
     panels = [Panel.measured(translation, links) for translation, links in zip(translations, gold_lists, strict=True)]
     positions, width, height = shelves(panels)
     figure = new_figure(width, height)
@@ -59,7 +67,7 @@ def plot_alignment(
     first, (left, top) = panels[0], positions[0]
     colour_bar(figure, width - 0.65, top + first.top, max(min(first.height, 1.8), 1.0))
     _legend(figure, (left + first.left) / width, gold=any(gold_lists))
-    save(figure, path)
+    return figure
 
 
 def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> None:
@@ -113,10 +121,9 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
     save(figure, path)
 
 
-def _check(translations: Sequence[Translation], gold: Sequence[Links | None], path: str | Path) -> None:
-    picture_format(path, FIGURES)
+def _check(translations: Sequence[Translation], gold: Sequence[Links | None]) -> None:
     if not translations:
-        raise UserError(f"nothing to draw in {path}: give at least one sentence")
+        raise UserError("nothing to draw: give at least one sentence")
     if len(gold) != len(translations):
         raise UserError(f"{len(gold)} lists of gold links for {len(translations)} translations: give one each")
     for number, (translation, links) in enumerate(zip(translations, gold, strict=True), start=1):

@@ -69,6 +69,8 @@ def beam_search(
         log_probabilities[..., forbidden] = -torch.inf
         if length <= options.min_length:
             log_probabilities[..., end] = -torch.inf
+        if length <= len(options.prefix):
+            force(log_probabilities, options.prefix[length - 1])
         # Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
         expansion = best_continuations(beams.live_scores, log_probabilities, 2 * options.beam)
         beams = finish(beams, expansion, length, options, end)
@@ -85,6 +87,13 @@ def beam_search(
             kept = torch.arange(len(decided), device=decided.device)
         state = state.select(kept, parents)
     return results
+
+
+def force(log_probabilities: Tensor, piece: int) -> None:
+    """Forbid every piece but one, in place; its log-probability stays."""
+    kept = log_probabilities[..., piece].clone()
+    log_probabilities.fill_(-torch.inf)
+    log_probabilities[..., piece] = kept
 
 
 def initial_beams(max_lengths: Tensor, options: SearchOptions, special: SpecialPieces) -> Beams:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import numbers
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nmt.errors import UserError
-from nmt.untrusted import DECODING, within
+from nmt.untrusted import DECODING, LARGEST_VOCABULARY, within
+
+SAMPLING: dict[str, tuple[Any, float, float]] = {
+    "temperature": (numbers.Real, 0.01, 100),
+    "top_k": (numbers.Integral, 0, LARGEST_VOCABULARY),
+    "seed": (numbers.Integral, 0, 2**63 - 1),
+}
+"""Kind, least and most of the sampling options."""
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How to search."""
+    """How to search, or sample."""
 
     beam: int = 5
     """Hypotheses kept a step; 1 is greedy search."""
@@ -27,10 +35,21 @@ class SearchOptions:
     """A hypothesis has at most this many times the source's pieces ..."""
     max_length_extra: int = 10
     """... plus this many."""
+    temperature: float | None = None
+    """Sample from softmax(logits / temperature) instead of searching; None searches."""
+    top_k: int = 0
+    """Sample from this many likeliest pieces only (Fan et al. 2018); 0 samples from all."""
+    seed: int = 0
+    """Seed of the samples."""
+    prefix: tuple[int, ...] = ()
+    """Piece ids that every hypothesis begins with."""
 
     def __post_init__(self) -> None:
-        for name, (kind, least, most) in {**DECODING, "n_best": (numbers.Integral, 1, self.beam)}.items():
+        own = {"n_best": (numbers.Integral, 1, self.beam), **SAMPLING}
+        for name, (kind, least, most) in {**DECODING, **own}.items():
             value = getattr(self, name)
+            if name == "temperature" and value is None:
+                continue
             if not within(value, kind, least, most):
                 number = "whole number" if kind is numbers.Integral else "number"
                 last = f"the beam, {most}" if name == "n_best" else f"{most:,}"
@@ -38,7 +57,7 @@ class SearchOptions:
 
     def max_length(self, source_pieces: int) -> int:
         """Most pieces of a hypothesis, `</s>` counted, for a source of `source_pieces` without it."""
-        ended = self.min_length + 1 if self.min_length else 1  # `</s>` counts here
+        ended = max(self.min_length, len(self.prefix)) + 1  # `</s>` counts here
         return max(ended, int(self.max_length_factor * source_pieces) + self.max_length_extra)
 
 

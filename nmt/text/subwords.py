@@ -165,6 +165,9 @@ class Subwords:
         """Write the model file."""
         Path(path).write_bytes(self.model)
 
+    def __repr__(self) -> str:
+        return f"Subwords({len(self):,} pieces)"
+
     def __len__(self) -> int:
         """The vocabulary size."""
         return self._processor.get_piece_size()
@@ -198,6 +201,16 @@ class Subwords:
             spans = [(places[start], places[end - 1] + 1 if end > start else places[start]) for start, end in spans]
         held = {slot.character: (places[slot.start], places[slot.end - 1] + 1) for slot in reversed(slots)}
         return Encoding(text, result["ids"], spans, shouted, copied, held)
+
+    def encode_translation(self, text: str, source: Encoding) -> Encoding:
+        """Encode a translation of `source`: what its placeholders stand for has these here too."""
+        plain = plain_text(_storable(normalize(text)))
+        slots = []
+        for slot, (start, end) in source.slots.items():
+            place = plain.find(plain_text(source.text[start:end]))
+            if place >= 0:
+                slots.append(Slot(place, place + end - start, slot))
+        return self.encode(text, slots)
 
     def _truecase(self, text: str) -> str:
         """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.

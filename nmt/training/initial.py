@@ -46,5 +46,5 @@ class Initial:
         """Write the checkpoint's alignment head for `subwords`; returns its record, None when there is no head."""
         if not self.checkpoint.has(ALIGNER):
             return None
-        Aligner.load(self.checkpoint.path(ALIGNER), self.subwords).save(path, subwords=subwords)
+        Aligner.read(self.checkpoint.path(ALIGNER), self.subwords).save(path, subwords=subwords)
         return self.checkpoint.metadata.record.get("alignment_head", {})

@@ -224,7 +224,7 @@ def guide_of(run: Run) -> Guide:
 
     def matrices() -> Iterator[np.ndarray]:
         run.ranks.tell("aligning the training pairs ...")
-        aligner = Aligner.load(path, run.subwords)
+        aligner = Aligner.read(path, run.subwords)
         for rows in corpus.train.iter(batch_size=1000):
             yield from (
                 pair.probabilities for pair in aligner.align(list(zip(rows["source"], rows["target"], strict=True)))

@@ -1,0 +1,111 @@
+"""The keyword options of `Translator.translate` and `Translator.stream`: one definition of names, types, defaults."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Literal, TypedDict, TypeVar, get_type_hints
+
+from nmt.errors import UserError
+
+Long = Literal["refuse", "split"]
+Function = TypeVar("Function", bound=Callable)
+
+
+class SearchKeywords(TypedDict, total=False):
+    """How to search or sample. None stands for the checkpoint's own default."""
+
+    beam: int | None
+    """Hypotheses kept a step; 1 is greedy search."""
+    n_best: int | None
+    """Hypotheses returned in `Translation.hypotheses`; more than the beam widen it."""
+    length_penalty: float | None
+    """Exponent of the length penalty (Wu et al. 2016, equation 14)."""
+    min_length: int | None
+    """Fewest pieces of a translation."""
+    max_length_factor: float | None
+    """A translation has at most this many times the source's pieces ..."""
+    max_length_extra: int | None
+    """... plus this many."""
+    temperature: float | None
+    """Sample `n_best` translations at this temperature instead of searching; they come in the order drawn (PyTorch)."""
+    top_k: int | None
+    """Sample from this many likeliest pieces only; 0 samples from all."""
+    seed: int | None
+    """Seed of the samples. A sample depends on seed and sentence, on nothing else in its batch."""
+
+
+class TranslateOptions(SearchKeywords, total=False):
+    """Options of `Translator.translate`."""
+
+    prefix: str
+    """Every translation begins with this text; the text is taken as one sentence (PyTorch)."""
+    heads: bool
+    """Return every layer's and head's attention too; the text is taken as one sentence (PyTorch)."""
+    attention: bool
+    """False leaves `Translation.attention` out where links do not need it, which saves time."""
+    word_probabilities: bool
+    """Return the probability of each word too (PyTorch)."""
+    batch_size: int
+    """Sentences translated together."""
+    long: Long
+    """"refuse" a sentence longer than the model takes, or "split" it (`nmt.translation.join_translations`)."""
+    one_sentence: bool
+    """Translate a text as it is; else its sentences are translated one by one and joined."""
+
+
+class StreamOptions(TranslateOptions, total=False):
+    """Options of `Translator.stream`."""
+
+    read_ahead: int
+    """Lines read before their translations are yielded, at most (with CTranslate2 a few chunks of that)."""
+
+
+DEFAULTS: dict[str, Any] = {
+    "prefix": "",
+    "heads": False,
+    "attention": True,
+    "word_probabilities": False,
+    "batch_size": 64,
+    "long": "refuse",
+    "one_sentence": False,
+    "read_ahead": 1024,
+}
+"""Defaults; None for the options of the search."""
+
+
+def with_keywords(options: type) -> Callable[[Function], Function]:
+    """Show the keys of a typed dictionary as keywords of a function that takes `**options`.
+
+    `help`, `inspect.signature` and notebooks' completion then list them with types and defaults.
+    """
+    keywords = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS.get(name), annotation=kind)
+        for name, kind in get_type_hints(options).items()
+    ]
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        plain = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        function.__signature__ = signature.replace(parameters=[*plain, *keywords])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def check_names(given: Iterable[str], options: type) -> None:
+    """Raise UserError for a name that is not a key of the typed dictionary; it suggests the nearest."""
+    known = list(get_type_hints(options))
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise UserError(
+                f"no option {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}")
+            )
+
+
+def separated(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the search among `options`, and the rest with `DEFAULTS` in place of what is missing."""
+    search = {name: value for name, value in options.items() if name in get_type_hints(SearchKeywords)}
+    return search, DEFAULTS | {name: value for name, value in options.items() if name not in search}
