@@ -17,8 +17,8 @@ from nmt.search.options import SearchOptions
 
 
 @pytest.fixture(scope="module")
-def translator(tiny_exported_checkpoint):
-    return Translator.load(tiny_exported_checkpoint, threads=1)
+def translator(tiny_checkpoint):
+    return Translator.load(tiny_checkpoint, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +142,8 @@ def test_samples_follow_the_models_distribution():
         assert torch.bincount(drawn, minlength=4) / 4000 == pytest.approx(expected.numpy(), abs=0.03)
 
 
-def test_what_only_pytorch_can_do_is_refused_by_name(tiny_exported_checkpoint):
-    fast = Translator.load(tiny_exported_checkpoint, engine="ctranslate2", threads=1)
+def test_what_only_pytorch_can_do_is_refused_by_name(tiny_checkpoint):
+    fast = Translator.load(tiny_checkpoint, engine="ctranslate2", threads=1)
     for options in ({"prefix": "El"}, {"temperature": 1.0}, {"word_probabilities": True}, {"heads": True}):
         with pytest.raises(UserError, match="CTranslate2 engine cannot .*; use the engine auto or torch"):
             fast.translate("cat", **options)
