@@ -22,7 +22,8 @@ GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
 
 def over_word_pairs(translator: Translator, source: str, target: str, shift: bool = False) -> np.ndarray:
     """All heads' cross-attention over words, given both sides: [layers, heads, target words, source words + 1]."""
-    ahead, back = (translator.subwords.encode(text) for text in (source, target))
+    ahead = translator.subwords.encode(source)
+    back = translator.subwords.encode_translation(target, ahead)
     cross = translator.attention(source, target).cross
     # Without the shift the last step predicts `</s>`; with it, that step reads the last piece.
     return over_words(shift_attention(cross) if shift else cross[..., :-1, :], ahead, back)

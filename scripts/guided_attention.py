@@ -1,0 +1,74 @@
+"""How well the attention that is shown aligns: on gold pairs, and on the model's own translations.
+
+  python -m scripts.guided_attention tatoeba-en-es
+  python -m scripts.guided_attention checkpoints/mine --sentences 500
+
+Two figures a checkpoint. AER of the attention's links, the translator fed the gold pairs' references (teacher forcing).
+F1 of the attention's links against those of the alignment head, on translations of development sentences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from nmt.alignment.error_rate import read_gold, score
+from nmt.alignment.gold import english_spanish_corpus, find_sentences
+from nmt.alignment.links import argmax_links
+from nmt.checkpoint import CONFIG
+from nmt.config import load_config
+from nmt.corpus import load_corpus
+from nmt.translator import Translator
+from scripts.raw_attention import GOLD, over_word_pairs
+
+
+def main(arguments: list[str]) -> None:
+    """Print both figures of each checkpoint."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoints", nargs="+")
+    parser.add_argument("--sentences", type=int, default=500, help="development sentences (default: 500)")
+    options = parser.parse_args(arguments)
+    for name in options.checkpoints:
+        translator = Translator.load(name, "torch")
+        print(f"{name}: {translator.checkpoint.attention_name}")
+        for label, value in on_gold(translator).items():
+            print(f"  AER on references, {label}: {value:.3f}")
+        print(f"  F1 with the alignment head's links, own translations: {on_own(translator, options.sentences):.3f}")
+
+
+def on_gold(translator: Translator) -> dict[str, float]:
+    """AER of the shown attention, and of every other head's and layer's best, on the gold pairs (English-Spanish)."""
+    layer, shown = translator.checkpoint.metadata.alignment_layer, translator.checkpoint.shown_heads
+    gold = read_gold(GOLD)
+    swap = translator.source == "es"
+    found: dict[str, list] = {}
+    for pair in find_sentences(gold, english_spanish_corpus()):
+        sides = pair[::-1] if swap else pair
+        attention = over_word_pairs(translator, *sides)  # [layers, heads, target words, source words + 1]
+        candidates = {"shown": attention[layer, shown].mean(axis=0)}
+        for number, heads in enumerate(attention):
+            candidates[f"mean of layer {number + 1}"] = heads.mean(axis=0)
+            candidates |= {f"layer {number + 1}, head {head + 1}": one for head, one in enumerate(heads)}
+        for label, matrix in candidates.items():
+            links = argmax_links(matrix)
+            found.setdefault(label, []).append([(t, s) for s, t in links] if swap else links)
+    rates = {label: score(links, gold).error_rate for label, links in found.items()}
+    others = [label for label in rates if label != "shown"]
+    best = min(others, key=rates.__getitem__)
+    return {"shown": rates["shown"], f"best of the others, {best}": rates[best]}
+
+
+def on_own(translator: Translator, sentences: int) -> float:
+    """F1 of the attention's links against the alignment head's, on translations of dev sentences."""
+    corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG), warn=False).data)
+    common = both = 0
+    for translation in translator.stream(corpus.dev["source"][:sentences]):
+        attention, links = translation.aligned()
+        own = argmax_links(attention)
+        common += 2 * len(set(own) & set(links))
+        both += len(own) + len(links)
+    return common / both
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
