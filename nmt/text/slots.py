@@ -22,6 +22,8 @@ RARE = 5
 """A capitalised word of fewer training pairs than this is not known if half of them copy it, or there is but one."""
 STEM = 4
 """Fewest first letters that tell of a kinship between two words."""
+KINSHIP = 0.6
+"""Their share of a word's letters."""
 
 Span = tuple[int, int]
 """First and one-past-last character."""
@@ -31,7 +33,9 @@ _NUMBER = regex.compile(
     r"(?<![\w.,])\+?\p{L}{0,3}\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*(?<!\d(?:st|nd|rd|th))"
 )
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
-_BEGINNING = regex.compile(r"(?:^|[.!?:…]\s)[^\p{L}\p{N}]*$")
+_BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
+_BETWEEN = regex.compile(r" (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*")
+"""What stands between the parts of one name."""
 
 
 class Slot(NamedTuple):
@@ -66,12 +70,13 @@ class KnownWords:
         """Whether the capitalised word at text[start:end] is unknown, in lower case too.
 
         At the beginning of a sentence any word is capitalised: there it must also have no known relative, a word in
-        lower case that begins with the first half of its letters.
+        lower case with the same beginning.
         """
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        return not (_BEGINNING.search(text[:start]) and _stem(name)[: max(STEM, len(name) // 2)] in self._stems)
+        letters = max(STEM, round(KINSHIP * len(name)))
+        return not (_BEGINNING.search(text[:start]) and _stem(name)[:letters] in self._stems)
 
     @cached_property
     def _stems(self) -> set[str]:
@@ -96,9 +101,13 @@ def number_spans(text: str) -> list[Span]:
 
 
 def find_slots(text: str, known: KnownWords) -> list[Slot]:
-    """The slots of `text` in order: its names and its numbers. Equal texts share one; when all are taken, what follows
-    stays as it is."""
-    names = [span for span in name_spans(text) if known.is_name(text, *span)]
+    """The slots of `text` in order: its names, of one word or several, and its numbers. Equal texts share one; when all
+    are taken, what follows stays as it is."""
+    names: list[Span] = []
+    for start, end in name_spans(text):
+        if known.is_name(text, start, end):
+            joined = names and _BETWEEN.fullmatch(text[names[-1][1] : start])
+            names.append((names.pop()[0] if joined else start, end))
     return sorted(numbered(text, names, NAMES) + numbered(text, number_spans(text), NUMBERS))
 
 
