@@ -19,7 +19,7 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("Zebulon's name is Tom.", ["Zebulon"]),
         ("Jean-Luc O'Brien lives in Saint-Tropez.", ["Jean-Luc O'Brien", "Saint-Tropez"]),
         ("Charlemos.", []),  # at the beginning of a sentence, akin to charlar
-        ("Charlotte said", ["Charlotte"]),
+        ("Chesterfield said", ["Chesterfield"]),
         ("he said Zeb Zork and Ann van der Quist", ["Zeb Zork", "Ann van der Quist"]),
         ("he said Charlemos", ["Charlemos"]),
         ("Ángela lives in Kraków.", ["Ángela", "Kraków"]),
