@@ -5,7 +5,7 @@ SentencePiece's own rule (NFKC) already unifies spaces, ellipses and full-width 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import regex
 
@@ -27,8 +27,10 @@ def plain_text(text: str) -> str:
     return _INVISIBLE.sub("", text.translate(PLAIN))
 
 
-def without(text: str, spans: Iterable[tuple[int, int]]) -> tuple[str, list[int]]:
+def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
     """`plain_text` of what lies outside `spans`, and for each of its characters, and its end, the place in `text`."""
+    if not spans and not _INVISIBLE.search(text):
+        return text.translate(PLAIN), range(len(text) + 1)
     outside = bytearray(b"\1" * len(text))
     for start, end in [*spans, *(match.span() for match in _INVISIBLE.finditer(text))]:
         outside[start:end] = bytes(end - start)
@@ -38,8 +40,7 @@ def without(text: str, spans: Iterable[tuple[int, int]]) -> tuple[str, list[int]
 
 def is_capitals(text: str) -> bool:
     """Whether a text of four letters or more is typed in capitals throughout."""
-    letters = [letter for letter in text if letter.upper() != letter.lower()]
-    return len(letters) >= 4 and not any(letter.islower() for letter in letters)
+    return text.upper() == text and sum(letter.upper() != letter.lower() for letter in text) >= 4
 
 
 def capitals(text: str) -> str:

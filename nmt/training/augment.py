@@ -49,9 +49,11 @@ class Augmenter:
         order = np.arange(len(NAMES + NUMBERS))
         rows = []
         for pair in map(plain, pairs):
+            if not (shared_words(pair) or any(map(str.isdigit, pair[0])) or self._has_numeral(pair[0])):
+                rows.append((False, False, False))
+                continue
             fewest, names, numbers = (
-                sum(len(side) for side in self._slots(pair, order, *more))
-                for more in ((False, False), (True, False), (False, True))
+                len(self._slots(pair, order, *more)[0]) for more in ((False, False), (True, False), (False, True))
             )
             rows.append((fewest > 0, names > fewest, numbers > fewest))
         return np.array(rows, bool).reshape(-1, 3)
@@ -90,6 +92,9 @@ class Augmenter:
         sides = number_spans(source) + (words[0] if numbers else []), number_spans(target) + words[1]
         counted = shared_slots(pair, sides, _ordered(NUMBERS, order), self._value)
         return slots[0] + counted[0], slots[1] + counted[1]
+
+    def _has_numeral(self, text: str) -> bool:
+        return not self.numerals[0].keys().isdisjoint(text.lower().replace(".", " ").replace(",", " ").split())
 
     def _value(self, text: str) -> str | None:
         digits = "".join(filter(str.isdigit, text))
@@ -139,6 +144,12 @@ def _spelled(text: str, known: Mapping[str, str]) -> Iterator[Span]:
 
 def _ordered(characters: str, order: np.ndarray) -> list[str]:
     return [characters[place] for place in order if place < len(characters)]
+
+
+def shared_words(pair: tuple[str, str]) -> set[str]:
+    """The capitalised words that both sides have."""
+    sides = [{text[start:end] for start, end in name_spans(text)} for text in pair]
+    return sides[0] & sides[1]
 
 
 def words_left(example: Example) -> range:
