@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import SENTENCES, tiny_subwords
 
 from nmt.alignment.pieces import word_attention
 from nmt.config import AugmentConfig
@@ -12,10 +13,11 @@ from nmt.model_config import ModelConfig
 from nmt.models import build_model
 from nmt.text.slots import NAMES, NUMBERS, KnownWords, fill
 from nmt.training.augment import Augmenter, Example, numerals, recased, without_marks, words_left
-from nmt.training.guidance import over_pieces
+from nmt.training.guidance import over_pieces, word_ranges
 from nmt.training.loss import Objective, batch_loss, guided_cross_entropy
 from nmt.training.pairs import make_batch
 
+SUBWORDS = tiny_subwords()
 SIZES = st.lists(st.integers(1, 3), min_size=1, max_size=5)
 
 
@@ -34,6 +36,13 @@ def test_spreading_over_pieces_is_the_inverse_of_attention_over_words(source, ta
     members = [[[word] for word, size in enumerate(sizes) for _ in range(size)] for sizes in (source, target)]
     back = word_attention(guide[:-1], [*members[0], []], members[1], len(source), len(target))
     np.testing.assert_allclose(back[:, :-1], matrix, atol=1e-5)
+
+
+@given(st.sampled_from(SENTENCES) | st.text(max_size=20))
+def test_ranges_are_the_words_of_each_piece(text):
+    encoding = SUBWORDS.encode(text)
+    found = [list(range(first, end)) for first, end in word_ranges(encoding)]
+    assert found == encoding.words_of_piece
 
 
 def test_a_piece_of_several_words_has_their_mean_and_their_sum():

@@ -49,7 +49,7 @@ def test_positions_lead_back_to_what_was_typed(text, random):
     dressed = in_other_clothes(text, random)
     plain, typed = without(dressed, [])
     assert plain == plain_text(dressed)
-    assert len(typed) == len(plain) + 1 and typed == sorted(set(typed)) and typed[-1] == len(dressed)
+    assert len(typed) == len(plain) + 1 and list(typed) == sorted(set(typed)) and typed[-1] == len(dressed)
     for character, place in zip(plain, typed, strict=False):
         assert plain_text(dressed[place]) == character
 
