@@ -60,8 +60,11 @@ class Validator:
             beam=1, max_length_factor=decoding.max_length_factor, max_length_extra=decoding.max_length_extra
         )
         longest = model.config.max_length - 1
-        ids = [source[:longest] for source in subwords.encode_ids(ranks.share(self.sources))]
-        own = [subwords.decode(found[0].pieces) for found in TorchEngine(model).translate(ids, options)]
+        sources = [subwords.encode(source) for source in ranks.share(self.sources)]
+        found = TorchEngine(model).translate([source.ids[:longest] for source in sources], options)
+        own = [
+            subwords.decode_with_spans(one[0].pieces, source).text for one, source in zip(found, sources, strict=True)
+        ]
         texts = [""] * len(self.sources)
         for rank, found in enumerate(ranks.gather(own)):
             texts[rank :: ranks.count] = found
