@@ -9,6 +9,7 @@ const methods = {
     translators.set(model.name, new Translator(model));
   },
   translate: ({ model, text, options }) => translators.get(model).translate(text, options),
+  losses: ({ model, text, pieces, options }) => translators.get(model).losses(text, pieces, options),
 };
 
 addEventListener("message", ({ data }) => {
