@@ -38,6 +38,7 @@ let beside = null;
 let losses = null;
 let gains = null;
 let pinned = null;
+let scope = "head";
 let timer = null;
 let asked = 0;
 
@@ -285,8 +286,13 @@ function drawTools() {
     html("button", { type: "button", onclick: () => look({ kind, layer, head }) }, `★ ${headName(kind, layer, head)}: loss +${gain.toFixed(2)}`)));
   find("move-tools").hidden = state.kind !== "cross";
   find("scope").querySelector("[value=head]").disabled = !able;
-  if (!able && find("scope").value === "head") find("scope").value = "layer";
+  find("scope").value = scopeOf(able);
   find("move").disabled = !(pinned && pinned.row !== null && pinned.column !== null);
+}
+
+/** Whose attention a drag moves: as the reader has chosen, but a mean has no head. */
+function scopeOf(able) {
+  return scope === "head" && !able ? "layer" : scope;
 }
 
 function offHere() {
@@ -316,8 +322,8 @@ function move(row, column) {
   const step = all ? all.row[row][0]?.[0] : row;
   const to = all ? all.column[column].map(([piece]) => piece) : [column];
   if (step === undefined || to.length === 0) return; // what was copied has no pieces
-  const scope = find("scope").value;
-  const where = scope === "head" ? { layer: state.layer, head: state.head } : scope === "layer" ? { layer: state.layer } : {};
+  const whose = scopeOf(state.head !== MEAN);
+  const where = whose === "head" ? { layer: state.layer, head: state.head } : whose === "layer" ? { layer: state.layer } : {};
   const same = (one) => one.step === step && one.layer === where.layer && one.head === where.head;
   const moved = [...keptMoves(step + 1).filter((one) => !same(one)), { step, to, ...where }];
   panel.unpin();
@@ -361,6 +367,7 @@ find("forget").addEventListener("click", () => change({ beside: "" }));
 find("off-zero").addEventListener("click", () => toggle("zero"));
 find("off-mean").addEventListener("click", () => toggle("mean"));
 find("matter").addEventListener("click", () => change({ matter: !state.matter }));
+find("scope").addEventListener("change", () => { scope = find("scope").value; });
 find("move").addEventListener("click", () => move(pinned.row, pinned.column));
 find("beside-attention").addEventListener("toggle", drawBeside);
 addEventListener("hashchange", () => {
