@@ -38,6 +38,7 @@ ENGINE = (
     "copied.mjs",
     "typography.mjs",
     "subwords.mjs",
+    "product.mjs",
     "linear.mjs",
     "attention.mjs",
     "interventions.mjs",
@@ -65,7 +66,8 @@ PAGE = (
 
 
 def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "int8") -> str:
-    """The page as text. A content security policy allows its own script and style by their hashes, and no request.
+    """The page as text. A content security policy allows its own script and style by their hashes, WebAssembly, and no
+    request.
 
     Args:
         checkpoints: directories, or names of shipped checkpoints; the first is chosen when the page opens.
@@ -84,7 +86,7 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
     data = {"models": models, "subwords": subwords, "colours": colour_tables(), "worker": _bundle(ENGINE)}
     style, script = "".join(map(explorer_file, STYLES)) + _text("page.css"), _bundle(PAGE)
     policy = (
-        f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; "
+        f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; style-src '{content_hash(style)}'; "
         "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
     )
     pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)

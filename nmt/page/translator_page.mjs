@@ -40,6 +40,7 @@ let gains = null;
 let pinned = null;
 let scope = "head";
 let timer = null;
+let addressTimer = null;
 let asked = 0;
 
 const theme = themes(find("theme"), data.colours, draw);
@@ -71,6 +72,8 @@ function address(of = state) {
 function look(choices) {
   state = { ...state, ...choices };
   draw();
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(writeAddress, PAUSE); // browsers refuse to write it too often
 }
 
 /** Take other choices of what is translated, and translate. */
@@ -112,6 +115,7 @@ async function translate() {
   find("trouble").textContent = trouble;
   [shown, original, beside, losses, gains] = [result, unchanged, kept, null, null];
   draw();
+  writeAddress();
   document.documentElement.dataset.translated = now.text;
   if (original && sentenceOf(original)) await compareLosses(mine, now);
   if (now.matter && shown) await findHeads(mine, now);
@@ -168,7 +172,6 @@ function draw() {
   find("beam").value = state.beam;
   find("n-best").value = state.nBest;
   find("swap").hidden = !opposite(model);
-  if (document.activeElement !== find("text")) find("text").value = state.text;
   find("text").lang = model.source;
   find("translation").lang = model.target;
   find("source-label").textContent = `From ${languageName(model.source)}`;
@@ -185,6 +188,10 @@ function draw() {
     drawTools();
     tree.draw(sentence.tree, state.beam);
   } else find("hypotheses").hidden = true;
+}
+
+function writeAddress() {
+  clearTimeout(addressTimer);
   history.replaceState(null, "", `#${address()}`);
 }
 
@@ -373,6 +380,7 @@ find("beside-attention").addEventListener("toggle", drawBeside);
 addEventListener("hashchange", () => {
   const next = fromAddress(location.hash);
   const same = ASKED.every((name) => JSON.stringify(next[name]) === JSON.stringify(state[name]));
+  find("text").value = next.text;
   if (same) look(next);
   else change(next);
 });
