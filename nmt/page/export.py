@@ -86,8 +86,8 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
     data = {"models": models, "subwords": subwords, "colours": colour_tables(), "worker": _bundle(ENGINE)}
     style, script = "".join(map(explorer_file, STYLES)) + _text("page.css"), _bundle(PAGE)
     policy = (
-        f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; style-src '{content_hash(style)}'; "
-        "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; "
+        f"style-src '{content_hash(style)}'; worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
     )
     pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)
     parts = {

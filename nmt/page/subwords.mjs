@@ -81,8 +81,9 @@ export class Subwords {
     const score = (form) => this.segmented(form).ids.reduce((sum, id) => sum + this.scores[id], 0);
     let [usual, first] = [text, true];
     for (const { text: word, start, end } of splitWords(text)) {
-      const [initial, ...rest] = word;
-      const forms = [initial.toUpperCase() + rest.join("").toLowerCase(), word, ...(first ? [] : [word.toLowerCase()])];
+      const [initial] = word;
+      const lower = word.toLowerCase();
+      const forms = [initial.toUpperCase() + lower.slice(initial.length), word, ...(first ? [] : [lower])];
       const scored = forms.filter((form) => form.length === word.length).map((form) => [form, score(form)]);
       const [best] = scored.reduce((one, other) => (other[1] > one[1] ? other : one));
       usual = usual.slice(0, start) + best + usual.slice(end);
