@@ -53,9 +53,12 @@ function readRow(text) {
   return row;
 }
 
+function written(name, value) {
+  return (FORMS[name]?.[0] ?? String)(value);
+}
+
 /** The hash without `#`; what is as in `initial` is left out. */
 export function hashOf(state, initial) {
-  const written = (name, value) => (FORMS[name]?.[0] ?? String)(value);
   const changed = Object.keys(initial).filter((name) => written(name, state[name]) !== written(name, initial[name]));
   return new URLSearchParams(changed.map((name) => [name, written(name, state[name])])).toString();
 }

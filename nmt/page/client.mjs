@@ -30,7 +30,7 @@ export function engine(source, models) {
     return loaded.get(model.name);
   }
 
-  async function call(method, { model = models[0].name, ...message }) {
+  async function askModel(method, { model = models[0].name, ...message }) {
     const found = models.find(({ name }) => name === model);
     if (!found) throw new RangeError(`there is no model ${model}; there are ${models.map(({ name }) => name).join(", ")}`);
     await load(found);
@@ -42,12 +42,12 @@ export function engine(source, models) {
    * what `Translator.translate` in translator.mjs gives, which lists the options too; each may be left out.
    */
   async function translate(text, { model = models[0].name, ...options } = {}) {
-    return { ...(await call("translate", { model, text: String(text), options })), model };
+    return { ...(await askModel("translate", { model, text: String(text), options })), model };
   }
 
   /** The loss of each piece of a given translation, `</s>` last: `await nmt.losses("Good.", ["▁Bien", "."], {off: [...]})`. */
   function losses(text, pieces, { model, ...options } = {}) {
-    return call("losses", { model, text: String(text), pieces, options });
+    return askModel("losses", { model, text: String(text), pieces, options });
   }
 
   return { translate, losses, models: models.map(({ name, source: from, target }) => ({ name, source: from, target })) };

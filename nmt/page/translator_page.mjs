@@ -121,12 +121,16 @@ async function translate() {
   if (now.matter && shown) await findHeads(mine, now);
 }
 
+async function lossOf(source, pieces, options) {
+  const each = await nmt.losses(source, pieces, options);
+  return each.reduce((sum, loss) => sum + loss, 0);
+}
+
 /** The loss of the unchanged translation, with and without what the reader did. */
 async function compareLosses(mine, { model, off, moved }) {
   const { source, pieces } = sentenceOf(original);
-  const sum = (all) => all.reduce((total, loss) => total + loss, 0);
-  const before = sum(await nmt.losses(source, pieces, { model }));
-  const after = sum(await nmt.losses(source, pieces, { model, off, moved }));
+  const before = await lossOf(source, pieces, { model });
+  const after = await lossOf(source, pieces, { model, off, moved });
   if (mine !== asked) return;
   losses = { before, after };
   drawBeside();
@@ -136,10 +140,7 @@ async function compareLosses(mine, { model, off, moved }) {
 async function findHeads(mine, { model, off, moved }) {
   const one = sentenceOf(shown);
   if (!one?.heads) return;
-  const lossWithout = async (more) => {
-    const all = await nmt.losses(one.source, one.pieces, { model, off: [...off, ...more], moved });
-    return all.reduce((total, loss) => total + loss, 0);
-  };
+  const lossWithout = (more) => lossOf(one.source, one.pieces, { model, off: [...off, ...more], moved });
   const before = await lossWithout([]);
   const found = [];
   for (const kind of ["cross", "encoder", "decoder"]) {
@@ -224,10 +225,12 @@ function pieceText(piece) {
   return piece.replaceAll("▁", " ");
 }
 
+function chip(text, without) {
+  return html("button", { type: "button", class: "change", title: "take this back", onclick: () => change(without) }, `${text} ✕`);
+}
+
 /** Each change as a button that takes it back. */
 function drawChanges(model, sentence) {
-  const chip = (text, without) =>
-    html("button", { type: "button", class: "change", title: "take this back", onclick: () => change(without) }, `${text} ✕`);
   const chips = [];
   if (state.forced.length > 0) chips.push(chip(`begins with “${state.forced.map(pieceText).join("").trim()}”`, { forced: [], moved: [] }));
   for (const one of state.off) {
@@ -270,11 +273,14 @@ function marks(own) {
   return { heads, forced: state.forced.length, moved: here.flatMap((row) => cellsOf(own, row)) };
 }
 
+function placeOf(all, piece) {
+  return all.findIndex((group) => group.some(([one]) => one === piece));
+}
+
 /** The cells of the matrix in view that a moved row's weight has gone to. */
 function cellsOf(own, { step, to }) {
   if (state.unit === "pieces") return to.map((piece) => [step, piece]);
   const { row, column } = groups(own, "cross");
-  const placeOf = (all, piece) => all.findIndex((group) => group.some(([one]) => one === piece));
   return [...new Set(to.map((piece) => placeOf(column, piece)))].map((place) => [placeOf(row, step), place]);
 }
 

@@ -5,6 +5,12 @@ import { hashOf, initialState, stateOf } from "../../nmt/page/address.mjs";
 import { differences } from "../../nmt/page/differences.mjs";
 import { Interventions } from "../../nmt/page/interventions.mjs";
 
+function weights(edit, head, position) {
+  const all = Float32Array.of(0.5, 0.25, 0.25, 0);
+  edit(all, head, position);
+  return [...all];
+}
+
 const initial = initialState({ name: "m", alignmentLayer: 2 }, "hello");
 
 test("the hash gives the whole state back", () => {
@@ -30,11 +36,6 @@ test("interventions change only the weights that they are about", () => {
   const changes = new Interventions({ off: [{ kind: "encoder", layer: 1, head: 0, by: "mean" }], moved: [{ step: 2, to: [1] }] }, config, 4);
   assert.equal(changes.of("encoder", 0), null);
   assert.equal(changes.of("decoder", 0), null);
-  const weights = (edit, head, position) => {
-    const all = Float32Array.of(0.5, 0.25, 0.25, 0);
-    edit(all, head, position);
-    return [...all];
-  };
   assert.deepEqual(weights(changes.of("encoder", 1), 0, 3), [0.25, 0.25, 0.25, 0.25]);
   assert.deepEqual(weights(changes.of("encoder", 1), 1, 3), [0.5, 0.25, 0.25, 0]);
   assert.deepEqual(weights(changes.of("cross", 0), 1, 2), [0, 1, 0, 0]);

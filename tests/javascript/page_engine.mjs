@@ -8,8 +8,9 @@ import { Translator } from "../../nmt/page/translator.mjs";
 const read = (path) => JSON.parse(readFileSync(path, "utf-8"));
 const translator = new Translator(read(process.argv[2]));
 const { lines, beam, nBest, task } = read(process.argv[3]);
-const plain = ({ hypotheses, heads, sentences: _, ...rest }, whole = true) => ({
+const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
   ...rest,
+  sentences: undefined,
   heads: heads && Object.fromEntries(Object.entries(heads).map(([name, value]) => [name, value.layers ? [...value.values] : value])),
   ...(whole && { hypotheses: hypotheses.map((one) => plain(one, false)) }),
 });
