@@ -331,6 +331,11 @@ def test_the_reader_changes_what_the_model_does(browser, page_file):
     assert page.inner_text("#translation") != original and page.inner_text("#beside-text") == original
     assert page.locator("#translation mark").count() and "begins with" in page.inner_text("#changes")
     page.wait_for_function("() => document.querySelector('#beside-loss').textContent.includes('under your changes')")
+    page.fill("#stepper .own input", "Mi madre")
+    page.press("#stepper .own input", "Enter")
+    page.wait_for_function("() => document.querySelector('#changes').textContent.includes('Mi madre')")
+    settled(page)
+    assert page.inner_text("#translation").startswith("Mi madre")
     page.locator("#changes button").first.click()
     settled(page)
     assert page.inner_text("#translation") == original and page.is_hidden("#beside")

@@ -50,5 +50,10 @@ export function engine(source, models) {
     return askModel("losses", { model, text: String(text), pieces, options });
   }
 
-  return { translate, losses, models: models.map(({ name, source: from, target }) => ({ name, source: from, target })) };
+  /** A text as pieces, such as can be forced: `await nmt.pieces("Buenos días")`. */
+  function piecesOf(text, { model } = {}) {
+    return askModel("pieces", { model, text: String(text) });
+  }
+
+  return { translate, losses, pieces: piecesOf, models: models.map(({ name, source: from, target }) => ({ name, source: from, target })) };
 }

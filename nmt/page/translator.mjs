@@ -14,6 +14,8 @@ import { Transformer } from "./transformer.mjs";
 const FORBIDDEN = [PADDING, UNKNOWN, START];
 /** Next pieces listed for every step. */
 const CANDIDATES = 5;
+/** Sentences whose translations are kept: who types at the end of a text has the others' already. */
+const REMEMBERED = 32;
 
 export class Translator {
   /** @param data one model of `nmt.page.export.model_data` */
@@ -21,6 +23,7 @@ export class Translator {
     this.data = data;
     this.subwords = new Subwords(data.subwords);
     this.model = new Transformer(data.config, loadArrays(data.weights));
+    this.remembered = new Map();
   }
 
   /**
@@ -41,7 +44,7 @@ export class Translator {
     const parts = oneSentence && hasWords ? [{ text, start: 0, encoding: whole }] : sentences(this.subwords, whole, this.data.source);
     if (!hasWords || parts.length === 0) return untranslated(text, whole);
     const found = parts.map((part, number) =>
-      this.translateSentence(part, { ...options, ...(number === chosen && { forced, moved }) }));
+      this.remember(part, { ...options, ...(number === chosen && { forced, moved }) }));
     if (found.length === 1) return { ...found[0], source: text, sentences: found };
     const lengths = found.map(({ targetWords }) => Math.max(1, targetWords.length));
     const total = found.reduce((sum, { score }, number) => sum + score * lengths[number], 0);
@@ -49,7 +52,16 @@ export class Translator {
     return { source: text, text: found.map((one) => one.text).filter(Boolean).join(" "), score, sentences: found };
   }
 
-  translateSentence({ text, start, encoding: source }, { beam, nBest, heads = true, forced = [], off, moved }) {
+  remember(part, options) {
+    const key = JSON.stringify([part.text, options]);
+    const known = this.remembered.get(key) ?? this.translateSentence(part, options);
+    this.remembered.delete(key); // the newest stand last
+    this.remembered.set(key, known);
+    if (this.remembered.size > REMEMBERED) this.remembered.delete(this.remembered.keys().next().value);
+    return { ...known, start: part.start };
+  }
+
+  translateSentence({ text, encoding: source }, { beam, nBest, heads = true, forced = [], off, moved }) {
     const options = searchOptions(this.data.decoding, { beam, n_best: nBest });
     const longest = this.longest(source.ids, "the text");
     const encoded = this.encode(source.ids, { off, moved });
@@ -67,7 +79,7 @@ export class Translator {
     const { found, tree } = beamSearch(step, this.model.start(encoded.memory), limits, options);
     const hypotheses = found.map((hypothesis) => this.finished(source, hypothesis, encoded, heads));
     const spelled = tree.map((node) => ({ ...node, piece: this.subwords.spelling[node.piece] }));
-    return { source: text, start, ...hypotheses[0], hypotheses, tree: spelled };
+    return { source: text, ...hypotheses[0], hypotheses, tree: spelled };
   }
 
   /**
@@ -83,6 +95,11 @@ export class Translator {
     const { states } = this.model.decode([START, ...ids], memory, interventions);
     const rows = this.model.logProbabilities(states);
     return [...ids, END].map((id, row) => -rows[row * this.subwords.spelling.length + id]);
+  }
+
+  /** A text as pieces, such as can be forced. */
+  pieces(text) {
+    return this.subwords.pieces(this.subwords.encode(text).ids);
   }
 
   /** The most pieces that the model takes, `</s>` not counted. */

@@ -44,7 +44,7 @@ let addressTimer = null;
 let asked = 0;
 
 const theme = themes(find("theme"), data.colours, draw);
-const panel = attentionPanel({ theme, onChange: look, acts: { onForce: force, onMove: move, onPin: pin } });
+const panel = attentionPanel({ theme, onChange: look, acts: { onForce: force, onWrite: write, onMove: move, onPin: pin } });
 const hypotheses = nBestView(find("hypotheses"), find("hypothesis-list"), { onChoose: (hypothesis) => look({ hypothesis }) });
 const tree = treeView(find("tree"), find("tree-readout"), { onChoose: (forced) => change({ forced, moved: keptMoves(forced.length) }) });
 const besideParts = Object.fromEntries(["title", "text", "score", "matrix", "readout"].map((name) => [name, find(`beside-${name}`)]));
@@ -269,7 +269,7 @@ function marks(own) {
     heads[`${kind}.${layer}.${head}`] = { ...heads[`${kind}.${layer}.${head}`], gain: `+${gain.toFixed(2)}` };
   }
   const touches = ({ layer, head }) => (layer ?? state.layer) === state.layer && (state.head === MEAN || (head ?? state.head) === state.head);
-  const here = state.kind === "cross" && own === sentenceOf(shown) ? state.moved.filter(touches) : [];
+  const here = state.kind === "cross" ? state.moved.filter(touches) : [];
   return { heads, forced: state.forced.length, moved: here.flatMap((row) => cellsOf(own, row)) };
 }
 
@@ -318,10 +318,14 @@ function toggle(by) {
   change({ off: here?.by === by ? rest : [...rest, { kind: state.kind, layer: state.layer, head: state.head, by }] });
 }
 
-/** Write another piece at a step; what is before it stays, what is after it follows. */
-function force(number, piece) {
+/** Write other pieces at a step; what is before them stays, what is after them follows. */
+function force(number, ...pieces) {
   const own = sentenceOf(shown).hypotheses[state.hypothesis];
-  change({ hypothesis: 0, forced: [...own.pieces.slice(0, number), piece], moved: keptMoves(number) });
+  change({ hypothesis: 0, forced: [...own.pieces.slice(0, number), ...pieces], moved: keptMoves(number) });
+}
+
+async function write(number, words) {
+  force(number, ...(await nmt.pieces(words, { model: state.model })));
 }
 
 function keptMoves(step) {
