@@ -40,15 +40,14 @@ def main() -> int:
         path.write_text(explorer_page([translation]), encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         for scheme, kind in (("light", "alignment"), ("dark", "cross")):
-            page = browser.new_page(viewport={"width": 1200, "height": 800}, color_scheme=scheme)
+            page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
             page.goto(path.as_uri())
             page.click(f"label:has(#kind-{kind})")
             if kind == "cross":
                 page.locator(".thumbnail").last.click()
             _, target = translation.alignment[len(translation.alignment) // 2]
             page.hover(f"#lines text[data-row='{target}']")
-            page.evaluate("() => document.querySelector('#steps').remove()")
-            page.screenshot(path=options.directory / f"explorer-{scheme}.png", full_page=True)
+            page.screenshot(path=options.directory / f"explorer-{scheme}.png")
             page.close()
         browser.close()
     return 0

@@ -190,6 +190,33 @@ def test_a_choice_outside_the_candidates_is_shown_as_such(opened):
     assert "less likely than these" in page.inner_text("#stepper .considered")
 
 
+def test_what_is_not_listed_is_summed_up(opened):
+    translation = synthetic_translation()
+    translation.heads.candidates[0] = [(translation.heads.target_pieces[0], np.log(0.6)), ("▁Una", np.log(0.3))]
+    page = opened(translation)
+    last = page.locator("#stepper .considered table").first.locator("tr").last
+    assert "others" in last.inner_text() and "10.0 %" in last.inner_text()
+
+
+def test_heads_are_on_the_first_screen_and_cover_nothing(opened):
+    page = opened(synthetic_translation(layers=3, heads=4), height=800)
+    assert page.locator(".thumbnail").last.bounding_box()["y"] < 800
+    choose(page, "cross", 2, 3)
+    page.locator("#steps").scroll_into_view_if_needed()
+    chooser, steps = (page.locator(part).bounding_box() for part in ("#chooser", "#steps"))
+    assert chooser["y"] + chooser["height"] <= steps["y"]
+
+
+def test_self_attention_has_no_links_and_its_columns_are_named(opened):
+    page = opened(synthetic_translation())
+    assert page.is_visible("#link-legend")
+    choose(page, "decoder")
+    assert page.is_hidden("#link-legend") and "written there" in page.inner_text("#meaning")
+    head = page.locator("#lines text.head").first
+    assert head.text_content() == "written before"
+    assert head.bounding_box()["x"] >= page.locator("#lines").bounding_box()["x"]
+
+
 def test_without_heads_the_alignment_can_be_explored(opened):
     translation = synthetic_translation(layers=0)
     page = opened(translation)

@@ -1,4 +1,4 @@
-"""The explorer's script: unit tests of its arithmetic in Node, and the linter."""
+"""The scripts of the explorer and of the translator page: unit tests of their arithmetic in Node, and the linter."""
 
 import os
 import re
@@ -25,7 +25,7 @@ def test_linter_finds_nothing():
     oxlint = shutil.which("oxlint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if oxlint is None:
         missing("oxlint is not installed (pip install oxlint)")
-    sources = [str(files("nmt.inspection") / "explorer"), str(TESTS)]
+    sources = [str(files("nmt.inspection") / "explorer"), str(files("nmt.page")), str(TESTS)]
     command = [oxlint, "--deny-warnings", "-D", "correctness", "-D", "suspicious", *sources]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr

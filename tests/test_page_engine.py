@@ -1,5 +1,6 @@
 """The page's engine under Node against SentencePiece and PyTorch, and the page itself in a browser."""
 
+import csv
 import json
 import random
 import re
@@ -12,14 +13,15 @@ import pytest
 from tiny import write_tiny_checkpoint
 from tools import chromium_browser, program  # noqa: F401
 
-from nmt.checkpoint import SHIPPED
+from nmt.checkpoint import SHIPPED, WEIGHTS, Checkpoint, load_arrays
 from nmt.errors import UserError
-from nmt.page.export import model_data, translator_page
+from nmt.page.export import model_data, packed_arrays, translator_page
 from nmt.page.sentencepiece_model import subwords_data
+from nmt.text.parts import sentences
 from nmt.text.subwords import Subwords
-from nmt.text.words import normalize
 from nmt.translator import Translator
 
+ROOT = Path(__file__).parent.parent
 DRIVER = Path(__file__).parent / "javascript" / "page_engine.mjs"
 LINES = [
     "She brought me a cup of tea.",
@@ -33,6 +35,16 @@ LINES = [
 ]
 PLAIN = [*LINES[:2], "Tom's got 1,234 friends - hasn't he?", "Zażółć gęślą jaźń at the harbour.", *LINES[4:]]
 """Lines that `Subwords.encode` gives to SentencePiece as they are."""
+SEVERAL = {
+    "en": [
+        "Mr. Smith met Dr. Jones at 5 p.m. They left.",
+        "J. R. R. Tolkien wrote it. I like it.",
+        '"Stop!" he said. She ran.',
+        "Wait... what? No! Yes.",
+        "First line\nsecond line. Third",
+    ],
+    "es": ["El Sr. López vino. La Sra. García no.", "¿Qué? ¡No! Sí.", "Véase la pág. 3. Es útil."],
+}
 ALPHABETS = [
     "abcdefghijklmnop ABC,.!?'’\"",
     "áéíóúñ¿¡",
@@ -70,15 +82,11 @@ def fuzzed_lines(count: int) -> list[str]:
     ]
 
 
-def sentencepieces(subwords: Subwords, lines: list[str]) -> list[list[int]]:
-    """The pieces of lines as they are: the page does not unify quotes, copy emoji or case capitals as `encode` does."""
-    texts = [normalize(line).encode("utf-8", "replace").decode() for line in lines]
-    return subwords._processor.encode(texts)
-
-
-def expected_pieces(subwords: Subwords, lines: list[str]) -> list[tuple]:
-    found = map(subwords.encode, lines)
-    return [(encoding.ids, encoding.words_of_piece) for encoding in found]
+def everyday(language: str, *kinds: str) -> list[str]:
+    """The everyday sentences of these kinds, or all of them."""
+    with open(ROOT / "data" / "everyday" / "english-spanish.tsv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [row[language] for row in rows if not kinds or row["kind"] in kinds]
 
 
 @pytest.fixture(scope="module")
@@ -86,26 +94,36 @@ def shipped() -> dict:
     return model_data(SHIPPED[0], "float32")
 
 
-def test_pieces_are_sentencepieces(shipped, tmp_path):
-    lines = LINES + fuzzed_lines(2000)
-    subwords = Translator.load(SHIPPED[0]).subwords
-    found = run_engine(tmp_path, shipped, task="encode", lines=lines)
-    assert [one["ids"] for one in found] == sentencepieces(subwords, lines)
+def check_pieces(place: Path, model: dict, subwords: Subwords, lines: list[str]) -> None:
+    found = run_engine(place, model, task="encode", lines=lines)
+    for line, one, encoding in zip(lines, found, map(subwords.encode, lines), strict=True):
+        assert (one["ids"], one["wordsOfPiece"]) == (encoding.ids, encoding.words_of_piece), repr(line)
+        assert one["capitals"] == encoding.capitals, repr(line)
+        assert one["copied"] == [encoding.text[start:end] for start, end in encoding.copied], repr(line)
 
 
-def test_words_of_pieces_are_the_same(shipped, tmp_path):
-    found = run_engine(tmp_path, shipped, task="encode", lines=PLAIN)
-    expected = expected_pieces(Translator.load(SHIPPED[0]).subwords, PLAIN)
-    assert [(one["ids"], one["wordsOfPiece"]) for one in found] == expected
+def test_pieces_are_pythons(shipped, tmp_path):
+    lines = [*LINES, *everyday("english"), *everyday("spanish"), *fuzzed_lines(2000)]
+    check_pieces(tmp_path, shipped, Translator.load(SHIPPED[0]).subwords, lines)
 
 
 def test_bpe(shipped, tmp_path):
     from tiny import SENTENCES
 
     subwords = Subwords.train(SENTENCES, 400, model_type="bpe", character_coverage=1.0)
-    lines = SENTENCES + fuzzed_lines(200)
-    found = run_engine(tmp_path, {**shipped, "subwords": subwords_data(subwords.model)}, task="encode", lines=lines)
-    assert [one["ids"] for one in found] == sentencepieces(subwords, lines)
+    check_pieces(
+        tmp_path, {**shipped, "subwords": subwords_data(subwords.model)}, subwords, SENTENCES + fuzzed_lines(200)
+    )
+
+
+@pytest.mark.parametrize("name, language, column", [(SHIPPED[0], "en", "english"), (SHIPPED[1], "es", "spanish")])
+def test_sentences_are_pythons(tmp_path, name, language, column):
+    lines = [*everyday(column), *SEVERAL[language]]
+    subwords = Translator.load(name).subwords
+    found = run_engine(tmp_path, model_data(name), task="sentences", lines=lines)
+    for line, ours in zip(lines, found, strict=True):
+        expected = [part.encoding.text for part in sentences(subwords, subwords.encode(line), language)]
+        assert ours == [text.strip() for text in expected], repr(line)
 
 
 def check_translations(place: Path, checkpoint: str | Path, model: dict, lines: list[str], **options) -> None:
@@ -151,6 +169,65 @@ def test_other_networks_are_refused(tmp_path):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=1, attention="local")
     with pytest.raises(UserError, match="no engine for transformer with local attention"):
         model_data(directory)
+
+
+def test_prepared_text_translates_as_pythons(shipped, tmp_path):
+    lines = [line for kind in ("token", "upper", "typography", "paragraph") for line in everyday("english", kind)[:3]]
+    expected = Translator.load(SHIPPED[0], "torch", threads=1).translate(lines, beam=1)
+    found = run_engine(tmp_path, shipped, task="texts", lines=lines, beam=1)
+    assert [one["text"] for one in found] == [one.text for one in expected]
+    assert [one["score"] for one in found] == pytest.approx([one.score for one in expected], abs=1e-3)
+
+
+def intervene(place: Path, model: dict, **request) -> dict:
+    return run_engine(place, model, task="intervene", lines=[{"line": LINES[0], **request}])[0]
+
+
+def losses(place: Path, model: dict, pieces: list[str], **options) -> list[float]:
+    return run_engine(place, model, task="losses", lines=[{"line": LINES[0], "pieces": pieces, **options}])[0]
+
+
+def test_a_head_switched_off_is_one_whose_output_is_not_read(tmp_path):
+    checkpoint = Checkpoint(write_tiny_checkpoint(tmp_path / "tiny", steps=40))
+    model = model_data(checkpoint.directory, "float32")
+    arrays = load_arrays(checkpoint.path(WEIGHTS))
+    heads = model["config"]["heads"]
+    for kind, layer in (("cross", "decoder_layers.1.cross"), ("encoder", "encoder_layers.0.self")):
+        name = f"{layer}_attention.output.weight"
+        weight = arrays[name].copy()
+        width = weight.shape[1] // heads
+        weight[:, width : 2 * width] = 0
+        without = {**model, "weights": packed_arrays({**arrays, name: weight}, "float32")}
+        pieces = intervene(tmp_path, model, beam=2)["pieces"]
+        off = [{"kind": kind, "layer": int(layer.split(".")[1]), "head": 1}]
+        found = losses(tmp_path, model, pieces, off=off)
+        assert found == pytest.approx(losses(tmp_path, without, pieces), abs=1e-4)
+        assert found != pytest.approx(losses(tmp_path, model, pieces), abs=1e-4)
+        assert found != pytest.approx(losses(tmp_path, model, pieces, off=[{**off[0], "by": "mean"}]), abs=1e-4)
+
+
+def test_forced_pieces_moved_rows_and_the_tree(tmp_path):
+    model = model_data(write_tiny_checkpoint(tmp_path / "tiny", steps=40), "float32")
+    plain = intervene(tmp_path, model, beam=3)
+    total = -sum(losses(tmp_path, model, plain["pieces"]))
+    assert plain["score"] == pytest.approx(total / ((5 + len(plain["pieces"]) + 1) / 6) ** 1.0, abs=1e-3)
+    forced = intervene(tmp_path, model, beam=3, forced=[*plain["pieces"][:1], plain["pieces"][-1]])
+    assert forced["pieces"][:2] == [plain["pieces"][0], plain["pieces"][-1]]
+    moved = intervene(tmp_path, model, beam=3, moved=[{"step": 1, "to": [0, 2], "layer": 1}])
+    shape = (model["config"]["decoder_layers"], model["config"]["heads"], len(moved["pieces"]) + 1, -1)
+    cross = np.array(moved["heads"]["cross"]).reshape(shape)
+    assert np.allclose(cross[1, :, 1, [0, 2]], 0.5) and not np.allclose(cross[0, :, 1, 0], 0.5)
+    tree = plain["tree"]
+    assert tree[0]["parent"] == -1 and all(node["parent"] < number for number, node in enumerate(tree))
+    best = next(number for number, node in enumerate(tree) if node["rank"] == 0)
+    assert tree[best]["fate"] == "finished" and tree[best]["score"] == pytest.approx(plain["score"])
+    path = []
+    while best > 0:
+        path.insert(0, tree[best]["piece"])
+        best = tree[best]["parent"]
+    assert path == [*plain["pieces"], "</s>"]
+    parents = {node["parent"] for node in tree}
+    assert all((node["fate"] == "grew") == (number in parents) for number, node in enumerate(tree))
 
 
 @pytest.mark.parametrize("precision", ["int8", "float16"])
@@ -217,11 +294,10 @@ def test_the_page_translates(browser, page_file, width, scheme):
     assert re.fullmatch(r"Cross-attention, layer \d, mean of heads", page.inner_text("#title"))
     labels = page.eval_on_selector_all("#matrix text[data-column]", "all => all.map((one) => one.lastChild.data)")
     assert labels == ["She", "brought", "me", "a", "cup", "of", "tea", ".", "</s>"]
-    page.select_option("#kind", "decoder")
-    page.select_option("#head", "2")
-    assert page.inner_text("#title").startswith("Decoder self-attention, layer") and "head 3" in page.inner_text(
-        "#title"
-    )
+    assert page.is_visible(".thumbnail")
+    page.click("label:has(#kind-decoder)")
+    page.click('.thumbnail[data-layer="1"][data-head="2"]')
+    assert page.inner_text("#title") == "Decoder self-attention, layer 2, head 3"
     page.click("#swap")
     wait_for(page, "Ella me trajo una taza de té.")
     assert page.inner_text("#translation") == LINES[0]
@@ -238,3 +314,57 @@ def test_the_page_translates(browser, page_file, width, scheme):
     context.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def settled(page) -> None:
+    """Wait until the page has the answer to the last change."""
+    page.wait_for_function("() => !document.documentElement.dataset.busy")
+
+
+def test_the_reader_changes_what_the_model_does(browser, page_file):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{page_file.as_uri()}#text={LINES[0]}")
+    page.wait_for_selector("html[data-ready]", state="attached")
+    original = page.inner_text("#translation")
+    page.locator("#stepper .candidate").first.click()  # another first word
+    settled(page)
+    assert page.inner_text("#translation") != original and page.inner_text("#beside-text") == original
+    assert page.locator("#translation mark").count() and "begins with" in page.inner_text("#changes")
+    page.wait_for_function("() => document.querySelector('#beside-loss').textContent.includes('under your changes')")
+    page.fill("#stepper .own input", "Mi madre")
+    page.press("#stepper .own input", "Enter")
+    page.wait_for_function("() => document.querySelector('#changes').textContent.includes('Mi madre')")
+    settled(page)
+    assert page.inner_text("#translation").startswith("Mi madre")
+    page.locator("#changes button").first.click()
+    settled(page)
+    assert page.inner_text("#translation") == original and page.is_hidden("#beside")
+    page.click('.thumbnail[data-layer="2"][data-head="1"]')
+    page.click("#off-mean")
+    settled(page)
+    assert page.locator('.thumbnail.off[data-layer="2"][data-head="1"]').count() == 1
+    cells = page.locator("#matrix .cells rect")
+    box = cells.first.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 5 + 4 * box["width"], box["y"] + 5)
+    page.mouse.up()
+    settled(page)
+    assert page.locator("#changes button").count() == 3 and page.locator("#matrix .moved").count() == 1  # and all back
+    page.locator("#tree .node").nth(3).hover()
+    assert "log-probability" in page.inner_text("#tree-readout")
+    page.locator("#tree .node").nth(3).click()
+    settled(page)
+    assert "begins with" in page.inner_text("#changes")
+    page.click("#keep")
+    settled(page)
+    page.select_option("#beam", "1")
+    settled(page)
+    assert page.inner_text("#beside-title").startswith("Beside it")
+    shown = [page.inner_text(part) for part in ("#translation", "#changes", "#beside-text", "#title")]
+    again = browser.new_page(viewport={"width": 390, "height": 844})
+    again.goto(page.url)
+    again.wait_for_selector("html[data-ready]", state="attached")
+    assert [again.inner_text(part) for part in ("#translation", "#changes", "#beside-text", "#title")] == shown
+    again.close()
+    page.close()

@@ -292,4 +292,5 @@ def test_every_page_has_a_content_security_policy(checkpoint, tmp_path):
     for page in (page_of("a b"), curves_of("run", tmp_path), translator_page([checkpoint])):
         (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
         assert policy.startswith("default-src 'none'") and "connect-src" not in policy and "http" not in policy
-        assert not re.search(r"script-src [^;]*unsafe", policy)
+        # WebAssembly reaches nothing that its page does not hand it.
+        assert not re.search(r"script-src [^;]*unsafe", policy.replace("'wasm-unsafe-eval'", ""))

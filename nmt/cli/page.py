@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from nmt.checkpoint import SHIPPED
 from nmt.cli.common import check_writable, command, parser, writer
+
+if TYPE_CHECKING:
+    from nmt.page.export import Precision
 
 EXAMPLES = """\
   nmt-page --output translator.html                       both shipped models, English and Spanish
@@ -22,7 +25,7 @@ def main(arguments: list[str]) -> None:
     write_page(options.checkpoint, options.weights, options.output)
 
 
-def write_page(checkpoints: list[str], weights: Literal["int8", "float16", "float32"], output: str) -> None:
+def write_page(checkpoints: list[str], weights: Precision, output: str) -> None:
     """Write the page of these checkpoints, or of both shipped ones, to a file."""
     from nmt.page.export import translator_page
 

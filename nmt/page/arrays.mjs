@@ -1,12 +1,18 @@
 /** A checkpoint's weights out of the page: {name: {values: Float32Array, shape}}. */
 
 import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
+import { room } from "./product.mjs";
 
 /** @param weights {tensors: [{name, shape, type, start}], bytes}, as `nmt.page.export.packed_arrays` writes it */
 export function loadArrays(weights) {
   const { buffer } = bytesFromBase64(weights.bytes);
+  const take = room(weights.tensors.map(({ shape }) => sizeOf(shape)));
   return Object.fromEntries(
-    weights.tensors.map(({ name, shape, type, start }) => [name, { values: READERS[type](buffer, start, shape), shape }]),
+    weights.tensors.map(({ name, shape, type, start }) => {
+      const values = take(sizeOf(shape));
+      READERS[type](buffer, start, shape, values);
+      return [name, { values, shape }];
+    }),
   );
 }
 
@@ -16,24 +22,21 @@ function sizeOf(shape) {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-function float32(buffer, start, shape) {
-  return new Float32Array(buffer, start, sizeOf(shape));
+function float32(buffer, start, shape, values) {
+  values.set(new Float32Array(buffer, start, values.length));
 }
 
-function float16(buffer, start, shape) {
-  return Float32Array.from(new Uint16Array(buffer, start, sizeOf(shape)), halfToNumber);
+function float16(buffer, start, shape, values) {
+  new Uint16Array(buffer, start, values.length).forEach((half, i) => { values[i] = halfToNumber(half); });
 }
 
 /** Each row's scale in float32, then its numbers as multiples of it. */
-function int8(buffer, start, shape) {
-  const [rows, columns] = shape;
+function int8(buffer, start, [rows, columns], values) {
   const scales = new Float32Array(buffer, start, rows);
   const numbers = new Int8Array(buffer, start + 4 * rows, rows * columns);
-  const values = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row += 1) {
     for (let i = row * columns; i < (row + 1) * columns; i += 1) values[i] = numbers[i] * scales[row];
   }
-  return values;
 }
 
 /** IEEE 754 half precision: 1 bit of sign, 5 of exponent, 10 of fraction. */

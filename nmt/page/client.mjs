@@ -30,18 +30,30 @@ export function engine(source, models) {
     return loaded.get(model.name);
   }
 
-  /**
-   * Translate one sentence: `await nmt.translate("Good morning.", {beam: 5, nBest: 3, model: "tatoeba-en-es"})`.
-   * Options may be left out. Gives {model, source, text, pieces, score, sourceWords, targetWords, heads, hypotheses}:
-   * see `Translator.translate` in translator.mjs. `heads` is null for a text without words.
-   */
-  async function translate(text, { beam, nBest, model = models[0].name } = {}) {
+  async function askModel(method, { model = models[0].name, ...message }) {
     const found = models.find(({ name }) => name === model);
     if (!found) throw new RangeError(`there is no model ${model}; there are ${models.map(({ name }) => name).join(", ")}`);
     await load(found);
-    const result = await ask({ method: "translate", model, text: String(text), options: { beam, nBest } });
-    return { ...result, model };
+    return ask({ method, model, ...message });
   }
 
-  return { translate, models: models.map(({ name, source: from, target }) => ({ name, source: from, target })) };
+  /**
+   * Translate a text: `await nmt.translate("Good morning.", {beam: 5, nBest: 3, model: "tatoeba-en-es"})`. Gives `model` and
+   * what `Translator.translate` in translator.mjs gives, which lists the options too; each may be left out.
+   */
+  async function translate(text, { model = models[0].name, ...options } = {}) {
+    return { ...(await askModel("translate", { model, text: String(text), options })), model };
+  }
+
+  /** The loss of each piece of a given translation, `</s>` last: `await nmt.losses("Good.", ["▁Bien", "."], {off: [...]})`. */
+  function losses(text, pieces, { model, ...options } = {}) {
+    return askModel("losses", { model, text: String(text), pieces, options });
+  }
+
+  /** A text as pieces, such as can be forced: `await nmt.pieces("Buenos días")`. */
+  function piecesOf(text, { model } = {}) {
+    return askModel("pieces", { model, text: String(text) });
+  }
+
+  return { translate, losses, pieces: piecesOf, models: models.map(({ name, source: from, target }) => ({ name, source: from, target })) };
 }

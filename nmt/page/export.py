@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -16,7 +15,17 @@ import numpy as np
 from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
 from nmt.config import load_config
 from nmt.errors import UserError
-from nmt.inspection.explorer import bundle, colour_tables, content_hash, embedded_json
+from nmt.inspection.explorer import (
+    STYLES,
+    VIEWS,
+    bundle,
+    colour_tables,
+    content_hash,
+    embedded_json,
+    explorer_file,
+    fill,
+    filled,
+)
 from nmt.model_config import ModelConfig
 from nmt.page.sentencepiece_model import subwords_data
 from nmt.text.subwords import Subwords
@@ -26,7 +35,10 @@ ENGINE = (
     "../inspection/explorer/weights.mjs",
     "words.mjs",
     "charsmap.mjs",
+    "copied.mjs",
+    "typography.mjs",
     "subwords.mjs",
+    "product.mjs",
     "linear.mjs",
     "attention.mjs",
     "interventions.mjs",
@@ -35,24 +47,27 @@ ENGINE = (
     "options.mjs",
     "beam.mjs",
     "arrays.mjs",
+    "parts.mjs",
+    "copying.mjs",
     "translator.mjs",
     "worker.mjs",
 )
 """The worker's modules, each after those that it imports from."""
 PAGE = (
-    "../inspection/explorer/weights.mjs",
-    "../inspection/explorer/model.mjs",
-    "../inspection/explorer/dom.mjs",
-    "../inspection/explorer/matrix_view.mjs",
+    *(f"../inspection/explorer/{name}" for name in VIEWS),
     "client.mjs",
-    "attention_view.mjs",
+    "address.mjs",
+    "differences.mjs",
+    "tree_view.mjs",
+    "beside_view.mjs",
     "translator_page.mjs",
 )
 """The page's own modules, likewise."""
 
 
 def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "int8") -> str:
-    """The page as text. A content security policy allows its own script and style by their hashes, and no request.
+    """The page as text. A content security policy allows its own script and style by their hashes, WebAssembly, and no
+    request.
 
     Args:
         checkpoints: directories, or names of shipped checkpoints; the first is chosen when the page opens.
@@ -69,20 +84,21 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
             subwords.append(own)
         model["subwords"] = subwords.index(own)
     data = {"models": models, "subwords": subwords, "colours": colour_tables(), "worker": _bundle(ENGINE)}
-    style, script = _text("../inspection/explorer/theme.css") + _text("page.css"), _bundle(PAGE)
+    style, script = "".join(map(explorer_file, STYLES)) + _text("page.css"), _bundle(PAGE)
     policy = (
-        f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; "
-        "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; "
+        f"style-src '{content_hash(style)}'; worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
     )
     pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)
     parts = {
         "policy": policy,
         "title": html.escape(f"Translator {pairs}"),
         "style": style,
+        "panel": filled("panel.html", heads=_text("heads.html"), tools=_text("tools.html")),
         "data": embedded_json(data),
         "script": script,
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _text("page.html"))
+    return fill(_text("page.html"), parts)
 
 
 def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
@@ -146,8 +162,9 @@ def _rows_of_int8(matrix: np.ndarray) -> bytes:
 
 @cache
 def _text(name: str) -> str:
-    room = files("nmt.inspection.explorer") if name.startswith("../") else files("nmt.page")
-    return room.joinpath(name.rsplit("/", 1)[-1]).read_text(encoding="utf-8")
+    if name.startswith("../"):
+        return explorer_file(name.rsplit("/", 1)[-1])
+    return files("nmt.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def _bundle(names: Sequence[str]) -> str:

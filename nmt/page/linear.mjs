@@ -1,5 +1,7 @@
 /** The arithmetic under every layer, on matrices [rows, width] in one Float32Array, row after row. */
 
+import { multiply } from "./product.mjs";
+
 /** y = x W^T + b: weight [outputs, inputs], bias [outputs] or null. */
 export class Linear {
   constructor(weight, bias, inputs) {
@@ -20,8 +22,9 @@ export class Linear {
     const { weight, bias, inputs, outputs } = this;
     const rows = x.length / inputs;
     const y = new Float32Array(rows * outputs);
-    const whole = outputs - (outputs % 4);
-    for (let o = 0; o < whole; o += 4) {
+    const done = multiply(x, weight, y, inputs);
+    const whole = outputs - ((outputs - done) % 4);
+    for (let o = done; o < whole; o += 4) {
       const [w0, w1, w2, w3] = [o * inputs, (o + 1) * inputs, (o + 2) * inputs, (o + 3) * inputs];
       for (let row = 0; row < rows; row += 1) {
         const first = row * inputs;

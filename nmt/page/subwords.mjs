@@ -2,6 +2,8 @@
 
 import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
 import { CharacterMap } from "./charsmap.mjs";
+import { copiedSpans } from "./copied.mjs";
+import { capitals, isCapitals, without } from "./typography.mjs";
 import { normalize, overlapping, splitWords } from "./words.mjs";
 
 export const PADDING = 0;
@@ -16,15 +18,19 @@ const BYTE = 6;
 /** How much less likely than the least likely piece a character without any is. */
 const UNKNOWN_PENALTY = 10;
 
-/** A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece}. */
-function encoding(text, ids, spans) {
+/**
+ * A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece, capitals, copied}.
+ * `capitals` says whether the text is in capitals; the pieces are then those of its usual form. `copied` are the places
+ * of what is copied, not translated; it has no pieces.
+ */
+function encoding(text, ids, spans, inCapitals = false, copied = []) {
   const words = splitWords(text);
   const last = words.length - 1;
   const wordsOfPiece = overlapping(spans, words).map(([start, stop]) => {
     if (start < stop) return Array.from({ length: stop - start }, (_, i) => start + i);
     return last < 0 ? [] : [Math.min(start, last)];
   });
-  return { text, ids, spans, words, wordsOfPiece };
+  return { text, ids, spans, words, wordsOfPiece, capitals: inCapitals, copied };
 }
 
 export class Subwords {
@@ -52,6 +58,42 @@ export class Subwords {
   /** One sentence as pieces with their places in the text. */
   encode(given) {
     const text = storable(normalize(given));
+    const { read, places, shouted, copied } = this.prepared(text);
+    const { ids, spans } = this.segmented(read);
+    const moved = spans.map(([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]]);
+    return encoding(text, ids, moved, shouted, copied);
+  }
+
+  /**
+   * What the network reads of a text: typographic variants are unified, what is copied is left out, and a sentence in
+   * capitals is read in its usual form. Whatever else is done to text before it is cut into pieces belongs here.
+   * @returns {read, places, shouted, copied}, `places` for each UTF-16 unit of `read`, and its end, its place in the text
+   */
+  prepared(text) {
+    const copied = copiedSpans(text);
+    const { plain, places } = without(text, copied);
+    const shouted = isCapitals(plain);
+    return { read: shouted ? this.truecase(plain) : plain, places, shouted, copied };
+  }
+
+  /** The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary. */
+  truecase(text) {
+    const score = (form) => this.segmented(form).ids.reduce((sum, id) => sum + this.scores[id], 0);
+    let [usual, first] = [text, true];
+    for (const { text: word, start, end } of splitWords(text)) {
+      const [initial] = word;
+      const lower = word.toLowerCase();
+      const forms = [initial.toUpperCase() + lower.slice(initial.length), word, ...(first ? [] : [lower])];
+      const scored = forms.filter((form) => form.length === word.length).map((form) => [form, score(form)]);
+      const [best] = scored.reduce((one, other) => (other[1] > one[1] ? other : one));
+      usual = usual.slice(0, start) + best + usual.slice(end);
+      first &&= !/\p{L}/u.test(word);
+    }
+    return usual;
+  }
+
+  /** A text as the model cuts it: piece ids, and the place of each in the text. */
+  segmented(text) {
     const { characters, origins } = this.normalized(text);
     const segments = this.model.type === "bpe" ? this.bpe(characters) : this.unigram(characters);
     const ids = [];
@@ -69,7 +111,7 @@ export class Subwords {
         spans.push([origins[start], place === bytes.length - 1 ? origins[end] : origins[start]]);
       });
     }
-    return encoding(text, ids, spans);
+    return { ids, spans };
   }
 
   /** The text as the model's own normalisation has it: `characters`, and for each (and the end) where it is from. */
@@ -171,8 +213,8 @@ export class Subwords {
     return symbols.map(({ text, start, end }) => ({ id: this.ids.get(text) ?? UNKNOWN, start, end }));
   }
 
-  /** Piece ids as text, each piece with its place in it. */
-  decodeWithSpans(ids) {
+  /** Piece ids as text, each piece with its place in it; `inCapitals` casts the text up. */
+  decodeWithSpans(ids, inCapitals = false) {
     const surfaces = this.surfaces(ids);
     const raw = surfaces.join("");
     const text = normalize(raw);
@@ -183,7 +225,7 @@ export class Subwords {
       end += surface.length;
       return [place(start), place(end)];
     });
-    return encoding(text, ids, spans);
+    return encoding(inCapitals ? capitals(text) : text, ids, spans, inCapitals);
   }
 
   /** What each piece writes; of a character in bytes the last one writes it. */

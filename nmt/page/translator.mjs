@@ -1,15 +1,21 @@
 /** Text in, translations with their attention out, as nmt/translator.py. */
 
+import { MEAN, aggregate, groupsOfWords, headMatrix } from "../inspection/explorer/weights.mjs";
 import { loadArrays } from "./arrays.mjs";
 import { beamSearch, bestContinuations } from "./beam.mjs";
+import { withCopied } from "./copying.mjs";
 import { Interventions } from "./interventions.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
+import { sentences } from "./parts.mjs";
 import { END, PADDING, START, Subwords, UNKNOWN } from "./subwords.mjs";
+import { splitWords } from "./words.mjs";
 import { Transformer } from "./transformer.mjs";
 
 const FORBIDDEN = [PADDING, UNKNOWN, START];
 /** Next pieces listed for every step. */
 const CANDIDATES = 5;
+/** Sentences whose translations are kept: who types at the end of a text has the others' already. */
+const REMEMBERED = 32;
 
 export class Translator {
   /** @param data one model of `nmt.page.export.model_data` */
@@ -17,22 +23,47 @@ export class Translator {
     this.data = data;
     this.subwords = new Subwords(data.subwords);
     this.model = new Transformer(data.config, loadArrays(data.weights));
+    this.remembered = new Map();
   }
 
   /**
-   * Translate one sentence.
+   * Translate a text, sentence by sentence.
    * @param options {beam, nBest}, each with the checkpoint's own default, beam 1 is greedy; {heads: false} leaves out
-   *     attention; {forced}, the pieces that the translation begins with; {off, moved}: see `Interventions`
-   * @returns {source, text, pieces, score, sourceWords, targetWords, heads, hypotheses, tree}; `heads` are every layer's
-   *     and head's attention over pieces, and the candidates of every step. `hypotheses` is the n-best list, each of
-   *     this form without `tree`, which is `beamSearch`'s
-   * @throws {RangeError} for a text that is longer than the model takes, and for options that cannot be
+   *     attention; {sentence}, the number of the one that `forced` and `moved` are about, 0 by default; {forced}, the pieces
+   *     that its translation begins with; {off, moved}: see `Interventions`
+   * @returns {source, text, score, sentences}; each sentence is {source, start, text, pieces, score, ended, sourceWords,
+   *     targetWords, heads, hypotheses, tree}. `heads` are every layer's and head's attention over pieces, and the candidates
+   *     of every step. `hypotheses` is the n-best list, each of this form without `tree`, which is `beamSearch`'s. The fields
+   *     of a text's only sentence are the text's own too. The score is the mean, weighted by target words
+   * @throws {RangeError} for a sentence that is longer than the model takes, and for options that cannot be
    */
-  translate(text, { beam, nBest, heads = true, forced = [], off, moved } = {}) {
+  translate(text, { sentence: chosen = 0, forced = [], moved = [], oneSentence = false, ...options } = {}) {
+    searchOptions(this.data.decoding, { beam: options.beam, n_best: options.nBest });
+    const whole = this.subwords.encode(text);
+    const hasWords = whole.words.length > 0 && whole.ids.length > 0;
+    const parts = oneSentence && hasWords ? [{ text, start: 0, encoding: whole }] : sentences(this.subwords, whole, this.data.source);
+    if (!hasWords || parts.length === 0) return untranslated(text, whole);
+    const found = parts.map((part, number) =>
+      this.remember(part, { ...options, ...(number === chosen && { forced, moved }) }));
+    if (found.length === 1) return { ...found[0], source: text, sentences: found };
+    const lengths = found.map(({ targetWords }) => Math.max(1, targetWords.length));
+    const total = found.reduce((sum, { score }, number) => sum + score * lengths[number], 0);
+    const score = total / lengths.reduce((sum, length) => sum + length, 0);
+    return { source: text, text: found.map((one) => one.text).filter(Boolean).join(" "), score, sentences: found };
+  }
+
+  remember(part, options) {
+    const key = JSON.stringify([part.text, options]);
+    const known = this.remembered.get(key) ?? this.translateSentence(part, options);
+    this.remembered.delete(key); // the newest stand last
+    this.remembered.set(key, known);
+    if (this.remembered.size > REMEMBERED) this.remembered.delete(this.remembered.keys().next().value);
+    return { ...known, start: part.start };
+  }
+
+  translateSentence({ text, encoding: source }, { beam, nBest, heads = true, forced = [], off, moved }) {
     const options = searchOptions(this.data.decoding, { beam, n_best: nBest });
-    const source = this.subwords.encode(text);
     const longest = this.longest(source.ids, "the text");
-    if (source.words.length === 0 || source.ids.length === 0) return untranslated(text, source);
     const encoded = this.encode(source.ids, { off, moved });
     const limits = {
       start: START,
@@ -46,9 +77,9 @@ export class Translator {
     }
     const step = (pieces, state) => this.model.step(pieces, state, encoded.interventions);
     const { found, tree } = beamSearch(step, this.model.start(encoded.memory), limits, options);
-    const hypotheses = found.map((hypothesis) => this.finished(text, source, hypothesis, heads && encoded));
+    const hypotheses = found.map((hypothesis) => this.finished(source, hypothesis, encoded, heads));
     const spelled = tree.map((node) => ({ ...node, piece: this.subwords.spelling[node.piece] }));
-    return { ...hypotheses[0], hypotheses, tree: spelled };
+    return { source: text, ...hypotheses[0], hypotheses, tree: spelled };
   }
 
   /**
@@ -64,6 +95,11 @@ export class Translator {
     const { states } = this.model.decode([START, ...ids], memory, interventions);
     const rows = this.model.logProbabilities(states);
     return [...ids, END].map((id, row) => -rows[row * this.subwords.spelling.length + id]);
+  }
+
+  /** A text as pieces, such as can be forced. */
+  pieces(text) {
+    return this.subwords.pieces(this.subwords.encode(text).ids);
   }
 
   /** The most pieces that the model takes, `</s>` not counted. */
@@ -87,23 +123,36 @@ export class Translator {
     return { ...this.model.encode([...ids, END], interventions), interventions };
   }
 
-  /** A hypothesis as text and words, with its attention by one teacher-forced pass where `encoded` is given. */
-  finished(text, source, { pieces, score, ended }, encoded) {
-    const target = this.subwords.decodeWithSpans(pieces);
+  /** A hypothesis as text and words, with what was copied back in its place, and its attention if `heads`. */
+  finished(source, { pieces, score, ended }, encoded, heads) {
+    const target = this.subwords.decodeWithSpans(pieces, source.capitals);
+    const attention = heads || source.copied.length > 0 ? this.attention(source.ids, pieces, encoded) : null;
+    const { text, now } = withCopied(target.text, source, source.copied.length > 0 ? this.links(attention, source, target) : []);
     return {
-      source: text,
-      text: target.text,
+      text,
       pieces: this.subwords.pieces(pieces),
       score,
       ended,
       sourceWords: source.words.map((word) => word.text),
-      targetWords: target.words.map((word) => word.text),
-      heads: encoded && {
-        ...this.attention(source.ids, pieces, encoded),
+      targetWords: splitWords(text).map((word) => word.text),
+      heads: heads ? {
+        ...attention,
         sourceWordsOfPiece: [...source.wordsOfPiece, []],
-        targetWordsOfPiece: [...target.wordsOfPiece, []],
-      },
+        targetWordsOfPiece: [...target.wordsOfPiece.map((words) => words.map((word) => now[word])), []],
+      } : null,
     };
+  }
+
+  /** [[source word, target word]]: where each target word looks most, on the mean of the alignment layer's heads. */
+  links({ cross }, source, target) {
+    const words = aggregate(
+      headMatrix(cross, this.data.alignmentLayer, MEAN),
+      groupsOfWords([...target.wordsOfPiece, []], target.words.length),
+      groupsOfWords([...source.wordsOfPiece, []], source.words.length),
+    );
+    const rowOf = (row) => words.values.subarray(row * words.columns, (row + 1) * words.columns);
+    const best = target.words.map((_, row) => rowOf(row).indexOf(Math.max(...rowOf(row))));
+    return best.flatMap((own, row) => (own < source.words.length ? [[own, row]] : []));
   }
 
   /** Every layer's and head's weights for given pieces, as `AttentionMaps` of nmt/translation.py. */
@@ -139,9 +188,9 @@ function stacked(layers, heads, rows, columns) {
   return { layers: layers.length, heads, rows, columns, values };
 }
 
-/** A text without words translates to nothing. */
-function untranslated(text, source) {
-  const sourceWords = source.words.map((word) => word.text);
-  const nothing = { source: text, text: "", pieces: [], score: 0, ended: true, sourceWords, targetWords: [], heads: null };
-  return { ...nothing, hypotheses: [], tree: [] };
+/** A text without words translates to nothing, and what is copied to itself. */
+function untranslated(source, { words, copied, text }) {
+  const own = copied.map(([start, end]) => text.slice(start, end)).join(" ");
+  const nothing = { text: own, pieces: [], score: 0, ended: true, targetWords: splitWords(own).map((word) => word.text) };
+  return { source, ...nothing, sourceWords: words.map((word) => word.text), heads: null, hypotheses: [], tree: [], sentences: [] };
 }

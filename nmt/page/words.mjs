@@ -1,8 +1,9 @@
 /** Word and punctuation tokens, as nmt/text/words.py: the unit of every alignment and matrix. */
 
-const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
-const MARK = String.raw`[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]`;
-const WORD_PATTERN = new RegExp(`${WORD}+(?:['’]${WORD}+)*|${MARK}(?:\\p{M}|\\u200d${MARK})*`, "gu");
+/** Inside brackets, the characters of a word. */
+export const WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`;
+const MARK = `[^${WORD}\\p{White_Space}]`;
+const WORD_PATTERN = new RegExp(`[${WORD}]+(?:['’][${WORD}]+)*|${MARK}(?:\\p{M}|\\u200d${MARK})*`, "gu");
 
 /** The text in Unicode's composed form (NFC), which all positions refer to. */
 export function normalize(text) {

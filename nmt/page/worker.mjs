@@ -9,6 +9,8 @@ const methods = {
     translators.set(model.name, new Translator(model));
   },
   translate: ({ model, text, options }) => translators.get(model).translate(text, options),
+  pieces: ({ model, text }) => translators.get(model).pieces(text),
+  losses: ({ model, text, pieces, options }) => translators.get(model).losses(text, pieces, options),
 };
 
 addEventListener("message", ({ data }) => {

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 
+import { sentences } from "../../nmt/page/parts.mjs";
 import { Translator } from "../../nmt/page/translator.mjs";
 
 const read = (path) => JSON.parse(readFileSync(path, "utf-8"));
@@ -9,16 +10,18 @@ const translator = new Translator(read(process.argv[2]));
 const { lines, beam, nBest, task } = read(process.argv[3]);
 const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
   ...rest,
+  sentences: undefined,
   heads: heads && Object.fromEntries(Object.entries(heads).map(([name, value]) => [name, value.layers ? [...value.values] : value])),
   ...(whole && { hypotheses: hypotheses.map((one) => plain(one, false)) }),
 });
 
 const tasks = {
   encode: (line) => {
-    const { ids, wordsOfPiece, words } = translator.subwords.encode(line);
-    return { ids, wordsOfPiece, words: words.map((word) => word.text) };
+    const { text, ids, wordsOfPiece, capitals, copied } = translator.subwords.encode(line);
+    return { ids, wordsOfPiece, capitals, copied: copied.map(([start, end]) => text.slice(start, end)) };
   },
-  translate: (line) => plain(translator.translate(line, { beam, nBest })),
+  sentences: (line) => sentences(translator.subwords, translator.subwords.encode(line), translator.data.source).map(({ text }) => text),
+  translate: (line) => plain(translator.translate(line, { beam, nBest, oneSentence: true })),
   intervene: ({ line, ...options }) => plain(translator.translate(line, options)),
   losses: ({ line, pieces, ...options }) => translator.losses(line, pieces, options),
   texts: (line) => {

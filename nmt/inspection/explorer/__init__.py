@@ -98,9 +98,12 @@ def embedded_json(data: object) -> str:
 def explorer_frame(translation: Translation) -> str:
     """The compact page as an `<iframe>` for a notebook; the sandbox lets it run its own script and nothing else."""
     page = html.escape(explorer_page([translation], compact=True), quote=True)
+    # The sandbox hides the page's height from the notebook, so it is estimated: the matrix, and what is around it.
+    rows = len(translation.heads.source_pieces if translation.heads else translation.target_words)
+    height = min(900 + 40 * rows, 2400)
     return (
-        f'<iframe title="attention explorer" sandbox="allow-scripts" srcdoc="{page}" width="100%" height="640" '
-        'style="border: 0; border-radius: 8px"></iframe>'
+        f'<iframe title="attention explorer" sandbox="allow-scripts" srcdoc="{page}" width="100%" height="{height}" '
+        'style="border: 0; border-radius: 8px; resize: vertical"></iframe>'
     )
 
 

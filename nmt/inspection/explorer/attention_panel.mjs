@@ -12,7 +12,8 @@ const range = (count) => Array.from({ length: count }, (_, i) => i);
 
 /**
  * @param onChange called with the choices that the reader has changed: {kind, layer, head, unit, threshold, step}
- * @param acts what the reader may do to the model, where that is possible: {onForce, onMove}; see the views
+ * @param acts what the reader may do to the model, where that is possible: {onForce, onWrite, onMove}, see the views, and
+ *     onPin, called with what is pinned or null
  */
 export function attentionPanel({ theme, onChange, acts = {} }) {
   let hypothesis = null;
@@ -22,7 +23,7 @@ export function attentionPanel({ theme, onChange, acts = {} }) {
 
   const matrix = matrixView(find("matrix"), { onPoint: point, onPin: pin, onMove: acts.onMove });
   const lines = linesView(find("lines"), { onPoint: point, onPin: pin });
-  const stepper = stepsView(find("stepper"), { onStep: (step) => change({ step }, { row: step, column: null }), onForce: acts.onForce });
+  const stepper = stepsView(find("stepper"), { onStep: (step) => change({ step }, { row: step, column: null }), onForce: acts.onForce, onWrite: acts.onWrite });
   const heads = thumbnails(find("thumbnails"), { onChoose: (kind, layer, head) => change({ kind, layer, head }), means: Boolean(acts.onMove) });
 
   /** `keep` stays lit afterwards. */

@@ -4,8 +4,11 @@ import { html } from "./dom.mjs";
 import { END, readsRightToLeft } from "./model.mjs";
 import { colourOf, formatWeight } from "./weights.mjs";
 
-/** @param onForce called with the number of a piece and another in its place, where the model can be made to write it */
-export function stepsView(holder, { onStep, onForce = null }) {
+/**
+ * @param onForce called with the number of a piece and another in its place, where the model can be made to write it
+ * @param onWrite called with the number of a piece and the words that the reader wants there
+ */
+export function stepsView(holder, { onStep, onForce = null, onWrite = null }) {
   const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": "decoding step", oninput: () => onStep(Number(slider.value)) });
   const back = html("button", { type: "button", onclick: () => onStep(Number(slider.value) - 1) }, "◀ back");
   const next = html("button", { type: "button", onclick: () => onStep(Number(slider.value) + 1) }, "next ▶");
@@ -13,7 +16,15 @@ export function stepsView(holder, { onStep, onForce = null }) {
   const target = html("p", { class: "strip target", "aria-label": "target" });
   const looks = html("p", { class: "strip looks", "aria-label": "where this step looks" });
   const considered = html("div", { class: "considered" });
-  holder.replaceChildren(html("div", { class: "controls" }, back, slider, next), caption, target, looks, considered);
+  const words = html("input", { type: "text", dir: "auto", "aria-label": "words to write at this step", placeholder: "other words", onkeydown: (event) => event.key === "Enter" && write() });
+  const own = html("p", { class: "own", hidden: !onWrite }, words, " ", html("button", { type: "button", onclick: () => write() }, "write them here"));
+  holder.replaceChildren(html("div", { class: "controls" }, back, slider, next), caption, target, looks, considered, own);
+  let first = 0;
+
+  function write() {
+    if (words.value.trim()) onWrite(first, words.value);
+    words.value = "";
+  }
 
   /** `view` is the matrix whose row `step` is shown; the first `forced` pieces were the reader's choice. */
   function draw(steps, step, view, colours, forced = 0) {
@@ -39,6 +50,7 @@ export function stepsView(holder, { onStep, onForce = null }) {
     caption.textContent = `Step ${step + 1} of ${steps.length} writes “${steps[step].label}” and looks (${view.title}) at:`;
     looks.dir = readsRightToLeft(view.columnLabels) ? "rtl" : "ltr";
     looks.replaceChildren(...lookedAt(view, step, colours));
+    first = steps[step].pieces[0]?.number ?? first;
     considered.replaceChildren(...steps[step].pieces.map((piece) => candidatesOf(piece, piece.number < forced)));
   }
 

@@ -1,0 +1,58 @@
+/** Put what was copied from a source back into its translation, as nmt/copying.py. */
+
+import { overlapping, splitWords } from "./words.mjs";
+
+/** Marks that stand without a space after what is inserted. */
+const CLOSING = ".,;:!?…)]}»”";
+
+/**
+ * The text of a translation with what `source` has copied inserted, and each of its words' new number: {text, now}.
+ *
+ * It stands after the last target word linked to a source word before it; what begins or ends the source begins or ends the
+ * translation, and so does what no link places.
+ * @param links [[source word, target word]] of the translation without it
+ */
+export function withCopied(text, source, links) {
+  const words = splitWords(text);
+  if (source.copied.length === 0) return { text, now: words.map((_, number) => number) };
+  const { text: whole, moved } = inserted(text, insertions(text, words, source, links));
+  const places = new Map(splitWords(whole).map(({ start }, number) => [start, number]));
+  return { text: whole, now: words.map(({ start }) => places.get(moved[start])) };
+}
+
+function insertions(text, targets, source, links) {
+  const last = new Map();
+  for (const [own, target] of links) last.set(own, Math.max(target, last.get(own) ?? -1));
+  const covered = overlapping(source.copied, source.words);
+  const copiedWords = new Set(covered.flatMap(([first, end]) => Array.from({ length: end - first }, (_, i) => first + i)));
+  const free = source.words.map((_, word) => word).filter((word) => !copiedWords.has(word));
+  const found = source.copied.map(([start, end], number) => {
+    const [first, stop] = covered[number];
+    const before = free.filter((word) => word < first && last.has(word));
+    let place = targets[last.get(before.at(-1))]?.end;
+    if (!free.some((word) => word < first)) place = 0;
+    else if (!free.some((word) => word >= stop) || before.length === 0) place = text.length;
+    return { place, copied: source.text.slice(start, end) };
+  });
+  return found.toSorted((a, b) => a.place - b.place);
+}
+
+/** The text with the insertions, set off by spaces, and where each of its characters is now. */
+function inserted(text, all) {
+  let [result, done] = ["", 0];
+  const moved = [];
+  const upTo = (place) => {
+    for (let i = done; i < place; i += 1) moved.push(result.length + i - done);
+    result += text.slice(done, place);
+    done = place;
+  };
+  for (const { place, copied } of all) {
+    upTo(place);
+    if (result && !/\s$/.test(result)) result += " ";
+    result += copied;
+    const after = text[place];
+    if (after && !/\s/.test(after) && !CLOSING.includes(after)) result += " ";
+  }
+  upTo(text.length);
+  return { text: result, moved };
+}

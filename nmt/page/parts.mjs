@@ -1,0 +1,50 @@
+/** A text in sentences, which are translated one by one, as nmt/text/parts.py. */
+
+/** Words after whose full stop a sentence goes on, without that stop. */
+const ABBREVIATIONS = {
+  en: "Mr Mrs Ms Dr Prof St Sr Jr Gen Col Capt Lt Sgt Rev Hon Mt Ave No Nos Fig vs e.g i.e cf approx vol p pp Ph.D U.S U.K",
+  es: "Sr Sra Sres Srta Dr Dra D Dña Prof Profa Ud Uds Vd Vds Lic Ing Gral Cap Av Avda pág págs núm núms art vol ej p EE UU s c",
+};
+
+/**
+ * Where the sentences of a text end, by the rules of Unicode (UAX 29); but what ends in an abbreviation, an initial or a
+ * single line's end, and what is followed by a small letter, goes on. Nothing ends within what is copied.
+ */
+export function sentenceEnds(text, language, copied = []) {
+  const known = new Set((ABBREVIATIONS[language] ?? "").split(" ").map((word) => word.toLowerCase()));
+  const segments = [...new Intl.Segmenter(language, { granularity: "sentence" }).segment(text)];
+  return segments
+    .map(({ index, segment }) => index + segment.length)
+    .filter((end) => end === text.length || !(
+      copied.some(([start, stop]) => start < end && end < stop) || goesOn(text.slice(0, end), text.slice(end), known)
+    ));
+}
+
+function goesOn(before, after, known) {
+  if (/^[^\p{L}\p{N}]*\p{Ll}/u.test(after)) return true;
+  if (/[^\p{STerm}.\s"'”»)\]]\s*$/u.test(before)) return !/\n\r*\n$/.test(before);
+  const [, word] = before.match(/([\p{L}.]+)\.\s*$/u) ?? [];
+  return word !== undefined && (known.has(word.toLowerCase()) || /^\p{Lu}$/u.test(word));
+}
+
+/** Every sentence of a text that has pieces: [{text, start, encoding}]; one with all of a text that is one sentence. */
+export function sentences(subwords, { text, copied }, language) {
+  const ends = sentenceEnds(text, language, copied);
+  const parts = [];
+  let first = 0;
+  for (const end of ends) {
+    const given = text.slice(first, end);
+    let [start, sentence] = [first + given.length - given.trimStart().length, given.trim()];
+    let encoding = subwords.encode(sentence);
+    if (encoding.ids.length === 0 && encoding.copied.length > 0) {
+      // An emoji after the full stop belongs to the sentence before it.
+      if (parts.length === 0) continue;
+      start = parts.pop().start;
+      sentence = text.slice(start, end).trim();
+      encoding = subwords.encode(sentence);
+    }
+    if (encoding.ids.length > 0) parts.push({ text: sentence, start, encoding });
+    first = end;
+  }
+  return parts;
+}

@@ -1,0 +1,32 @@
+/** One form for what is typed in many, as nmt/text/typography.py: quotes, dashes, characters that nobody sees. */
+
+const VARIANTS = { "'": "‘’‚‛′ʼ`´", '"': "“”„‟″«»", "-": "‐‑‒–—―−" };
+/** Variants and the character that stands for them, one for one. */
+const PLAIN = new Map(Object.entries(VARIANTS).flatMap(([plain, all]) => [...all].map((variant) => [variant, plain])));
+const INVISIBLE = /\ufe0e|[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
+
+/** The plain form of what lies outside `spans`, and for each of its UTF-16 units, and its end, the place in `text`. */
+export function without(text, spans) {
+  const inside = new Uint8Array(text.length);
+  const invisible = Array.from(text.matchAll(INVISIBLE), ({ index }) => [index, index + 1]);
+  for (const [start, end] of [...spans, ...invisible]) inside.fill(1, start, end);
+  let plain = "";
+  const places = [];
+  for (let place = 0; place < text.length; place += 1) {
+    if (inside[place]) continue;
+    plain += PLAIN.get(text[place]) ?? text[place];
+    places.push(place);
+  }
+  return { plain, places: [...places, text.length] };
+}
+
+/** Whether a text of four letters or more is typed in capitals throughout. */
+export function isCapitals(text) {
+  const letters = [...text].filter((letter) => letter.toUpperCase() !== letter.toLowerCase());
+  return letters.length >= 4 && !letters.some((letter) => /\p{Lowercase}/u.test(letter));
+}
+
+/** The text in capitals, letter for letter, so that positions stay. */
+export function capitals(text) {
+  return Array.from(text, (letter) => (letter.toUpperCase().length === letter.length ? letter.toUpperCase() : letter)).join("");
+}
