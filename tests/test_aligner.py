@@ -18,9 +18,10 @@ from nmt.alignment.head import LONGEST, Aligner, save_aligner  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
 from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
 from nmt.models.alignment_teacher import MixtureAligner  # noqa: E402
+from nmt.models.word_corpus import WordCorpus, is_punctuation  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 from nmt.text.word_pieces import word_pieces  # noqa: E402
-from nmt.training.alignment import HeadTraining, WordCorpus, _mixed_cells, is_punctuation, train_aligner  # noqa: E402
+from nmt.training.alignment import HeadTraining, _mixed_cells, train_aligner  # noqa: E402
 
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
@@ -142,7 +143,7 @@ def test_numpy_runtime_equals_torch_module(subwords, random_aligner):
         return Sentences.of(np.array([pair[side] + [0] * (width - len(pair[side])) for pair in numbers]))
 
     head = AlignmentHead(SMALL, len(subwords)).eval()
-    head.load_state_dict({name: torch.from_numpy(value) for name, value in random_aligner._parameters.items()})
+    head.load_state_dict({name: torch.from_numpy(value) for name, value in random_aligner.parameters.items()})
     with torch.no_grad():
         logits = head(padded(0), padded(1), types[0], types[1]).numpy()
     results = random_aligner.align_words(words)
@@ -219,7 +220,7 @@ def test_threads_share_an_aligner_that_forgets_words(random_aligner, monkeypatch
     random_aligner._pieces_of(["xab", "ba"])
     monkeypatch.setattr("nmt.alignment.head.word_pieces", interrupted)
     words = ["xab", "new", "ba"]
-    assert random_aligner._pieces_of(words) == word_pieces(random_aligner._subwords, words)
+    assert random_aligner._pieces_of(words) == word_pieces(random_aligner.subwords, words)
 
 
 def test_empty_and_overlong_sides_align_to_nothing(random_aligner):
@@ -230,7 +231,7 @@ def test_empty_and_overlong_sides_align_to_nothing(random_aligner):
 
 
 def test_saved_head_loads_and_belongs_to_its_vocabulary(subwords, random_aligner, tmp_path):
-    save_aligner(tmp_path / "aligner.safetensors", random_aligner._parameters, subwords, threshold=0.4, swapped=True)
+    save_aligner(tmp_path / "aligner.safetensors", random_aligner.parameters, subwords, threshold=0.4, swapped=True)
     loaded = Aligner.read(tmp_path / "aligner.safetensors", subwords)
     assert loaded.threshold == 0.4
     straight = random_aligner.align([("ba ke li", "zo xil xek")])[0]

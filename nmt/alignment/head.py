@@ -85,18 +85,25 @@ class Aligner:
 
         `swapped` turns the head around: its pairs are then (second, first language).
         """
-        self._parameters = {name: np.asarray(value, np.float32) for name, value in parameters.items()}
-        self._subwords = subwords
+        self.parameters = {name: np.asarray(value, np.float32) for name, value in parameters.items()}
+        self.subwords = subwords
         self.threshold = threshold
         self.swapped = swapped
-        embedding = self._parameters["embedding"]
+        embedding = self.parameters["embedding"]
         if len(embedding) != len(subwords):
             raise UserError(
                 f"the alignment head knows {len(embedding)} pieces and the subword model {len(subwords)}; "
                 "they come from different checkpoints"
             )
-        self._reach = (self._parameters["source_context.0.weight"].shape[1] // embedding.shape[1] - 1) // 2
+        self._reach = (self.parameters["source_context.0.weight"].shape[1] // embedding.shape[1] - 1) // 2
         self._pieces: dict[str, list[int]] = {}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes that `AlignerConfig` names: width, hidden, context and channels."""
+        hidden, _ = self.parameters["source_context.0.weight"].shape
+        width, channels = self.parameters["embedding"].shape[1], len(self.parameters["cells.bias"])
+        return {"width": width, "hidden": hidden, "context": self._reach, "channels": channels}
 
     @classmethod
     def load(cls, checkpoint: str | Path | None = None) -> Aligner:
@@ -131,10 +138,10 @@ class Aligner:
     def save(self, path: str | Path, turned: bool = False, subwords: Subwords | None = None) -> None:
         """Write it with `save_aligner`; `turned` for the other direction's translator, or for a vocabulary `subwords`
         that has this one's pieces first."""
-        subwords = subwords or self._subwords
-        embedding = self._parameters["embedding"]
+        subwords = subwords or self.subwords
+        embedding = self.parameters["embedding"]
         more = np.zeros((len(subwords) - len(embedding), embedding.shape[1]), np.float32)
-        parameters = {**self._parameters, "embedding": np.concatenate([embedding, more])}
+        parameters = {**self.parameters, "embedding": np.concatenate([embedding, more])}
         save_aligner(path, parameters, subwords, self.threshold, self.swapped != turned)
 
     @overload
@@ -155,7 +162,7 @@ class Aligner:
         return aligned[0] if isinstance(source, str) else aligned
 
     def __repr__(self) -> str:
-        return f"Aligner({len(self._subwords):,} pieces, threshold {self.threshold})"
+        return f"Aligner({len(self.subwords):,} pieces, threshold {self.threshold})"
 
     def align_words(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[AlignedPair]:
         """As `align`, for pairs of words that are split already."""
@@ -177,7 +184,7 @@ class Aligner:
 
     def logits(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> np.ndarray:
         """Link logits [batch, target, source] of word pairs (first language, second language), padded."""
-        parameters = self._parameters
+        parameters = self.parameters
         x, x_index, x_lengths = self._embed([source for source, _ in pairs])  # [types, width], [batch, source], [batch]
         y, y_index, y_lengths = self._embed([target for _, target in pairs])  # [types, width], [batch, target], [batch]
         x_words = (x @ parameters["source_word.weight"].T)[x_index]  # [batch, source, width]
@@ -200,7 +207,7 @@ class Aligner:
         rows = [types.setdefault(word, len(types)) for sentence in sentences for word in sentence]
         pieces = self._pieces_of(list(types))
         starts = np.cumsum([0, *(len(word) for word in pieces)])[:-1]
-        embedding = self._parameters["embedding"]
+        embedding = self.parameters["embedding"]
         vectors = np.add.reduceat(embedding[np.concatenate(pieces)], starts, axis=0)  # [types, width]
         vectors = np.concatenate([vectors, np.zeros_like(vectors[:1])])
         index = np.full((len(sentences), lengths.max()), len(types))
@@ -212,12 +219,12 @@ class Aligner:
             self._pieces = {}
         known = self._pieces  # this one, though another thread may begin anew meanwhile
         if unknown := [word for word in words if word not in known]:
-            known.update(zip(unknown, word_pieces(self._subwords, unknown), strict=True))
+            known.update(zip(unknown, word_pieces(self.subwords, unknown), strict=True))
         return [known[word] for word in words]
 
     def _context(self, vectors: np.ndarray, index: np.ndarray, name: str) -> np.ndarray:
         """Words in context [batch, length, width]; each different word is multiplied by the first layer once."""
-        length, width, parameters = index.shape[1], vectors.shape[1], self._parameters
+        length, width, parameters = index.shape[1], vectors.shape[1], self.parameters
         padded = np.pad(index, ((0, 0), (self._reach, self._reach)), constant_values=len(vectors) - 1)
         hidden = parameters[f"{name}.0.bias"]
         for shift in range(2 * self._reach + 1):
@@ -227,19 +234,19 @@ class Aligner:
 
     def _positions(self, *sizes: Any) -> np.ndarray:
         plain, scaled = relative_positions(*sizes)
-        return self._parameters["positions.plain"][plain] + self._parameters["positions.scaled"][scaled]
+        return self.parameters["positions.plain"][plain] + self.parameters["positions.scaled"][scaled]
 
     def _convolve(self, over_source: np.ndarray, over_target: np.ndarray) -> np.ndarray:
         """Two maps [batch, target, source] -> [batch, target, source]."""
-        kernel = self._parameters["cells.weight"]  # [channels, 2, rows, columns]
+        kernel = self.parameters["cells.weight"]  # [channels, 2, rows, columns]
         channels, _, rows, columns = kernel.shape
         maps = np.stack([over_source, over_target], axis=1)
         padded = np.pad(maps, ((0, 0), (0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2)))
         patches = np.lib.stride_tricks.sliding_window_view(padded, (rows, columns), axis=(2, 3))
         batch, _, target, source = maps.shape
         patches = patches.transpose(0, 2, 3, 1, 4, 5).reshape(batch * target * source, -1)
-        hidden = np.maximum(patches @ kernel.reshape(channels, -1).T + self._parameters["cells.bias"], 0)
-        result = hidden @ self._parameters["cells_out.weight"].reshape(channels) + self._parameters["cells_out.bias"]
+        hidden = np.maximum(patches @ kernel.reshape(channels, -1).T + self.parameters["cells.bias"], 0)
+        result = hidden @ self.parameters["cells_out.weight"].reshape(channels) + self.parameters["cells_out.bias"]
         return result.reshape(batch, target, source)
 
     def _result(self, pair: tuple[Sequence[str], Sequence[str]], probabilities: np.ndarray) -> AlignedPair:

@@ -27,12 +27,14 @@ from nmt.cli.common import (
     with_progress,
     writer,
 )
+from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn
 from nmt.errors import UserError
 from nmt.lines import read_lines
 from nmt.text.words import split_words
 
 if TYPE_CHECKING:
     from nmt.alignment.head import AlignedPair
+    from nmt.alignment.learned import LearnedAligner
     from nmt.translator import Translator
 
 EXAMPLES = """\
@@ -41,6 +43,7 @@ EXAMPLES = """\
   echo "Where is the station? ||| ¿Dónde está la estación?" | nmt-align
   nmt-align --pretokenized --source english.tok --target spanish.tok --symmetrize grow-diag-final-and
   nmt-align --gold data/alignments/tatoeba-en-es-dev.tsv
+  nmt-align --learn --source corpus.en --target corpus.de --minutes 2 > links.txt
 
 Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
 tokens of each side, with --pretokenized the words between spaces."""
@@ -72,27 +75,45 @@ def main(arguments: list[str]) -> None:
         raise UserError("give --source and --target together: line n of one is translated by line n of the other")
     if options.source == options.target == "-":
         raise UserError("--source and --target cannot both be standard input; give lines of `source ||| target` there")
-    if sum(map(bool, (options.pairs, options.source, options.gold))) > 1:
+    exclusive = (options.pairs, options.source, None if options.learn else options.gold)
+    if sum(map(bool, exclusive)) > 1:
         raise UserError("give one of FILE.tsv, --source with --target, and --gold")
     if options.gold and options.pretokenized:
         raise UserError("the gold links count word and punctuation tokens: leave --pretokenized out")
     if options.gold and options.format == "json":
         raise UserError("--gold prints scores, not links: leave --format out")
     check_writable(options.output)
-    from nmt.translator import Translator
-
-    translator = Translator.load(options.checkpoint)
+    check_options(options)
+    aligner = learn(_learned_texts(options), options) if options.learn else _load(options.checkpoint)
     with writer(options.output) as output:
         if options.gold:
-            print(score_gold(translator, options.gold, options.symmetrize), file=output)
+            print(score_gold(aligner, options.gold, options.symmetrize), file=output)
             return
         typed = in_conversation(options.pairs or options.source)
         pairs = as_given(read_pairs(options), options.pretokenized)
-        aligned = align(translator, pairs, options.symmetrize, 1 if typed else READ_AHEAD)
+        aligned = align(aligner, pairs, options.symmetrize, 1 if typed else READ_AHEAD)
         for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
             print(FORMATS[options.format](pair), file=output)
             if typed:
                 output.flush()
+
+
+def _load(checkpoint: str | None) -> Translator:
+    from nmt.translator import Translator
+
+    return Translator.load(checkpoint)
+
+
+def _learned_texts(options) -> Iterator[tuple[str, str]]:
+    """The pairs to align as running text; without any the training pairs of `--corpus` alone are learned from."""
+    if options.gold:
+        from nmt.alignment.error_rate import read_gold
+        from nmt.alignment.gold import english_spanish_corpus, find_sentences
+
+        yield from find_sentences(read_gold(options.gold), english_spanish_corpus())
+    if options.pairs or options.source:
+        for pair in as_given(read_pairs(options), options.pretokenized):
+            yield pair.source.text, pair.target.text
 
 
 def make_parser():
@@ -134,11 +155,15 @@ def make_parser():
         metavar="FILE.tsv",
         help="align the numbered pairs of this file of gold links instead, and print AER, precision, recall and F1",
     )
+    add_learn_arguments(arguments)
     return arguments
 
 
 def read_pairs(options) -> Iterator[tuple[str, str]]:
     """The sentence pairs that the arguments name, one by one."""
+    if options.corpus and not options.pairs and not options.source:
+        yield from corpus_pairs(options.corpus)
+        return
     if options.source:
         for number, (source, target) in enumerate(
             zip_longest(*(read_lines(path, options.invalid_utf8) for path in (options.source, options.target))), 1
@@ -170,7 +195,7 @@ def as_given(pairs: Iterable[tuple[str, str]], pretokenized: bool) -> Iterator[P
 
 
 def align(
-    translator: Translator, pairs: Iterable[Pair], method: str | None = None, read_ahead: int = READ_AHEAD
+    aligner: Translator | LearnedAligner, pairs: Iterable[Pair], method: str | None = None, read_ahead: int = READ_AHEAD
 ) -> Iterator[Aligned]:
     """Align pairs as they come, order kept; a pair that cannot be aligned is warned of once and has no links.
 
@@ -181,7 +206,7 @@ def align(
     number = 0
     while chunk := list(islice(pairs, read_ahead)):
         for pair, aligned in zip(
-            chunk, translator.align([(pair.source.text, pair.target.text) for pair in chunk]), strict=True
+            chunk, aligner.align([(pair.source.text, pair.target.text) for pair in chunk]), strict=True
         ):
             number += 1
             obstacle = _obstacle(aligned)
@@ -217,7 +242,7 @@ def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Al
     return Aligned(pair.source.words, pair.target.words, links_over_given_words(links, source, target), matrix)
 
 
-def score_gold(translator: Translator, path: str, method: str | None) -> str:
+def score_gold(aligner: Translator | LearnedAligner, path: str, method: str | None) -> str:
     """Align the pairs of a gold file and say how well.
 
     Raises:
@@ -227,16 +252,16 @@ def score_gold(translator: Translator, path: str, method: str | None) -> str:
     from nmt.alignment.gold import english_spanish_corpus, find_sentences
 
     gold = read_gold(path)
-    languages = translator.source, translator.target
+    languages = aligner.source, aligner.target
     if sorted(languages) != ["en", "es"]:
         raise UserError(
             f"the gold links are English-Spanish and the checkpoint is {'-'.join(languages)}: choose another"
         )
     pairs = find_sentences(gold, english_spanish_corpus())
     if languages == ("en", "es"):
-        links = [pair.links for pair in align(translator, as_given(pairs, False), method)]
+        links = [pair.links for pair in align(aligner, as_given(pairs, False), method)]
     else:
-        flipped = align(translator, as_given([(spanish, english) for english, spanish in pairs], False), method)
+        flipped = align(aligner, as_given([(spanish, english) for english, spanish in pairs], False), method)
         links = [sorted(transpose(pair.links)) for pair in flipped]
     return f"{score(links, gold)}  ({len(gold)} pairs)"
 

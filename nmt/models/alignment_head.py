@@ -6,7 +6,7 @@ one and a matrix over words needs no pooling. Words are numbered types; number 0
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,9 +28,12 @@ class AlignerConfig:
     """Words on each side that a context encoder sees."""
     channels: int = 16
     """Channels of the convolution over the alignment matrix."""
+    model_1_iterations: int = 5
+    """Iterations of IBM model 1 that start the hidden Markov models, where they teach."""
+    hmm_iterations: int = 1
     teacher_width: int = 128
     teacher_steps: int = 1200
-    """Optimiser steps of each of the two mixture models."""
+    """Optimiser steps of each of the two mixture models; with 0 the hidden Markov models teach in their place."""
     student_steps: int = 1800
     """Optimiser steps of the alignment head itself."""
     batch_words: int = 4000
@@ -46,14 +49,15 @@ class AlignerConfig:
     def for_minutes(cls, minutes: float) -> AlignerConfig:
         """A recipe that takes about so many minutes of two idle cores (`processes=2`), on 138,000 short pairs.
 
-        The budget becomes steps by measured speeds and not by the clock, so results stay reproducible. Below three
-        minutes the networks are smaller too.
+        The budget becomes steps by measured speeds and not by the clock, so results stay reproducible. Below five
+        minutes the teachers are hidden Markov models, which take 20 seconds of it; below three the head is smaller too.
         """
         seconds = max(1.0, minutes * 60)
-        if minutes < 3:
-            small = cls(teacher_width=64, width=64, hidden=96)
-            return replace(small, teacher_steps=max(1, int(seconds * 4)), student_steps=max(1, int(seconds * 3)))
-        return cls(teacher_steps=int(seconds * 2.4), student_steps=int(seconds * 2.4))
+        if minutes >= 5:
+            return cls(teacher_steps=int(seconds * 2.4), student_steps=int(seconds * 2.4))
+        sizes = {"width": 64, "hidden": 96} if minutes < 3 else {}
+        steps = max(1, int(seconds / 10), int((seconds - 20) * (3 if minutes < 3 else 2.4)))
+        return cls(teacher_steps=0, student_steps=steps, **sizes)
 
 
 @dataclass(frozen=True)

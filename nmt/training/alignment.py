@@ -1,9 +1,10 @@
-"""Training of the alignment head: two mixture models learn to align without supervision, the head learns from both.
+"""Training of the alignment head: teachers learn to align without supervision, the head learns from them.
 
-1. A `MixtureAligner` for each direction maximises the likelihood of the target words given the source words.
-2. Each gives its posterior for every cell of every training pair; the two are averaged. Cells of a punctuation
-   mark and a word are set to zero: without that, a mark that the other language lacks (the Spanish `¿`) is explained
-   by a word that comes with it (`do`).
+1. The teachers: in small budgets a `JointHmm`, which takes seconds; in large ones a `MixtureAligner` for each
+   direction, which maximises the likelihood of the target words given the source words.
+2. They give their posteriors for every cell of every training pair, the mean of both directions. Cells of a
+   punctuation mark and a word are set to zero: without that, a mark that the other language lacks (the Spanish `¿`)
+   is explained by a word that comes with it (`do`).
 3. The `AlignmentHead`, which sees both sentences, learns that average cell by cell (cross-entropy), as alignments of
    a model's own are used by Garg et al. (2019, section 4.2) and Chen et al. (2020, section 3.2). It is small and has
    no vectors of whole words, so it generalises what its teachers only remember.
@@ -15,13 +16,10 @@ import hashlib
 import json
 import os
 import threading
-import unicodedata
-from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from itertools import chain, count
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -33,89 +31,18 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nmt.alignment import Link
-from nmt.batching import BatchSampler, pad
+from nmt.batching import BatchSampler
 from nmt.errors import UserError
 from nmt.files import atomic_path
-from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes
+from nmt.models.alignment_head import AlignerConfig, AlignmentHead
+from nmt.models.alignment_hmm import JointHmm
 from nmt.models.alignment_teacher import MixtureAligner
-from nmt.text.subwords import PADDING, Subwords
-from nmt.text.word_pieces import word_pieces
-from nmt.text.words import split_words
+from nmt.models.word_corpus import FORWARD, REVERSE, WordCorpus, WordPairs
+from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
 
-FORWARD, REVERSE = 0, 1
 Progress = Callable[[str, int, int, float], None]
 """Called with the stage's name, step, steps, and the mean loss of the latest steps."""
-
-
-@dataclass(frozen=True)
-class WordCorpus:
-    """Sentence pairs as word numbers of two tables; `sides[0]` is the first language (the source of `FORWARD`)."""
-
-    types: tuple[WordTypes, WordTypes]
-    words: tuple[np.ndarray, np.ndarray]
-    """Two of [all words], int32: the sentences one after another."""
-    starts: tuple[np.ndarray, np.ndarray]
-    """Two of [pairs + 1], int64: sentence n is `words[starts[n]:starts[n + 1]]`."""
-    punctuation: tuple[np.ndarray, np.ndarray]
-    """Two of [types], bool: which of the types are punctuation marks."""
-    pieces: int
-    """Size of the subword vocabulary."""
-    kept: np.ndarray
-    """[pairs], the place of each pair among those that were given."""
-
-    @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]], subwords: Subwords, longest: int) -> WordCorpus:
-        """Split and number the words. Pairs with an empty side or more than `longest` words are left out."""
-        tables: tuple[dict[str, int], dict[str, int]] = ({}, {})
-        words, lengths = (array("i"), array("i")), (array("i"), array("i"))  # four bytes a number, unlike lists
-        kept = array("i")
-        for number, pair in enumerate(pairs):
-            sides = [[word.text.lower() for word in split_words(text)] for text in pair]
-            if not all(0 < len(side) <= longest for side in sides):
-                continue
-            kept.append(number)
-            for side, table, flat, sizes in zip(sides, tables, words, lengths, strict=True):
-                flat.extend(table.setdefault(word, len(table) + 1) for word in side)
-                sizes.append(len(side))
-        if not lengths[0]:
-            raise UserError("no sentence pair is left to train the alignment head on; give some with words")
-        flats = (np.array(words[0], np.int32), np.array(words[1], np.int32))
-        types = tuple(_word_types(table, flat, subwords) for table, flat in zip(tables, flats, strict=True))
-        starts = tuple(np.concatenate([[0], np.cumsum(sizes)]) for sizes in lengths)
-        marks = tuple(np.array([False, *map(is_punctuation, table)]) for table in tables)
-        numbers = np.array(kept, np.int64)
-        return cls((types[0], types[1]), flats, (starts[0], starts[1]), (marks[0], marks[1]), len(subwords), numbers)
-
-    def __len__(self) -> int:
-        return len(self.starts[0]) - 1
-
-    @cached_property
-    def lengths(self) -> tuple[np.ndarray, np.ndarray]:
-        """[pairs] for each side, words of each sentence."""
-        return np.diff(self.starts[0]), np.diff(self.starts[1])
-
-    @cached_property
-    def cell_starts(self) -> np.ndarray:
-        """[pairs + 1]: where each pair's cells begin among all cells; the last is their number."""
-        return np.concatenate([[0], np.cumsum(self.lengths[FORWARD] * self.lengths[REVERSE])])
-
-    def matrix_of(self, pair: int, cells: np.ndarray) -> np.ndarray:
-        """[target, source], a view: the pair's own of `cells` [all cells]."""
-        shape = self.lengths[REVERSE][pair], self.lengths[FORWARD][pair]
-        return cells[self.cell_starts[pair] : self.cell_starts[pair + 1]].reshape(shape)
-
-    def batch(self, side: int, numbers: np.ndarray) -> Sentences:
-        """The sentences `numbers` [batch] of one side, padded."""
-        words, starts = self.words[side], self.starts[side]
-        return Sentences.of(pad([words[starts[number] : starts[number + 1]] for number in numbers], 0))
-
-    def fingerprint(self) -> str:
-        """Tells corpora apart."""
-        digest = hashlib.sha256(str(self.pieces).encode())
-        for part in (*self.words, *self.starts, *(types.pieces for types in self.types)):
-            digest.update(part.tobytes())
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -127,8 +54,14 @@ class HeadTraining:
     processes: int = 1
     """With 2 both teachers are trained at once, one core each."""
     on_progress: Progress | None = None
+    keeps_interrupted: bool = False
+    """Whether Ctrl-C ends a stage, which keeps what it has learned, and not the training."""
 
-    def sampler(self, corpus: WordCorpus) -> BatchSampler:
+    def interruptible(self) -> AbstractContextManager[None]:
+        """Around a stage: swallows KeyboardInterrupt where `keeps_interrupted`."""
+        return suppress(KeyboardInterrupt) if self.keeps_interrupted else nullcontext()
+
+    def sampler(self, corpus: WordPairs) -> BatchSampler:
         """The order of the corpus."""
         return BatchSampler(*corpus.lengths, self.config.batch_words, self.seed)
 
@@ -145,19 +78,49 @@ def train_aligner(
     With `links`, those of each pair (first language's word, second language's word), no teacher is trained and the
     head learns them instead: guided alignment (Chen et al. 2016; Garg et al. 2019, section 4.2).
 
-    `directory` keeps the teachers' posteriors, so an interrupted run starts again at the stage it was in. Raises
+    `directory` keeps the mixture models' posteriors, so an interrupted run starts again at the stage it was in. Raises
     UserError when no pair is usable.
     """
-    config = training.config
-    corpus = WordCorpus.of(pairs, subwords, config.longest)
+    corpus = WordCorpus.of(pairs, subwords, training.config.longest)
     if links is not None:
         return train_head(corpus, cells_of_links(corpus, links), training)
+    if training.config.teacher_steps:
+        targets = teach_mixtures(corpus, training, Path(directory))
+    else:
+        targets = teach_hmm(corpus, training)
+    return train_head(corpus, targets, training)
+
+
+def teach_hmm(pairs: WordPairs, training: HeadTraining, known: np.ndarray | None = None) -> np.ndarray:
+    """[all cells], float32: the posteriors of a `JointHmm` trained on the pairs.
+
+    `known` [all cells] are links that are believed already, such as another head's probabilities: the models start
+    from them. Where `training` keeps what an interruption leaves, the posteriors are those of the iterations so far.
+    """
+    config, on_progress = training.config, training.on_progress
+    model = JointHmm(pairs, training.processes)
+    if known is not None:
+        model.start(known)
+
+    def on_step(step: int, steps: int) -> None:
+        if on_progress:
+            on_progress("hidden Markov models", step, steps, 0.0)
+
+    with _one_thread(), training.interruptible():
+        model.learn(config.model_1_iterations, config.hmm_iterations, on_step)
+    with _one_thread():
+        return model.posteriors()
+
+
+def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) -> np.ndarray:
+    """[all cells], float32: the mean posteriors of two `MixtureAligner`s, whose files in `directory` are kept."""
+    config = training.config
     batches = len(training.sampler(corpus).batches(0))
     # What the teachers' files do not depend on: the head's own sizes, and its steps beyond one epoch.
     fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}
     parts = f"{corpus.fingerprint()} {json.dumps({**asdict(config), **fixed})} {training.seed}"
     key = hashlib.sha256(parts.encode()).hexdigest()[:12]
-    files = [Path(directory) / f"aligner-teacher-{name}-{key}.npz" for name in ("forward", "reverse")]
+    files = [directory / f"aligner-teacher-{name}-{key}.npz" for name in ("forward", "reverse")]
     missing = [(direction, path) for direction, path in enumerate(files) if _posteriors(path) is None]
     if training.processes > 1 and len(missing) > 1:
         with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
@@ -172,7 +135,7 @@ def train_aligner(
         raise UserError(f"the files of the alignment head's teachers in {directory} cannot be read back; run again")
     targets = (forward.astype(np.float32) + reverse) / 2
     targets[_mixed_cells(corpus)] = 0
-    return train_head(corpus, targets, training)
+    return targets
 
 
 def _end_with_parent() -> None:
@@ -197,13 +160,21 @@ def _one_thread() -> Iterator[None]:
 
 
 @_one_thread()
-def train_head(corpus: WordCorpus, targets: np.ndarray, training: HeadTraining) -> dict[str, np.ndarray]:
+def train_head(
+    corpus: WordCorpus,
+    targets: np.ndarray,
+    training: HeadTraining,
+    start: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
     """Train an `AlignmentHead` on link probabilities (or 0/1 links of any origin) of the corpus.
 
     `targets` [all cells], float: for each pair its [target, source] matrix, row by row, one pair after another.
+    `start` are the parameters of a head of the same sizes that training goes on from.
     """
     torch.manual_seed(training.seed)
     head = AlignmentHead(training.config, corpus.pieces)
+    if start is not None:
+        head.load_state_dict({name: torch.from_numpy(np.array(value, np.float32)) for name, value in start.items()})
 
     def loss_of(numbers: np.ndarray) -> tuple[Tensor, Tensor]:
         source, target = corpus.batch(FORWARD, numbers), corpus.batch(REVERSE, numbers)
@@ -216,7 +187,8 @@ def train_head(corpus: WordCorpus, targets: np.ndarray, training: HeadTraining) 
         loss = F.binary_cross_entropy_with_logits(logits, wanted, weight=real, reduction="sum")
         return loss, target.mask.sum()
 
-    _optimise(head, corpus, loss_of, "alignment head", training.config.student_steps, training)
+    with training.interruptible():
+        _optimise(head, corpus, loss_of, "alignment head", training.config.student_steps, training)
     return {name: value.detach().numpy().copy() for name, value in head.state_dict().items()}
 
 
@@ -312,12 +284,7 @@ def _optimise(
             recent = 0.0
 
 
-def is_punctuation(word: str) -> bool:
-    """Whether a word is a mark that stands for no word; `%`, `&`, `@`, `#` and mathematical signs stand for one."""
-    return all(unicodedata.category(character)[0] == "P" for character in word) and word not in "%&@#"
-
-
-def _mixed_cells(corpus: WordCorpus) -> np.ndarray:
+def _mixed_cells(corpus: WordPairs) -> np.ndarray:
     """[all cells], bool: a punctuation mark on one side, a word on the other."""
     mixed = np.empty(corpus.cell_starts[-1], bool)
     sides = (corpus.punctuation[side][corpus.words[side]] for side in (REVERSE, FORWARD))
@@ -325,9 +292,3 @@ def _mixed_cells(corpus: WordCorpus) -> np.ndarray:
     for pair, (rows, columns) in enumerate(zip(target, source, strict=True)):
         corpus.matrix_of(pair, mixed)[:] = rows[:, None] != columns
     return mixed
-
-
-def _word_types(table: dict[str, int], flat: np.ndarray, subwords: Subwords) -> WordTypes:
-    pieces = [[PADDING], *word_pieces(subwords, list(table))]
-    starts = np.concatenate([[0], np.cumsum([len(word) for word in pieces])])
-    return WordTypes(np.concatenate(pieces).astype(np.int64), starts, np.bincount(flat, minlength=len(pieces)))

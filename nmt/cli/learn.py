@@ -1,0 +1,231 @@
+"""`nmt-align --learn`: alignments of pairs that no model knows, learned from the pairs themselves."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nmt.cli.common import check_writable
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.alignment.head import Aligner
+    from nmt.alignment.learned import LearnedAligner
+    from nmt.models.word_corpus import WordPairs
+    from nmt.training.alignment import HeadTraining
+
+Texts = list[tuple[str, str]]
+MOST_CELLS = 40_000_000
+"""Cells of word matrices that are learned from, at most: about two gigabytes at work."""
+FEW_PAIRS = 10_000
+PIECES = 8000
+UNDETERMINED = "und-und"
+"""BCP 47's code for a language that nobody has named."""
+
+
+def add_learn_arguments(arguments: argparse.ArgumentParser) -> None:
+    """--learn and what belongs to it."""
+    arguments.add_argument(
+        "--learn",
+        action="store_true",
+        help="learn to align from the pairs themselves, of any two languages, instead of loading a checkpoint; with "
+        "--checkpoint its alignment head is where learning starts",
+    )
+    arguments.add_argument(
+        "--minutes", type=_minutes, default=2.0, metavar="M", help="about how long to learn, on two cores (default: 2)"
+    )
+    arguments.add_argument(
+        "--corpus", metavar="FILE.yaml", help="learn from the training pairs of this configuration too, or from them"
+    )
+    arguments.add_argument(
+        "--save", metavar="DIR", help="train an alignment head and write it, as a checkpoint for nmt-align --checkpoint"
+    )
+    arguments.add_argument(
+        "--languages", metavar="XX-YY", help=f"the two languages that --save notes (default: {UNDETERMINED})"
+    )
+
+
+def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> LearnedAligner:
+    """Learn from running text, and write what `--save` asks for.
+
+    Ctrl-C ends the stage at work and keeps what it has learned. Raises UserError for pairs without words.
+    """
+    from nmt.alignment.learned import LearnedAligner
+    from nmt.models.alignment_head import AlignerConfig
+    from nmt.models.word_corpus import WordPairs
+    from nmt.training.alignment import HeadTraining, teach_hmm
+
+    config = AlignerConfig.for_minutes(options.minutes)
+    known = _known_head(options)
+    sample, left_out = _sample(_with_corpus(texts, options.corpus))
+    pairs = WordPairs.read(sample, config.longest)
+    left_out += len(sample) - len(pairs)
+    if len(pairs) < FEW_PAIRS and known is None:
+        _say(
+            f"{len(pairs):,} pairs are few: expect wrong links of rare words; more text of the same languages helps "
+            "(--corpus), or a head to start from (--checkpoint)"
+        )
+    training = HeadTraining(
+        config, processes=min(2, os.cpu_count() or 1), on_progress=_report(), keeps_interrupted=True
+    )
+    cells = None if known is None else _cells_of(known, pairs, sample)
+    targets = teach_hmm(pairs, training, cells)
+    if cells is not None:
+        targets = (targets + cells) / 2
+    head = known
+    if options.save or (left_out and head is None):
+        head = _train_head(pairs, targets, training, known)
+    languages = _languages(options)
+    if options.save and head is not None:
+        _save(head, Path(options.save), languages, options.minutes)
+    matrices = {sample[number]: pairs.matrix_of(row, targets) for row, number in enumerate(pairs.kept)}
+    return LearnedAligner(matrices, head, languages)
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Raises UserError for what makes no sense together."""
+    if not options.learn and (options.save or options.corpus or options.languages):
+        raise UserError("--save, --corpus and --languages belong to --learn: give it too")
+    if options.learn and not any((options.pairs, options.source, options.gold, options.corpus)):
+        raise UserError("--learn reads its pairs twice, so not from standard input: give files, or --corpus")
+    if options.learn and "-" in (options.pairs, options.source, options.target):
+        raise UserError("--learn reads its pairs twice: give files, not standard input")
+    if options.languages and len(options.languages.split("-")) != 2:
+        raise UserError(f"--languages is {options.languages}: write two codes, as in en-es")
+    check_writable(options.save)
+    if options.save and Path(options.save).exists() and any(Path(options.save).iterdir()):
+        raise UserError(f"{options.save} is there already: choose another directory for --save")
+
+
+def corpus_pairs(path: str) -> Iterator[tuple[str, str]]:
+    """The training pairs of a configuration."""
+    from nmt.config import load_config
+    from nmt.corpus import load_corpus
+
+    for rows in load_corpus(load_config(path).data).train.iter(batch_size=1000):
+        yield from zip(rows["source"], rows["target"], strict=True)
+
+
+def _with_corpus(texts: Iterable[tuple[str, str]], corpus: str | None) -> Iterator[tuple[str, str]]:
+    yield from texts
+    if corpus:
+        yield from corpus_pairs(corpus)
+
+
+def _sample(texts: Iterable[tuple[str, str]]) -> tuple[Texts, int]:
+    """Different pairs, evenly spread, that have no more than about `MOST_CELLS` cells; and how many are left out."""
+    stride, cells, total = 1, 0, 0
+    chosen: dict[tuple[str, str], int] = {}
+    for number, pair in enumerate(texts):
+        total += 1
+        if number % stride or pair in chosen:
+            continue
+        chosen[pair] = number
+        cells += _size(pair)
+        while cells > MOST_CELLS:
+            stride *= 2
+            chosen = {pair: place for pair, place in chosen.items() if place % stride == 0}
+            cells = sum(map(_size, chosen))
+    if stride > 1:
+        _say(f"learning from {len(chosen):,} of {total:,} pairs, one in {stride}")
+    return list(chosen), total - len(chosen) if stride > 1 else 0
+
+
+def _size(pair: tuple[str, str]) -> int:
+    """About how many cells a pair's matrix has, punctuation counted."""
+    source, target = (len(side) // 5 + 1 for side in pair)
+    return source * target
+
+
+def _known_head(options: argparse.Namespace) -> Aligner | None:
+    """The head of the checkpoint that learning starts from."""
+    if not options.checkpoint:
+        return None
+    from nmt.translator import Translator
+
+    translator = Translator.load(options.checkpoint)
+    if translator.aligner is None:
+        raise UserError(f"checkpoint {options.checkpoint} has no alignment head to start from")
+    if translator.aligner.swapped:
+        raise UserError(
+            f"the alignment head of {options.checkpoint} was trained the other way round: exchange the sides"
+        )
+    options.languages = options.languages or f"{translator.source}-{translator.target}"
+    return translator.aligner
+
+
+def _cells_of(head: Aligner, pairs: WordPairs, texts: Texts) -> np.ndarray:
+    """[all cells], float32: the probabilities that a head gives to the pairs."""
+    cells = np.zeros(pairs.cell_starts[-1], np.float32)
+    for first in range(0, len(pairs), 1024):
+        numbers = pairs.kept[first : first + 1024]
+        for row, aligned in enumerate(head.align([texts[number] for number in numbers]), first):
+            pairs.matrix_of(row, cells)[:] = aligned.probabilities
+    return cells
+
+
+def _train_head(pairs: WordPairs, targets: np.ndarray, training: HeadTraining, known: Aligner | None) -> Aligner:
+    from dataclasses import replace
+
+    from nmt.alignment.head import Aligner
+    from nmt.alignment.learned import THRESHOLD
+    from nmt.models.word_corpus import WordCorpus
+    from nmt.text.subwords import Subwords
+    from nmt.training.alignment import train_head
+
+    if known is None:
+        counted = [word for table in pairs.table for word in table]
+        subwords, start = Subwords.train(counted, PIECES), None
+    else:
+        subwords, start = known.subwords, known.parameters
+        training = replace(training, config=replace(training.config, **known.sizes))
+    corpus = WordCorpus.from_pairs(pairs, subwords)
+    return Aligner(train_head(corpus, targets, training, start), subwords, THRESHOLD)
+
+
+def _save(head: Aligner, directory: Path, languages: tuple[str, str], minutes: float) -> None:
+    """A checkpoint of an alignment head alone."""
+    from nmt.alignment.head import LONGEST
+    from nmt.checkpoint import ALIGNER, SUBWORDS, write_checkpoint_metadata
+
+    directory.mkdir(exist_ok=True)
+    head.subwords.save(directory / SUBWORDS)
+    head.save(directory / ALIGNER)
+    metadata = {"source": languages[0], "target": languages[1], "max_length": LONGEST, "alignment_layer": 0}
+    write_checkpoint_metadata(directory, {**metadata, "decoding": {}, "alignment_head": {"minutes": minutes}})
+    _say(f"alignment head: {directory}")
+
+
+def _languages(options: argparse.Namespace) -> tuple[str, str]:
+    source, target = (options.languages or ("en-es" if options.gold else UNDETERMINED)).split("-")
+    return source, target
+
+
+def _report():
+    started, last = time.monotonic(), [0.0]
+
+    def report(stage: str, step: int, steps: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - last[0] > 5 or step == 0:
+            last[0] = now
+            _say(f"{now - started:.0f} s: {stage}, {step} of {steps}")
+
+    return report
+
+
+def _say(text: str) -> None:
+    print(f"nmt-align: {text}", file=sys.stderr, flush=True)
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+    return minutes

@@ -1,0 +1,108 @@
+/** Placeholders for names and numbers, which a sentence copies as they are, as nmt/text/slots.py. */
+
+import { WORD } from "./words.mjs";
+
+const NAMES = "\ue000\ue001\ue002\ue003";
+const NUMBERS = "\ue004\ue005\ue006\ue007";
+export const SLOTS = NAMES + NUMBERS;
+/** Fewest first letters that tell of a kinship between two words, and their share of a word's. */
+const STEM = 4;
+const KINSHIP = 0.6;
+
+const LETTERS = String.raw`[\p{L}\p{M}]+`;
+const NAME = new RegExp(
+  String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*`,
+  "gu",
+);
+// What (?=(?<a>...))\k<a> matches is not given back.
+const NUMBER = new RegExp(
+  String.raw`(?<![${WORD}.,])\+?\p{L}{0,3}\p{Nd}(?=(?<a>[${WORD}]*))\k<a>(?:[.,:\/\-]\p{Nd}(?=(?<b>[${WORD}]*))\k<b>)*` +
+    String.raw`(?: \p{Nd}[\p{Nd}.,:\/\-]*\p{Nd}(?![${WORD}]))*(?<!\p{Nd}(?:st|nd|rd|th))`,
+  "gu",
+);
+const BEGINNING = /^[^\p{L}\p{N}]*$/u;
+const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
+
+/** The words of the source language that a translator has been trained on; other capitalised words are names. */
+export class KnownWords {
+  /** @param words as in a checkpoint's known-words.txt */
+  constructor(words) {
+    this.words = new Set(words);
+    this.stems = new Set();
+    for (const word of words) {
+      if (word !== word.toLowerCase() || word === word.toUpperCase()) continue;
+      const letters = stem(word);
+      for (let length = STEM; length <= letters.length; length += 1) this.stems.add(letters.slice(0, length).join(""));
+    }
+  }
+
+  /** Whether the capitalised word at text[start:end] is unknown; at the beginning, without known relatives too. */
+  isName(text, start, end) {
+    const name = text.slice(start, end);
+    const known = (part) => this.words.has(part) || this.words.has(part.toLowerCase());
+    if (name.split("-").every(known)) return false;
+    if (!BEGINNING.test(text.slice(0, start))) return true;
+    const letters = stem(name).slice(0, Math.max(STEM, rounded(KINSHIP * [...name].length)));
+    return !this.stems.has(letters.join(""));
+  }
+}
+
+/** Round half to even, as Python. */
+function rounded(number) {
+  const below = Math.floor(number);
+  if (number - below !== 0.5) return Math.round(number);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** The letters in lower case and without accents. */
+function stem(word) {
+  return [...word.toLowerCase().normalize("NFD").replace(/\p{Mn}/gu, "")];
+}
+
+/** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
+export function findSlots(text, known) {
+  const names = [];
+  for (const [start, end] of spansOf(NAME, text)) {
+    if (!known.isName(text, start, end)) continue;
+    const last = names.at(-1);
+    if (last && BETWEEN.test(text.slice(last[1], start))) last[1] = end;
+    else names.push([start, end]);
+  }
+  const numbers = spansOf(NUMBER, text).filter(([start, end]) => [...text.slice(start, end)].length > 1);
+  const slots = [...numbered(text, names, NAMES), ...numbered(text, numbers, NUMBERS)];
+  return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
+}
+
+function spansOf(pattern, text) {
+  return Array.from(text.matchAll(pattern), (match) => [match.index, match.index + match[0].length]);
+}
+
+/** A slot for each of the spans; equal texts share one, and when all are taken, what follows stays as it is. */
+function numbered(text, spans, characters) {
+  const taken = new Map();
+  const slots = [];
+  for (const [start, end] of spans) {
+    const own = text.slice(start, end);
+    if (!taken.has(own) && taken.size < characters.length) taken.set(own, characters[taken.size]);
+    if (taken.has(own)) slots.push({ start, end, character: taken.get(own) });
+  }
+  return slots;
+}
+
+/** `text` with each slot's character in place of what it stands for, and for each of its units its span in `text`. */
+export function fill(text, slots) {
+  let [result, done] = ["", 0];
+  const spans = [];
+  const upTo = (place) => {
+    for (let unit = done; unit < place; unit += 1) spans.push([unit, unit + 1]);
+    result += text.slice(done, place);
+  };
+  for (const { start, end, character } of slots) {
+    upTo(start);
+    result += character;
+    spans.push([start, end]);
+    done = end;
+  }
+  upTo(text.length);
+  return { filled: result, spans };
+}

@@ -1,0 +1,114 @@
+"""`nmt-align --learn` and the hidden Markov models behind it, on a made-up language."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nmt.alignment.pharaoh import read_pharaoh  # noqa: E402
+from nmt.cli.align import main  # noqa: E402
+from nmt.errors import UserError  # noqa: E402
+from nmt.models.alignment_hmm import JUMP, NULL, JointHmm  # noqa: E402
+from nmt.models.word_corpus import WordPairs  # noqa: E402
+from tests.test_aligner import toy_corpus  # noqa: E402
+
+
+def error_rate(found, truth) -> float:
+    right = sum(len(set(a) & b) for a, b in zip(found, truth, strict=True))
+    return 1 - 2 * right / (sum(map(len, found)) + sum(map(len, truth)))
+
+
+@pytest.fixture
+def files(tmp_path):
+    corpus = toy_corpus(600, seed=2)
+    for side, name in enumerate(("source", "target")):
+        (tmp_path / name).write_text("".join(f"{pair[side]}\n" for pair in corpus))
+    return ["--learn", "--source", str(tmp_path / "source"), "--target", str(tmp_path / "target")], corpus
+
+
+def test_forward_backward_gives_the_exact_posterior():
+    """Every path of a small pair, weighed one by one."""
+    pairs = WordPairs.read([("a b c", "x y z u"), ("b a", "y x"), ("c", "u z")], 10)
+    model = JointHmm(pairs)
+    model.learn(1, 1)
+    block = next(block for block in model.blocks if 0 in block.pairs)
+    forward, _ = model._forward_backward(block, 0)
+    lexicon, null = model.lexicon[0][block.cells[0]].numpy(), model.null[0][block.words[1][0]].numpy()
+    jumps = model.jumps[0].numpy()
+    expected, total = np.zeros((4, 3)), 0.0
+    for path in itertools.product(range(6), repeat=4):  # a place, or 3 + the place that a null word stays at
+        weight, last = 1.0, -1
+        for step, state in enumerate(path):
+            start = last == -1
+            row = np.array([jumps[to - last + JUMP] for to in range(3)])
+            if state < 3:
+                weight *= row[state] / row.sum() * lexicon[step, state] * (1 - NULL)
+            elif start:  # the place that a first null word stands for is drawn as a word's is
+                weight *= row[state - 3] / row.sum() * null[step] * NULL
+            else:
+                weight *= (state - 3 == last) * null[step] * NULL
+            last = state % 3
+        total += weight
+        for step, state in enumerate(path):
+            if state < 3:
+                expected[step, state] += weight
+    np.testing.assert_allclose(forward[0].numpy(), expected / total, atol=1e-4)
+
+
+def test_hidden_markov_models_learn_a_toy_language_and_repeat_it():
+    corpus = toy_corpus(600, seed=2)
+    pairs = WordPairs.read([pair[:2] for pair in corpus], 60)
+
+    def learned(workers):
+        model = JointHmm(pairs, workers)
+        model.learn(4, 1)
+        return model.posteriors()
+
+    cells = learned(1)
+    found = [[(i, j) for j, i in np.argwhere(pairs.matrix_of(pair, cells) > 0.4)] for pair in range(len(pairs))]
+    assert error_rate(found, [pair[2] for pair in corpus]) < 0.1
+    np.testing.assert_array_equal(cells, learned(2))
+    known = JointHmm(pairs)
+    known.start(cells)
+    np.testing.assert_allclose(known.posteriors(), cells, atol=0.5)
+
+
+def test_learns_from_the_pairs_that_it_aligns(files, tmp_path, capsys):
+    arguments, corpus = files
+    main([*arguments, "--minutes", "0.01", "--output", str(tmp_path / "links")])
+    assert "pairs are few" in capsys.readouterr().err
+    assert error_rate(list(read_pharaoh(tmp_path / "links")), [pair[2] for pair in corpus]) < 0.1
+
+
+def test_saved_head_is_a_checkpoint_and_a_start(files, tmp_path, monkeypatch):
+    arguments, corpus = files
+    monkeypatch.setattr("nmt.cli.learn.PIECES", 400)
+    directory, links = tmp_path / "head", tmp_path / "links"
+    main([*arguments, "--minutes", "0.1", "--save", str(directory), "--languages", "xx-yy", "--output", str(links)])
+    main([*arguments[1:], "--checkpoint", str(directory), "--output", str(links)])
+    assert len(list(read_pharaoh(links))) == 600
+    main([*arguments, "--minutes", "0.01", "--checkpoint", str(directory), "--output", str(links)])
+    assert error_rate(list(read_pharaoh(links)), [pair[2] for pair in corpus]) < 0.1
+    with pytest.raises(UserError, match="is there already"):
+        main([*arguments, "--save", str(directory)])
+
+
+def test_a_large_corpus_is_sampled_evenly(monkeypatch, capsys):
+    from nmt.cli.learn import _sample
+
+    monkeypatch.setattr("nmt.cli.learn.MOST_CELLS", 40)
+    chosen, left_out = _sample((f"{number}", "a") for number in range(100))
+    assert [int(source) for source, _ in chosen] == list(range(0, 100, 4)) and left_out == 75
+    assert "one in 4" in capsys.readouterr().err
+
+
+def test_refuses_what_makes_no_sense():
+    for arguments, message in (
+        (["--save", "x"], "belong to --learn"),
+        (["--learn"], "reads its pairs twice"),
+        (["--learn", "a.tsv", "--languages", "english"], "write two codes"),
+    ):
+        with pytest.raises(UserError, match=message):
+            main(arguments)
