@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from nmt.search.options import SearchOptions
 from nmt.stages import Assembler, Long, Reader, Searcher, WordAligner, spelled, too_long
 from nmt.text.subwords import Subwords
 from nmt.translation import NO_ALIGNMENT, AttentionMaps, Translation
-from nmt.untrusted import within
+from nmt.untrusted import MOST_THREADS, within
 
 if TYPE_CHECKING:
     from nmt.alignment.head import AlignedPair, Aligner
@@ -38,8 +37,8 @@ class Translator:
         """Prefer `Translator.load`. `threads` limits the CPU threads of an engine (default: all cores)."""
         if engine not in get_args(EngineName):
             raise UserError(f"the engine is {engine!r}; it must be one of {', '.join(get_args(EngineName))}")
-        if threads is not None and not within(threads, int, 1, math.inf):
-            raise UserError(f"threads is {threads!r}; it must be a whole number from 1, or None for all cores")
+        if threads is not None and not within(threads, int, 1, MOST_THREADS):
+            raise UserError(f"threads is {threads!r}; it must be from 1 to {MOST_THREADS:,}, or None for all cores")
         self.checkpoint, self.threads = checkpoint, threads
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS))
         exported = checkpoint.has(f"{CTRANSLATE2}/model.bin")
@@ -113,7 +112,7 @@ class Translator:
 
     def stream(
         self,
-        lines: Iterable[str],
+        lines: Iterable[str | None],
         heads: bool = False,
         batch_size: int = 64,
         read_ahead: int = READ_AHEAD,
@@ -124,7 +123,8 @@ class Translator:
         """Translate an iterable of lines lazily, in order and in bounded memory.
 
         At most `read_ahead` lines are read before their translations are yielded (with CTranslate2 a few chunks of
-        that); with 1, each line is answered before the next is read.
+        that); with 1, each line is answered before the next is read. A None among the lines asks for the translations
+        of all lines before it, as `nmt.lines.arriving_lines` does before it waits.
         """
         if long not in get_args(Long):
             raise UserError(f"long is {long!r}; it must be refuse or split")
@@ -150,7 +150,7 @@ class Translator:
 
         chunks = reader.read(lines)
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.
-        in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks)
+        in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks if chunk is not None)
         for chunk, found in prefetch(searcher.search, chunks, FAST_AHEAD) if overlapped else in_turn:
             yield from assembler.assemble(chunk, aligner.align(chunk, found))
 

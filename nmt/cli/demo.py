@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from nmt.cli.common import command, parser, positive
+from nmt.cli.common import command, parser, positive, thread_count, whole_number
 from nmt.errors import UserError
 
 EXAMPLES = """\
@@ -18,10 +18,8 @@ EXAMPLES = """\
 def main(arguments: list[str]) -> None:
     """Parse the arguments and serve."""
     options = make_parser().parse_args(arguments)
-    if not options.host:
-        raise UserError("--host is empty; give an address, such as 127.0.0.1, or 0.0.0.0 for all of this machine's")
-    if not options.rate > 0:  # nan too
-        raise UserError(f"--rate is {options.rate}; it must be more than 0")
+    if not 0 < options.rate <= 1e6:  # nan is not
+        raise UserError(f"--rate is {options.rate}; it must be more than 0 and at most 1,000,000")
     try:
         from nmt.demo.app import Settings, create_app
         from nmt.demo.server import announce, listen, serve
@@ -47,12 +45,14 @@ def make_parser():
     arguments.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone)"
     )
-    arguments.add_argument("--port", type=int, default=8000, help="port; 0 takes a free one (default: 8000)")
+    arguments.add_argument(
+        "--port", type=whole_number(0, 65535), default=8000, help="port; 0 takes a free one (default: 8000)"
+    )
     arguments.add_argument(
         "--checkpoints", metavar="DIR", help="directory of checkpoints (default: where the shipped ones are)"
     )
     arguments.add_argument("--model", metavar="NAME", help="the checkpoint that is chosen at first")
-    arguments.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all cores)")
+    arguments.add_argument("--threads", type=thread_count, metavar="N", help="CPU threads (default: all cores)")
     arguments.add_argument(
         "--max-characters", type=positive, default=500, metavar="N", help="longest text that is taken (default: 500)"
     )

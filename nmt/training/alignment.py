@@ -38,6 +38,7 @@ from nmt.errors import UserError
 from nmt.files import atomic_path
 from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes
 from nmt.models.alignment_teacher import MixtureAligner
+from nmt.streams import keep_standard_error
 from nmt.text.subwords import PADDING, Subwords
 from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
@@ -177,6 +178,7 @@ def train_aligner(
 
 def _end_with_parent() -> None:
     """In a worker: end when the run is killed, whose next job it would wait for without end."""
+    keep_standard_error()
 
     def wait() -> None:
         parent_process().join()  # type: ignore[union-attr]
