@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,17 +34,28 @@ SETTINGS = {
 AT_MOST = 32
 """Sentences in a batch: more would leave a core's own cache."""
 
+_ENGINES: weakref.WeakSet[CTranslate2Engine] = weakref.WeakSet()
+
 
 class CTranslate2Engine:
     """Translation by an exported network."""
 
-    def __init__(
-        self, translator: ctranslate2.Translator, subwords: Subwords, with_attention: bool, max_length: int
-    ) -> None:
-        self.translator, self.with_attention, self.longest = translator, with_attention, max_length - 1
+    def __init__(self, directory: Path, cores: int, subwords: Subwords, with_attention: bool, max_length: int) -> None:
+        self.directory, self.cores = directory, cores
+        self.with_attention, self.longest = with_attention, max_length - 1
         self.pieces = subwords.pieces(range(len(subwords)))
         self.ids = {piece: number for number, piece in enumerate(self.pieces)}
-        self.cores = translator.num_translators
+        self.translator = self._open()
+        _ENGINES.add(self)
+
+    def _open(self) -> ctranslate2.Translator:
+        try:
+            return ctranslate2.Translator(str(self.directory), inter_threads=self.cores, intra_threads=1)
+        except (RuntimeError, ValueError) as error:
+            told = f"CTranslate2 cannot load {self.directory} ({error}); make it anew with nmt-export"
+            raise UserError(told) from error
+        except TypeError as error:  # what its C++ cannot take for text
+            raise UserError(f"CTranslate2 reads no path that is not UTF-8; rename {self.directory}") from error
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
@@ -53,16 +66,10 @@ class CTranslate2Engine:
             checkpoint.path(f"{CTRANSLATE2}/{name}")
         _check_vocabulary(directory, subwords)
         check_model_file(directory / "model.bin", len(subwords), checkpoint.metadata["max_length"])
-        try:
-            # A batch a core: its matrices are too small to be worth sharing out.
-            usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-            cores = threads or usable or 1
-            translator = ctranslate2.Translator(str(directory), inter_threads=cores, intra_threads=1)
-        except (RuntimeError, ValueError) as error:
-            raise UserError(f"CTranslate2 cannot load {directory} ({error}); make it anew with nmt-export") from error
-        except TypeError as error:  # what its C++ cannot take for text
-            raise UserError(f"CTranslate2 reads no path that is not UTF-8; rename {directory}") from error
-        return cls(translator, subwords, not checkpoint.has(ALIGNER), checkpoint.metadata["max_length"])
+        # A batch a core: its matrices are too small to be worth sharing out.
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        cores = threads or usable or 1
+        return cls(directory, cores, subwords, not checkpoint.has(ALIGNER), checkpoint.metadata["max_length"])
 
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64
@@ -94,6 +101,7 @@ class CTranslate2Engine:
     def _search(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int, max_length: int
     ) -> list[list[Hypothesis]]:
+        self.translator = self.translator or self._open()
         # `</s>` is given, not left to CTranslate2, which would leave it out of the attention.
         spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
         results = self.translator.translate_batch(
@@ -167,3 +175,14 @@ def _check_vocabulary(directory: Path, subwords: Subwords) -> None:
         raise UserError(f"{directory}/config.json is not what nmt-export writes; make it anew")
     if exported != subwords.pieces(range(len(subwords))):
         raise UserError(f"the network in {directory} is of another vocabulary; make it anew with nmt-export")
+
+
+def _leave_to_parent() -> None:
+    """In a forked process: let every engine make its own threads, and keep what would wait for the parent's at its end
+    from ever being freed."""
+    for engine in _ENGINES:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine.translator))
+        engine.translator = None
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

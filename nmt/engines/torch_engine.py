@@ -11,7 +11,7 @@ import torch
 from nmt.batching import batches_for_decoding, pad
 from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays
 from nmt.config import load_config
-from nmt.engines.cores import on_every_core
+from nmt.engines.cores import on_every_core, usable_threads
 from nmt.errors import UserError
 from nmt.models import Model, build_model, claimed_weights, load_weights
 from nmt.search.beam import SpecialPieces, beam_search
@@ -66,7 +66,7 @@ class TorchEngine:
         """
         results: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(source) + 1 for source in sources]
-        share = -(-len(sources) // torch.get_num_threads()) or 1  # few sentences are shared out too
+        share = -(-len(sources) // usable_threads()) or 1  # few sentences are shared out too
         budget = max(1, BATCH_TOKENS * 5 // options.beam)
         batches = list(batches_for_decoding(lengths, budget, min(batch_sentences, share)))
         work = [[sources[number] for number in batch] for batch in batches]
@@ -93,6 +93,7 @@ class TorchEngine:
         Exact for any hypothesis that a search found, since the network scores it from the same inputs. Kinds that
         the network does not have are None. `candidates` likeliest next pieces are listed for every step.
         """
+        usable_threads()
         results: list[AttentionWeights | None] = [None] * len(sources)
         lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
         for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):
