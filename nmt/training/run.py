@@ -31,7 +31,14 @@ from nmt.training.alignment import HeadTraining, train_aligner
 from nmt.training.card import write_card
 from nmt.training.context import Run
 from nmt.training.device import choose_device, release_memory
-from nmt.training.directory import began_before_restart, begin_directory, check_directory, check_place, run_lock
+from nmt.training.directory import (
+    began_before_restart,
+    begin_directory,
+    check_directory,
+    check_place,
+    run_lock,
+    write_new_budget,
+)
 from nmt.training.distributed import joined
 from nmt.training.loop import run_steps
 from nmt.training.optimizers import make_optimizer
@@ -64,6 +71,7 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
             if state:
                 for name in state.restore_files(directory):
                     ranks.tell(f"{directory / name} was lost or altered: put back as it was")
+                write_new_budget(directory, config)
             subwords = train_subwords(config, corpus) if begins else Subwords.load(directory / SUBWORDS)
             train_pairs, dev_pairs = encode_splits(config, corpus, subwords, ranks.tell)
             if begins:  # all checks have passed: an earlier run may be removed
