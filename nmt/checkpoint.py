@@ -103,7 +103,9 @@ class Checkpoint:
         """Raises UserError when the directory is not a checkpoint."""
         self.directory = Path(directory)
         if not self.directory.is_dir():
-            raise UserError(f"there is no checkpoint directory {directory}; nmt-train makes one")
+            raise UserError(
+                f"there is no checkpoint directory {directory}; nmt-train makes one ({', '.join(SHIPPED)} are shipped)"
+            )
         path = self.directory / METADATA
         try:
             check_inside(path, self.directory)

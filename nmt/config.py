@@ -114,9 +114,9 @@ class TrainingConfig(Section):
     initial: str | None = None
     """Begin with the subword model, weights and alignment head of this checkpoint: a directory, or a shipped one's
     name. The `model` section must be its own."""
-    batch_tokens: int = Field(2048, ge=16)
+    batch_tokens: int = Field(2048, ge=16, lt=2**31)
     """Most tokens in a batch, counted on the longer side with padding."""
-    accumulate: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1, le=65536)
     """Batches whose gradients are summed for one step, over all processes; at least one per process."""
     optimizer: Literal["adamw", "adam", "muon"] = "adamw"
     """adam (Kingma and Ba 2015); adamw: with decoupled weight decay (Loshchilov and Hutter 2019); muon (Jordan et al.
@@ -131,7 +131,7 @@ class TrainingConfig(Section):
     """Weight decay of matrices (adamw and muon)."""
     schedule: Literal["cosine", "linear", "inverse_sqrt", "constant"] = "cosine"
     """After warm-up: cosine or linear decay to zero over the budget, inverse square root (section 5.3), or constant."""
-    warmup_steps: int = Field(400, ge=0)
+    warmup_steps: int = Field(400, ge=0, lt=2**63)
     """Steps of linear warm-up."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Label smoothing (section 5.4)."""
@@ -142,24 +142,24 @@ class TrainingConfig(Section):
     """Largest norm of the gradient; larger gradients are scaled down to it. 0 is off."""
     non_finite: Literal["skip", "stop"] = "skip"
     """Whether a step with an infinite or NaN loss or gradient is skipped or ends the run."""
-    non_finite_limit: int = Field(10, ge=1)
+    non_finite_limit: int = Field(10, ge=1, lt=2**63)
     """Skipped steps in a row that end the run."""
-    max_steps: int | None = Field(None, ge=1)
+    max_steps: int | None = Field(None, ge=1, lt=2**63)
     """Budget in steps."""
     max_epochs: float | None = Field(None, gt=0)
     """Budget in passes over the corpus."""
     max_minutes: float | None = Field(None, gt=0)
     """Budget in minutes of training and validation. The first budget reached ends the run."""
-    validate_every: int = Field(500, ge=1)
+    validate_every: int = Field(500, ge=1, lt=2**63)
     """Steps between validations; each saves the state."""
-    validation_pairs: int = Field(500, ge=1)
+    validation_pairs: int = Field(500, ge=1, lt=2**63)
     """Dev pairs translated at a validation for BLEU and chrF; the loss is over all of dev."""
-    patience: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1, lt=2**63)
     """Stop after this many validations without a better dev loss."""
     average: Literal["last", "best", "none"] = "last"
     """Final weights: the mean over the last or the best validations, unless the single best has a lower dev loss; none:
     the single best."""
-    average_count: int = Field(5, ge=1)
+    average_count: int = Field(5, ge=1, lt=2**63)
     """How many validations' weights are averaged."""
     guided_alignment: str | None = None
     """Train the alignment head on these links, not its own teachers': a Pharaoh file (source-target, over words and
@@ -212,7 +212,7 @@ class AlignmentConfig(Section):
     `model.type: rnnencdec`: what that model does has no alignment, and a head's would not be its own."""
     minutes: float | None = Field(None, gt=0)
     """Its budget in minutes of two idle cores, turned into steps; default: the standard recipe."""
-    training_pairs: int = Field(500_000, ge=1)
+    training_pairs: int = Field(500_000, ge=1, lt=2**63)
     """Training pairs that it is trained on, at most, evenly spread over the corpus; memory grows with them."""
     layer: int | None = Field(None, ge=0)
     """Decoder layer whose cross-attention is shown as `attention`, counted from 0; default: the last with guidance,
@@ -220,7 +220,7 @@ class AlignmentConfig(Section):
     guide_weight: float = Field(0.0, ge=0)
     """Guided attention (Garg et al. 2019): weight of the cross-entropy between the attention of `guided_heads` and the
     alignment head's link probabilities (or `training.guided_alignment`); 0 is off."""
-    guided_heads: int = Field(1, ge=1)
+    guided_heads: int = Field(1, ge=1, le=1024)
     """How many heads of `layer` are guided, from the first on; their mean is shown."""
 
 

@@ -7,59 +7,110 @@ import shutil
 import stat
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
 from nmt.errors import UserError
 
 Entry = TypeVar("Entry")
+NOT_REPLACEABLE = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
+"""Errors of files that cannot be replaced though perhaps written: a mount point, a directory without permission."""
+NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+"""Errors of files that cannot be opened for reading and of file systems that know no flush: nothing is lost."""
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, keep: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place when the block succeeds.
 
     The block may create a file or a directory there. A crash leaves either the old `path` or the
     new one, never half of it: the content reaches the disk before the rename does. (A directory in the
     place of another takes two renames; killed between them, the old one stands hidden beside `path`.)
+    A file that cannot be replaced, such as a mount point, is written in place at the end, with a warning.
+
+    With `keep`, a file that was begun when the block, the flush or the rename failed is kept as `path` with
+    `.unfinished` (then `.unfinished.2` and so on), and the message of the error says so.
     """
     path = Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "Not a regular file", str(path))  # never replace a device such as /dev/null
     path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = _scratch_for(path)
+    # The suffix is kept because writers such as matplotlib choose the format by it.
+    temporary = scratch / path.name
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        error.filename = str(path)  # what the user knows
-        raise
-    try:
-        # The suffix is kept because writers such as matplotlib choose the format by it.
-        temporary = scratch / path.name
         yield temporary
         mode = stat.S_IMODE(path.stat().st_mode) if path.is_file() else 0o666 & ~_umask()
         for file in [temporary, *temporary.rglob("*")] if temporary.is_dir() else [temporary]:
             if file.is_file():
                 file.chmod(mode)  # some libraries write files that only their owner can read
             _flush_to_disk(file)
-        old = scratch / "old"
-        if path.is_dir() and temporary.is_dir():
-            os.rename(path, old)
-        try:
-            os.replace(temporary, path)
-        except OSError:
-            if old.exists():
-                os.rename(old, path)
-            raise
+        _put(temporary, path)
         _flush_to_disk(path.parent)
-    except OSError as error:
-        if error.errno and (error.filename is None or str(error.filename).startswith(str(scratch))):
-            error.filename = str(path)
+    except (UserError, OSError, KeyboardInterrupt) as stop:
+        if isinstance(stop, OSError) and stop.errno and str(stop.filename or scratch).startswith(str(scratch)):
+            stop.filename = str(path)
+        if keep and (kept := _keep(temporary, path)):
+            _add_to_message(stop, f"; what was done before is in {kept}")
         raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch_for(path: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        if error.errno in NOT_REPLACEABLE and path.is_file() and os.access(path, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix=f".{path.name}."))  # only the file itself can be written
+        error.filename = str(path)  # what the user knows
+        raise
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Rename `temporary` to `path`, or write `path` in place where a file cannot be replaced."""
+    old = temporary.parent / "old"
+    if path.is_dir() and temporary.is_dir():
+        os.rename(path, old)
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if old.exists():
+            os.rename(old, path)
+        if error.errno not in NOT_REPLACEABLE or not (temporary.is_file() and path.is_file()):
+            raise
+        with open(temporary, "rb") as source, open(os.open(path, os.O_WRONLY), "wb") as target:
+            shutil.copyfileobj(source, target)
+            target.truncate()
+            target.flush()
+            os.fsync(target.fileno())
+        warnings.warn(f"{path} cannot be replaced ({error.strerror}), so it was written in place", stacklevel=4)
+
+
+def _keep(temporary: Path, path: Path) -> Path | None:
+    """Move a file that is not empty beside `path`, or else to the directory of temporary files; returns its place."""
+    if not temporary.is_file() or not temporary.stat().st_size:
+        return None
+    for directory in (path.parent, Path(tempfile.gettempdir())):
+        name = directory / f"{path.name}.unfinished"
+        names = chain([name], (Path(f"{name}.{number}") for number in count(2)))
+        try:
+            return Path(shutil.move(temporary, next(one for one in names if not os.path.lexists(one))))
+        except OSError:
+            continue
+    return None
+
+
+def _add_to_message(stop: UserError | OSError | KeyboardInterrupt, words: str) -> None:
+    if isinstance(stop, OSError):
+        stop.strerror = f"{stop.strerror or stop}{words}"
+    else:
+        stop.args = (f"{str(stop) or 'interrupted'}{words}",)
 
 
 def remove_scratch(path: Path) -> None:
@@ -98,11 +149,15 @@ def _umask() -> int:
 
 
 def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FLUSH:
+            raise
 
 
 def sha256_of(path: str | Path) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import select
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from nmt.errors import UserError
 
+Item = TypeVar("Item")
 LONGEST_LINE = 16 * 2**20
 """Bytes of a line: a file without any line feed must not fill the memory."""
+BLOCK = 2**16
+"""Bytes that are read at a time: what a pipe holds."""
+END: Any = object()
 
 
 def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str]:
@@ -25,23 +31,36 @@ def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str
     Raises UserError, with the line's number, for invalid UTF-8, a line of 16 MiB, lines that end in CR
     alone, and damaged gzip.
     """
+    return (line for line in arriving_lines(path, invalid) if line is not None)
+
+
+def arriving_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str | None]:
+    """The lines of `read_lines`, and None before each wait for more of them, as in a pipe or from a keyboard."""
     name, place = (str(path), f"{path}:") if path not in (None, "-") else ("standard input", "standard input, line ")
     number = 0
     try:
         with _opened(path) as file:
-            while line := file.readline(LONGEST_LINE):
+            lines: Iterator[bytes | None] = _split(file)
+            while (line := next(lines, END)) is not END:
+                if line is None:
+                    yield None
+                    continue
                 number += 1
-                if len(line) == LONGEST_LINE:
+                if len(line) >= LONGEST_LINE:
                     raise UserError(f"{place}{number}: a line of over 16 MiB: put one sentence on a line")
-                if number == 1 and path not in (None, "-") and b"\r" in line.rstrip(b"\r\n") and not _more(file):
-                    raise UserError(
-                        f"{name}: its lines end in carriage returns alone: end them in line feeds (tr '\\r' '\\n')"
-                    )
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
-                if line.endswith(b"\n"):
-                    line = line[:-1].removesuffix(b"\r")
-                yield line.decode("utf-8", "replace" if invalid == "replace" else "strict")
+                ended = line.endswith(b"\n")
+                text = line.removesuffix(b"\n").removesuffix(b"\r") if ended else line
+                decoded = text.decode("utf-8", "replace" if invalid == "replace" else "strict")
+                if number == 1 and b"\r" in text.rstrip(b"\r"):
+                    following = next(lines, END) if not ended or path not in (None, "-") else None
+                    if following is END:
+                        raise UserError(
+                            f"{name}: its lines end in carriage returns alone: end them in line feeds (tr '\\r' '\\n')"
+                        )
+                    lines = chain([following], lines)
+                yield decoded
     except UnicodeDecodeError as error:
         raise UserError(
             f"{place}{number}: not UTF-8 ({error.reason} at byte {error.start + 1}): convert the text (see iconv), or "
@@ -53,12 +72,57 @@ def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str
         raise UserError(f"cannot read {name}: {error.strerror}") from error
 
 
-def _more(file: BinaryIO) -> bool:
-    """Whether a file goes on."""
-    here = file.tell()
-    more = bool(file.read(1))
-    file.seek(here)
-    return more
+def in_chunks(items: Iterable[Item | None], size: int) -> Iterator[list[Item] | None]:
+    """Lists of at most `size` items. A None among the items closes a list and is passed on.
+
+    What comes before an error in `items` is yielded before the error is raised.
+    """
+    chunk: list[Item] = []
+    items = iter(items)
+    while True:
+        try:
+            item = next(items)
+        except Exception as ended:
+            if chunk:
+                yield chunk
+            if isinstance(ended, StopIteration):
+                return
+            raise
+        if item is not None:
+            chunk.append(item)
+        if chunk and (item is None or len(chunk) >= size):
+            yield chunk
+            chunk = []
+        if item is None:
+            yield None
+
+
+def _split(file: BinaryIO) -> Iterator[bytes | None]:
+    """The lines of a file with their ends, None before each read that waits, and at once what is longer than a line."""
+    begun = bytearray()
+    while True:
+        if _would_wait(file):
+            yield None
+        block = file.read1(BLOCK)  # type: ignore[attr-defined]
+        *ends, rest = block.split(b"\n")
+        for end in ends:
+            yield bytes(begun + end + b"\n")
+            begun.clear()
+        begun += rest
+        if begun and (not block or len(begun) >= LONGEST_LINE):
+            yield bytes(begun)
+            begun.clear()
+        if not block:
+            return
+
+
+def _would_wait(file: BinaryIO) -> bool:
+    watch = select.poll()
+    try:
+        watch.register(file.fileno(), select.POLLIN)
+    except (OSError, ValueError):  # in memory
+        return False
+    return not watch.poll(0)
 
 
 @contextmanager

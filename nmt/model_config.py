@@ -28,7 +28,7 @@ class ModelConfig(Section):
     attention: Literal["full", "local", "linear", "additive", "dot", "general"] | None = None
     """transformer: its self-attention, `full` (default), `local` (a window) or `linear` (Katharopoulos et al. 2020);
     rnnsearch: `additive` (default), `dot` or `general` (Luong et al. 2015, section 3.1); rnnencdec has none."""
-    window: int | None = Field(None, ge=1)
+    window: int | None = Field(None, ge=1, lt=2**63)
     """local: how many positions before, and in the encoder after, its own each position sees; default: 16."""
     encoder_layers: int = Field(3, ge=1, le=128)
     """Encoder layers; 1 for the recurrent types."""
@@ -39,7 +39,7 @@ class ModelConfig(Section):
     and of each direction of the encoder's (of both directions together with `dot`)."""
     feed_forward: int = Field(512, ge=1, le=65536)
     """transformer: width of the feed-forward layers (d_ff)."""
-    heads: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1, le=16384)
     """Attention heads; they divide the width. 1 for the recurrent types."""
     key_width: int | None = Field(None, ge=1, le=16384)
     """transformer: width of each head's queries and keys (d_k); default: width / heads, as its values always have."""

@@ -11,9 +11,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def prefetch(work: Callable[[Item], Result], items: Iterable[Item], count: int) -> Iterator[tuple[Item, Result]]:
-    """`((item, work(item)) for item in items)`, computed up to `count` items ahead of the caller.
+def prefetch(work: Callable[[Item], Result], items: Iterable[Item | None], count: int) -> Iterator[tuple[Item, Result]]:
+    """`((item, work(item)) for item in items if item is not None)`, computed up to `count` items ahead of the caller.
 
+    After None, which says that the next item is not there yet, the results of all items before it are yielded first.
     An error in `items` or `work` is raised after the results of the items before it, as without threads. An interrupt
     is raised at once and cancels items that no thread has begun.
     """
@@ -30,8 +31,9 @@ def prefetch(work: Callable[[Item], Result], items: Iterable[Item], count: int) 
                 if isinstance(ended, StopIteration):
                     return
                 raise
-            waiting.append((item, threads.submit(work, item)))
-            if len(waiting) > count:
+            if item is not None:
+                waiting.append((item, threads.submit(work, item)))
+            while waiting and (item is None or len(waiting) > count):
                 before, result = waiting.popleft()
                 yield before, result.result()
     finally:

@@ -16,6 +16,7 @@ from nmt.alignment.pieces import over_words
 from nmt.copying import with_copied
 from nmt.errors import UserError
 from nmt.keywords import Long
+from nmt.lines import in_chunks
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.parts import Part, sentences, split_text, words_of_part
 from nmt.text.subwords import END, Encoding, Subwords
@@ -73,19 +74,24 @@ class Reader:
     """Whether a line is taken as it is; else its sentences are translated one by one."""
     size: int
 
-    def read(self, texts: Iterable[str]) -> Iterator[list[Line]]:
-        """Raises UserError for a sentence that is too long, unless `long` is "split"."""
-        chunk: list[Line] = []
-        characters = 0
-        for number, text in enumerate(texts, 1):
-            whole = self.subwords.encode(text)
-            chunk.append(Line(text, whole, self._parts(whole, number)))
-            characters += len(text)
-            if len(chunk) >= self.size or characters >= CHARACTERS_AT_MOST:
-                yield chunk
-                chunk, characters = [], 0
-        if chunk:
-            yield chunk
+    def read(self, texts: Iterable[str | None]) -> Iterator[list[Line] | None]:
+        """Encode chunk by chunk; a None among the texts closes a chunk and is passed on (see `nmt.lines.in_chunks`).
+
+        Raises UserError for a sentence that is too long, after the lines before it, unless `long` is "split".
+        """
+        return in_chunks(self._lines(texts), self.size)
+
+    def _lines(self, texts: Iterable[str | None]) -> Iterator[Line | None]:
+        number = characters = 0
+        for text in texts:
+            if text is not None:
+                number += 1
+                characters += len(text)
+                whole = self.subwords.encode(text)
+                yield Line(text, whole, self._parts(whole, number))
+            if text is None or characters >= CHARACTERS_AT_MOST:
+                yield None
+                characters = 0
 
     def _parts(self, whole: Encoding, number: int) -> list[Part]:
         # Skip lines without words: the network would hallucinate.

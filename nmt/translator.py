@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from nmt.search.options import SearchOptions
 from nmt.stages import Assembler, Reader, Searcher, WordAligner, over_target_words, spelled, too_long
 from nmt.text.subwords import Encoding, Subwords
 from nmt.translation import NO_ALIGNMENT, AttentionMaps, Score, Translation
-from nmt.untrusted import within
+from nmt.untrusted import MOST_THREADS, within
 
 if TYPE_CHECKING:
     from nmt.alignment.head import AlignedPair, Aligner
@@ -48,8 +47,8 @@ class Translator:
         """Prefer `Translator.load`. `threads` limits the CPU threads of an engine (default: all cores)."""
         if engine not in get_args(EngineName):
             raise UserError(f"the engine is {engine!r}; it must be one of {', '.join(get_args(EngineName))}")
-        if threads is not None and not within(threads, int, 1, math.inf):
-            raise UserError(f"threads is {threads!r}; it must be a whole number from 1, or None for all cores")
+        if threads is not None and not within(threads, int, 1, MOST_THREADS):
+            raise UserError(f"threads is {threads!r}; it must be from 1 to {MOST_THREADS:,}, or None for all cores")
         self.checkpoint, self.threads = checkpoint, threads
         known = checkpoint.path(KNOWN_WORDS) if checkpoint.has(KNOWN_WORDS) else None
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known)
@@ -123,12 +122,13 @@ class Translator:
         return list(self.stream(text, **options))
 
     @with_keywords(StreamOptions)
-    def stream(self, lines: Iterable[str], **options: Unpack[StreamOptions]) -> Iterator[Translation]:
+    def stream(self, lines: Iterable[str | None], **options: Unpack[StreamOptions]) -> Iterator[Translation]:
         """Translate an iterable of lines lazily, in order and in bounded memory.
 
         At most `read_ahead` lines are read before their translations are yielded (with CTranslate2 a few chunks of
-        that); with 1, each line is answered before the next is read. `nmt.keywords.StreamOptions` describes the other
-        options. Raises UserError as `translate`.
+        that); with 1, each line is answered before the next is read. A None among the lines asks for the translations
+        of all lines before it, as `nmt.lines.arriving_lines` does before it waits. `nmt.keywords.StreamOptions`
+        describes the other options. Raises UserError as `translate`.
         """
         check_names(options, StreamOptions)
         search, rest = separated(options)
@@ -141,7 +141,7 @@ class Translator:
         return self._stream(lines, self.search_options(**search), **rest)
 
     def _stream(
-        self, lines: Iterable[str], search: SearchOptions, heads: bool, word_probabilities: bool, **options: Any
+        self, lines: Iterable[str | None], search: SearchOptions, heads: bool, word_probabilities: bool, **options: Any
     ) -> Iterator[Translation]:
         only_torch = {
             "return every head": heads,
@@ -175,7 +175,7 @@ class Translator:
 
         chunks = reader.read(lines)
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.
-        in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks)
+        in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks if chunk is not None)
         for chunk, found in prefetch(searcher.search, chunks, FAST_AHEAD) if overlapped else in_turn:
             yield from assembler.assemble(chunk, aligner.align(chunk, found))
 

@@ -22,6 +22,8 @@ LARGEST_SUBWORDS = 16_000_000
 """Bytes of a SentencePiece model: 65,536 pieces take about 3 MB."""
 LARGEST_HEADER = 4_000_000
 """Bytes of a safetensors header."""
+MOST_THREADS = 1024
+"""CPU threads that may be asked for: absurd numbers end processes."""
 LARGEST_VOCABULARY = 65_536
 LONGEST_SENTENCE = 16_384
 """Pieces of a sentence that any model may take."""

@@ -2,7 +2,9 @@
 
 import io
 import json
+import select
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ from toy import NAMES
 from nmt.checkpoint import METADATA, SUBWORDS, write_checkpoint_metadata
 from nmt.cli.common import run
 from nmt.text.subwords import Subwords
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Ended(NamedTuple):
@@ -44,28 +48,32 @@ class Command:
         output, errors = self.capfd.readouterr()
         return Ended(status, output, errors.splitlines())
 
-    def typed(self, *arguments: object, lines: list[str]) -> list[str]:
-        """Standard output as it stood when each line after the first was asked for, from a terminal."""
-        seen: list[str] = []
-
-        class Terminal(io.BytesIO):
-            def readline(self, size: int | None = -1, /) -> bytes:
-                seen.append(seen[-1] + output.readouterr().out if seen else "")
-                return super().readline(size)
-
-        output = self.capfd
-        stream = io.TextIOWrapper(Terminal("".join(f"{line}\n" for line in lines).encode()))
-        self.monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
-        self.monkeypatch.setattr(sys, "stdin", stream)
-        assert run(self.name, self.main, [str(argument) for argument in arguments]) == 0
-        return seen[1:]
-
     def refused(self, *arguments: object, stdin: str | bytes = b"") -> str:
         """The one line on standard error of a command that ends with status 2."""
         ended = self(*arguments, stdin=stdin)
         assert ended.status == 2 and len(ended.errors) == 1, ended
         assert ended.errors[0].startswith(f"{self.name}: "), ended
         return ended.errors[0]
+
+
+class Conversation:
+    """A command as a process of its own, asked one line at a time."""
+
+    def __init__(self, module: str, *arguments: object) -> None:
+        program = [sys.executable, "-m", module, *map(str, arguments)]
+        self.process = subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, line: str) -> str:
+        """The answer, which must come while the command waits for more; empty after a minute without any."""
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.process.stdout], [], [], 60)
+        return self.process.stdout.readline().decode() if ready else ""
+
+    def end(self) -> tuple[int, str]:
+        """Close its input: its status and the rest of its output."""
+        rest, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, rest.decode()
 
 
 def _without(directory: Path) -> None:

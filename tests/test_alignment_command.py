@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from commands import Command  # noqa: E402
+from commands import Conversation  # noqa: E402
 
 from nmt.alignment.head import LONGEST, save_aligner  # noqa: E402
 from nmt.alignment.symmetrization import SYMMETRIZATIONS  # noqa: E402
@@ -93,9 +93,15 @@ def test_pairs_that_cannot_be_aligned_keep_their_line_and_warn_once(align):
     assert f"{LONGEST + 1} words, the model takes {LONGEST}" in errors
 
 
-def test_a_typed_pair_is_answered_before_the_next_is_asked_for(checkpoint, monkeypatch, capfd):
-    typed = Command("nmt-align", main, monkeypatch, capfd).typed
-    assert typed("--checkpoint", checkpoint, lines=["one two ||| two one"] * 2) == ["0-1 1-0\n", "0-1 1-0\n" * 2]
+def test_a_pair_is_answered_while_no_other_is_waiting(checkpoint):
+    talk = Conversation("nmt.cli.align", "--checkpoint", checkpoint)
+    assert [talk.ask(line) for line in ("one two ||| two one", "one ||| one")] == ["0-1 1-0\n", "0-0\n"]
+    assert talk.end() == (0, "")
+
+
+def test_pairs_before_a_refused_one_are_aligned(align):
+    status, lines, _ = align(given="one two ||| two one\none ||| one\none\n")
+    assert (status, lines) == (2, ["0-1 1-0", "0-0"])
 
 
 def test_pretokenized_links_count_the_given_words(align):

@@ -14,7 +14,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from commands import DAMAGES, Command, damaged_copy
+from commands import DAMAGES, Command, Conversation, damaged_copy
 from safetensors.numpy import load_file
 from tiny import ENGLISH
 
@@ -141,7 +141,7 @@ def test_output_appears_whole_or_not_at_all(translate, checkpoint, tmp_path):
     (tmp_path / "in.txt").write_bytes(ENGLISH[0].encode() + b"\n\xff\n")
     assert "in.txt:2: " in translate.refused(*checkpoint, "--input", tmp_path / "in.txt", "--output", target)
     assert target.read_text() == "before"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt", "out.txt.unfinished"]
 
 
 @pytest.mark.parametrize("stop", [UserError("line 2: no"), OSError(28, "No space left"), KeyboardInterrupt()])
@@ -275,9 +275,16 @@ def test_a_pictures_suffix_is_read_in_any_case_and_before_all_work(translate, ch
     assert ".html, .png" in translate.refused("--checkpoint", tmp_path / "none", "a", "--plot", tmp_path / "a.jpg")
 
 
-def test_a_typed_line_is_answered_before_the_next_is_asked_for(translate, checkpoint):
-    answers = translate.typed(*checkpoint, lines=ENGLISH[:3])
-    assert [answer.count("\n") for answer in answers] == [1, 2, 3]
+def test_a_line_is_answered_while_no_other_is_waiting(translate, arguments):
+    talk = Conversation("nmt.cli.translate", *arguments)
+    assert "".join(map(talk.ask, ENGLISH[:2])) == translate(*arguments, *ENGLISH[:2]).output
+    assert talk.end() == (0, "")
+
+
+def test_lines_before_a_refused_one_are_translated(translate, checkpoint):
+    ended = translate(*checkpoint, stdin=f"{ENGLISH[0]}\n\n{'long ' * 500}\n{ENGLISH[1]}\n")
+    assert ended.status == 2 and "line 3 has" in ended.errors[0]
+    assert ended.output == translate(*checkpoint, ENGLISH[0]).output + "\n"
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -284,8 +285,16 @@ def test_decoding_has_the_defaults_and_bounds_of_the_search():
                 SearchOptions(**{key: refused})
 
 
-@pytest.mark.parametrize("override", ["training.threads=100000", "data.max_words=1" + "0" * 30,
-                                      "subwords.training_pairs=1" + "0" * 30])  # fmt: skip
+WHOLE_NUMBERS = [
+    f"{prefix}.{name}"
+    for prefix, section in RunConfig.model_fields.items()
+    if isinstance(section.annotation, type) and issubclass(section.annotation, Section)
+    for name, field in section.annotation.model_fields.items()
+    if int in (kinds := {field.annotation, *get_args(field.annotation)}) and str not in kinds  # a column
+]
+
+
+@pytest.mark.parametrize("override", ["training.threads=100000", *(f"{key}=1{'0' * 30}" for key in WHOLE_NUMBERS)])
 def test_absurd_numbers_are_refused_in_one_line(tmp_path, override):
     path = tmp_path / "run.yaml"
     path.write_text("checkpoint: a\ntraining: {max_steps: 1}\n")

@@ -54,6 +54,8 @@ def test_carriage_returns_alone_are_named(tmp_path):
         list(read_lines(path))
     path.write_bytes(b"the cat\tel gato\r\nthe\rdog\tel perro\r\n")
     assert list(read_lines(path)) == ["the cat\tel gato", "the\rdog\tel perro"]
+    path.write_bytes(b"the\rcat\r\nthe dog\nthe bird")
+    assert list(read_lines(path)) == ["the\rcat", "the dog", "the bird"]
 
 
 def test_vowel_signs_tell_sentences_apart():

@@ -237,7 +237,7 @@ def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):
 def test_chosen_alignment_heads_are_those_that_come_back(tmp_path, tiny_checkpoint, heads):
     model = export_to_ctranslate2(tiny_checkpoint, tmp_path / "model", alignment_heads=heads)
     subwords, torchs, _ = engines(tiny_checkpoint)
-    fast = CTranslate2Engine(ctranslate2.Translator(str(model), inter_threads=1, intra_threads=1), subwords, 64)
+    fast = CTranslate2Engine(lambda: ctranslate2.Translator(str(model), inter_threads=1, intra_threads=1), subwords, 64)
     ids = subwords.encode_ids(SOURCES[:5])
     found = fast.translate(ids, SearchOptions(4), attention=True)
     assert_equal(found, torchs.translate(ids, SearchOptions(4)))

@@ -25,13 +25,14 @@ def checkpoints(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_quick_form_leaves_a_whole_page(name, checkpoints, tmp_path, monkeypatch):
+def test_a_quick_form_leaves_a_whole_page(name, checkpoints, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("socket.socket.connect", _no_network)
     places = ["--output", str(tmp_path), "--checkpoints", str(checkpoints)]
     importlib.import_module(f"scripts.experiments.{name}").main(["--quick", *places])
 
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "Toy data" in page and "Toy data" in capsys.readouterr().out and "interval" not in page.split("<!-- run")[1]
     title, _, rest = page.partition("\n")
     assert title.startswith("# ")
     assert f"python -m scripts.experiments.{name} --quick" in rest and "seed 1" in rest

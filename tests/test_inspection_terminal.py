@@ -114,3 +114,12 @@ def test_shortened_text_fits(text, width):
     assert width_of(short) <= width
     if width_of(visible(text)) <= width:
         assert short == visible(text)
+
+
+def test_many_source_words_are_read_in_a_row_and_found_by_their_numbers():
+    source = [f"word{letter}" for letter in "abcdefghijklmnopqrst"]
+    lines = render_alignment(synthetic_translation(source, SPANISH[:4], layers=0), 100).splitlines()
+    listed = " ".join(lines[: lines.index("")]).split()
+    assert listed == [part for number, word in enumerate([*source, "</s>"], 1) for part in (str(number), word)]
+    assert lines[lines.index("") + 1].split() == [str(number) for number in range(1, 22)]
+    assert max(map(len, lines)) <= 100

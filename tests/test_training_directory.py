@@ -1,9 +1,10 @@
 """Directories that training may not use: nothing in them is lost, and one line says why."""
 
+import contextlib
 import shutil
 
 import pytest
-from toy_runs import command, metadata, weights
+from toy_runs import command, fit, metadata, weights
 
 from nmt.checkpoint import Checkpoint, find_checkpoint
 from nmt.config import load_config
@@ -112,3 +113,30 @@ def test_a_file_in_the_place_of_the_directory(place, tmp_path, capfd):
 
 def test_there_is_nothing_to_resume(place, tmp_path, capfd):
     assert "--resume" in refused(capfd, place / "run.yaml", f"checkpoint={tmp_path / 'none'}", "--resume")
+
+
+def test_a_finished_run_goes_on_with_a_larger_budget(place, capfd):
+    directory = fit(place, "larger", "training.max_steps=12")
+    given = [place / "run.yaml", f"checkpoint={directory}", "--resume"]
+    status, lines = command(capfd, *given, "training.max_steps=24", "training.patience=9")
+    news = [line for line in lines if "training.max_steps 12 -> 24" in line]
+    assert status == 0 and len(news) == 1 and "training.patience None -> 9" in news[0] and "schedule" in news[0]
+    assert metadata(directory)["steps"] == 24
+    assert load_config(directory / "config.yaml").training.max_steps == 24
+    status, lines = command(capfd, *given, "training.max_steps=24", "training.patience=9")
+    assert status == 0 and not any("->" in line or "put back" in line for line in lines)
+    assert command(capfd, *given, "training.max_steps=12", "training.patience=9")[0] == 0  # spent: it ends as it is
+    assert metadata(directory)["steps"] == 24
+
+
+def test_a_budget_that_was_spent_before_any_validation_is_refused(place, capfd, monkeypatch):
+    from nmt.training import loop
+
+    monkeypatch.setattr(loop, "graceful_signals", lambda: contextlib.nullcontext([2]))  # stopped after its first step
+    with pytest.raises(KeyboardInterrupt):
+        fit(place, "spent", "training.max_steps=24")
+    monkeypatch.undo()
+    given = [place / "run.yaml", f"checkpoint={place / 'spent'}", "--resume"]
+    status, lines = command(capfd, *given, "training.max_steps=1")
+    assert status == 2 and "larger budget" in lines[-1]
+    assert command(capfd, *given, "training.max_steps=12")[0] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice, zip_longest
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,16 +20,16 @@ from nmt.cli.common import (
     add_checkpoint_argument,
     add_invalid_argument,
     add_output_argument,
+    answered,
     check_writable,
     command,
-    in_conversation,
     parser,
     with_progress,
     writer,
 )
 from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn
 from nmt.errors import UserError
-from nmt.lines import read_lines
+from nmt.lines import END, arriving_lines, in_chunks
 from nmt.text.words import split_words
 
 if TYPE_CHECKING:
@@ -89,13 +89,10 @@ def main(arguments: list[str]) -> None:
         if options.gold:
             print(score_gold(aligner, options.gold, options.symmetrize), file=output)
             return
-        typed = in_conversation(options.pairs or options.source)
-        pairs = as_given(read_pairs(options), options.pretokenized)
-        aligned = align(aligner, pairs, options.symmetrize, 1 if typed else READ_AHEAD)
+        pairs = as_given(answered(read_pairs(options), output), options.pretokenized)
+        aligned = align(aligner, pairs, options.symmetrize)
         for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
             print(FORMATS[options.format](pair), file=output)
-            if typed:
-                output.flush()
 
 
 def _load(checkpoint: str | None) -> Translator:
@@ -112,8 +109,8 @@ def _learned_texts(options) -> Iterator[tuple[str, str]]:
 
         yield from find_sentences(read_gold(options.gold), english_spanish_corpus())
     if options.pairs or options.source:
-        for pair in as_given(read_pairs(options), options.pretokenized):
-            yield pair.source.text, pair.target.text
+        given = as_given(read_pairs(options), options.pretokenized)
+        yield from ((pair.source.text, pair.target.text) for pair in given if pair is not None)
 
 
 def make_parser():
@@ -159,21 +156,20 @@ def make_parser():
     return arguments
 
 
-def read_pairs(options) -> Iterator[tuple[str, str]]:
-    """The sentence pairs that the arguments name, one by one."""
+def read_pairs(options) -> Iterator[tuple[str, str] | None]:
+    """The sentence pairs that the arguments name, one by one, and None before each wait for more of them."""
     if options.corpus and not options.pairs and not options.source:
         yield from corpus_pairs(options.corpus)
         return
     if options.source:
-        for number, (source, target) in enumerate(
-            zip_longest(*(read_lines(path, options.invalid_utf8) for path in (options.source, options.target))), 1
-        ):
-            if source is None or target is None:
-                shorter, longer = (options.source, options.target)[:: 1 if source is None else -1]
-                raise UserError(f"{shorter} ends after line {number - 1}, but {longer} goes on: give parallel files")
-            yield source, target
+        yield from _parallel_lines(options.source, options.target, options.invalid_utf8)
         return
-    for number, line in enumerate(read_lines(options.pairs, options.invalid_utf8), 1):
+    number = 0
+    for line in arriving_lines(options.pairs, options.invalid_utf8):
+        if line is None:
+            yield None
+            continue
+        number += 1
         sides = line.split("\t")[:2] if options.pairs else line.split("|||")
         if not line.strip():
             yield "", ""
@@ -185,29 +181,46 @@ def read_pairs(options) -> Iterator[tuple[str, str]]:
             raise UserError(f"standard input, line {number}: write one `source ||| target` a line, with one |||")
 
 
-def as_given(pairs: Iterable[tuple[str, str]], pretokenized: bool) -> Iterator[Pair]:
+def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[str, str] | None]:
+    """Lines of two files side by side, and None before a wait in either."""
+    files = [arriving_lines(path, invalid) for path in (source, target)]
+    for number in count():
+        pair = []
+        for lines in files:
+            while (line := next(lines, END)) is None:
+                yield None
+            pair.append(line)
+        if END in pair:
+            if pair != [END, END]:
+                shorter, longer = (source, target) if pair[0] is END else (target, source)
+                raise UserError(f"{shorter} ends after line {number}, but {longer} goes on: give parallel files")
+            return
+        yield pair[0], pair[1]
+
+
+def as_given(pairs: Iterable[tuple[str, str] | None], pretokenized: bool) -> Iterator[Pair | None]:
     """Each side as running text: the words between spaces joined, or the sentence as it is."""
-    for source, target in pairs:
-        if pretokenized:
-            yield Pair(join_words(given_words(source)), join_words(given_words(target)))
+    for pair in pairs:
+        if pair is None:
+            yield None
+        elif pretokenized:
+            yield Pair(*(join_words(given_words(side)) for side in pair))
         else:
-            yield Pair(written_words(source), written_words(target))
+            yield Pair(*map(written_words, pair))
 
 
 def align(
-    aligner: Translator | LearnedAligner, pairs: Iterable[Pair], method: str | None = None, read_ahead: int = READ_AHEAD
+    aligner: Translator | LearnedAligner, pairs: Iterable[Pair | None], method: str | None = None
 ) -> Iterator[Aligned]:
-    """Align pairs as they come, order kept; a pair that cannot be aligned is warned of once and has no links.
+    """Align a stream of pairs in order. A pair that cannot be aligned yields no links and prints one warning.
 
     `method` joins the arg-max links of both directions by one of `SYMMETRIZATIONS`, in place of the head's own links.
-    `read_ahead` pairs are taken at a time.
+    A None among the pairs asks for the alignments of all before it.
     """
-    pairs = iter(pairs)
     number = 0
-    while chunk := list(islice(pairs, read_ahead)):
-        for pair, aligned in zip(
-            chunk, aligner.align([(pair.source.text, pair.target.text) for pair in chunk]), strict=True
-        ):
+    for chunk in in_chunks(pairs, READ_AHEAD):
+        texts = [(pair.source.text, pair.target.text) for pair in chunk or []]
+        for pair, aligned in zip(chunk or [], aligner.align(texts) if texts else [], strict=True):
             number += 1
             obstacle = _obstacle(aligned)
             if obstacle:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -12,39 +14,43 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain, count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import NoReturn, TextIO, TypeVar
 
+import nmt
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
+from nmt.streams import AS_WRITTEN, standard_streams
+from nmt.untrusted import MOST_THREADS
 
+Item = TypeVar("Item")
 USER_ERROR = 2
 INTERRUPTED = 130
-AS_WRITTEN: dict[str, Any] = {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
-"""How text leaves: UTF-8 wherever the command runs, lines not translated, a lone surrogate as its JSON escape."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> int:
-    """Run a command: UserError is one line on standard error and status 2, Ctrl-C is 130, a closed pipe is silence.
+    """Run a command: UserError is one line on standard error and status 2, Ctrl-C is 130, a reader that left is 0.
 
-    A closed terminal and SIGTERM are as Ctrl-C is, and a warning is a line too.
+    A closed terminal and SIGTERM are as Ctrl-C is, a warning is a line too, and losing standard error ends nothing.
     """
+    # Threads that spin while they wait take the core that another job needs; libgomp reads this as torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with ExitStack() as within:
+        within.enter_context(standard_streams())
         within.enter_context(_ends_as_by_ctrl_c())
         within.enter_context(warnings.catch_warnings())
         warnings.showwarning = lambda text, *_: print(f"{name}: warning: {text}", file=sys.stderr)
-        return _run(name, main, arguments)
+        status = _run(name, main, arguments)
+        try:
+            sys.stdout.flush()
+        except OSError:  # told already; keep the interpreter's own flush quiet too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status
 
 
 def _run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None) -> int:
     try:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(**AS_WRITTEN)
-        if sys.stdout is None:
-            raise UserError("standard output is closed; send it to a file or to /dev/null")
         status = main(sys.argv[1:] if arguments is None else arguments) or 0
         sys.stdout.flush()
         return status
@@ -54,13 +60,25 @@ def _run(name: str, main: Callable[[list[str]], int | None], arguments: list[str
     except KeyboardInterrupt as interruption:
         print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (such as `| head`) has what it wanted; keep the interpreter's own flush quiet too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:  # a full disk, a directory that may not be written to
+        if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout)):
+            return 0  # the reader of results (such as `| head`) has what it wanted
         print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return USER_ERROR
+
+
+class ReaderLeft(BrokenPipeError):
+    """Nobody reads the named pipe of `--output` any more."""
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    """Whether a stream is a pipe or a socket that nobody reads."""
+    watch = select.poll()
+    try:
+        watch.register(stream.fileno(), 0)
+    except (OSError, ValueError):  # a stand-in for standard output
+        return False
+    return bool(watch.poll(0))
 
 
 @contextmanager
@@ -88,14 +106,46 @@ def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], 
 
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser whose help ends in examples."""
-    return argparse.ArgumentParser(
+    """An argument parser whose help ends in examples, and whose errors are UserError."""
+    arguments = Parser(
         prog=name,
         description=description,
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    arguments.add_argument("--version", action="version", version=f"{name} {nmt.__version__}")
+    return arguments
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses in one line: an unknown option with the nearest known one, and empty values of options."""
+
+    def parse_args(self, args=None, namespace=None):
+        """Raises UserError."""
+        return self._none_empty(super().parse_args(args, namespace))
+
+    def parse_intermixed_args(self, args=None, namespace=None):
+        """Raises UserError."""
+        return self._none_empty(super().parse_intermixed_args(args, namespace))
+
+    def _none_empty(self, options: argparse.Namespace) -> argparse.Namespace:
+        # Only text may be empty.
+        for action in self._actions:
+            value = getattr(options, action.dest, None)
+            if action.metavar != "TEXT" and "" in (value if isinstance(value, list) else [value]):
+                name = action.option_strings[-1] if action.option_strings else action.metavar
+                raise UserError(f"{name} is empty; give it a value, or leave it out")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        flag = unknown.partition(" ")[0].partition("=")[0] if unknown != message else ""
+        known = [name for action in self._actions for name in action.option_strings]
+        nearest = difflib.get_close_matches(flag, known, 1) if flag.startswith("-") else []
+        question = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise UserError(f"{message}{question} (see {self.prog} --help)")
 
 
 def add_checkpoint_argument(arguments: argparse.ArgumentParser) -> None:
@@ -118,7 +168,7 @@ def add_checkpoint_arguments(arguments: argparse.ArgumentParser, threads: int | 
         help="auto takes CTranslate2 for every network that it can compute (default: auto)",
     )
     shown = f"CPU threads (default: {threads or 'all cores'})"
-    arguments.add_argument("--threads", type=positive, metavar="N", default=threads, help=shown)
+    arguments.add_argument("--threads", type=thread_count, metavar="N", default=threads, help=shown)
 
 
 def add_search_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -150,33 +200,59 @@ def add_output_argument(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def positive(text: str) -> int:
-    """An argument type: a whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """An argument type: a whole number within bounds."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number") from None
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text[:20]} is not a whole number from {least:,} to {most:,}")
+        return number
+
+    return read
 
 
-def check_arguments(texts: list[str], invalid: str) -> list[str]:
-    """Sentences given as arguments, where bytes that are not UTF-8 stand as lone surrogates. Raises UserError."""
-    for number, text in enumerate(texts, 1):
+positive = whole_number(1, 10**9)
+thread_count = whole_number(1, MOST_THREADS)
+
+
+def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]:
+    """Sentences given as arguments. Raises UserError for bytes that are not UTF-8, and for the name of a file.
+
+    `for_files` says how the command is given one.
+    """
+    for text in texts:
+        if os.path.isfile(text):
+            raise UserError(f"{text} is a file: did you mean {for_files.format(text)}?")
+    return [_as_typed(text, number, invalid) for number, text in enumerate(texts, 1)]
+
+
+def _as_typed(text: str, number: int, invalid: str) -> str:
+    """An argument's bytes as UTF-8, whatever the locale; else what Python read in them by the locale."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
         if _SURROGATES.search(text) and invalid == "refuse":
-            raise UserError(f"TEXT {number} is not UTF-8; convert it, or ask for --invalid-utf8 replace")
-    return [_SURROGATES.sub("\ufffd", text) for text in texts]
+            raise UserError(f"TEXT {number} is not UTF-8; convert it, or ask for --invalid-utf8 replace") from None
+        return _SURROGATES.sub("\ufffd", text)
 
 
-def in_conversation(path: str | None) -> bool:
-    """Whether the lines of `read_lines` are being typed: each is then answered before the next is asked for."""
-    return path in (None, "-") and sys.stdin is not None and sys.stdin.isatty()
+def answered(items: Iterable[Item | None], output: TextIO) -> Iterator[Item | None]:
+    """Pass on what arrives; at None, a wait for more, flush the answers to what came before."""
+    for item in items:
+        yield item
+        if item is None:
+            output.flush()
 
 
 @contextmanager
 def writer(path: str | None) -> Iterator[TextIO]:
     """Standard output, or a file that appears whole when the block has succeeded.
 
-    What was written before an error or Ctrl-C stays beside it in FILE.unfinished, or FILE.unfinished.2 and so on, and
-    the message says so.
+    What was written before an error or Ctrl-C is kept in FILE.unfinished (see `nmt.files.atomic_path`).
     """
     if path in (None, "-") or _is_standard_output(str(path)):
         yield sys.stdout
@@ -185,17 +261,14 @@ def writer(path: str | None) -> Iterator[TextIO]:
 
     try:
         if Path(path).exists() and not Path(path).is_file():  # /dev/null, a named pipe: nothing to rename
-            with open(path, "w", **AS_WRITTEN) as file:
-                yield file
-            return
-        with atomic_path(str(path)) as temporary:
             try:
-                with open(temporary, "w", **AS_WRITTEN) as file:
+                with open(path, "w", **AS_WRITTEN) as file:
                     yield file
-            except (UserError, OSError, KeyboardInterrupt) as stop:
-                if kept := _keep(temporary, path):
-                    _add_to_message(stop, f"; what was done before is in {kept}")
-                raise
+            except BrokenPipeError as error:
+                raise ReaderLeft(error.errno, error.strerror, path) from None
+        else:
+            with atomic_path(str(path), keep=True) as temporary, open(temporary, "w", **AS_WRITTEN) as file:
+                yield file
     except OSError as error:
         error.filename = error.filename or path  # within the block other files are read too
         raise
@@ -207,24 +280,6 @@ def _is_standard_output(path: str) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError):  # no such file yet; a stand-in for standard output
         return False
-
-
-def _keep(temporary: Path, path: str) -> str | None:
-    """Give what was written a name beside `path` that nothing has yet; None when it is nothing."""
-    if not temporary.exists() or not temporary.stat().st_size:
-        return None
-    name = f"{os.path.realpath(path)}.unfinished"
-    names = chain([name], (f"{name}.{number}" for number in count(2)))
-    kept = next(one for one in names if not os.path.lexists(one))
-    os.rename(temporary, kept)
-    return kept
-
-
-def _add_to_message(stop: UserError | OSError | KeyboardInterrupt, words: str) -> None:
-    if isinstance(stop, OSError):
-        stop.strerror = f"{stop.strerror or stop}{words}"
-    else:
-        stop.args = (f"{str(stop) or 'interrupted'}{words}",)
 
 
 def with_progress(items: Iterable, unit: str, wanted: bool) -> Iterable:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
+import webbrowser
 from itertools import islice
+from pathlib import Path
 
 from nmt.cli.common import (
     add_checkpoint_arguments,
@@ -21,6 +25,7 @@ from nmt.inspection.formats import PAGE, picture_format
 from nmt.lines import read_lines
 
 EXAMPLES = """\
+  nmt-inspect "She brought me a cup of tea."                       the page below, opened in the browser
   nmt-inspect "She brought me a cup of tea." --output tea.html     every layer and head, to explore
   nmt-inspect "She brought me a cup of tea." --output tea.pdf      the alignment, for a paper
   nmt-inspect "She brought me a cup of tea." --heads cross --output heads.png
@@ -32,8 +37,10 @@ SENTENCES_AT_MOST = 100
 def main(arguments: list[str]) -> None:
     """Parse the arguments and draw."""
     options = make_parser().parse_args(arguments)
+    if options.output is None and (options.curves or options.heads or options.gold):
+        raise UserError("--curves, --heads and --gold draw a figure; give --output FILE.png, .svg or .pdf")
     check_writable(options.output)
-    kind = picture_format(options.output)
+    kind = PAGE if options.output is None else picture_format(options.output)
     if options.curves:
         if options.text:
             raise UserError("give TEXT or --curves, not both")
@@ -78,12 +85,23 @@ def _draw(options, lines: list[str], gold: list | None, kind: str) -> None:
         if translations[0].heads is None:
             raise UserError("the sentence has no words, so there are no heads to draw")
         plot_heads(translations[0].heads, options.output, options.heads)
+    elif options.output is None:
+        _show(translations)
     else:
         draw(translations, options.output, gold)
 
 
+def _show(translations: list) -> None:
+    """Write the page where it stays until the system clears temporary files, say where, and open it in a browser."""
+    page = Path(tempfile.mkdtemp(prefix="nmt-inspect-")) / "translation.html"
+    draw(translations, str(page))
+    print(page)
+    if sys.stdout.isatty() and (sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)):
+        webbrowser.open(page.as_uri())
+
+
 def _lines(text: list[str], invalid: str) -> list[str]:
-    lines = check_arguments(text, invalid) or list(islice(read_lines(None, invalid), SENTENCES_AT_MOST + 1))
+    lines = check_arguments(text, invalid, "< {}") or list(islice(read_lines(None, invalid), SENTENCES_AT_MOST + 1))
     if len(lines) > SENTENCES_AT_MOST:
         raise UserError(f"a picture takes at most {SENTENCES_AT_MOST} sentences")
     return lines
@@ -108,7 +126,9 @@ def make_parser():
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     add_invalid_argument(arguments)
     arguments.add_argument(
-        "--output", required=True, metavar="FILE", help=".html: a page to explore; .png, .svg, .pdf: a figure"
+        "--output",
+        metavar="FILE",
+        help=".html: a page to explore; .png, .svg, .pdf: a figure (default: a page that opens in the browser)",
     )
     arguments.add_argument(
         "--heads",

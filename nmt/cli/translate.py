@@ -13,11 +13,11 @@ from nmt.cli.common import (
     add_invalid_argument,
     add_output_argument,
     add_search_arguments,
+    answered,
     check_arguments,
     check_writable,
     command,
     draw,
-    in_conversation,
     in_one_line,
     parser,
     positive,
@@ -26,7 +26,7 @@ from nmt.cli.common import (
 )
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
-from nmt.lines import read_lines
+from nmt.lines import arriving_lines
 
 if TYPE_CHECKING:
     from nmt.translation import Translation
@@ -53,46 +53,50 @@ def main(arguments: list[str]) -> None:
     for path in (options.output, options.plot, options.attention):
         check_writable(path)
     plot = options.plot and picture_format(options.plot)
+    if options.attention and not options.attention.lower().endswith(".safetensors"):
+        raise UserError(f"cannot write {options.attention}: --attention writes .safetensors, so name it that")
+    given = check_arguments(options.text, options.invalid_utf8, "--input {}")
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
     if options.show or options.plot or options.attention:
         translator.require_attention()
-    given = check_arguments(options.text, options.invalid_utf8)
-    lines = given or read_lines(options.input, options.invalid_utf8)
-    typed = not options.text and in_conversation(options.input)
-    translations = translator.stream(
-        lines,
-        heads=bool(options.attention) or plot == PAGE,
-        batch_size=options.batch_size,
-        read_ahead=1 if typed else len(given) or READ_AHEAD,
-        long=options.long,
-        beam=options.beam,
-        n_best=options.n_best,
-        length_penalty=options.length_penalty,
-    )
     kept: list = []
     with writer(options.output) as output:
+        lines = given or answered(arriving_lines(options.input, options.invalid_utf8), output)
+        translations = translator.stream(
+            lines,
+            heads=bool(options.attention) or plot == PAGE,
+            batch_size=options.batch_size,
+            read_ahead=len(given) or READ_AHEAD,
+            long=options.long,
+            beam=options.beam,
+            n_best=options.n_best,
+            length_penalty=options.length_penalty,
+        )
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
         for number, translation in enumerate(progress):
             for line in FORMATS[options.format](number, translation, options.n_best):
                 print(line, file=output)
-            if (options.show or options.plot) and not translation.has_matrix:
-                raise UserError(f"line {number + 1} was split and is too long to draw; leave --show and --plot out")
-            if options.attention and translation.target_words and translation.heads is None:
-                raise UserError(f"line {number + 1} was split, and heads belong to one sentence; leave --attention out")
+            _check_drawable(number, translation, options)
             if options.show:
                 print(_picture(translation, output), file=output)
             if options.plot or options.attention:
                 kept.append(translation)
                 if len(kept) > PICTURES_AT_MOST:
                     raise UserError(f"--plot and --attention take at most {PICTURES_AT_MOST} sentences")
-            if typed:
-                output.flush()
     if options.plot:
         draw(kept, options.plot)
     if options.attention:
         _save_attention(kept, options.attention)
+
+
+def _check_drawable(number: int, translation: Translation, options) -> None:
+    """Raises UserError for a translation without the matrix or the heads that are to be shown."""
+    if (options.show or options.plot) and not translation.has_matrix:
+        raise UserError(f"line {number + 1} was split and is too long to draw; leave --show and --plot out")
+    if options.attention and translation.target_words and translation.heads is None:
+        raise UserError(f"line {number + 1} was split, and heads belong to one sentence; leave --attention out")
 
 
 def make_parser():

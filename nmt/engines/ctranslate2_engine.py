@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,15 +28,20 @@ LAYOUT = 1
 AT_MOST = 32
 """Sentences in a batch: more would leave a core's own cache."""
 
+_ENGINES: weakref.WeakSet[CTranslate2Engine] = weakref.WeakSet()
+
 
 class CTranslate2Engine:
     """Translation by CTranslate2."""
 
-    def __init__(self, translator: ctranslate2.Translator, subwords: Subwords, max_length: int) -> None:
-        self.translator, self.longest = translator, max_length - 1
+    def __init__(self, opened: Callable[[], ctranslate2.Translator], subwords: Subwords, max_length: int) -> None:
+        """`opened` opens the network, once in every process that uses it."""
+        self.opened, self.longest = opened, max_length - 1
         self.pieces = subwords.pieces(range(len(subwords)))
         self.ids = {piece: number for number, piece in enumerate(self.pieces)}
-        self.cores = translator.num_translators
+        self.translator: ctranslate2.Translator | None = opened()
+        self.cores = self.translator.num_translators
+        _ENGINES.add(self)
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
@@ -50,15 +57,18 @@ class CTranslate2Engine:
         def build(directory: Path) -> None:
             convert(checkpoint, subwords, directory)
 
-        try:
-            translator = built_once(place, lambda: _opened(place, cores), build)
-        except OSError:
-            with tempfile.TemporaryDirectory(dir=temporary_directory()) as temporary:
-                build(Path(temporary))
-                translator = _opened(Path(temporary), cores)
-            if translator is None:
-                raise UserError(f"CTranslate2 cannot load the network of {checkpoint.directory}") from None
-        return cls(translator, subwords, checkpoint.metadata.max_length)
+        def opened() -> ctranslate2.Translator:
+            try:
+                return built_once(place, lambda: _opened(place, cores), build)
+            except OSError:
+                with tempfile.TemporaryDirectory(dir=temporary_directory()) as temporary:
+                    build(Path(temporary))
+                    translator = _opened(Path(temporary), cores)
+                if translator is None:
+                    raise UserError(f"CTranslate2 cannot load the network of {checkpoint.directory}") from None
+                return translator
+
+        return cls(opened, subwords, checkpoint.metadata.max_length)
 
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
@@ -96,6 +106,7 @@ class CTranslate2Engine:
         batch_sentences: int,
         attention: bool,
     ) -> list[list[Hypothesis]]:
+        self.translator = self.translator or self.opened()
         # `</s>` is given, not left to CTranslate2, which would leave it out of the attention.
         spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
         results = self.translator.translate_batch(
@@ -122,6 +133,7 @@ class CTranslate2Engine:
         CTranslate2 4.8's beam search gives the first step of every sentence of a batch the attention of
         one of them. That step reads `<s>` alone, so one step of greedy search tells it for all hypotheses.
         """
+        assert self.translator is not None
         first = self.translator.translate_batch(
             spelled,
             max_batch_size=self._share(len(spelled), batch_sentences),
@@ -177,3 +189,14 @@ def _opened(directory: Path, cores: int) -> ctranslate2.Translator | None:
     with contextlib.suppress(RuntimeError):
         return ctranslate2.Translator(os.fsencode(directory), inter_threads=cores, intra_threads=1)
     return None
+
+
+def _leave_to_parent() -> None:
+    """In a forked process: let every engine make its own threads, and keep what would wait for the parent's at its end
+    from ever being freed."""
+    for engine in _ENGINES:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine.translator))
+        engine.translator = None
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

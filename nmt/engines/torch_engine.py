@@ -11,7 +11,7 @@ import torch
 
 from nmt.batching import batches_for_decoding, pad
 from nmt.checkpoint import WEIGHTS, Checkpoint, load_arrays
-from nmt.engines.cores import on_every_core
+from nmt.engines.cores import on_every_core, usable_threads
 from nmt.models import Model, build_model, claimed_weights, load_weights
 from nmt.search.beam import SpecialPieces, beam_search
 from nmt.search.options import Hypothesis, SearchOptions
@@ -65,7 +65,7 @@ class TorchEngine:
         """
         results: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(source) + 1 for source in sources]
-        share = -(-len(sources) // torch.get_num_threads()) or 1  # few sentences are shared out too
+        share = -(-len(sources) // usable_threads()) or 1  # few sentences are shared out too
         budget = max(1, BATCH_TOKENS * 5 // options.beam)
         batches = list(batches_for_decoding(lengths, budget, min(batch_sentences, share)))
         work = [[sources[number] for number in batch] for batch in batches]
@@ -124,6 +124,7 @@ class TorchEngine:
         With `layer` the decoder's are those of this layer alone, and the encoder's are left out. Kinds that the network
         does not have are None. `candidates` likeliest next pieces are listed for every step.
         """
+        usable_threads()
         results: list[AttentionWeights | None] = [None] * len(sources)
         lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
         for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):

@@ -112,7 +112,7 @@ def colour_bar(figure: Figure, left: float, top: float, height: float) -> None:
 def save(figure: Figure, path: str | Path) -> None:
     """Save the figure atomically; the file's suffix selects the format."""
     content = rendered(figure, picture_format(path, FIGURES))
-    with atomic_path(path) as temporary:
+    with atomic_path(path, keep=True) as temporary:
         temporary.write_bytes(content)
 
 

@@ -16,6 +16,7 @@ SHADES = " .:-=+*#%@"
 
 _CELL = 3
 _TALLEST_LABEL = 12
+_MOST_DOWNWARDS = 12
 _RESET = "\x1b[0m"
 
 
@@ -29,6 +30,7 @@ def render_alignment(
 ) -> str:
     """The alignment matrix as lines of at most `width` columns: source words on top, read downwards.
 
+    More than twelve source words stand above the matrix in reading order instead, with the numbers of their columns.
     Each cell is three columns wide; `[ ]` around it is a link. A matrix that is too wide goes on in further panels
     below, and long target words are shortened. Below a width of 12 columns the matrix is drawn as if there were 12.
 
@@ -50,27 +52,50 @@ def render_alignment(
     side = min(longest, max(width // 3, 4))
     per_panel = max((width - side - 1) // _CELL, 1)
     links = set(alignment)
-    lines = []
+    numbered = len(translation.source_words) > _MOST_DOWNWARDS
+    lines = [*_listed(source, width), ""] if numbered else []
+    headings = [_number(column) for column in range(len(source))] if numbered else [_stack(word) for word in source]
     for start in range(0, len(source), per_panel):
         columns = range(start, min(start + per_panel, len(source)))
         if start:
             lines.append("")
-        lines += _header([source[column] for column in columns], side)
+        lines += _header([headings[column] for column in columns], side)
         for row, word in enumerate(translation.target_words):
             cells = (
                 _cell(float(attention[row, column]), (column, row) in links, colour, true_colour) for column in columns
             )
-            lines.append(_label(word, side) + " " + "".join(cells))
+            lines.append(_label(word, side, side) + " " + "".join(cells))
     lines += ["", *_legend(width, colour, true_colour)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _header(words: list[str], side: int) -> list[str]:
-    """The source words written downwards, their last characters just above the matrix."""
-    stacks = [_stack(word) for word in words]
+def _header(stacks: list[list[str]], side: int) -> list[str]:
+    """Columns' headings written downwards, their last characters just above the matrix."""
     height = max(map(len, stacks))
     stacks = [[""] * (height - len(stack)) + stack for stack in stacks]
     return [" " * (side + 1) + "".join(_centred(stack[line]) for stack in stacks) for line in range(height)]
+
+
+def _listed(words: list[str], width: int) -> list[str]:
+    """The words in reading order, each after its column's number, in lines of at most `width` columns."""
+    lines = [""]
+    for column, word in enumerate(words):
+        number = f"{column + 1} "
+        label = number + _label(word, 0, width - len(number))
+        room = width - width_of(lines[-1]) - 2
+        if not lines[-1]:
+            lines[-1] = label
+        elif width_of(label) <= room:
+            lines[-1] += "  " + label
+        else:
+            lines.append(label)
+    return lines
+
+
+def _number(column: int) -> list[str]:
+    """A column's number from 1: at most two digits a line, hundreds above them."""
+    digits = str(column + 1)
+    return [digits[:-2], digits[-2:]] if len(digits) > 2 else [digits]
 
 
 def _stack(word: str) -> list[str]:
@@ -89,8 +114,9 @@ def _centred(grapheme: str) -> str:
     return " " * (room - room // 2) + grapheme + " " * (room // 2)
 
 
-def _label(word: str, side: int) -> str:
-    word = shorten(word, side)
+def _label(word: str, side: int, most: int) -> str:
+    """A word of at most `most` columns, right-aligned in `side` columns."""
+    word = shorten(word, most)
     # A left-to-right mark keeps terminals that know about direction from turning the whole line round.
     mark = "\N{LEFT-TO-RIGHT MARK}" if reads_right_to_left([word]) else ""
     return mark + " " * (side - width_of(word)) + word + mark

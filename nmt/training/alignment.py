@@ -38,6 +38,7 @@ from nmt.models.alignment_head import AlignerConfig, AlignmentHead
 from nmt.models.alignment_hmm import JointHmm
 from nmt.models.alignment_teacher import MixtureAligner
 from nmt.models.word_corpus import FORWARD, REVERSE, WordCorpus, WordPairs
+from nmt.streams import keep_standard_error
 from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
 
@@ -140,6 +141,7 @@ def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) 
 
 def _end_with_parent() -> None:
     """In a worker: end when the run is killed, whose next job it would wait for without end."""
+    keep_standard_error()
 
     def wait() -> None:
         parent_process().join()  # type: ignore[union-attr]

@@ -22,7 +22,7 @@ from nmt.text.subwords import Subwords
 from nmt.training.card import CARD
 from nmt.training.distributed import launch, same_launch
 from nmt.training.log import LOG
-from nmt.training.state import State, find_state
+from nmt.training.state import Progress, State, find_state
 
 LOCK = ".lock"
 OWN_FILES = (
@@ -39,6 +39,8 @@ OWN_FILES = (
     METADATA,
 )
 """What a run writes into its directory, the lock aside."""
+BUDGET = {"max_steps", "max_epochs", "max_minutes", "patience"}
+"""Keys of `training` that may change when a run is resumed."""
 LAUNCH = "training/launch"
 """The torchrun launch that began the run."""
 
@@ -98,8 +100,9 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     if not kept.exists():
         raise UserError(f"there is no run in {directory} to resume; run without --resume")
     remove_scratch(directory / "training/*")
-    before, now = load_config(kept, warn=False).model_dump(), config.model_dump()
-    changed = [key for key in now if before[key] != now[key] and key != "checkpoint"]
+    earlier = load_config(kept, warn=False)
+    before, now = (one.model_dump(exclude={"checkpoint": True, "training": BUDGET}) for one in (earlier, config))
+    changed = [key for key in now if before[key] != now[key]]
     if changed:
         raise UserError(
             f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
@@ -108,7 +111,41 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
         raise UserError(f"{directory} is finished, without a state to go on from; replace it with --overwrite")
     if state is None:
         print(f"no state was saved in {directory} yet: training from the beginning", file=sys.stderr)
+    if state and (news := changed_budget(earlier, config)):
+        print(news, file=sys.stderr)
+        state.progress.finished = False  # training decides anew
+        if not state.progress.validations and _is_spent(state.progress, config):
+            raise UserError(f"the run in {directory} is beyond that and has no validation; give it a larger budget")
     return state
+
+
+def changed_budget(before: RunConfig, now: RunConfig) -> str:
+    """What a resumed run changes in its budget, in a line that says what becomes of the learning rate; else empty."""
+    changes = [
+        f"training.{key} {old} -> {new}"
+        for key in sorted(BUDGET)
+        if (old := getattr(before.training, key)) != (new := getattr(now.training, key))
+    ]
+    if not changes:
+        return ""
+    if now.training.schedule in ("cosine", "linear"):
+        rate = f"the {now.training.schedule} schedule spans the new budget, and the next rate is the one due there"
+    else:
+        rate = "the learning rate is as before"
+    return f"{', '.join(changes)}: {rate}"
+
+
+def write_new_budget(directory: Path, config: RunConfig) -> None:
+    """Write the configuration of a resumed run whose budget has changed."""
+    if changed_budget(load_config(directory / CONFIG, warn=False), config):
+        write_text(directory / CONFIG, dump_config(config))
+
+
+def _is_spent(progress: Progress, config: RunConfig) -> bool:
+    budget = config.training
+    done = progress.step, progress.epoch, progress.seconds / 60
+    most = budget.max_steps, budget.max_epochs, budget.max_minutes
+    return any(limit is not None and part >= limit for part, limit in zip(done, most, strict=True))
 
 
 def _holds_a_run(directory: Path) -> bool:

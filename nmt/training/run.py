@@ -45,7 +45,14 @@ from nmt.training.augment import Augmenter, plain
 from nmt.training.card import write_card
 from nmt.training.context import Run
 from nmt.training.device import choose_device, release_memory
-from nmt.training.directory import began_before_restart, begin_directory, check_directory, check_place, run_lock
+from nmt.training.directory import (
+    began_before_restart,
+    begin_directory,
+    check_directory,
+    check_place,
+    run_lock,
+    write_new_budget,
+)
 from nmt.training.distributed import joined
 from nmt.training.guidance import Guide
 from nmt.training.initial import Initial
@@ -83,6 +90,7 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
             if state:
                 for name in state.restore_files(directory):
                     ranks.tell(f"{directory / name} was lost or altered: put back as it was")
+                write_new_budget(directory, config)
             initial = Initial.load(config.training.initial) if config.training.initial and begins else None
             subwords = new_subwords(config, corpus, initial) if begins else load_subwords(directory)
             train_pairs, dev_pairs = encode_splits(config, corpus, subwords, ranks.tell)

@@ -4,9 +4,10 @@
     python -m scripts.reliability.fuzz                                  every target, 100,000 cases each
     python -m scripts.reliability.fuzz translate align --cases 5000 --seed 7
 
-A case is a line, a pair, a configuration, or a damaged checkpoint whose checksums were made to agree. It is answered
-rightly, or refused by UserError in one line; anything else (another exception, a wrong answer, a crash, two gigabytes
-more memory) is a failure: its seed is printed and the status is 1. Cases run in one process a target, many at once.
+A case is a line, a pair, a sentence in other clothes, a configuration, or a damaged checkpoint whose checksums were
+made to agree. It is answered rightly, or refused by UserError in one line; anything else (another exception, a wrong
+answer, a crash, two gigabytes more memory) is a failure: its seed is printed and the status is 1. Cases run in one
+process a target, many at once.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-TARGETS = ("translate", "align", "config", "corpus", "checkpoint")
-BATCH = {"translate": 1000, "align": 1000, "config": 100, "corpus": 200, "checkpoint": 50}
+TARGETS = ("translate", "align", "meaning", "config", "corpus", "checkpoint")
+BATCH = {"translate": 1000, "align": 1000, "meaning": 1000, "config": 100, "corpus": 200, "checkpoint": 50}
 """Cases of one call of a target."""
 
 
@@ -31,7 +32,7 @@ def run_batch(target: str, seed: str, cases: int, place: str) -> Counter:
     """Counts of a batch by outcome; raises what is a failure."""
     from scripts.reliability import fuzz_files, fuzz_lines
 
-    module = fuzz_lines if target in ("translate", "align") else fuzz_files
+    module = fuzz_lines if target in ("translate", "align", "meaning") else fuzz_files
     return getattr(module, target)(seed, cases, Path(place))
 
 

@@ -128,6 +128,33 @@ def translate(seed: str, cases: int, place: Path) -> Counter:
     return Counter(answered=count)
 
 
+def meaning(seed: str, cases: int, place: Path) -> Counter:
+    """Sentences through nmt-translate twice, plain and in other clothes: their translations are the same."""
+    chance = random.Random(seed)
+    arguments = ["--checkpoint", str(place / "checkpoint"), "--threads", "1", "--beam", chance.choice("12")]
+    plain = [_sentence(chance) for _ in range(cases)]
+    dressed = [nasty.in_other_clothes(chance, sentence) for sentence in plain]
+    answers = []
+    for content in (b"".join(line.encode() + b"\n" for line in plain), lines_of(chance, [s.encode() for s in dressed])):
+        status, output, errors = command("nmt-translate", translate_command.main, arguments, content)
+        ensure(status == 0 and not errors, status, errors)
+        answers.append(output.splitlines())
+    for sentence, other, one, two in zip(plain, dressed, *answers, strict=True):
+        ensure(one == two, sentence, "became", one, "but", other, "became", two)
+    return Counter(alike=cases)
+
+
+def _sentence(chance: random.Random) -> str:
+    # Ordinary words, some between quotes or with a dash.
+    drawn = chance.choices(nasty.WORDS, k=chance.randint(2, 10))
+    words = [word for word in drawn if word not in ("3.14", "Ünïcode")] or ["boat"]
+    if chance.random() < 0.3:
+        words[-1] = f'"{words[-1]}"'
+    if chance.random() < 0.2:
+        words.insert(len(words) // 2, "-")
+    return " ".join(words) + chance.choice(".!?")
+
+
 def check_translation(found: dict, source: str) -> None:
     """One object of nmt-translate against its source and against itself."""
     ensure(found["source"] == source, found["source"], "is not", source)

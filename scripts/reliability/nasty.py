@@ -19,6 +19,8 @@ SPECIMENS = (
     "👩‍👩‍👧‍👦 👍🏽 🏳️‍🌈 🇪🇸", "e\u0301\u0301\u0301", "line\u2028separator\u2029and\x85next", "null\0null", "|||", "a\rb",
     "</s> <s> <pad> <unk> <0x0A> ▁▁", "\\ud800 \\n \" ' {}", "<script>alert(1)</script>",
 )  # fmt: skip
+VARIANTS = {"'": "'‘’ʼ´`", '"': '"“”„«»', "-": "-‐‑–—−", " ": " \u00a0\u2009\u202f\u3000\t"}
+INVISIBLE = "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a\u202c"
 BAD_BYTES = (b"\xff", b"\x80", b"\xc0\x80", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82", b"\xf0\x9f\x98", b"\xc3")
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 3, 7, 64, 10**9, -(10**9), 2**63, 10**30, 0.0, -0.5, 1e308, 5e-324, float("nan"),
@@ -50,6 +52,18 @@ def character(chance: random.Random) -> str:
     """One character of a range drawn first, so that rare scripts are not rare; never a line feed."""
     found = chr(chance.randrange(*chance.choice(RANGES)))
     return " " if found == "\n" else found
+
+
+def in_other_clothes(chance: random.Random, sentence: str) -> str:
+    """The same sentence: other quotes, dashes and spaces, more spaces, and invisible characters."""
+    dressed = ""
+    for letter in sentence:
+        dressed += chance.choice(VARIANTS.get(letter, letter)) if chance.random() < 0.5 else letter
+        if letter == " " and chance.random() < 0.1:
+            dressed += chance.choice(VARIANTS[" "])
+        if chance.random() < 0.1:
+            dressed += chance.choice(INVISIBLE)
+    return chance.choice(("", "", " ", "\u00a0 ")) + dressed + chance.choice(("", "", " ", "\t"))
 
 
 def bad_line(chance: random.Random) -> bytes:

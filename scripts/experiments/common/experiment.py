@@ -15,10 +15,12 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
+from PIL import Image, ImageDraw, ImageFont
 
 from nmt.checkpoint import CONFIG, METADATA, write_text
 from nmt.config import RunConfig, load_config
 from nmt.errors import UserError
+from nmt.files import atomic_path
 from nmt.training.run import train
 from nmt.translator import Translator
 from scripts.experiments.common.tables import Table
@@ -27,6 +29,7 @@ from scripts.report import ROOT, fill
 
 CONFIGS = ROOT / "configs" / "experiments"
 RESULTS = ROOT / "docs" / "results"
+TOY_DATA = "Toy data: this shows that the experiment runs, and nothing about its question."
 COST = "cost.json"
 """In a checkpoint's directory: processor and wall seconds of its training, over all sittings."""
 
@@ -129,8 +132,13 @@ class Experiment:
         for table in tables:
             write_text(self.output / f"{table.name}.csv", table.csv())
         blocks = {table.name: table.markdown() for table in tables}
+        facts = (TOY_DATA,) if self.quick else facts
         blocks["run"] = "\n".join(f"- {fact}" for fact in (*facts, *self._circumstances()))
         start = "\n\n".join([f"# {self.name}", *(f"![]({picture})" for picture in pictures)])
+        if self.quick:
+            print(TOY_DATA)
+            for picture in pictures:
+                _mark(self.output / picture)
         print(fill(self.output / "README.md", blocks, start))
 
     def _train(self, config: RunConfig, directory: Path, resume: bool) -> None:
@@ -181,6 +189,16 @@ class Experiment:
             'alignment={"head": false}',
             *(f"model.{key}={value}" for key, value in model.items()),
         ]
+
+
+def _mark(picture: Path) -> None:
+    """Write over a PNG that it shows toy data."""
+    with Image.open(picture) as image:
+        marked = Image.new("RGB", (image.width, image.height + 40), "white")
+        marked.paste(image, (0, 40))
+    ImageDraw.Draw(marked).text((10, 8), TOY_DATA, "black", ImageFont.load_default(20))
+    with atomic_path(picture) as temporary:
+        marked.save(temporary)
 
 
 def _read_cost(directory: Path, metadata: dict) -> dict[str, float]:
