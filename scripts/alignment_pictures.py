@@ -1,4 +1,4 @@
-"""Ten test sentences with word-order inversions: raw attention (a), the alignment head (b), gold links dotted.
+"""Ten test sentences with word-order inversions: raw attention, the alignment head, gold links dotted.
 
   python -m scripts.alignment_pictures                     writes docs/results/alignment-pictures/*.png
   python -m scripts.alignment_pictures --checkpoint DIR --output DIR --format pdf
@@ -45,7 +45,8 @@ def main(arguments: list[str]) -> None:
     for number, (links, (source, target)) in enumerate(chosen, 1):
         both = [before(translator, source, target), after(translator, source, target)]
         path = options.output / f"{number:02d}-{links.english_id}-{links.spanish_id}.{options.format}"
-        plot_alignment(both, path, gold=[sorted(links.sure)] * 2)
+        names = ["cross-attention of one layer", "alignment head"]
+        plot_alignment(both, path, [sorted(links.sure)] * 2, names)
         print(path)
 
 

@@ -40,7 +40,8 @@ def test_points_are_the_records_and_several_runs_share_the_axes(tmp_path):
     root = ElementTree.parse(tmp_path / "curves.svg").getroot()
     texts = {"".join(element.itertext()).strip() for element in root.iter(f"{SVG}text")}
     assert {"BLEU", "chrF"} <= texts
-    assert {"one", "best BLEU 40.0, chrF 60.0, at step 200", "two", "best BLEU 20.0, chrF 60.0, at step 200"} <= texts
+    best = [f"best BLEU {bleu}, chrF 60.0, at step 200 (3.3 minutes)" for bleu in ("40.0", "20.0")]
+    assert {"one", best[0], "two", best[1]} <= texts
     one, two = points(root, "bleu 0"), points(root, "bleu 1")
     assert len(one) == len(two) == 4
     # BLEU was step / 5 and step / 10: both lines are straight, and the first rises twice as much.
@@ -58,6 +59,33 @@ def test_all_formats(tmp_path, suffix):
         text = content.decode()
         assert "<td>&lt;run&gt;</td><td>200</td><td>3.3</td><td>1.225</td><td>40.00</td><td>60.00</td>" in text
         assert "<run>" not in text and "<script" not in text and "default-src 'none'" in text
+
+
+def test_minutes_stand_beside_steps(tmp_path):
+    plot_curves([run_directory(tmp_path / "one")], tmp_path / "curves.svg")
+    root = ElementTree.parse(tmp_path / "curves.svg").getroot()
+    texts = {"".join(element.itertext()).strip() for element in root.iter(f"{SVG}text")}
+    assert {"step, and minutes", "1.7 min", "3.3 min"} <= texts  # a step a second
+
+
+def test_the_page_has_a_legend_follows_dark_mode_and_fits_a_phone(tmp_path):
+    plot_curves([run_directory(tmp_path / "one"), run_directory(tmp_path / "two")], tmp_path / "curves.html")
+    text = (tmp_path / "curves.html").read_text()
+    assert text.count("<svg") == 5 and "minmax(min(320px, 100%), 1fr)" in text
+    assert "prefers-color-scheme: dark" in text
+    legend = re.findall(r'<li><span style="color:(#\w+)">.+?</span> (\w+)</li>', text)
+    assert [name for _, name in legend] == ["one", "two"] and len({colour for colour, _ in legend}) == 2
+
+
+def test_no_tick_labels_collide(tmp_path):
+    from nmt.inspection.curves import _draw
+
+    figure = _draw(read_runs([run_directory(tmp_path / "one")]))
+    figure.canvas.draw()
+    for axes in figure.axes[:5]:
+        labels = [label for label in axes.get_xticklabels() if label.get_text()]
+        boxes = [label.get_window_extent() for label in labels]
+        assert all(one.x1 < other.x0 for one, other in zip(boxes, boxes[1:], strict=False))
 
 
 def test_runs_of_the_same_name_are_told_apart(tmp_path):

@@ -156,7 +156,10 @@ def test_several_sentences_of_all_scripts_in_one_file(tmp_path, suffix):
     assert path.read_bytes().startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix])
     if suffix == "svg":
         texts = set(labels(ElementTree.parse(path).getroot()))
-        assert {*ENGLISH, *SPANISH, *CHINESE, *ARABIC, "$x_1$", "<b>&", "(a)", "(e)"} <= texts
+        assert {*ENGLISH, *SPANISH, *CHINESE, *ARABIC, "$x_1$", "<b>&"} <= texts
+        # Panels carry names: each sentence's number and beginning.
+        assert all(any(text.startswith(f"{number}. ") for text in texts) for number in range(1, 6))
+        assert not {"(a)", "(e)"} & texts
     if suffix == "pdf":
         content = path.read_bytes()
         assert b"/Type3" not in content and b"/FontFile2" in content
@@ -227,3 +230,9 @@ def test_same_input_gives_the_same_file(tmp_path):
 def test_no_global_plotting_state():
     program = "import sys, nmt.inspection.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_panels_carry_the_names_that_are_given(tmp_path):
+    pair = [synthetic_translation(ENGLISH, SPANISH), synthetic_translation(ENGLISH, SPANISH)]
+    plot_alignment(pair, tmp_path / "figure.svg", names=["one layer's attention", "alignment head"])
+    assert {"one layer's attention", "alignment head"} <= set(labels(ElementTree.parse(tmp_path / "figure.svg").getroot()))

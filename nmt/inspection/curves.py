@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nmt.checkpoint import write_text
 from nmt.errors import UserError
@@ -20,7 +22,8 @@ from nmt.training.log import LOG, read_log
 
 # Okabe and Ito's colours (2008), made to be told apart with every kind of colour vision, without the pale yellow.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-_DASHES = ("-", "--", ":", "-.")
+_LINES = {"-": "━━━", "--": "╺╺╺", ":": "┅┅┅", "-.": "━╺━"}
+_DASHES = tuple(_LINES)
 _PANELS = (
     ("validation", "loss", "loss (nats a piece)"),
     ("validation", "bleu", "BLEU"),
@@ -35,25 +38,36 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Learning curves</title>
 <link rel="icon" href="data:,">
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 0 auto; padding: 16px;
   color: #1b1f24; background: #fff; }}
+figure {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); gap: 8px; margin: 0; }}
 svg {{ width: 100%; height: auto; }}
+ul {{ display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; list-style: none; }}
 div {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: 3px 18px 3px 0; text-align: left; border-bottom: 1px solid #dfe3e8; font-weight: 400; }}
+/* Turned round as a whole: light grounds become dark, hues stay. */
+@media (prefers-color-scheme: dark) {{
+  html {{ background: #000; }}
+  body {{ filter: invert(1) hue-rotate(180deg); }}
+}}
 </style>
 </head>
 <body>
 <h1>Learning curves</h1>
-{picture}
+<ul>{legend}</ul>
+<figure>{pictures}</figure>
+<p>{note}</p>
 <h2>Best validation of each run</h2>
 <div><table>{table}</table></div>
 </body>
 </html>
 """
+_NOTE = "Loss: dots on the dev set, thin on training batches."
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,8 @@ class Run:
 
     name: str
     records: list[dict]
+    number: int = 0
+    """Its place among the runs."""
 
     def series(self, kind: str, value: str) -> tuple[list[int], list[float]]:
         """Steps and values of one quantity, in order of the steps."""
@@ -69,6 +85,19 @@ class Run:
             (record["step"], record[value]) for record in self.records if record["kind"] == kind and value in record
         )
         return [step for step, _ in pairs], [float(number) for _, number in pairs]
+
+    def minutes(self, step: float) -> float | None:
+        """When a step was taken, between the records; None where the log has no times."""
+        steps, seconds = self.series("train", "seconds")
+        return float(np.interp(step, [0, *steps], [0, *seconds])) / 60 if steps else None
+
+    @property
+    def style(self) -> dict:
+        """Colour and dash of the run, the same in every panel."""
+        return {
+            "color": _COLOURS[self.number % len(_COLOURS)],
+            "linestyle": _DASHES[self.number // len(_COLOURS) % len(_DASHES)],
+        }
 
     def best(self) -> dict | None:
         """The validation with the highest BLEU, or with the least loss where none has BLEU."""
@@ -89,12 +118,23 @@ def plot_curves(directories: Sequence[str | Path], path: str | Path) -> None:
         UserError: another suffix, a directory without a readable log, or a log without any record.
     """
     kind = picture_format(path)
-    figure = _draw(runs := read_runs(directories))
+    runs = read_runs(directories)
     if kind != PAGE:
-        save(figure, path)
+        save(_draw(runs), path)
         return
-    svg = rendered(figure, "svg").decode("utf-8")
-    page = _PAGE.format(picture=svg[svg.index("<svg") :], table=_table(runs))
+    # A picture for each panel, so that a narrow screen shows one below the other.
+    pictures = []
+    for panel in _PANELS:
+        figure = new_figure(4, 3)
+        _draw_panel(figure.add_subplot(), runs, panel, with_steps=True)
+        svg = rendered(figure, "svg").decode("utf-8")
+        pictures.append(svg[svg.index("<svg") :])
+    legend = "".join(
+        f'<li><span style="color:{run.style["color"]}">{_LINES[run.style["linestyle"]]}</span> '
+        f"{html.escape(run.name)}</li>"
+        for run in runs
+    )
+    page = _PAGE.format(pictures="".join(pictures), legend=legend, note=_NOTE, table=_table(runs))
     write_text(Path(path), page)
 
 
@@ -106,7 +146,9 @@ def read_runs(directories: Sequence[str | Path]) -> list[Run]:
     depth = 1
     while depth < max(len(path.parts) for path in paths) and len({path.parts[-depth:] for path in paths}) < len(paths):
         depth += 1
-    return [Run(visible("/".join(path.parts[-depth:])), _records(path)) for path in paths]
+    return [
+        Run(visible("/".join(path.parts[-depth:])), _records(path), number) for number, path in enumerate(paths)
+    ]
 
 
 def _records(directory: Path) -> list[dict]:
@@ -129,33 +171,30 @@ def _records(directory: Path) -> list[dict]:
 def _draw(runs: list[Run]) -> Figure:
     figure = new_figure(11, 6)
     grid = figure.add_gridspec(2, 3, wspace=0.28, hspace=0.32, left=0.06, right=0.99, top=0.95, bottom=0.09)
-    for position, (kind, value, title) in enumerate(_PANELS):
-        axes = figure.add_subplot(grid[position // 3, position % 3])
-        _prepare(axes, title, bottom_row=position >= 2)
-        for number, run in enumerate(runs):
-            colour, dash = _COLOURS[number % len(_COLOURS)], _DASHES[number // len(_COLOURS) % len(_DASHES)]
-            if value == "loss":
-                axes.plot(*run.series("train", "loss"), color=colour, linestyle=dash, linewidth=0.8, alpha=0.45)
-            marker = "o" if kind == "validation" else ""
-            axes.plot(
-                *run.series(kind, value),
-                color=colour,
-                linestyle=dash,
-                linewidth=1.5 if marker else 0.8,
-                marker=marker,
-                markersize=3,
-                label=_caption(run),
-                gid=f"{value} {number}",
-            )
-    figure.axes[4].set_ylim(bottom=0)
+    for position, panel in enumerate(_PANELS):
+        _draw_panel(figure.add_subplot(grid[position // 3, position % 3]), runs, panel, with_steps=position >= 2)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     room = figure.add_subplot(grid[1, 2])
     room.axis("off")
     room.legend(handles, labels, loc="upper left", frameon=False, fontsize=9, labelcolor=INK)
-    room.text(0.02, 0.02, "Loss: dots on the dev set, thin on training batches.", fontsize=8, color=FAINT)
+    room.text(0.02, 0.02, _NOTE, fontsize=8, color=FAINT)
     for text in room.get_legend().get_texts():  # type: ignore[union-attr]
         text.set_parse_math(False)
     return figure
+
+
+def _draw_panel(axes: Axes, runs: list[Run], panel: tuple[str, str, str], with_steps: bool) -> None:
+    kind, value, title = panel
+    _prepare(axes, title, runs, with_steps)
+    for run in runs:
+        if value == "loss":
+            axes.plot(*run.series("train", "loss"), **run.style, linewidth=0.8, alpha=0.45)
+        marker = "o" if kind == "validation" else ""
+        width = 1.5 if marker else 0.8
+        line = {"linewidth": width, "marker": marker, "markersize": 3, "gid": f"{value} {run.number}"}
+        axes.plot(*run.series(kind, value), **run.style, **line, label=_caption(run))
+    if value == "tokens_per_second":
+        axes.set_ylim(bottom=0)
 
 
 def _caption(run: Run) -> str:
@@ -163,18 +202,27 @@ def _caption(run: Run) -> str:
     best = run.best()
     if not best or best.get("bleu") is None:
         return f" {run.name}"
-    return f" {run.name}\n best BLEU {best['bleu']:.1f}, chrF {_number(best, 'chrf', 1)}, at step {best['step']}"
+    minutes = f" ({best['seconds'] / 60:.1f} minutes)" if "seconds" in best else ""
+    scores = f"best BLEU {best['bleu']:.1f}, chrF {_number(best, 'chrf', 1)}"
+    return f" {run.name}\n {scores}, at step {best['step']}{minutes}"
 
 
-def _prepare(axes: Axes, title: str, bottom_row: bool) -> None:
+def _prepare(axes: Axes, title: str, runs: list[Run], with_steps: bool) -> None:
     axes.set_title(title, fontsize=10, color=INK, loc="left")
     axes.grid(color=GRID, linewidth=0.6)
     axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.ticklabel_format(axis="y", scilimits=(-5, 6), useMathText=False)
-    if bottom_row:
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))  # few enough that labels never meet
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    if not with_steps:
+        return
+    if len(runs) > 1 or runs[0].minutes(1) is None:
         axes.set_xlabel("step", fontsize=8, color=INK)
+        return
+    axes.set_xlabel("step, and minutes", fontsize=8, color=INK)
+    axes.xaxis.set_major_formatter(lambda step, _place: f"{step:.0f}\n{runs[0].minutes(step):.1f} min")
 
 
 def _table(runs: list[Run]) -> str:

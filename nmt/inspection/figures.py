@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -35,22 +34,26 @@ def plot_alignment(
     translations: Translation | Sequence[Translation],
     path: str | Path,
     gold: Links | Sequence[Links | None] | None = None,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Draw the alignment matrix of one or several translations into a PNG, SVG or PDF file, chosen by the suffix.
 
     Source words run along the top, target words down the side, dark is much weight; predicted links are outlined and
     gold links, when given (one list for one translation, a list of lists for several), are marked with a dot. The
-    columns of a right-to-left source run from right to left, as the sentence does.
+    columns of a right-to-left source run from right to left, as the sentence does. `names` stand below the panels of
+    several translations (default: their numbers and sources).
 
     Raises:
         UserError: another suffix, nothing to draw, or gold links that do not belong to the sentences.
     """
     picture_format(path, FIGURES)
-    save(alignment_figure(translations, gold), path)
+    save(alignment_figure(translations, gold, names), path)
 
 
 def alignment_figure(
-    translations: Translation | Sequence[Translation], gold: Links | Sequence[Links | None] | None = None
+    translations: Translation | Sequence[Translation],
+    gold: Links | Sequence[Links | None] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Figure:
     """The figure that `plot_alignment` saves."""
     if isinstance(translations, Translation):
@@ -61,9 +64,10 @@ def alignment_figure(
     panels = [Panel.measured(translation, links) for translation, links in zip(translations, gold_lists, strict=True)]
     positions, width, height = shelves(panels)
     figure = new_figure(width, height)
-    for number, (panel, (left, top)) in enumerate(zip(panels, positions, strict=True)):
+    names = names or [f"{number}. {panel.translation.source}" for number, panel in enumerate(panels, 1)]
+    for name, panel, (left, top) in zip(names, panels, positions, strict=True):
         axes = axes_at(figure, left + panel.left, top + panel.top, panel.width, panel.height)
-        panel.draw(axes, caption=f"({_letters(number)})" if len(panels) > 1 else None)
+        panel.draw(axes, caption=name if len(panels) > 1 else None)
     first, (left, top) = panels[0], positions[0]
     colour_bar(figure, width - 0.65, top + first.top, max(min(first.height, 1.8), 1.0))
     _legend(figure, (left + first.left) / width, gold=any(gold_lists))
@@ -155,8 +159,3 @@ def _legend(figure: Figure, left: float, gold: bool) -> None:
         columnspacing=1.2,
         labelcolor=INK,
     )
-
-
-def _letters(number: int) -> str:
-    """a, b, ..., z, aa, ab, ..."""
-    return (_letters(number // 26 - 1) if number >= 26 else "") + string.ascii_lowercase[number % 26]

@@ -21,12 +21,15 @@ from nmt.inspection.drawing import (
     bare_axes,
     colour_map,
     extent,
+    families,
     write,
 )
-from nmt.inspection.labels import reads_right_to_left, visible, width_of
+from nmt.inspection.labels import reads_right_to_left, shorten, visible, width_of
 from nmt.translation import END_OF_SENTENCE, Translation
 
 Links = Sequence[tuple[int, int]]
+CAPTION_LETTER = 0.075
+"""Inches that a letter of a caption takes, about."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +127,15 @@ class Panel:
             )
         if caption:
             axes.annotate(
-                caption,
+                shorten(caption, max(8, int(self.total_width / CAPTION_LETTER))),
                 (0.5, 0),
                 (0, -6),
                 xycoords="axes fraction",
                 textcoords="offset points",
                 fontsize=9,
+                fontfamily=families(),
+                parse_math=False,
+                annotation_clip=False,
                 color=INK,
                 horizontalalignment="center",
                 verticalalignment="top",
