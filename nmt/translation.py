@@ -145,7 +145,7 @@ class Translation:
             raise UserError(NO_ALIGNMENT)
         return " ".join(f"{source}-{target}" for source, target in self.alignment)
 
-    def as_dict(self) -> dict:
+    def as_dict(self, link_probabilities: bool = False) -> dict:
         """The object that `nmt-translate --format json` prints; `attention` and `alignment` are None where absent."""
         result = {
             "source": self.source,
@@ -154,12 +154,16 @@ class Translation:
             "source_words": self.source_words,
             "target_words": self.target_words,
             "attention": None if self.attention is None else self.attention.tolist(),
+            "attention_name": self.attention_name,
             "alignment": None if self.alignment is None else self.pharaoh,
         }
         if self.word_probabilities is not None:
             result["word_probabilities"] = self.word_probabilities
+        if link_probabilities:
+            matrix = self.link_probabilities
+            result["link_probabilities"] = None if matrix is None else matrix.tolist()
         if self.hypotheses:
-            result["hypotheses"] = [hypothesis.as_dict() for hypothesis in self.hypotheses]
+            result["hypotheses"] = [hypothesis.as_dict(link_probabilities) for hypothesis in self.hypotheses]
         return result
 
     def plot(self, gold: Sequence[tuple[int, int]] | None = None) -> Figure:

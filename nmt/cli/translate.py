@@ -67,6 +67,7 @@ def main(arguments: list[str]) -> None:
         translations = translator.stream(
             lines,
             heads=bool(options.attention) or plot == PAGE,
+            attention=options.format == "json" or bool(options.show or options.plot),
             batch_size=options.batch_size,
             read_ahead=len(given) or READ_AHEAD,
             long=options.long,
@@ -76,7 +77,7 @@ def main(arguments: list[str]) -> None:
         )
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
         for number, translation in enumerate(progress):
-            for line in FORMATS[options.format](number, translation, options.n_best):
+            for line in FORMATS[options.format](number, translation, options):
                 print(line, file=output)
             _check_drawable(number, translation, options)
             if options.show:
@@ -123,22 +124,25 @@ def make_parser():
         help="text: the translation alone, or `line ||| translation ||| score` with --n-best, lines from 0; json: one "
         "object a line",
     )
+    arguments.add_argument(
+        "--link-probabilities", action="store_true", help="json: add the alignment head's probability of every link"
+    )
     arguments.add_argument("--show", choices=["alignment"], help="draw the alignment in the terminal")
     arguments.add_argument("--plot", metavar="FILE", help="draw it: .png, .svg, .pdf, or .html to explore")
     arguments.add_argument("--attention", metavar="FILE.safetensors", help="save every layer and head of all attention")
     return arguments
 
 
-def _as_text(number: int, translation: Translation, n_best: int) -> Iterator[str]:
-    if n_best == 1 or not translation.source_words:  # an empty line stays an empty line
+def _as_text(number: int, translation: Translation, options) -> Iterator[str]:
+    if options.n_best == 1 or not translation.source_words:  # an empty line stays an empty line
         yield in_one_line(translation.text)
         return
     for hypothesis in translation.hypotheses or [translation]:
         yield f"{number} ||| {in_one_line(hypothesis.text)} ||| {hypothesis.score:.4f}"
 
 
-def _as_json(_number: int, translation: Translation, _n_best: int) -> Iterator[str]:
-    yield json.dumps(translation.as_dict(), ensure_ascii=False)
+def _as_json(_number: int, translation: Translation, options) -> Iterator[str]:
+    yield json.dumps(translation.as_dict(options.link_probabilities), ensure_ascii=False)
 
 
 FORMATS = {"text": _as_text, "json": _as_json}

@@ -146,9 +146,7 @@ def read_runs(directories: Sequence[str | Path]) -> list[Run]:
     depth = 1
     while depth < max(len(path.parts) for path in paths) and len({path.parts[-depth:] for path in paths}) < len(paths):
         depth += 1
-    return [
-        Run(visible("/".join(path.parts[-depth:])), _records(path), number) for number, path in enumerate(paths)
-    ]
+    return [Run(visible("/".join(path.parts[-depth:])), _records(path), number) for number, path in enumerate(paths)]
 
 
 def _records(directory: Path) -> list[dict]:
@@ -191,7 +189,7 @@ def _draw_panel(axes: Axes, runs: list[Run], panel: tuple[str, str, str], with_s
             axes.plot(*run.series("train", "loss"), **run.style, linewidth=0.8, alpha=0.45)
         marker = "o" if kind == "validation" else ""
         width = 1.5 if marker else 0.8
-        line = {"linewidth": width, "marker": marker, "markersize": 3, "gid": f"{value} {run.number}"}
+        line: dict = {"linewidth": width, "marker": marker, "markersize": 3, "gid": f"{value} {run.number}"}
         axes.plot(*run.series(kind, value), **run.style, **line, label=_caption(run))
     if value == "tokens_per_second":
         axes.set_ylim(bottom=0)

@@ -64,13 +64,14 @@ def alignment_figure(
     panels = [Panel.measured(translation, links) for translation, links in zip(translations, gold_lists, strict=True)]
     positions, width, height = shelves(panels)
     figure = new_figure(width, height)
-    names = names or [f"{number}. {panel.translation.source}" for number, panel in enumerate(panels, 1)]
-    for name, panel, (left, top) in zip(names, panels, positions, strict=True):
+    captions = names or [f"{number}. {panel.translation.source}" for number, panel in enumerate(panels, 1)]
+    for name, panel, (left, top) in zip(captions, panels, positions, strict=True):
         axes = axes_at(figure, left + panel.left, top + panel.top, panel.width, panel.height)
         panel.draw(axes, caption=name if len(panels) > 1 else None)
     first, (left, top) = panels[0], positions[0]
     colour_bar(figure, width - 0.65, top + first.top, max(min(first.height, 1.8), 1.0))
-    _legend(figure, (left + first.left) / width, gold=any(gold_lists))
+    shown = [] if names else [translations[0].attention_name]  # panels of several kinds are named by the caller
+    _legend(figure, (left + first.left) / width, any(gold_lists), [name for name in shown if name])
     return figure
 
 
@@ -139,7 +140,7 @@ def _check(translations: Sequence[Translation], gold: Sequence[Links | None]) ->
                 )
 
 
-def _legend(figure: Figure, left: float, gold: bool) -> None:
+def _legend(figure: Figure, left: float, gold: bool, shown: list[str]) -> None:
     style: dict = {"linestyle": "", "markersize": 7}
     outline: dict = {"markerfacecolor": "none", "markeredgecolor": LINK_COLOUR, "markeredgewidth": 1.5}
     handles = [Line2D([], [], marker="s", label="predicted link", **outline, **style)]
@@ -147,11 +148,12 @@ def _legend(figure: Figure, left: float, gold: bool) -> None:
         handles.append(
             Line2D([], [], marker="o", markerfacecolor=GOLD_COLOUR, markeredgecolor="white", label="gold link", **style)
         )
+    handles += [Line2D([], [], marker="s", color=FAINT, label=name, **style) for name in shown]
     figure.legend(
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(left, 0),
-        ncols=2,
+        ncols=3,
         fontsize=8,
         frameon=False,
         borderpad=0.2,

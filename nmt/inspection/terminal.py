@@ -66,6 +66,8 @@ def render_alignment(
             )
             lines.append(_label(word, side, side) + " " + "".join(cells))
     lines += ["", *_legend(width, colour, true_colour)]
+    if translation.attention_name and width_of(translation.attention_name) <= width:
+        lines.append(translation.attention_name)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -123,6 +123,7 @@ def _hypothesis(translation: Translation) -> dict:
         "targetWords": [visible(word) for word in translation.target_words],
         "links": [[int(source), int(target)] for source, target in alignment],
         "attention": _tensor(attention, ("rows", "columns")),
+        "attentionName": translation.attention_name,
         "heads": _heads(translation, translation.heads) if translation.heads else None,
     }
 

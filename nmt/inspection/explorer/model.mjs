@@ -9,7 +9,7 @@ export const START = "<s>";
 export const KINDS = {
   alignment: {
     name: "Alignment", rows: "target", columns: "source",
-    meaning: "Each row says which source words a target word comes from.",
+    meaning: "Each row is a target word: the darker a cell, the more the network looked at that source word while writing it. Boxes are links.",
   },
   cross: {
     name: "Cross-attention", rows: "target", columns: "source",
@@ -25,7 +25,7 @@ export const KINDS = {
   },
 };
 
-/** The reader's choices when the page opens: the alignment head comes first. */
+/** The reader's choices when the page opens: the alignment comes first. */
 export function initialState() {
   return { sentence: 0, hypothesis: 0, kind: "alignment", layer: 0, head: 0, unit: "words", threshold: 0.02, step: 0 };
 }
@@ -68,7 +68,7 @@ export function viewOf(hypothesis, state) {
     return {
       kind,
       unit: "words",
-      title: "Alignment",
+      title: hypothesis.attentionName ? `Alignment: ${hypothesis.attentionName}` : "Alignment",
       matrix: alignmentMatrix(hypothesis),
       rowLabels: hypothesis.targetWords,
       columnLabels: [...hypothesis.sourceWords, END],
