@@ -235,4 +235,6 @@ def test_no_global_plotting_state():
 def test_panels_carry_the_names_that_are_given(tmp_path):
     pair = [synthetic_translation(ENGLISH, SPANISH), synthetic_translation(ENGLISH, SPANISH)]
     plot_alignment(pair, tmp_path / "figure.svg", names=["one layer's attention", "alignment head"])
-    assert {"one layer's attention", "alignment head"} <= set(labels(ElementTree.parse(tmp_path / "figure.svg").getroot()))
+    assert {"one layer's attention", "alignment head"} <= set(
+        labels(ElementTree.parse(tmp_path / "figure.svg").getroot())
+    )

@@ -19,20 +19,20 @@ PLAIN = str.maketrans(
 """Variants and the character that stands for them, one for one."""
 # Soft hyphens, zero-width spaces, marks of direction, variation selectors; not joiners, which emoji and scripts need.
 # And the private-use characters that stand for names and numbers (`nmt.text.slots`).
-_INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
+INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
 
 
 def plain_text(text: str) -> str:
     """The text with plain quotes, apostrophes and dashes, and without invisible characters."""
-    return _INVISIBLE.sub("", text.translate(PLAIN))
+    return INVISIBLE.sub("", text.translate(PLAIN))
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
     """`plain_text` of what lies outside `spans`, and for each of its characters, and its end, the place in `text`."""
-    if not spans and not _INVISIBLE.search(text):
+    if not spans and not INVISIBLE.search(text):
         return text.translate(PLAIN), range(len(text) + 1)
     outside = bytearray(b"\1" * len(text))
-    for start, end in [*spans, *(match.span() for match in _INVISIBLE.finditer(text))]:
+    for start, end in [*spans, *(match.span() for match in INVISIBLE.finditer(text))]:
         outside[start:end] = bytes(end - start)
     places = [place for place in range(len(text)) if outside[place]]
     return "".join(map(text.translate(PLAIN).__getitem__, places)), [*places, len(text)]
