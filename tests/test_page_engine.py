@@ -13,11 +13,12 @@ import pytest
 from tiny import write_tiny_checkpoint
 from tools import chromium_browser, program  # noqa: F401
 
-from nmt.checkpoint import SHIPPED, WEIGHTS, Checkpoint, load_arrays
+from nmt.checkpoint import SHIPPED, SUBWORDS, WEIGHTS, Checkpoint, load_arrays, shipped_checkpoint
 from nmt.errors import UserError
 from nmt.page.export import model_data, packed_arrays, translator_page
 from nmt.page.sentencepiece_model import subwords_data
 from nmt.text.parts import sentences
+from nmt.text.slots import KnownWords
 from nmt.text.subwords import Subwords
 from nmt.translator import Translator
 
@@ -116,6 +117,20 @@ def test_bpe(shipped, tmp_path):
     )
 
 
+def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
+    known = KnownWords(word for line in everyday("english", "everyday") for word in re.findall(r"\w+", line))
+    subwords = Subwords.load(shipped_checkpoint() / SUBWORDS).with_slots(known)
+    model = {**shipped, "subwords": subwords_data(subwords.model), "knownWords": sorted(known.words)}
+    lines = [
+        *everyday("english"),
+        *everyday("spanish"),
+        "He saw Zeb Zork and Ann van der Quist, O'Brien-Smith's, at 5pm on the 21st: A320, +34 91 123 45 67.",
+        "CALL ZEBULON AT 10:30, “Zork” 👍 \ue000\ue004",
+        *fuzzed_lines(500),
+    ]
+    check_pieces(tmp_path, model, subwords, lines)
+
+
 @pytest.mark.parametrize("name, language, column", [(SHIPPED[0], "en", "english"), (SHIPPED[1], "es", "spanish")])
 def test_sentences_are_pythons(tmp_path, name, language, column):
     lines = [*everyday(column), *SEVERAL[language]]
@@ -207,8 +222,9 @@ def test_a_head_switched_off_is_one_whose_output_is_not_read(tmp_path):
 
 
 def test_forced_pieces_moved_rows_and_the_tree(tmp_path):
-    model = model_data(write_tiny_checkpoint(tmp_path / "tiny", steps=40), "float32")
+    model = model_data(write_tiny_checkpoint(tmp_path / "tiny"), "float32")
     plain = intervene(tmp_path, model, beam=3)
+    assert plain["ended"]
     total = -sum(losses(tmp_path, model, plain["pieces"]))
     assert plain["score"] == pytest.approx(total / ((5 + len(plain["pieces"]) + 1) / 6) ** 1.0, abs=1e-3)
     forced = intervene(tmp_path, model, beam=3, forced=[*plain["pieces"][:1], plain["pieces"][-1]])

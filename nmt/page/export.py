@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
+from nmt.checkpoint import CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
 from nmt.config import load_config
 from nmt.errors import UserError
 from nmt.inspection.explorer import (
@@ -37,6 +37,7 @@ ENGINE = (
     "charsmap.mjs",
     "copied.mjs",
     "typography.mjs",
+    "slots.mjs",
     "subwords.mjs",
     "product.mjs",
     "linear.mjs",
@@ -112,14 +113,17 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         )
     arrays = load_arrays(opened.path(WEIGHTS))
     _check(arrays, config, opened.directory)
+    subwords = Subwords.load(opened.path(SUBWORDS), opened.path(KNOWN_WORDS) if opened.has(KNOWN_WORDS) else None)
     return {
         "name": opened.directory.resolve().name,
         "source": opened.metadata.source,
         "target": opened.metadata.target,
         "alignmentLayer": opened.metadata.alignment_layer,
+        "alignmentHead": opened.shown_heads[0] if len(opened.shown_heads) == 1 else None,
+        "knownWords": sorted(subwords.known_words.words) if subwords.known_words else None,
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
-        "subwords": subwords_data(Subwords.load(opened.path(SUBWORDS)).model),
+        "subwords": subwords_data(subwords.model),
         "weights": packed_arrays(arrays, precision),
     }
 

@@ -10,7 +10,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[att
 from nmt.errors import UserError
 
 PIECE = ModelProto.SentencePiece
-TYPES = {PIECE.NORMAL, PIECE.UNKNOWN, PIECE.CONTROL, PIECE.BYTE}
+TYPES = {PIECE.NORMAL, PIECE.UNKNOWN, PIECE.CONTROL, PIECE.USER_DEFINED, PIECE.BYTE}
 """The types of pieces that models of this project have."""
 MODEL_TYPES = {1: "unigram", 2: "bpe"}
 """`TrainerSpec.ModelType` by number."""
@@ -25,9 +25,7 @@ def subwords_data(model: bytes) -> dict:
     types = [piece.type for piece in proto.pieces]
     model_type = MODEL_TYPES.get(proto.trainer_spec.model_type)
     if model_type is None or not set(types) <= TYPES or types.count(PIECE.BYTE) != 256:
-        raise UserError(
-            "the page takes unigram and BPE models with byte fallback and no pieces of the user's; not this"
-        )
+        raise UserError("the page takes unigram and BPE models with byte fallback; not this")
     return {
         "type": model_type,
         "pieces": [piece.piece for piece in proto.pieces],

@@ -3,6 +3,7 @@
 import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
 import { CharacterMap } from "./charsmap.mjs";
 import { copiedSpans } from "./copied.mjs";
+import { KnownWords, SLOTS, fill, findSlots } from "./slots.mjs";
 import { capitals, isCapitals, without } from "./typography.mjs";
 import { normalize, overlapping, splitWords } from "./words.mjs";
 
@@ -14,28 +15,39 @@ export const END = 3;
 export const SPACE = "▁";
 const NORMAL = 1;
 const CONTROL = 3;
+const USER_DEFINED = 4;
 const BYTE = 6;
 /** How much less likely than the least likely piece a character without any is. */
 const UNKNOWN_PENALTY = 10;
 
 /**
- * A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece, capitals, copied}.
+ * A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece, capitals, copied, slots}.
  * `capitals` says whether the text is in capitals; the pieces are then those of its usual form. `copied` are the places
- * of what is copied, not translated; it has no pieces.
+ * of what is copied, not translated; it has no pieces. `slots` has the place that each placeholder stands for.
  */
-function encoding(text, ids, spans, inCapitals = false, copied = []) {
+function encoding(text, ids, spans, { shouted = false, copied = [], slots = new Map() } = {}) {
   const words = splitWords(text);
   const last = words.length - 1;
   const wordsOfPiece = overlapping(spans, words).map(([start, stop]) => {
     if (start < stop) return Array.from({ length: stop - start }, (_, i) => start + i);
     return last < 0 ? [] : [Math.min(start, last)];
   });
-  return { text, ids, spans, words, wordsOfPiece, capitals: inCapitals, copied };
+  return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots };
+}
+
+/** A source with the placeholders that `target`, its translation, lacks among what is copied. */
+export function withLostSlots(source, target) {
+  const lost = [...source.slots].filter(([slot]) => !target.slots.has(slot)).map(([, span]) => span);
+  return lost.length === 0 ? source : { ...source, copied: [...source.copied, ...lost].toSorted(([a], [b]) => a - b) };
 }
 
 export class Subwords {
-  /** @param model what `nmt.page.sentencepiece_model.subwords_data` tells of a SentencePiece model */
-  constructor(model) {
+  /**
+   * @param model what `nmt.page.sentencepiece_model.subwords_data` tells of a SentencePiece model
+   * @param knownWords with them, names and numbers become placeholders
+   */
+  constructor(model, knownWords = null) {
+    this.known = knownWords && new KnownWords(knownWords);
     this.model = model;
     this.spelling = model.pieces;
     this.types = bytesFromBase64(model.types);
@@ -47,6 +59,7 @@ export class Subwords {
     let lowest = Infinity;
     this.spelling.forEach((piece, id) => {
       if (this.types[id] === BYTE) this.bytes.set(Number.parseInt(piece.slice(3, 5), 16), id);
+      if (this.types[id] === USER_DEFINED) this.ids.set(piece, id);
       if (this.types[id] !== NORMAL) return;
       this.ids.set(piece, id);
       this.longest = Math.max(this.longest, [...piece].length);
@@ -58,22 +71,28 @@ export class Subwords {
   /** One sentence as pieces with their places in the text. */
   encode(given) {
     const text = storable(normalize(given));
-    const { read, places, shouted, copied } = this.prepared(text);
+    const { read, places, ...rest } = this.prepared(text);
     const { ids, spans } = this.segmented(read);
-    const moved = spans.map(([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]]);
-    return encoding(text, ids, moved, shouted, copied);
+    const moved = spans.map(([start, end]) => [places[start][0], end > start ? places[end - 1][1] : places[start][0]]);
+    return encoding(text, ids, moved, rest);
   }
 
   /**
-   * What the network reads of a text: typographic variants are unified, what is copied is left out, and a sentence in
-   * capitals is read in its usual form. Whatever else is done to text before it is cut into pieces belongs here.
-   * @returns {read, places, shouted, copied}, `places` for each UTF-16 unit of `read`, and its end, its place in the text
+   * What the network reads of a text: typographic variants are unified, what is copied is left out, a sentence in
+   * capitals is read in its usual form, and names and numbers are placeholders.
+   * @returns {read, places, shouted, copied, slots}, `places` for each UTF-16 unit of `read`, and its end, its span in the
+   *     text
    */
   prepared(text) {
     const copied = copiedSpans(text);
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
-    return { read: shouted ? this.truecase(plain) : plain, places, shouted, copied };
+    const usual = shouted ? this.truecase(plain) : plain;
+    const found = this.known ? findSlots(usual, this.known) : [];
+    const { filled, spans } = fill(usual, found);
+    const inText = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];
+    const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
+    return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots };
   }
 
   /** The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary. */
@@ -213,9 +232,10 @@ export class Subwords {
     return symbols.map(({ text, start, end }) => ({ id: this.ids.get(text) ?? UNKNOWN, start, end }));
   }
 
-  /** Piece ids as text, each piece with its place in it; `inCapitals` casts the text up. */
-  decodeWithSpans(ids, inCapitals = false) {
-    const surfaces = this.surfaces(ids);
+  /** Piece ids as text, each piece with its place in it, as a translation of `source`: see `prepared`. */
+  decodeWithSpans(ids, source = null) {
+    const held = (slot) => (source?.slots.has(slot) ? source.text.slice(...source.slots.get(slot)) : "");
+    const surfaces = this.surfaces(ids).map((surface) => (surface && SLOTS.includes(surface) ? held(surface) : surface));
     const raw = surfaces.join("");
     const text = normalize(raw);
     const place = (end) => (text === raw ? end : normalize(raw.slice(0, end)).length);
@@ -225,7 +245,10 @@ export class Subwords {
       end += surface.length;
       return [place(start), place(end)];
     });
-    return encoding(inCapitals ? capitals(text) : text, ids, spans, inCapitals);
+    const shouted = source?.capitals ?? false;
+    const written = this.pieces(ids).map((piece, place) => [piece, spans[place]]);
+    const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
+    return encoding(shouted ? capitals(text) : text, ids, spans, { shouted, slots });
   }
 
   /** What each piece writes; of a character in bytes the last one writes it. */

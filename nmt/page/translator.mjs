@@ -7,7 +7,7 @@ import { withCopied } from "./copying.mjs";
 import { Interventions } from "./interventions.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
 import { sentences } from "./parts.mjs";
-import { END, PADDING, START, Subwords, UNKNOWN } from "./subwords.mjs";
+import { END, PADDING, START, Subwords, UNKNOWN, withLostSlots } from "./subwords.mjs";
 import { splitWords } from "./words.mjs";
 import { Transformer } from "./transformer.mjs";
 
@@ -21,7 +21,7 @@ export class Translator {
   /** @param data one model of `nmt.page.export.model_data` */
   constructor(data) {
     this.data = data;
-    this.subwords = new Subwords(data.subwords);
+    this.subwords = new Subwords(data.subwords, data.knownWords);
     this.model = new Transformer(data.config, loadArrays(data.weights));
     this.remembered = new Map();
   }
@@ -124,8 +124,9 @@ export class Translator {
   }
 
   /** A hypothesis as text and words, with what was copied back in its place, and its attention if `heads`. */
-  finished(source, { pieces, score, ended }, encoded, heads) {
-    const target = this.subwords.decodeWithSpans(pieces, source.capitals);
+  finished(read, { pieces, score, ended }, encoded, heads) {
+    const target = this.subwords.decodeWithSpans(pieces, read);
+    const source = withLostSlots(read, target);
     const attention = heads || source.copied.length > 0 ? this.attention(source.ids, pieces, encoded) : null;
     const { text, now } = withCopied(target.text, source, source.copied.length > 0 ? this.links(attention, source, target) : []);
     return {
@@ -143,10 +144,10 @@ export class Translator {
     };
   }
 
-  /** [[source word, target word]]: where each target word looks most, on the mean of the alignment layer's heads. */
+  /** [[source word, target word]]: where each target word looks most, in the attention that is shown. */
   links({ cross }, source, target) {
     const words = aggregate(
-      headMatrix(cross, this.data.alignmentLayer, MEAN),
+      headMatrix(cross, this.data.alignmentLayer, this.data.alignmentHead ?? MEAN),
       groupsOfWords([...target.wordsOfPiece, []], target.words.length),
       groupsOfWords([...source.wordsOfPiece, []], source.words.length),
     );

@@ -3,7 +3,7 @@
 const VARIANTS = { "'": "‘’‚‛′ʼ`´", '"': "“”„‟″«»", "-": "‐‑‒–—―−" };
 /** Variants and the character that stands for them, one for one. */
 const PLAIN = new Map(Object.entries(VARIANTS).flatMap(([plain, all]) => [...all].map((variant) => [variant, plain])));
-const INVISIBLE = /\ufe0e|[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
+const INVISIBLE = /\ufe0e|[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
 
 /** The plain form of what lies outside `spans`, and for each of its UTF-16 units, and its end, the place in `text`. */
 export function without(text, spans) {
