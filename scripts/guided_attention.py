@@ -2,15 +2,18 @@
 
   python -m scripts.guided_attention tatoeba-en-es
   python -m scripts.guided_attention checkpoints/mine --sentences 500
+  python -m scripts.guided_attention --figure three.png checkpoints/tatoeba-en-es-first tatoeba-en-es
 
 Two figures a checkpoint. AER of the attention's links, the translator fed the gold pairs' references (teacher forcing).
 F1 of the attention's links against those of the alignment head, on translations of development sentences.
+`--figure` draws one gold pair: the attention of each checkpoint, and the last one's link probabilities.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from nmt.alignment.error_rate import read_gold, score
 from nmt.alignment.gold import english_spanish_corpus, find_sentences
@@ -18,7 +21,11 @@ from nmt.alignment.links import argmax_links
 from nmt.checkpoint import CONFIG
 from nmt.config import load_config
 from nmt.corpus import load_corpus
+from nmt.inspection.figures import plot_alignment
+from nmt.text.words import split_words
+from nmt.translation import Translation
 from nmt.translator import Translator
+from scripts.alignment_pictures import MOST_WORDS, after, crossings, words
 from scripts.raw_attention import GOLD, over_word_pairs
 
 
@@ -27,7 +34,11 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", nargs="+")
     parser.add_argument("--sentences", type=int, default=500, help="development sentences (default: 500)")
+    parser.add_argument("--figure", metavar="FILE", help="draw instead")
     options = parser.parse_args(arguments)
+    if options.figure:
+        draw([Translator.load(name, "torch") for name in options.checkpoints], options.figure)
+        return
     for name in options.checkpoints:
         translator = Translator.load(name, "torch")
         print(f"{name}: {translator.checkpoint.attention_name}")
@@ -56,6 +67,26 @@ def on_gold(translator: Translator) -> dict[str, float]:
     others = [label for label in rates if label != "shown"]
     best = min(others, key=rates.__getitem__)
     return {"shown": rates["shown"], f"best of the others, {best}": rates[best]}
+
+
+def draw(translators: list[Translator], path: str) -> None:
+    """The pair with the most crossing sure links: each translator's attention, teacher-forced, and the alignment head's
+    probabilities."""
+    gold = read_gold(GOLD)
+    pairs = zip(gold, find_sentences(gold, english_spanish_corpus()), strict=True)
+    chosen, (source, target) = max(pairs, key=lambda pair: crossings(pair[0]) if words(pair[0]) <= MOST_WORDS else -1)
+    panels, names = [], []
+    for translator in translators:
+        checkpoint = translator.checkpoint
+        attention = over_word_pairs(translator, source, target)
+        matrix = attention[checkpoint.metadata.alignment_layer, checkpoint.shown_heads].mean(axis=0)
+        sides = [[word.text for word in split_words(text)] for text in (source, target)]
+        panels.append(Translation(source, target, 0.0, *sides, matrix, argmax_links(matrix)))
+        names.append(checkpoint.attention_name)
+    panels.append(after(translators[-1], source, target))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    plot_alignment(panels, path, [sorted(chosen.sure)] * len(panels), [*names, "link probabilities (alignment head)"])
+    print(path)
 
 
 def on_own(translator: Translator, sentences: int) -> float:
