@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> None:
     for path in (options.output, options.plot, options.attention):
         check_writable(path)
     plot = options.plot and picture_format(options.plot)
+    from nmt.confidence import with_warning
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> None:
     kept: list = []
     with writer(options.output) as output:
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
-        for number, translation in enumerate(progress):
+        for number, translation in enumerate(with_warning(progress, translator.source)):
             for line in FORMATS[options.format](number, translation, options.n_best):
                 print(line, file=output)
             if (options.show or options.plot) and not translation.has_matrix:
