@@ -223,8 +223,8 @@ def join_translations(
     depend on their number.
 
     `places[p][i]` is the word of the whole text that word i of part p is, or belongs to. The score is the mean of the
-    parts' scores, weighted by target words, and so are confidence and evidence. The result has no heads, which belong to
-    one sentence, and no rows in its matrix if that would exceed `LARGEST_MATRIX` cells.
+    parts' scores, weighted by target words, and so are confidence and evidence. The result has no heads, which belong
+    to one sentence, and no rows in its matrix if that would exceed `LARGEST_MATRIX` cells.
     """
     lists = [part.hypotheses or [part] for part in parts]
     joined = []

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -194,8 +195,6 @@ def test_known_words_save_a_poor_translation_from_the_warning():
 
 def test_the_mark_says_low():
     assert in_words(0.312) == "confidence 0.31 (low)" and in_words(LOW) == "confidence 0.50"
-    from dataclasses import replace
-
     translation = replace(synthetic_translation(WORDS[:5], ["a", "b"], layers=0), confidence=0.2)
     assert render_alignment(translation, 80).splitlines()[-1] == "confidence 0.20 (low)"
     assert "confidence" not in render_alignment(translation, 12)
