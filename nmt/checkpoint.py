@@ -78,6 +78,8 @@ class Metadata:
     """Defaults of `SearchOptions`."""
     quantization: str
     """Type of the weights that CTranslate2 computes with."""
+    confidence: dict[str, float] | None
+    """Weights of `nmt.confidence.Calibration`; None: translations have no confidence."""
     record: dict[str, Any]
     """The whole object, its own checksum aside; how the checkpoint was trained is here alone, and may be absent."""
 
@@ -92,6 +94,7 @@ class Metadata:
             alignment_heads=record.get("alignment_heads"),
             decoding=record["decoding"],
             quantization=record.get("quantization", "float32"),
+            confidence=record.get("confidence"),
             record=record,
         )
 

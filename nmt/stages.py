@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 from nmt.alignment import Link
 from nmt.alignment.links import argmax_links
 from nmt.alignment.pieces import over_words
+from nmt.confidence import Calibration, evidence_of
 from nmt.copying import with_copied
 from nmt.errors import UserError
 from nmt.keywords import Long
@@ -59,6 +60,7 @@ class Aligned(NamedTuple):
     weights: AttentionWeights | None
     """Of every layer and head, where they were read."""
     word_probabilities: list[float] | None = None
+    evidence: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,9 @@ class WordAligner:
         probabilities = pair.probabilities if pair else None
         weights, scores = read
         words = None if scores is None else np.exp(over_target_words(scores, target)).tolist()
-        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words)
+        known, total = self.subwords.known_words, hypothesis.log_probability
+        evidence = evidence_of(source, target, total, links, probabilities, known)
+        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words, evidence)
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,8 @@ class Assembler:
     """What `Translation.attention` is, in words; None for a model without attention."""
     attention: bool
     """Whether translations have their attention."""
+    calibration: Calibration | None = None
+    """Of the confidence, where the checkpoint has one."""
 
     def assemble(self, lines: Sequence[Line], aligned: Iterable[list[Aligned]]) -> Iterator[Translation]:
         """One translation a line; those of its parts are joined."""
@@ -222,6 +228,8 @@ class Assembler:
             link_probabilities=one.link_probabilities,
             attention_name=self.attention_name,
             word_probabilities=one.word_probabilities,
+            confidence=self.calibration(one.evidence) if self.calibration and one.evidence else None,
+            evidence=one.evidence,
         )
         if one.weights is not None:
             made = replace(

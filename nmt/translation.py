@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmt.confidence import joined_confidence
 from nmt.errors import UserError
 from nmt.files import atomic_path
 
@@ -122,6 +123,11 @@ class Translation:
     """The target words of each of `heads.target_pieces`, none for `</s>`."""
     word_probabilities: list[float] | None = None
     """Probability of each target word given the source and the words before it, on request; 1 for what is copied."""
+    confidence: float | None = None
+    """Probability, 0 to 1, that the translation is good: sentence chrF of 30 or more. None where the checkpoint has no
+    calibration (`nmt.calibration`), and for a line without words."""
+    evidence: Mapping[str, float] | None = None
+    """What `confidence` is computed from, by the names of `nmt.confidence.SIGNS`; None for a line without words."""
     hypotheses: list[Translation] = field(default_factory=list)
     """The n-best list, best first and beginning with this translation; empty for n_best = 1."""
 
@@ -162,6 +168,8 @@ class Translation:
         if link_probabilities:
             matrix = self.link_probabilities
             result["link_probabilities"] = None if matrix is None else matrix.tolist()
+        if self.confidence is not None:
+            result["confidence"] = self.confidence
         if self.hypotheses:
             result["hypotheses"] = [hypothesis.as_dict(link_probabilities) for hypothesis in self.hypotheses]
         return result
@@ -219,14 +227,16 @@ def join_translations(
     depend on their number.
 
     `places[p][i]` is the word of the whole text that word i of part p is, or belongs to. The score is the mean of the
-    parts' scores, weighted by target words. The result has no heads, which belong to one sentence, and no rows in its
-    matrix if that would exceed `LARGEST_MATRIX` cells.
+    parts' scores, weighted by target words, and so are confidence and evidence. The result has no heads, which belong
+    to one sentence, and no rows in its matrix if that would exceed `LARGEST_MATRIX` cells.
     """
     lists = [part.hypotheses or [part] for part in parts]
-    joined = [
-        _join(source, source_words, [found[number] for found in lists], places)
-        for number in range(min(map(len, lists)))
-    ]
+    joined = []
+    for number in range(min(map(len, lists))):
+        group = [found[number] for found in lists]
+        confidence, evidence = joined_confidence(group)
+        whole = _join(source, source_words, group, places)
+        joined.append(replace(whole, confidence=confidence, evidence=evidence))
     return replace(joined[0], hypotheses=joined) if len(joined) > 1 else joined[0]
 
 

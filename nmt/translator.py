@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args, overload
 
 from nmt.checkpoint import ALIGNER, KNOWN_WORDS, SUBWORDS, Checkpoint, find_checkpoint
+from nmt.confidence import Calibration
 from nmt.errors import UserError
 from nmt.keywords import (
     DEFAULTS,
@@ -171,7 +172,8 @@ class Translator:
         scored = self._torch.score if word_probabilities else None
         aligner = WordAligner(self.subwords, self.aligner, self.attends, read_weights, scored)
         name = self.checkpoint.attention_name if self.attends else None
-        assembler = Assembler(self.subwords.pieces, name, attention)
+        calibration = Calibration.of(self.checkpoint.metadata.confidence)
+        assembler = Assembler(self.subwords.pieces, name, attention, calibration)
 
         chunks = reader.read(lines)
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.

@@ -90,6 +90,9 @@ def check_metadata(metadata: Any) -> str | None:
     for key, value in decoding.items():
         if key not in DECODING or not within(value, *DECODING[key]):
             return f"decoding.{key}"
+    confidence = metadata.get("confidence") or {}
+    if not isinstance(confidence, dict) or not all(within(one, float, -1e9, 1e9) for one in confidence.values()):
+        return "confidence"
     files = metadata.get("files")
     if not isinstance(files, dict):
         return "files"

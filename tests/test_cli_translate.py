@@ -41,6 +41,7 @@ SCHEMA = {
             "items": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1.0001}},
         },
         "alignment": {"type": "string", "pattern": r"^([0-9]+-[0-9]+( [0-9]+-[0-9]+)*)?$"},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
         "hypotheses": {"type": "array", "minItems": 2},
     },
 }

@@ -56,6 +56,7 @@ def main(arguments: list[str]) -> None:
     if options.attention and not options.attention.lower().endswith(".safetensors"):
         raise UserError(f"cannot write {options.attention}: --attention writes .safetensors, so name it that")
     given = check_arguments(options.text, options.invalid_utf8, "--input {}")
+    from nmt.confidence import with_warning
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -76,7 +77,7 @@ def main(arguments: list[str]) -> None:
             length_penalty=options.length_penalty,
         )
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
-        for number, translation in enumerate(progress):
+        for number, translation in enumerate(with_warning(progress, translator.source)):
             for line in FORMATS[options.format](number, translation, options):
                 print(line, file=output)
             _check_drawable(number, translation, options)

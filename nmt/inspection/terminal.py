@@ -7,6 +7,7 @@ from typing import TextIO
 import numpy as np
 import wcwidth
 
+from nmt.confidence import in_words
 from nmt.inspection.colours import colour_table, text_on
 from nmt.inspection.labels import reads_right_to_left, shorten, width_of
 from nmt.translation import END_OF_SENTENCE, Translation
@@ -68,6 +69,8 @@ def render_alignment(
     lines += ["", *_legend(width, colour, true_colour)]
     if translation.attention_name and width_of(translation.attention_name) <= width:
         lines.append(translation.attention_name)
+    if translation.confidence is not None and len(in_words(translation.confidence)) <= width:
+        lines.append(in_words(translation.confidence))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

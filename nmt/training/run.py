@@ -21,6 +21,7 @@ from tqdm import tqdm
 from nmt.alignment import Link
 from nmt.alignment.head import Aligner, save_aligner
 from nmt.alignment.pharaoh import read_pharaoh
+from nmt.calibration import calibrate_checkpoint
 from nmt.checkpoint import (
     ALIGNER,
     CTRANSLATE2,
@@ -188,6 +189,7 @@ def finish_checkpoint(run: Run, metadata: dict) -> None:
         raise
     write_card(run.directory, run.config, run.corpus, metadata)
     write_checkpoint_metadata(run.directory, metadata)
+    calibrate_checkpoint(run.directory, run.corpus.dev, torch.get_num_threads())
     print(f"checkpoint: {run.directory}", file=sys.stderr)
 
 
