@@ -40,6 +40,7 @@ SCHEMA = {
             "type": "array",
             "items": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1.0001}},
         },
+        "attention_name": {"type": "string", "pattern": "^cross-attention, layer"},
         "alignment": {"type": "string", "pattern": r"^([0-9]+-[0-9]+( [0-9]+-[0-9]+)*)?$"},
         "confidence": {"type": "number", "minimum": 0, "maximum": 1},
         "hypotheses": {"type": "array", "minItems": 2},
