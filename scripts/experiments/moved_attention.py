@@ -130,7 +130,6 @@ def main(arguments: Sequence[str]) -> None:
     facts = [
         model,
         f"Corpus, SHA-256: `{corpus.sha256}`.",
-        f"Shown as attention: {translator.checkpoint.attention_name}.",
         f"{len(examples):,} words of {len(texts):,} sentences; {len(known.translations):,} source words with known "
         f"translations. With nothing moved {sum(not one.changed for one in unmoved):,} are written again; the "
         f"probability of their first piece is {np.mean([one.probability for one in unmoved]):.2f}.",
