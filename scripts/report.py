@@ -70,6 +70,15 @@ def interval(values: np.ndarray, samples: int = 10_000, seed: int = 1) -> tuple[
     return float(values.mean()), float(low), float(high)
 
 
+def wilson(count: int, total: int) -> tuple[float, float, float]:
+    """The share of `count` in `total` and its 95% interval (Wilson 1927); 0 to 1 where there are none."""
+    if not total:
+        return 0.0, 0.0, 1.0
+    share, spread = count / total, 1.96**2 / total
+    middle, reach = share + spread / 2, float(np.sqrt(share * (1 - share) * spread + spread**2 / 4))
+    return share, max(0.0, (middle - reach) / (1 + spread)), min(1.0, (middle + reach) / (1 + spread))
+
+
 def prepare(axes: Axes, title: str, across: str, upwards: str) -> None:
     """Give axes a title, labels and a faint grid."""
     axes.set_title(title, fontsize=10, color=INK, loc="left")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +23,10 @@ from nmt.errors import UserError
 from nmt.inspection.drawing import GRID, INK, colour_map, new_figure, save
 from nmt.translator import Translator
 from scripts.experiments.common.experiment import Experiment
+from scripts.experiments.common.minimal_pairs import Look, accepted_pattern, look
 from scripts.experiments.common.models import ARCHITECTURES, tatoeba_model
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, ROOT, prepare
+from scripts.report import COLOURS, ROOT, prepare, wilson
 
 PAIRS = ROOT / "data" / "context" / "pairs.tsv"
 LOOKED_INTO = ("shipped", "transformer")
@@ -57,9 +57,7 @@ class Readings(NamedTuple):
         """How many sentences have a word of one of the two readings, the share of the right one among these, and
         the lower end of its 95% interval (Wilson 1927)."""
         decided = int(self.right.sum() + self.wrong.sum())
-        share, spread = float(self.right.sum() / max(decided, 1)), 1.96**2 / max(decided, 1)
-        low = (share + spread / 2 - np.sqrt(share * (1 - share) * spread + spread**2 / 4)) / (1 + spread)
-        return decided, share, float(low)
+        return decided, *wilson(int(self.right.sum()), decided)[:2]
 
     @property
     def pairs(self) -> list[int]:
@@ -71,30 +69,6 @@ class Readings(NamedTuple):
         return self.translations[number], int(self.right.reshape(-1)[number])
 
 
-class Look(NamedTuple):
-    """What the ambiguous word of each sentence gives to the clue, and what its distance alone would bring."""
-
-    shares: np.ndarray
-    """[sentences, layers, heads]"""
-    expected: np.ndarray
-    """[sentences, layers, heads]"""
-
-    @property
-    def best(self) -> tuple[int, int]:
-        """Layer and head, from 0, whose share exceeds the expected one most."""
-        excess = self.shares.mean(axis=0) - self.expected.mean(axis=0)
-        layer, head = np.unravel_index(excess.argmax(), excess.shape)
-        return int(layer), int(head)
-
-    def rows(self, name: str) -> list[tuple[str | int | float, ...]]:
-        """A table row for every head."""
-        shares, expected = self.shares.mean(axis=0), self.expected.mean(axis=0)
-        return [
-            (name, layer + 1, head + 1, float(share), float(usual), float(share / usual))
-            for ((layer, head), share), usual in zip(np.ndenumerate(shares), expected.flat, strict=True)
-        ]
-
-
 def main(arguments: Sequence[str]) -> None:
     """Translate the pairs with every model, look into the encoders, write the page."""
     experiment = Experiment.start(__file__, __doc__, arguments)
@@ -104,7 +78,11 @@ def main(arguments: Sequence[str]) -> None:
         name: Translator.load(tatoeba_model(experiment, name), engine="torch", threads=1) for name in ARCHITECTURES
     }
     found = {name: read(translator, sentences) for name, translator in translators.items()}
-    looks = {name: look(translators[name], sentences) for name in LOOKED_INTO if name in translators}
+    looks = {
+        name: look(translators[name], [(one.text, one.word, one.clue) for one in sentences])
+        for name in LOOKED_INTO
+        if name in translators
+    }
     draw(experiment.output / "figure.png", found, looks)
 
     table = Table(
@@ -150,12 +128,6 @@ def read_pairs(path: Path) -> list[Sentence]:
     return found
 
 
-def accepted_pattern(forms: str) -> re.Pattern[str]:
-    """Whole words that are one of the forms, which bars separate; `*` stands for any ending."""
-    alternatives = "|".join(re.escape(form).replace(r"\*", r"\w*") for form in forms.split("|"))
-    return re.compile(rf"\b(?:{alternatives})\b", re.IGNORECASE)
-
-
 def is_right(translation: str, sentence: Sentence, other: Sentence) -> bool:
     """Whether the translation has this sentence's reading, and not the other's."""
     return bool(sentence.accepted.search(translation)) and not other.accepted.search(translation)
@@ -168,33 +140,6 @@ def read(translator: Translator, sentences: Sequence[Sentence]) -> Readings:
     right = [is_right(*case) for case in zip(texts, sentences, others, strict=True)]
     wrong = [is_right(*case) for case in zip(texts, others, sentences, strict=True)]
     return Readings(texts, np.array(right).reshape(-1, 2), np.array(wrong).reshape(-1, 2))
-
-
-def look(translator: Translator, sentences: Sequence[Sentence]) -> Look:
-    """How much each head of the encoder gives, from the ambiguous word, to the clue."""
-    totals: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(1))
-    counts: dict[int, int] = defaultdict(int)
-    places = []
-    for sentence in sentences:
-        weights = translator.attention(sentence.text, "").encoder  # [layers, heads, pieces, pieces]
-        encoding = translator.subwords.encode(sentence.text)
-        words = [word.text for word in encoding.words]
-        pieces_of = [
-            [piece for piece, covered in enumerate(encoding.words_of_piece) if words.index(word) in covered]
-            for word in (sentence.word, sentence.clue)
-        ]
-        places.append((weights, *pieces_of))
-        size = weights.shape[-1] - 1  # without </s>
-        for offset in range(1 - size, size):
-            diagonal = np.diagonal(weights[:, :, :size, :size], offset, axis1=2, axis2=3)  # [layers, heads, pairs]
-            totals[offset] = totals[offset] + diagonal.sum(axis=-1)
-            counts[offset] += diagonal.shape[-1]
-    usual = {offset: totals[offset] / counts[offset] for offset in totals}  # each [layers, heads]
-    shares = [weights[:, :, word][..., clue].sum(axis=-1).mean(axis=-1) for weights, word, clue in places]
-    expected = [
-        np.mean([sum(usual[column - row] for column in clue) for row in word], axis=0) for _, word, clue in places
-    ]
-    return Look(np.stack(shares), np.stack(expected))
 
 
 def draw(path: Path, found: dict[str, Readings], looks: dict[str, Look]) -> None:

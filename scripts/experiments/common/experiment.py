@@ -53,6 +53,8 @@ class Experiment:
     output: Path
     checkpoints: Path
     seed: int = 1
+    sentences: int | None = None
+    """How many sentences are asked for; None: the experiment's default."""
     trained: dict[str, dict] = field(default_factory=dict)
     """Metadata of every model asked for, with the processor and wall `seconds` of its training."""
     started: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.perf_counter()))
@@ -61,7 +63,7 @@ class Experiment:
 
     @classmethod
     def start(cls, script: str, description: str | None, arguments: Sequence[str]) -> Experiment:
-        """The experiment of a script (its `__file__`), with --quick, --output and --checkpoints read."""
+        """The experiment of a script (its `__file__`), with its options read."""
         stem = Path(script).stem
         name = stem.replace("_", "-")
         parser = argparse.ArgumentParser(
@@ -77,6 +79,7 @@ class Experiment:
             metavar="DIR",
             help="where models are kept, and found again (default: checkpoints/experiments; with --quick a new one)",
         )
+        parser.add_argument("--sentences", type=int, metavar="N", help="at most so many, where sentences are drawn")
         options = parser.parse_args(arguments)
         torch.set_num_threads(1)
         if options.quick:
@@ -87,7 +90,9 @@ class Experiment:
         output, checkpoints = options.output or output, options.checkpoints or checkpoints
         output.mkdir(parents=True, exist_ok=True)
         command = f"python -m scripts.experiments.{stem}{' --quick' if options.quick else ''}"
-        return cls(name, command, options.quick, output, checkpoints)
+        if options.sentences is not None:
+            command += f" --sentences {options.sentences}"
+        return cls(name, command, options.quick, output, checkpoints, sentences=options.sentences)
 
     def config(self, name: str, *overrides: str, run: str | None = None) -> RunConfig:
         """`configs/experiments/NAME.yaml` with `key=value` overrides, its checkpoint among this experiment's.

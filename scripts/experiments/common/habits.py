@@ -62,7 +62,7 @@ def removed(model: Transformer, head: Head) -> Iterator[None]:
     MultiHead = sum over heads of head_i W_i^O + b (Vaswani et al. 2017, section 3.2.2), so its term is gone and
     nothing else (Michel et al. 2019, section 2.3).
     """
-    output = _attention(model, head).output
+    output = attention_of(model, head).output
     width = output.in_features // model.config.heads
     block = output.weight.detach()[:, head.number * width : (head.number + 1) * width]  # [width, width / heads]
     kept = block.clone()
@@ -122,7 +122,8 @@ def _sums(weights: np.ndarray, rows: slice, special: int, punctuation: np.ndarra
     return np.array([sums, [np.full(len(weights), value.shape[1]) for value in values]])
 
 
-def _attention(model: Transformer, head: Head) -> MultiHeadAttention:
+def attention_of(model: Transformer, head: Head) -> MultiHeadAttention:
+    """The module that the head is part of."""
     if head.kind == "encoder":
         return model.encoder_layers[head.layer].self_attention  # type: ignore[index]
     layer = model.decoder_layers[head.layer]

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from nmt.checkpoint import CONFIG
+from nmt.checkpoint import CONFIG, WEIGHTS
 from nmt.config import RunConfig, load_config
 from nmt.corpus import load_corpus
 from nmt.errors import UserError
@@ -37,7 +37,8 @@ def any_transformer(experiment: Experiment) -> tuple[Translator, RunConfig, str]
     return (
         translator,
         config,
-        f"Model: `{name}`, {translator.checkpoint.metadata.record.get('parameters', 0):,} parameters.",
+        f"Model: `{name}`, {translator.checkpoint.metadata.record.get('parameters', 0):,} parameters, weights "
+        f"`{translator.checkpoint.files[WEIGHTS][:12]}`, shown as attention: {translator.checkpoint.attention_name}.",
     )
 
 

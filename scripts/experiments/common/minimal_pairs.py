@@ -1,0 +1,69 @@
+"""Sentences that differ in little: accepted forms of a word, and how much a word looks at the one that decides."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nmt.translator import Translator
+
+
+def accepted_pattern(forms: str) -> re.Pattern[str]:
+    """Whole words that are one of the forms, which bars separate; `*` stands for any ending."""
+    alternatives = "|".join(re.escape(form).replace(r"\*", r"\w*") for form in forms.split("|"))
+    return re.compile(rf"\b(?:{alternatives})\b", re.IGNORECASE)
+
+
+class Look(NamedTuple):
+    """What a word of each sentence gives to its clue in the encoder, and what their distance alone would bring."""
+
+    shares: np.ndarray
+    """[sentences, layers, heads]"""
+    expected: np.ndarray
+    """[sentences, layers, heads]"""
+
+    @property
+    def best(self) -> tuple[int, int]:
+        """Layer and head, from 0, whose share exceeds the expected one most."""
+        excess = self.shares.mean(axis=0) - self.expected.mean(axis=0)
+        layer, head = np.unravel_index(excess.argmax(), excess.shape)
+        return int(layer), int(head)
+
+    def rows(self, name: str) -> list[tuple[str | int | float, ...]]:
+        """A table row for every head."""
+        shares, expected = self.shares.mean(axis=0), self.expected.mean(axis=0)
+        return [
+            (name, layer + 1, head + 1, float(share), float(usual), float(share / usual))
+            for ((layer, head), share), usual in zip(np.ndenumerate(shares), expected.flat, strict=True)
+        ]
+
+
+def look(translator: Translator, cases: Sequence[tuple[str, str, str]]) -> Look:
+    """How much each head of the encoder gives, from a word to a clue: cases are (sentence, word, clue)."""
+    totals: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(1))
+    counts: dict[int, int] = defaultdict(int)
+    places = []
+    for text, *pair in cases:
+        weights = translator.attention(text, "").encoder  # [layers, heads, pieces, pieces]
+        encoding = translator.subwords.encode(text)
+        words = [word.text for word in encoding.words]
+        pieces_of = [
+            [piece for piece, covered in enumerate(encoding.words_of_piece) if words.index(word) in covered]
+            for word in pair
+        ]
+        places.append((weights, *pieces_of))
+        size = weights.shape[-1] - 1  # without </s>
+        for offset in range(1 - size, size):
+            diagonal = np.diagonal(weights[:, :, :size, :size], offset, axis1=2, axis2=3)  # [layers, heads, pairs]
+            totals[offset] = totals[offset] + diagonal.sum(axis=-1)
+            counts[offset] += diagonal.shape[-1]
+    usual = {offset: totals[offset] / counts[offset] for offset in totals}  # each [layers, heads]
+    shares = [weights[:, :, word][..., clue].sum(axis=-1).mean(axis=-1) for weights, word, clue in places]
+    expected = [
+        np.mean([sum(usual[column - row] for column in clue) for row in word], axis=0) for _, word, clue in places
+    ]
+    return Look(np.stack(shares), np.stack(expected))
