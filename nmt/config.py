@@ -17,6 +17,8 @@ from nmt.untrusted import DECODING
 
 LARGEST_FILE = 100_000
 """Largest configuration file, in bytes."""
+STANDARD_HEAD_MINUTES = 10.0
+"""Minutes of two idle cores that the alignment head's standard recipe takes, about."""
 RENAMED = {"training.consistency": "training.r_drop"}
 """Old keys that are still accepted, and their names now."""
 
@@ -211,7 +213,8 @@ class AlignmentConfig(Section):
     """Whether to train one; else alignments come from the mean of a layer's cross-attention. Always false for
     `model.type: rnnencdec`: what that model does has no alignment, and a head's would not be its own."""
     minutes: float | None = Field(None, gt=0)
-    """Its budget in minutes of two idle cores, turned into steps; default: the standard recipe."""
+    """Its budget in minutes of two idle cores, turned into steps. Default: the standard recipe,
+    ten minutes, or a quarter of `training.max_minutes` if that is less."""
     training_pairs: int = Field(500_000, ge=1, lt=2**63)
     """Training pairs that it is trained on, at most, evenly spread over the corpus; memory grows with them."""
     layer: int | None = Field(None, ge=0)
@@ -262,6 +265,14 @@ class RunConfig(Section):
         if layer is not None and layer >= layers:
             raise ValueError(f"alignment.layer ({layer}) must be below model.decoder_layers ({layers})")
         return self
+
+    @property
+    def head_minutes(self) -> float | None:
+        """The alignment head's budget in minutes of two idle cores; None: the standard recipe."""
+        if self.alignment.minutes is None and self.training.max_minutes is not None:
+            quarter = self.training.max_minutes / 4
+            return quarter if quarter < STANDARD_HEAD_MINUTES else None
+        return self.alignment.minutes
 
 
 def alignment_layer(config: RunConfig) -> int | None:

@@ -29,8 +29,8 @@ class Corpus:
             where the corpus numbers its sentences. `test` is None when the corpus has none.
         sha256: of the file that the pairs stand in (Tatoeba: the pinned .tsv; several local files: of
             the list of their hashes); of the kept sentences for a Hub data set.
-        report: "corpus" (one line), and "splits": for each split the pairs "read" and "kept", those
-            "dropped" by reason, and the "sha256" of its sentences.
+        report: "corpus" (one line), "held_out" where dev was taken from train, and "splits": for each split
+            the pairs "read" and "kept", those "dropped" by reason, and the "sha256" of its sentences.
     """
 
     train: datasets.Dataset
@@ -48,8 +48,9 @@ class Corpus:
         lines = [f"corpus: {self.report['corpus']}"]
         for name, counts in self.report["splits"].items():
             dropped = [f"{count:,} {reason}" for reason, count in counts["dropped"].items()]
+            taken = ", taken from train (no data.dev)" if name == "dev" and self.report.get("held_out") else ""
             lines.append(
-                f"{name}: {counts['kept']:,} of {counts['read']:,} pairs"
+                f"{name}: {counts['kept']:,} of {counts['read']:,} pairs{taken}"
                 + (f" (left out: {', '.join(dropped)})" if dropped else "")
             )
         return "\n".join(lines)
@@ -78,6 +79,7 @@ def load_corpus(data: DataConfig) -> Corpus:
         in_dev = None
         if "dev" not in pairs:
             pairs["dev"], in_dev = hold_out(pairs["train"])
+            report["held_out"] = True
         for name in pairs:
             counts: dict[str, Any] = {}
             report["splits"][name] = counts

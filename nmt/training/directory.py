@@ -103,7 +103,10 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     earlier = load_config(kept, warn=False)
     before, now = (one.model_dump(exclude={"checkpoint": True, "training": BUDGET}) for one in (earlier, config))
     changed = [key for key in now if before[key] != now[key]]
-    if changed:
+    guided = earlier.alignment.guide_weight or config.alignment.guide_weight
+    if changed == ["alignment"] and state and state.progress.finished and not guided:
+        print("the translator is finished; its alignment is made anew", file=sys.stderr)
+    elif changed:
         raise UserError(
             f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
         )
@@ -135,10 +138,17 @@ def changed_budget(before: RunConfig, now: RunConfig) -> str:
     return f"{', '.join(changes)}: {rate}"
 
 
-def write_new_budget(directory: Path, config: RunConfig) -> None:
-    """Write the configuration of a resumed run whose budget has changed."""
-    if changed_budget(load_config(directory / CONFIG, warn=False), config):
-        write_text(directory / CONFIG, dump_config(config))
+def write_changes(directory: Path, config: RunConfig, state: State) -> None:
+    """Write the configuration of a resumed run whose budget has changed, or the alignment of its finished translator;
+    the files of another alignment are removed."""
+    earlier = load_config(directory / CONFIG, warn=False)
+    if earlier.alignment != config.alignment:
+        state.change_alignment(dump_config(config))
+        (directory / ALIGNER).unlink(missing_ok=True)
+        shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)  # it returns the attention of the former layer
+    elif not changed_budget(earlier, config):
+        return
+    write_text(directory / CONFIG, dump_config(config))
 
 
 def _is_spent(progress: Progress, config: RunConfig) -> bool:

@@ -7,14 +7,17 @@ import json
 import math
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from nmt.checkpoint import write_text
+from nmt.config import STANDARD_HEAD_MINUTES
 
 if TYPE_CHECKING:
+    from nmt.config import RunConfig
     from nmt.training.state import Progress
     from nmt.training.validation import Scores
 
@@ -53,14 +56,28 @@ class RunLog:
             self.tensorboard.close()
 
 
+def describe_budget(config: RunConfig) -> str:
+    """One line: the budgets of translator and alignment head, in the order in which they are trained."""
+    budget = config.training
+    parts = ((budget.max_steps, "steps"), (budget.max_epochs, "epochs"), (budget.max_minutes, "minutes"))
+    limits = [f"{most:,.10g} {unit}" for most, unit in parts if most is not None]
+    translator = f"{' or '.join(limits)} for the translator"
+    if not config.alignment.head:
+        return f"budget: {translator}"
+    head = f"about {config.head_minutes or STANDARD_HEAD_MINUTES:g} minutes of two idle cores for the alignment head"
+    first, second = (head, translator) if config.alignment.guide_weight else (translator, head)
+    return f"budget: {first}, then {second}"
+
+
 class Meter:
     """Progress bar and "train" records, which average over the steps since the last record. Silent without a log."""
 
     EVERY = 20
     """Steps from one record to the next."""
 
-    def __init__(self, log: RunLog | None, progress: Progress) -> None:
-        self.log, self.progress = log, progress
+    def __init__(self, log: RunLog | None, progress: Progress, warmup_steps: int = 0) -> None:
+        """Warns of a warm-up of `warmup_steps` that the budget will not reach."""
+        self.log, self.progress, self.warmup_steps = log, progress, warmup_steps
         form = "{percentage:5.1f}%|{bar}|{elapsed}<{remaining}{postfix}"
         self.bar = tqdm(total=100.0, unit="%", disable=None if log else True, bar_format=form)
         self.restart()
@@ -76,13 +93,23 @@ class Meter:
         if math.isfinite(loss):
             self.loss += loss
             self.scored += tokens
-        if self.log is None or self.progress.step % self.EVERY:
+        if self.log is None:
             return
+        self.bar.update(100 * min(1.0, share) - self.bar.n)
+        if self.progress.step % self.EVERY:
+            return
+        if self.warmup_steps * share > self.progress.step:
+            expected = f"about {round(self.progress.step / share):,} steps"
+            warnings.warn(
+                f"the warm-up of {self.warmup_steps:,} steps (training.warmup_steps) is longer than the run, "
+                f"{expected}: its learning rate never reaches the peak; set it to a tenth of them",
+                stacklevel=2,
+            )
+            self.warmup_steps = 0
         mean = self.loss / self.scored if self.scored else math.nan
         speed = self.tokens / (time.monotonic() - self.since)
         step = self.progress.step
         self.bar.set_postfix_str(f"step {step}, loss {mean:.3f}, {speed:,.0f} tokens/s, rate {rate:.1e}")
-        self.bar.update(100 * min(1.0, share) - self.bar.n)
         self.log.write(
             "train",
             step,

@@ -53,7 +53,7 @@ def run_steps(
 
     log = RunLog(run.directory, progress.step) if ranks.leads else None
     with graceful_signals() as stop, contextlib.closing(log) if log else contextlib.nullcontext():
-        meter = Meter(log, progress)
+        meter = Meter(log, progress, settings.warmup_steps)
         while not progress.finished:
             rate = learning_rate(settings, progress.step + 1, share)
             for group in optimizer.param_groups:

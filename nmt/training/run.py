@@ -36,6 +36,7 @@ from nmt.config import RunConfig, alignment_layer
 from nmt.corpus import Corpus, load_corpus
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, expanded, sha256_of
+from nmt.languages import check_languages
 from nmt.models import Model, build_model, load_weights
 from nmt.models.alignment_head import AlignerConfig
 from nmt.text.slots import KnownWords
@@ -45,18 +46,19 @@ from nmt.training.alignment import HeadTraining, train_aligner
 from nmt.training.augment import Augmenter, plain
 from nmt.training.card import write_card
 from nmt.training.context import Run
-from nmt.training.device import choose_device, release_memory
+from nmt.training.device import Interrupted, choose_device, release_memory
 from nmt.training.directory import (
     began_before_restart,
     begin_directory,
     check_directory,
     check_place,
     run_lock,
-    write_new_budget,
+    write_changes,
 )
 from nmt.training.distributed import joined
 from nmt.training.guidance import Guide
 from nmt.training.initial import Initial
+from nmt.training.log import describe_budget
 from nmt.training.loop import run_steps
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import EncodedPairs, Variation
@@ -73,6 +75,7 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
 
     Raises UserError for impossible requests, and Interrupted after a signal, once the state is saved.
     """
+    check_languages(config.data)
     device = choose_device(config.training.device)
     torch.set_num_threads(config.training.threads or torch.get_num_threads())
     directory, state = expanded(config.checkpoint), None
@@ -85,13 +88,14 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
                 state = check_directory(directory, config, resume, overwrite)
             corpus = load_corpus(config.data)
             ranks.tell(corpus.describe())
+            ranks.tell(describe_budget(config))
             if ranks.leads and config.alignment.head:  # fail on a bad links file before training starts
                 guiding_links(config, corpus)
             begins = ranks.leads and state is None
             if state:
                 for name in state.restore_files(directory):
                     ranks.tell(f"{directory / name} was lost or altered: put back as it was")
-                write_new_budget(directory, config)
+                write_changes(directory, config, state)
             initial = Initial.load(config.training.initial) if config.training.initial and begins else None
             subwords = new_subwords(config, corpus, initial) if begins else load_subwords(directory)
             train_pairs, dev_pairs = encode_splits(config, corpus, subwords, ranks.tell)
@@ -184,8 +188,9 @@ def finish_checkpoint(run: Run, metadata: dict) -> None:
             if not (run.directory / ALIGNER).exists():
                 train_alignment_head(run)
             metadata["alignment_head"] = json.loads((run.directory / HEAD_RECORD).read_text())
-    except UserError:  # the translator is complete without its alignment head
+    except (UserError, Interrupted):  # the translator is complete without its alignment head
         write_checkpoint_metadata(run.directory, metadata)
+        print(f"the translator in {run.directory} is done; only its alignment head is missing", file=sys.stderr)
         raise
     write_card(run.directory, run.config, run.corpus, metadata)
     write_checkpoint_metadata(run.directory, metadata)
@@ -194,9 +199,12 @@ def finish_checkpoint(run: Run, metadata: dict) -> None:
 
 
 def train_alignment_head(run: Run) -> None:
-    """Train and write the alignment head, which reads the corpus and nothing of the translator, and its record."""
+    """Train and write the alignment head, which reads the corpus and nothing of the translator, and its record.
+
+    Raises UserError, and Interrupted after Ctrl-C.
+    """
     config, directory, corpus = run.config, run.directory, run.corpus
-    minutes = config.alignment.minutes
+    minutes = config.head_minutes
     recipe = AlignerConfig() if minutes is None else AlignerConfig.for_minutes(minutes)
     chosen = spread(len(corpus.train), config.alignment.training_pairs)
     batches = corpus.train.select(chosen).iter(batch_size=1000)
@@ -209,13 +217,12 @@ def train_alignment_head(run: Run) -> None:
         tqdm.write(f"{stage} {step}/{steps}, loss {loss:.3f}", file=sys.stderr)
 
     release_memory()  # the teachers are trained in processes of their own, beside what this one holds
-    parameters = train_aligner(
-        pairs,
-        run.subwords,
-        HeadTraining(recipe, config.training.seed, processes, report),
-        directory / "training",
-        links=guiding_links(config, corpus),
-    )
+    training = HeadTraining(recipe, config.training.seed, processes, report)
+    links = guiding_links(config, corpus)
+    try:
+        parameters = train_aligner(pairs, run.subwords, training, directory / "training", links)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped in the alignment head's training") from None
     record = {
         **dataclasses.asdict(recipe),
         "minutes": round((time.monotonic() - started) / 60, 1),  # of this sitting: kept teachers count nothing

@@ -23,7 +23,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from nmt.checkpoint import ALIGNER, CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, save_arrays
+from nmt.checkpoint import ALIGNER, CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, save_arrays, write_text
 from nmt.config import RunConfig, TrainingConfig
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
@@ -100,6 +100,15 @@ class State:
                     shutil.copyfile(copy, temporary)
                 changed += [name] if name != LOG else []
         return changed
+
+    def change_alignment(self, configuration: str) -> None:
+        """Replace the configuration's copy, and drop that of the alignment head, which is trained anew."""
+        write_text(self.place / CONFIG, configuration)
+        hashes = json.loads((self.place / CHECKSUMS).read_text())
+        hashes[CONFIG] = sha256_of(self.place / CONFIG)
+        hashes.pop(ALIGNER, None)
+        write_text(self.place / CHECKSUMS, json.dumps(hashes))
+        (self.place / ALIGNER).unlink(missing_ok=True)
 
 
 def save_state(directory: Path, progress: Progress, model: Model, optimizer: AnyOptimizer, kept: list[int]) -> Path:

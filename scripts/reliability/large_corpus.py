@@ -78,7 +78,7 @@ def write_configuration(place: Path, steps: int) -> Path:
     """A run of a small network on the corpus."""
     tree = {
         "checkpoint": str(place / "run"),
-        "data": {"corpus": "files", "source": "xx", "target": "yy", "cache": str(place / "cache")}
+        "data": {"corpus": "files", "source": "en", "target": "de", "cache": str(place / "cache")}
         | {name: str(place / f"{name}.tsv") for name in ("train", "dev", "test")},
         "subwords": {"vocabulary_size": 1400, "training_pairs": 2000, "character_coverage": 1.0},
         "model": {"encoder_layers": 1, "decoder_layers": 1, "width": 64, "feed_forward": 128, "heads": 2},

@@ -1,0 +1,133 @@
+"""The recipe for one's own sentence pairs: a configuration from their number and the minutes that training may take.
+
+The choices are those of docs/speedrun.md and of the configurations that were tuned by hand. What matters most is how
+often the budget passes over the corpus: a few passes cannot overfit, so they want no dropout and a small network that
+takes many steps; many passes want regularisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nmt.config import RunConfig, apply_override, parse_config
+from nmt.corpus import load_corpus
+from nmt.errors import UserError
+from nmt.languages import check_languages, guess_languages
+
+PAIRS_A_MINUTE = 60_000
+"""Pairs of some ten words that two cores train on in a minute, about."""
+FEW = 10_000
+"""Pairs below which a translator of its own stays poor."""
+
+
+def recipe(pairs: int, minutes: float) -> dict[str, Any]:
+    """The sections subwords, model, training and alignment of a configuration, as plain values.
+
+    `minutes` (of two cores) are all that the run may take: 4% are left for reading the corpus and learning the
+    subwords, a fifth, twelve minutes at most, goes to the alignment head, the rest to the translator.
+    """
+    head = round(min(0.2 * minutes, 12), 2)
+    translator = round(0.96 * minutes - head, 2)
+    passes = PAIRS_A_MINUTE * translator / pairs
+    return {
+        "subwords": {"vocabulary_size": _pieces(pairs)},
+        "model": _network(pairs, translator) | {"heads": 4, "dropout": _dropout(passes)},
+        "training": {
+            "batch_tokens": 1024 if pairs < FEW else 2048,
+            "optimizer": "muon",
+            "learning_rate": 6e-3,
+            "warmup_steps": int(min(400, max(10, 50 * round(translator)))),
+            "schedule": "linear" if translator < 10 else "cosine",
+            "weight_decay": 0.3 if passes >= 20 else 0.0,
+            "r_drop": 1.0 if passes >= 60 else 0.0,
+            "max_minutes": translator,
+            "validate_every": int(min(1000, max(50, 100 * round(translator)))),
+            "average_count": 3 if translator < 10 else 5,
+        },
+        "alignment": {"minutes": head},
+    }
+
+
+def _pieces(pairs: int) -> int:
+    for most, pieces in ((3_000, 1000), (FEW, 2000), (60_000, 4000), (500_000, 6000)):
+        if pairs < most:
+            return pieces
+    return 10_000
+
+
+def _network(pairs: int, minutes: float) -> dict[str, int]:
+    if minutes < 12:
+        return {"encoder_layers": 3, "decoder_layers": 2, "width": 128, "feed_forward": 512}
+    if pairs < 60_000:
+        return {"encoder_layers": 4, "decoder_layers": 4, "width": 128, "feed_forward": 256}
+    if pairs < 500_000 or minutes < 200:
+        return {"encoder_layers": 4, "decoder_layers": 3, "width": 192, "feed_forward": 768}
+    return {"encoder_layers": 4, "decoder_layers": 3, "width": 256, "feed_forward": 1024}
+
+
+def _dropout(passes: float) -> float:
+    for most, dropout in ((4, 0.0), (20, 0.1), (40, 0.15)):
+        if passes < most:
+            return dropout
+    return 0.2
+
+
+def expectation(pairs: int) -> str | None:
+    """What to expect of few pairs; None for `FEW` or more."""
+    if pairs >= FEW:
+        return None
+    return (
+        f"{pairs:,} pairs are few: expect usable translations of sentences much like these, and inventions for others; "
+        f"below {FEW:,} pairs more data helps more than more minutes"
+    )
+
+
+def own_data(
+    files: Sequence[str],
+    source: str | None = None,
+    target: str | None = None,
+    minutes: float = 30,
+    checkpoint: str | None = None,
+    overrides: Sequence[str] = (),
+) -> RunConfig:
+    """The configuration of a run on one .tsv or .jsonl file, or on a source and a target text file.
+
+    Languages that are not given are read off the file: a header, or names such as `corpus.en` and `pairs.en-es.tsv`;
+    else English and Spanish are assumed. The checkpoint's default is `checkpoints/` and the file's name. `overrides`
+    (`key=value`) win over the recipe. Reads the corpus to count its pairs. Raises UserError as `load_corpus`.
+    """
+    if not 1 <= len(files) <= 2:
+        raise UserError(f"{len(files)} files: give one .tsv or .jsonl, or a source and a target text file")
+    if not 0 < minutes < 1e6:
+        raise UserError(f"minutes is {minutes:g}; it must be above 0")
+    guessed = guess_languages(files)
+    tree: dict[str, Any] = {
+        "checkpoint": checkpoint or str(Path("checkpoints") / Path(files[0]).name.split(".")[0]),
+        "data": {
+            "corpus": "files",
+            "source": source or guessed[0],
+            "target": target or guessed[1],
+            "train": list(files) if len(files) == 2 else files[0],
+            "max_words": 100,
+            "max_length_ratio": 3.0,
+        },
+        "training": {"max_minutes": minutes},
+    }
+    for override in overrides:
+        apply_override(tree, override)
+    data = parse_config(tree, "the recipe").data
+    check_languages(data)
+    pairs = len(load_corpus(data).train)
+    chosen = {name: tree[name] for name in ("checkpoint", "data")} | recipe(pairs, minutes)
+    for override in overrides:
+        apply_override(chosen, override)
+    return parse_config(chosen, "the recipe")
+
+
+def as_yaml(config: RunConfig, heading: str) -> str:
+    """The configuration as YAML to edit: a comment, then the keys that were chosen."""
+    return f"# {heading}\n" + yaml.safe_dump(config.model_dump(exclude_unset=True), sort_keys=False, allow_unicode=True)
