@@ -72,7 +72,7 @@ def test_hidden_markov_models_learn_a_toy_language_and_repeat_it():
     np.testing.assert_array_equal(cells, learned(2))
     known = JointHmm(pairs)
     known.start(cells)
-    np.testing.assert_allclose(known.posteriors(), cells, atol=0.5)
+    assert np.abs(known.posteriors() - cells).mean() < 0.05  # it goes on from what it is given
 
 
 def test_learns_from_the_pairs_that_it_aligns(files, tmp_path, capsys):

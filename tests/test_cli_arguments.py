@@ -91,8 +91,8 @@ def test_inspecting_without_a_file_writes_a_page_and_says_where(command, tiny_ch
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {"LC_ALL": "C"}])
-def test_arguments_are_utf8_whatever_the_locale(tiny_exported_checkpoint, tmp_path, locale):
-    program = [sys.executable, "-m", "nmt.cli.translate", "--checkpoint", tiny_exported_checkpoint, "--format", "json"]
+def test_arguments_are_utf8_whatever_the_locale(tiny_checkpoint, tmp_path, locale):
+    program = [sys.executable, "-m", "nmt.cli.translate", "--checkpoint", tiny_checkpoint, "--format", "json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **locale}
     ended = subprocess.run([*program, "Ünïcode"], cwd=tmp_path, env=environment, capture_output=True)
     assert ended.returncode == 0 and '"source": "Ünïcode"' in ended.stdout.decode()

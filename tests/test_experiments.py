@@ -53,7 +53,7 @@ def test_a_quick_form_leaves_a_whole_page(name, checkpoints, tmp_path, monkeypat
         assert f"| {' | '.join(columns)} |" in lines or f"({path.name})" in rest
         assert len(rows) >= 2 and all(len(row) == len(columns) for row in rows)
         numbers = [float(cell) for row in rows for cell in row if _is_number(cell)]
-        assert numbers and all(map(math.isfinite, numbers))
+        assert (numbers or path.name != "table.csv") and all(map(math.isfinite, numbers))
 
 
 def test_the_minimal_pairs_are_what_their_page_says(checkpoints):

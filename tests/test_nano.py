@@ -106,4 +106,4 @@ def test_it_learns_and_the_package_reads_it(tmp_path):
 def test_the_command_draws_the_attention():
     command = [sys.executable, FILE, "translate", "Where is the station?", "--checkpoint", shipped_checkpoint()]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    assert lines[0].startswith("¿") and lines[-1].lstrip().startswith("?") and "#" in "\n".join(lines)
+    assert lines[0].startswith("¿") and lines[-1].lstrip().startswith("?") and "@" in "\n".join(lines)

@@ -64,7 +64,7 @@ def test_forced_alignment_of_its_own_translations_is_the_alignment_it_returned(n
             (forced,) = translator.align([(hypothesis.source, hypothesis.text)])
             assert forced.links == hypothesis.alignment
             assert (forced.source_words, forced.target_words) == (hypothesis.source_words, hypothesis.target_words)
-            np.testing.assert_allclose(forced.matrix, hypothesis.attention, atol=1e-5)
+            np.testing.assert_allclose(forced.probabilities, hypothesis.link_probabilities, atol=1e-5)
 
 
 def test_adjective_and_noun_change_places(translator):

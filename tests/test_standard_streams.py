@@ -54,11 +54,11 @@ def test_alignment_goes_on_without_standard_error(tmp_path, way):
         assert ended.stdout.splitlines() == [*lines, "0"]
 
 
-def test_a_reader_of_results_that_left_ends_work_quietly(tiny_exported_checkpoint, tmp_path):
+def test_a_reader_of_results_that_left_ends_work_quietly(tiny_checkpoint, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "in.txt").write_text(f"{ENGLISH[0]}\n" * 600)
     with subprocess.Popen(["head", "-1", tmp_path / "pipe"], stdout=subprocess.DEVNULL):
-        translate = ["--checkpoint", tiny_exported_checkpoint, "--format", "json", "--beam", 1]
+        translate = ["--checkpoint", tiny_checkpoint, "--format", "json", "--beam", 1]
         ended = shell("translate", *translate, "--output", "pipe", then="< in.txt", cwd=tmp_path)
     assert (ended.stdout, ended.stderr) == ("0\n", "")
 
@@ -70,8 +70,8 @@ def test_a_broken_pipe_elsewhere_is_an_error(capsys):
     assert run("nmt-train", main, []) == 2 and "worker: Broken pipe" in capsys.readouterr().err
 
 
-def test_without_standard_output_only_printing_is_refused(tiny_exported_checkpoint, tmp_path):
-    translate = ["--checkpoint", tiny_exported_checkpoint, ENGLISH[0]]
+def test_without_standard_output_only_printing_is_refused(tiny_checkpoint, tmp_path):
+    translate = ["--checkpoint", tiny_checkpoint, ENGLISH[0]]
     script = shlex.join([sys.executable, "-m", "nmt.cli.translate", *map(str, translate)])
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     closed = ["bash", "-c", f"{script} --output o.txt >&- 2>&- && {script} 2>&1 >&-"]

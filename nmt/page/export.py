@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from os.path import commonprefix
 from pathlib import Path
 from typing import Literal
 
@@ -120,12 +121,22 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "target": opened.metadata.target,
         "alignmentLayer": opened.metadata.alignment_layer,
         "alignmentHead": opened.shown_heads[0] if len(opened.shown_heads) == 1 else None,
-        "knownWords": sorted(subwords.known_words.words) if subwords.known_words else None,
+        "knownWords": front_coded(subwords.known_words.words) if subwords.known_words else None,
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
         "subwords": subwords_data(subwords.model),
         "weights": packed_arrays(arrays, precision),
     }
+
+
+def front_coded(words: Iterable[str]) -> str:
+    """The words sorted, each as a digit, how many of its first letters are those of the word before, and the rest."""
+    coded, before = "", ""
+    for word in sorted(words):
+        shared = len(commonprefix([before, word])[:9])
+        coded += f"{shared}{word[shared:]}"
+        before = word
+    return coded
 
 
 def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Path) -> None:

@@ -25,8 +25,12 @@ const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*
 
 /** The words of the source language that a translator has been trained on; other capitalised words are names. */
 export class KnownWords {
-  /** @param words as in a checkpoint's known-words.txt */
-  constructor(words) {
+  /** @param coded the words, each as how many of its first letters are those of the word before, and the rest */
+  constructor(coded) {
+    const words = [];
+    for (const [, shared, rest] of coded.matchAll(/(\d)(\D*)/g)) {
+      words.push((words.at(-1) ?? "").slice(0, Number(shared)) + rest);
+    }
     this.words = new Set(words);
     this.stems = new Set();
     for (const word of words) {

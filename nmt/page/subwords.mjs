@@ -68,10 +68,10 @@ export class Subwords {
     this.unknownScore = Math.fround(lowest - UNKNOWN_PENALTY);
   }
 
-  /** One sentence as pieces with their places in the text. */
-  encode(given) {
+  /** One sentence as pieces with their places in the text; without `known` words it has no placeholders. */
+  encode(given, known = this.known) {
     const text = storable(normalize(given));
-    const { read, places, ...rest } = this.prepared(text);
+    const { read, places, ...rest } = this.prepared(text, known);
     const { ids, spans } = this.segmented(read);
     const moved = spans.map(([start, end]) => [places[start][0], end > start ? places[end - 1][1] : places[start][0]]);
     return encoding(text, ids, moved, rest);
@@ -83,12 +83,12 @@ export class Subwords {
    * @returns {read, places, shouted, copied, slots}, `places` for each UTF-16 unit of `read`, and its end, its span in the
    *     text
    */
-  prepared(text) {
+  prepared(text, known) {
     const copied = copiedSpans(text);
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
     const usual = shouted ? this.truecase(plain) : plain;
-    const found = this.known ? findSlots(usual, this.known) : [];
+    const found = known ? findSlots(usual, known) : [];
     const { filled, spans } = fill(usual, found);
     const inText = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
@@ -246,7 +246,7 @@ export class Subwords {
       return [place(start), place(end)];
     });
     const shouted = source?.capitals ?? false;
-    const written = this.pieces(ids).map((piece, place) => [piece, spans[place]]);
+    const written = this.pieces(ids).map((piece, number) => [piece, spans[number]]);
     const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
     return encoding(shouted ? capitals(text) : text, ids, spans, { shouted, slots });
   }

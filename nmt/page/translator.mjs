@@ -99,7 +99,7 @@ export class Translator {
 
   /** A text as pieces, such as can be forced. */
   pieces(text) {
-    return this.subwords.pieces(this.subwords.encode(text).ids);
+    return this.subwords.pieces(this.subwords.encode(text, null).ids);
   }
 
   /** The most pieces that the model takes, `</s>` not counted. */

@@ -64,7 +64,8 @@ class KnownWords:
             copied.update(names & {target[start:end] for start, end in name_spans(target)})
             words.update(match.group() for match in _WORD.finditer(source))
         rare = {name for name, count in seen.items() if count < RARE and (count == 1 or 2 * copied[name] >= count)}
-        return cls((words - rare) | {part for name in seen.keys() - rare for part in name.split("-")})
+        known = (words - rare) | {part for name in seen.keys() - rare for part in name.split("-")}
+        return cls(word for word in known if word == word.lower() or word.lower() not in known)
 
     def is_name(self, text: str, start: int, end: int) -> bool:
         """Whether the capitalised word at text[start:end] is unknown, in lower case too.
