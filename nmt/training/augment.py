@@ -127,7 +127,7 @@ def without_marks(example: Example) -> Example:
 def numerals(language: str) -> Mapping[str, str]:
     """The words of a language for numbers from two to a thousand that are one word, and their digits; none where
     num2words does not know the language."""
-    from num2words import num2words
+    from num2words import num2words  # type: ignore[import-untyped]
 
     try:
         words = {num2words(number, lang=language): str(number) for number in [*range(2, 101), *range(200, 1001, 100)]}
