@@ -36,7 +36,7 @@ class Example(NamedTuple):
 
 
 class Augmenter:
-    """Draws examples of pairs; counts what it drew."""
+    """Draws examples of pairs."""
 
     def __init__(self, config: AugmentConfig, languages: tuple[str, str], known_words: KnownWords | None) -> None:
         """Without `known_words` there are no slots."""
