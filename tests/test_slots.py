@@ -108,6 +108,17 @@ def test_a_lost_slot_is_among_what_is_copied():
     assert source.with_lost_slots(source).copied == source.copied
 
 
+def test_a_given_translation_has_the_slots_of_its_source():
+    source = SUBWORDS.encode("My name is Zeb and he has 10")
+    target = SUBWORDS.encode_translation("Zeb: Zebra 100, 10, Zeb", source)
+    held = [
+        target.text[slice(*span)]
+        for piece, span in zip(SUBWORDS.pieces(target.ids), target.spans, strict=True)
+        if piece in source.slots
+    ]
+    assert held == ["Zeb", "10", "Zeb"]
+
+
 def test_slots_leave_other_pieces_alone():
     plain = tiny_subwords()
     assert plain.encode_ids(SENTENCES) == SUBWORDS.encode_ids(SENTENCES)

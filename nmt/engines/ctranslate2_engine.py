@@ -10,6 +10,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -153,19 +154,21 @@ class CTranslate2Engine:
         return max(1, min(batch_sentences, AT_MOST, -(-sentences // self.cores)))
 
     def _ranked(self, result: ctranslate2.TranslationResult, options: SearchOptions) -> list[Hypothesis]:
+        """All hypotheses by our score, best first; attention is that of the first `n_best` alone."""
         found = []
-        for number, pieces in enumerate(result.hypotheses):
+        for number, (pieces, score) in enumerate(zip(result.hypotheses, result.scores, strict=True)):
             ended = pieces[-1:] == ["</s>"]
             length = len(pieces)
-            log_probability = result.scores[number] * max(1, length) ** options.length_penalty
+            log_probability = score * max(1, length) ** options.length_penalty
             ids = [self.ids[piece] for piece in (pieces[:-1] if ended else pieces)]
-            attention = None
-            if result.attention:
-                rows = np.array(result.attention[number], np.float32)  # [target pieces with `</s>`, source pieces]
-                attention = rows[: len(ids)]
-            score = log_probability / length_penalty(length, options.length_penalty)
-            found.append(Hypothesis(ids, log_probability, score, ended, attention))
-        return sorted(found, key=lambda hypothesis: -hypothesis.score)
+            ours = log_probability / length_penalty(length, options.length_penalty)
+            found.append((number, Hypothesis(ids, log_probability, ours, ended)))
+        found.sort(key=lambda one: -one[1].score)
+        attention = result.attention  # a copy of all, each time that it is asked for
+        for place, (number, one) in enumerate(found[: options.n_best] if attention else []):
+            rows = np.array(attention[number], np.float32)  # [target pieces with `</s>`, source pieces]
+            found[place] = number, replace(one, attention=rows[: len(one.pieces)])
+        return [one for _, one in found]
 
 
 def obstacle(checkpoint: Checkpoint) -> str | None:

@@ -12,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+import regex
 import sentencepiece
 
 from nmt.errors import UserError
@@ -205,12 +206,10 @@ class Subwords:
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
         """Encode a translation of `source`: what its placeholders stand for has these here too."""
         plain = plain_text(_storable(normalize(text)))
-        slots = []
-        for slot, (start, end) in source.slots.items():
-            place = plain.find(plain_text(source.text[start:end]))
-            if place >= 0:
-                slots.append(Slot(place, place + end - start, slot))
-        return self.encode(text, slots)
+        held = {plain_text(source.text[start:end]): slot for slot, (start, end) in source.slots.items()}
+        whole = "|".join(map(regex.escape, sorted(held, key=len, reverse=True)))
+        found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
+        return self.encode(text, [Slot(*match.span(), held[match.group()]) for match in found])
 
     def _truecase(self, text: str) -> str:
         """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.
