@@ -209,7 +209,7 @@ class Subwords:
         held = {plain_text(source.text[start:end]): slot for slot, (start, end) in source.slots.items()}
         whole = "|".join(map(regex.escape, sorted(held, key=len, reverse=True)))
         found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
-        return self.encode(text, [Slot(*match.span(), held[match.group()]) for match in found])
+        return self.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
 
     def _truecase(self, text: str) -> str:
         """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.
