@@ -37,6 +37,9 @@ class AugmentConfig(Section):
     """The source without its final mark."""
     title: float = Field(0.0, ge=0, le=1)
     """The source with every word capitalised."""
+    phrases: float = Field(0.0, ge=0, le=1)
+    """One to three words of the source and their translation alone, where the guide is certain of it
+    (`alignment.guide_weight`)."""
 
 
 class DataConfig(Section):
@@ -257,6 +260,8 @@ class RunConfig(Section):
             raise ValueError("alignment.guide_weight needs the alignment head; set alignment.head: true")
         if self.alignment.guide_weight and self.subwords.sampling:
             raise ValueError("alignment.guide_weight and subwords.sampling exclude each other; set one of them to 0")
+        if self.data.augment.phrases and not self.alignment.guide_weight:
+            raise ValueError("data.augment.phrases needs guided attention; set alignment.guide_weight, such as 0.5")
         if self.alignment.guided_heads > self.model.heads:
             raise ValueError(f"alignment.guided_heads is above model.heads ({self.model.heads}); lower it")
         if self.model.type == "rnnencdec" and (self.alignment.head or self.alignment.layer is not None):
