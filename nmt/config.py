@@ -37,6 +37,8 @@ class AugmentConfig(Section):
     """The source without its final mark."""
     title: float = Field(0.0, ge=0, le=1)
     """The source with every word capitalised."""
+    unaccented: float = Field(0.0, ge=0, le=1)
+    """The source without accents and without apostrophes inside words: `dont`, `que`."""
     phrases: float = Field(0.0, ge=0, le=1)
     """One to three words of the source and their translation alone, where the guide is certain of it
     (`alignment.guide_weight`)."""

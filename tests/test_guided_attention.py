@@ -13,9 +13,9 @@ from nmt.alignment.pieces import word_attention
 from nmt.config import AugmentConfig
 from nmt.model_config import ModelConfig
 from nmt.models import build_model
-from nmt.text.slots import NAMES, NUMBERS, KnownWords, fill
+from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, fill
 from nmt.text.words import split_words
-from nmt.training.augment import Augmenter, Example, numerals, phrase, recased, without_marks
+from nmt.training.augment import Augmenter, Example, numerals, phrase, recased, without_accents, without_marks
 from nmt.training.guidance import over_pieces, word_ranges
 from nmt.training.loss import Objective, batch_loss, guided_cross_entropy
 from nmt.training.pairs import make_batch
@@ -103,12 +103,12 @@ KNOWN = KnownWords(["I", "saw", "have", "books", "at", "and", "three", "Tom", "W
 def test_slots_stand_on_both_sides_for_what_both_share():
     augmenter = Augmenter(AugmentConfig(), ("en", "es"), KNOWN)
     random = np.random.default_rng(1)
-    example = augmenter.example(("Tom saw Zork at 10:30.", "Tom vio a Zork a las 10:30."), [False] * 6, random)
+    example = augmenter.example(("Tom saw Zork at 10:30.", "Tom vio a Zork a las 10:30."), [False] * 7, random)
     assert [example.source[s.start : s.end] for s in example.source_slots] == ["Zork", "10:30"]
     assert [s.character for s in example.source_slots] == [s.character for s in example.target_slots]
-    all_names = augmenter.example(("Tom saw Zork.", "Tom vio a Zork."), [True, *[False] * 5], random)
+    all_names = augmenter.example(("Tom saw Zork.", "Tom vio a Zork."), [True, *[False] * 6], random)
     assert {s.character for s in all_names.source_slots} <= set(NAMES) and len(all_names.source_slots) == 2
-    words = augmenter.example(("I have three books.", "Tengo tres libros."), [False, True, *[False] * 4], random)
+    words = augmenter.example(("I have three books.", "Tengo tres libros."), [False, True, *[False] * 5], random)
     number = words.source_slots[0].character
     assert number in NUMBERS
     assert fill(words.source, words.source_slots)[0] == f"I have {number} books."
@@ -118,7 +118,7 @@ def test_slots_stand_on_both_sides_for_what_both_share():
 def test_numbers_are_matched_by_their_value():
     augmenter = Augmenter(AugmentConfig(), ("en", "es"), KNOWN)
     for source, target in (("I have 19.", "Tengo diecinueve."), ("I have 3,000.", "Tengo 3.000.")):
-        example = augmenter.example((source, target), [False] * 6, np.random.default_rng(1))
+        example = augmenter.example((source, target), [False] * 7, np.random.default_rng(1))
         assert len(example.source_slots) == len(example.target_slots) == 1
     assert numerals("en")["thirty-one"] == "31" and numerals("es")["dos"] == "2" and numerals("xx") == {}
 
@@ -142,6 +142,15 @@ def test_links_of_lost_marks_are_lost():
     example = without_marks(Example("¿Dónde está Zork?", "Where is Zork?", links=links))
     assert example.source == "Dónde está Zork" and example.links.tolist() == links[:, 1:4].tolist()
     assert without_marks(Example("a b.", "c")).links is None
+
+
+def test_accents_and_apostrophes_are_left_out():
+    assert without_accents(Example("¿Qué año?", "What year?")).source == "¿Que ano?"
+    assert without_accents(Example("I don't.", "No.")).source == "I dont."
+    slots = [Slot(11, 15, NAMES[0])]
+    kept = without_accents(Example("Él's: don't Zork.", "x", slots))
+    assert kept.source == "El's: don't Zork." and kept.source_slots == slots
+    assert without_accents(Example("ｶﾞ", "x")).source in ("ｶﾞ",)
 
 
 def test_phrases_are_linked_to_each_other_alone():

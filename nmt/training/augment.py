@@ -7,6 +7,7 @@ and its names and numbers are not the corpus' own.
 from __future__ import annotations
 
 import string
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -79,7 +80,7 @@ class Augmenter:
     ) -> Example:
         """The pair with these kinds of augmentation; `links`, [target words, source words], are the probabilities of
         its links."""
-        names, numbers, lower, unmarked, title, phrases = kinds
+        names, numbers, lower, unmarked, title, unaccented, phrases = kinds
         source, target = plain(pair)
         if phrases and links is not None and (part := phrase((source, target), links, random)):
             return part
@@ -92,6 +93,8 @@ class Augmenter:
         example = Example(source, target, source_slots, target_slots, links)
         if lower or title:
             example = recased(example, str.lower if lower else string.capwords)
+        if unaccented:
+            example = without_accents(example)
         return without_marks(example) if lower or unmarked else example
 
     def _slots(
@@ -124,6 +127,14 @@ def recased(example: Example, change) -> Example:
     """The source in another case; the pair itself where that would move its characters."""
     source = change(example.source)
     return example._replace(source=source) if len(source) == len(example.source) else example
+
+
+def without_accents(example: Example) -> Example:
+    """The source without accents and, unless slots would move, without the apostrophes inside words."""
+    letters = regex.sub(r"\p{Mn}", "", unicodedata.normalize("NFD", example.source))
+    source = letters if example.source_slots else regex.sub(r"(?<=\w)'(?=\w)", "", letters)
+    same_words = len(letters) == len(example.source) and len(split_words(source)) == len(split_words(example.source))
+    return example._replace(source=source) if same_words else example
 
 
 def without_marks(example: Example) -> Example:
