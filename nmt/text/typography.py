@@ -1,6 +1,6 @@
-"""One form for what is typed in many: quotes, apostrophes, dashes, and characters that nobody sees.
+"""One form for what is typed in many: quotes, apostrophes, dashes, spaces, and characters that nobody sees.
 
-SentencePiece's own rule (NFKC) already unifies spaces, ellipses and full-width forms.
+SentencePiece's own rule (NFKC) already unifies ellipses and full-width forms.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ PLAIN = str.maketrans(
         **dict.fromkeys("‘’‚‛′ʼ`´", "'"),
         **dict.fromkeys("“”„‟″«»", '"'),
         **dict.fromkeys("‐‑‒–—―−", "-"),
+        **dict.fromkeys(
+            "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
+        ),
     }
 )
 """Variants and the character that stands for them, one for one."""
@@ -23,7 +26,7 @@ INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u
 
 
 def plain_text(text: str) -> str:
-    """The text with plain quotes, apostrophes and dashes, and without invisible characters."""
+    """The text with plain quotes, apostrophes, dashes and spaces, and without invisible characters."""
     return INVISIBLE.sub("", text.translate(PLAIN))
 
 
