@@ -26,7 +26,7 @@ from nmt.files import atomic_path, expanded, sha256_of
 from nmt.untrusted import LARGEST_METADATA, check_inside, check_metadata, read_small, tensor_shapes
 
 if TYPE_CHECKING:
-    from nmt.model_config import ModelConfig
+    from nmt.config.model import ModelConfig
 
 CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
     "config.yaml",

@@ -2,7 +2,7 @@
 
 import torch
 
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.models import build_model
 
 VOCABULARY = 23

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nmt.config import DecodingConfig, RunConfig, describe_keys, dump_config, load_config, parse_config
+from nmt.config.model import ModelConfig, Section
 from nmt.errors import UserError
-from nmt.model_config import ModelConfig, Section
 from nmt.search.options import SearchOptions
 from nmt.untrusted import DECODING, check_metadata
 

@@ -10,7 +10,7 @@ from sacrebleu.metrics import BLEU
 
 from nmt.config import DataConfig
 from nmt.corpus import load_corpus
-from nmt.corpus.pairs import SentencePair
+from nmt.corpus.origin import SentencePair
 from nmt.corpus.splits import hold_out, normalise
 from nmt.errors import UserError
 from nmt.evaluation import score

@@ -11,7 +11,7 @@ from tiny import SENTENCES, tiny_subwords
 
 from nmt.alignment.pieces import word_attention
 from nmt.config import AugmentConfig
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.models import build_model
 from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, fill
 from nmt.text.words import split_words

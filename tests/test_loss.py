@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.models import build_model
 from nmt.training import loss
 from nmt.training.loss import CHUNK, Objective, batch_loss, plain_cross_entropy, smoothed_cross_entropy

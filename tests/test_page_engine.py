@@ -15,7 +15,7 @@ from tools import chromium_browser, program  # noqa: F401
 
 from nmt.checkpoint import SHIPPED, SUBWORDS, WEIGHTS, Checkpoint, load_arrays, shipped_checkpoint
 from nmt.errors import UserError
-from nmt.page.export import front_coded, model_data, packed_arrays, translator_page
+from nmt.page.bundle import front_coded, model_data, packed_arrays, translator_page
 from nmt.page.sentencepiece_model import subwords_data
 from nmt.text.parts import sentences
 from nmt.text.slots import KnownWords

@@ -24,7 +24,7 @@ from nmt import Translator
 from nmt.checkpoint import METADATA, SUBWORDS, WEIGHTS, Checkpoint, load_arrays, save_arrays, write_checkpoint_metadata
 from nmt.config import load_config
 from nmt.errors import UserError
-from nmt.page.export import translator_page
+from nmt.page.bundle import translator_page
 from nmt.translation import Translation
 
 ROOT = Path(__file__).parent.parent

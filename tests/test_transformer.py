@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from nmt.config.model import ModelConfig
 from nmt.errors import UserError
-from nmt.model_config import ModelConfig
 from nmt.models import Transformer, build_model, load_weights, own_weights
 from nmt.models.attention import causal_mask, padding_mask
 from nmt.models.transformer import sinusoidal_positions

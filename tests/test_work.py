@@ -15,7 +15,7 @@ from nmt.engines.cores import on_every_core
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.models import build_model
-from nmt.models.state import append_to_cache
+from nmt.models.decoder_state import append_to_cache
 from nmt.prefetch import prefetch
 from nmt.search.continuations import GROUP, best_continuations, plain_continuations
 from nmt.search.options import SearchOptions

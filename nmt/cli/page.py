@@ -10,7 +10,7 @@ from nmt.checkpoint import SHIPPED
 from nmt.cli.common import check_writable, command, parser, writer
 
 if TYPE_CHECKING:
-    from nmt.page.export import Precision
+    from nmt.page.bundle import Precision
 
 EXAMPLES = """\
   nmt-page --output translator.html                       both shipped models, English and Spanish
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
 
 def write_page(checkpoints: list[str], weights: Precision, output: str) -> None:
     """Write the page of these checkpoints, or of both shipped ones, to a file."""
-    from nmt.page.export import translator_page
+    from nmt.page.bundle import translator_page
 
     page = translator_page(checkpoints or SHIPPED, weights)
     with writer(output) as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.corpus.filters import ONLY_EMPTY, Filters
-from nmt.corpus.pairs import PairSource, SentencePair
+from nmt.corpus.origin import PairSource, SentencePair
 from nmt.corpus.splits import hold_out
 from nmt.errors import UserError
 from nmt.files import cache_directory

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nmt.corpus.pairs import SentencePair
+from nmt.corpus.origin import SentencePair
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import datasets
 
 from nmt.corpus.columns import find_column, sentence_at
-from nmt.corpus.pairs import PairSource, SentencePair
+from nmt.corpus.origin import PairSource, SentencePair
 from nmt.errors import UserError
 
 if TYPE_CHECKING:

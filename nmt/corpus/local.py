@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.corpus.columns import Column, find_column, sentence_at
-from nmt.corpus.pairs import PairSource, SentencePair
+from nmt.corpus.origin import PairSource, SentencePair
 from nmt.errors import UserError
 from nmt.files import expanded, sha256_of
 from nmt.lines import read_lines

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import regex
 
-from nmt.corpus.pairs import SentencePair
+from nmt.corpus.origin import SentencePair
 
 HELD_OUT_ONE_IN = 100
 MOST_HELD_OUT = 1000

@@ -11,7 +11,7 @@ import datasets
 from datasets.arrow_writer import ArrowWriter
 from tqdm import tqdm
 
-from nmt.corpus.pairs import SentencePair
+from nmt.corpus.origin import SentencePair
 from nmt.files import built_once, sha256_of
 
 # Part of every key: raise it when the same input comes to give other pairs.

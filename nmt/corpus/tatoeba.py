@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from nmt.corpus.pairs import PairSource, SentencePair
+from nmt.corpus.origin import PairSource, SentencePair
 from nmt.corpus.splits import tatoeba_splits
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of

@@ -17,7 +17,7 @@ from nmt.untrusted import tensor_shapes
 if TYPE_CHECKING:
     from ctranslate2.specs import TransformerSpec
 
-    from nmt.model_config import ModelConfig
+    from nmt.config.model import ModelConfig
 
 Arrays = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]

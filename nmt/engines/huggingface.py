@@ -17,10 +17,10 @@ from safetensors.numpy import save
 
 from nmt.checkpoint import CONFIG, SUBWORDS, Checkpoint
 from nmt.config import load_config
+from nmt.config.model import ModelConfig
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.files import atomic_path, expanded
-from nmt.model_config import ModelConfig
 from nmt.models import own_weights
 from nmt.models.transformer import fixed_positions
 from nmt.text.subwords import END, PADDING, SPACE, START, UNKNOWN, Subwords

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from nmt.config.model import ModelConfig
 from nmt.errors import UserError
-from nmt.model_config import ModelConfig
 from nmt.models.interface import Model
 from nmt.models.recurrent import RNNEncoderDecoder, RNNSearch
 from nmt.models.transformer import Transformer

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.models.attention import MultiHeadAttention, attention, fused_attention
 
 SMALLEST_BLOCK = 32

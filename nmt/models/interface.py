@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
+from nmt.models.decoder_state import DecoderState
 from nmt.models.dropout import Dropout
-from nmt.models.state import DecoderState
 
 Weights = list[Tensor]
 """Attention weights, one tensor [batch, heads, target, source] per layer; empty if not requested."""

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.models.attention import padding_mask
+from nmt.models.decoder_state import DecoderState
 from nmt.models.interface import Model, Weights
 from nmt.models.scores import Score, soft_alignment
-from nmt.models.state import DecoderState
 
 
 class Recurrent(Model):

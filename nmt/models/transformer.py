@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.models.attention import MultiHeadAttention, causal_mask, padding_mask
+from nmt.models.decoder_state import DecoderState, append_to_cache
 from nmt.models.dropout import Dropout
 from nmt.models.efficient_attention import self_attention
 from nmt.models.interface import Model, Weights
-from nmt.models.state import DecoderState, append_to_cache
 
 
 class SublayerConnection(nn.Module):

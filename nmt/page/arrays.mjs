@@ -3,7 +3,7 @@
 import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
 import { room } from "./product.mjs";
 
-/** @param weights {tensors: [{name, shape, type, start}], bytes}, as `nmt.page.export.packed_arrays` writes it */
+/** @param weights {tensors: [{name, shape, type, start}], bytes}, as `nmt.page.bundle.packed_arrays` writes it */
 export function loadArrays(weights) {
   const { buffer } = bytesFromBase64(weights.bytes);
   const take = room(weights.tensors.map(({ shape }) => sizeOf(shape)));

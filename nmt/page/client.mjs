@@ -1,6 +1,6 @@
 /** The engine as the page sees it: its worker, and the promises of what the worker was asked. */
 
-/** @param source the worker's script @param models what `nmt.page.export.model_data` wrote, the default first */
+/** @param source the worker's script @param models what `nmt.page.bundle.model_data` wrote, the default first */
 export function engine(source, models) {
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const worker = new Worker(url);

@@ -18,7 +18,7 @@ const CANDIDATES = 5;
 const REMEMBERED = 32;
 
 export class Translator {
-  /** @param data one model of `nmt.page.export.model_data` */
+  /** @param data one model of `nmt.page.bundle.model_data` */
   constructor(data) {
     this.data = data;
     this.subwords = new Subwords(data.subwords, data.knownWords);

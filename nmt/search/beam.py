@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.models.state import DecoderState
+from nmt.models.decoder_state import DecoderState
 from nmt.search.continuations import Expansion, best_continuations
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty
 

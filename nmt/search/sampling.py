@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.models.state import DecoderState
+from nmt.models.decoder_state import DecoderState
 from nmt.search.beam import Decoder, SpecialPieces, force
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty
 

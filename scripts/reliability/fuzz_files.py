@@ -74,7 +74,7 @@ def config(seed: str, cases: int, place: Path) -> Counter:
 
 
 def _loader() -> type:
-    from nmt.config import _Loader
+    from nmt.config.loading import _Loader
 
     return _Loader
 

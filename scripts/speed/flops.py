@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
 
 
 def training_flops(config: ModelConfig, vocabulary: int, sources: np.ndarray, targets: np.ndarray) -> float:

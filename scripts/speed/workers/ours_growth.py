@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 
+from nmt.config.model import ModelConfig
 from nmt.engines.torch_engine import TorchEngine
-from nmt.model_config import ModelConfig
 from nmt.models import build_model
 from nmt.search.options import SearchOptions
 from nmt.training.loss import Objective, batch_loss

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.batching import BatchSampler
-from nmt.model_config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.models.transformer import sinusoidal_positions
 from nmt.text.subwords import PADDING
 from nmt.training.pairs import Batch

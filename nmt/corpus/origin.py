@@ -1,4 +1,4 @@
-"""What a corpus is made of, and what every place that pairs come from has to offer."""
+"""Sentence pairs, and the interface of every place that they come from."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -15,6 +15,7 @@ import numpy as np
 
 from nmt.checkpoint import CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
 from nmt.config import load_config
+from nmt.config.model import ModelConfig
 from nmt.errors import UserError
 from nmt.inspection.explorer import (
     STYLES,
@@ -27,7 +28,6 @@ from nmt.inspection.explorer import (
     fill,
     filled,
 )
-from nmt.model_config import ModelConfig
 from nmt.page.sentencepiece_model import subwords_data
 from nmt.text.subwords import Subwords
 

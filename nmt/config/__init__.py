@@ -1,0 +1,28 @@
+"""The configuration of a run: a tree of settings, and the YAML files that hold it."""
+
+from nmt.config.loading import apply_override, dump_config, load_config, parse_config
+from nmt.config.tree import (
+    STANDARD_HEAD_MINUTES,
+    AugmentConfig,
+    DataConfig,
+    DecodingConfig,
+    RunConfig,
+    TrainingConfig,
+    alignment_layer,
+    describe_keys,
+)
+
+__all__ = [
+    "STANDARD_HEAD_MINUTES",
+    "AugmentConfig",
+    "DataConfig",
+    "DecodingConfig",
+    "RunConfig",
+    "TrainingConfig",
+    "alignment_layer",
+    "apply_override",
+    "describe_keys",
+    "dump_config",
+    "load_config",
+    "parse_config",
+]
