@@ -65,7 +65,7 @@ def favour_counterparts(probabilities: np.ndarray, found: np.ndarray) -> np.ndar
 def link_leftovers(linked: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Link words of both sides that have no link, the most probable cell first (competitive linking, Melamed 2000)."""
     linked = linked.copy()
-    free = ~linked.any(1)[:, None] & ~linked.any(0)
+    free = ~linked.any(1, keepdims=True) & ~linked.any(0, keepdims=True)
     left = np.where(free, probabilities, 0)
     while left.max() > LEFTOVER:
         target, source = np.unravel_index(left.argmax(), left.shape)
