@@ -88,7 +88,6 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
                 state = check_directory(directory, config, resume, overwrite)
             corpus = load_corpus(config.data)
             ranks.tell(corpus.describe())
-            ranks.tell(describe_budget(config))
             if ranks.leads and config.alignment.head:  # fail on a bad links file before training starts
                 guiding_links(config, corpus)
             begins = ranks.leads and state is None
@@ -103,6 +102,7 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
                 begin_directory(directory, config, subwords)
                 if initial and config.alignment.head and (record := initial.copy_head(directory / ALIGNER, subwords)):
                     write_text(directory / HEAD_RECORD, json.dumps(record))
+            ranks.tell(describe_budget(config, (directory / ALIGNER).exists()))
             run = Run(config, directory, corpus, subwords, ranks, device)
             if config.alignment.guide_weight:
                 if not (directory / ALIGNER).exists():
