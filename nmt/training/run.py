@@ -32,7 +32,7 @@ from nmt.checkpoint import (
     write_checkpoint_metadata,
     write_text,
 )
-from nmt.config import RunConfig, alignment_layer
+from nmt.config import RunConfig, alignment_layer, load_config
 from nmt.corpus import Corpus, load_corpus
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, expanded, sha256_of
@@ -70,11 +70,13 @@ HEAD_RECORD = "training/alignment-head.json"
 """How the alignment head was trained."""
 
 
-def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> Path:
-    """Train the model that `config` describes; returns its checkpoint, the directory `config.checkpoint`.
+def train(config: RunConfig | str | Path, resume: bool = False, overwrite: bool = False) -> Path:
+    """Train the model that `config`, or the YAML file of that name, describes; returns its checkpoint, the directory
+    `config.checkpoint`.
 
     Raises UserError for impossible requests, and Interrupted after a signal, once the state is saved.
     """
+    config = config if isinstance(config, RunConfig) else load_config(config)
     check_languages(config.data)
     device = choose_device(config.training.device)
     torch.set_num_threads(config.training.threads or torch.get_num_threads())

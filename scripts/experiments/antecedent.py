@@ -240,6 +240,7 @@ def draw_pair(translator: Translator, sentences: Sequence[Sentence], best: Head,
         encoding = translator.subwords.encode(one.text)
         weights = translator.attention(one.text, "").encoder[best.layer, :, :-1]
         words = [word.text for word in encoding.words]
+        axes.set_title(one.text, fontsize=9, color=INK)
         draw_lines(axes, over_words(weights, encoding, encoding), words, words.index("it"))
     figure.legend(
         handles=[

@@ -28,7 +28,7 @@ from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.models import joined_tatoeba
 from scripts.experiments.common.tables import Table
 from scripts.experiments.common.timing import exponent, peak_bytes, seconds
-from scripts.report import COLOURS, legend, prepare
+from scripts.report import COLOURS, legend, logarithmic, prepare
 
 WIDTH, WINDOW = 32, 8
 """Of the head, and of local attention: positions on either side."""
@@ -186,7 +186,7 @@ def draw(costs: dict[str, list[Cost]], path: Path) -> None:
         axes.set_xscale("log", base=2)
         ticks = [cost.positions for cost in costs["linear"]]
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks], rotation=45)
-        axes.set_yscale("log")
+        logarithmic(axes.yaxis)
     legend(figure.axes[0])
     save(figure, path)
 

@@ -154,7 +154,8 @@ def draw(
         for number in chosen
         for reading in readings
     ]
-    plot_alignment(panels, path, gold=[sorted(gold[number].sure) for number in chosen for _ in readings])
+    links = [sorted(gold[number].sure) for number in chosen for _ in readings]
+    plot_alignment(panels, path, links, [reading.model for _ in chosen for reading in readings])
 
 
 if __name__ == "__main__":

@@ -103,16 +103,14 @@ def tell(replies: dict) -> Told:
 
 
 def draw(replies: dict, path: str) -> None:
-    """Both paths' mean curves."""
-    figure = new_figure(7, 3.2)
-    axes = figure.add_subplot()
-    prepare(axes, "", "step", "nats a piece")
-    for name, style in (("fast", "-"), ("plain", "--")):
-        for dropout in ("0.0", "0.3"):
+    """Both paths' mean curves, a panel for each dropout."""
+    figure = new_figure(10, 3.2)
+    for axes, dropout in zip(figure.subplots(1, 2, sharey=True), ("0.0", "0.3"), strict=True):
+        prepare(axes, f"dropout {float(dropout):g}", "step", "nats a piece")
+        for name, style in (("fast", "-"), ("plain", "--")):
             curve = np.mean(replies[f"{name}, dropout {dropout}"], axis=0)
-            colour = COLOURS[name == "plain"]
-            axes.plot(curve, style, color=colour, linewidth=1.2, label=f"{name}, dropout {dropout}")
-    legend(axes)
+            axes.plot(curve, style, color=COLOURS[name == "plain"], linewidth=1.2, label=f"{name} path")
+    legend(figure.axes[0])
     figure.tight_layout()
     save(figure, path)
 
