@@ -30,11 +30,11 @@ from scripts.report import MODEL_COLOURS, legend, prepare
 
 JOINED_TATOEBA, MULTI30K = "Tatoeba, joined", "Multi30k"
 BOUNDS = {JOINED_TATOEBA: (5, 10, 20, 30, 40, 50, 60, 80), MULTI30K: (8, 10, 12, 14, 16, 20, 40)}
-"""The most source words of each bucket."""
+"""Upper bound of source words of each bucket."""
 FEWEST = 30
-"""Sentences of the smallest bucket that is scored."""
+"""Fewest sentences of a scored bucket."""
 LONG = 30
-"""A joined sentence of more words counts as long."""
+"""Longer joined sentences count as long."""
 SHIPPED = "shipped, never trained on joined sentences"
 Bucket = tuple[int, int, np.ndarray]
 """Least and most source words, and the numbers of the sentences."""

@@ -1,11 +1,10 @@
 #!/usr/bin/env python
-"""Parallel against step by step: training tokens a second of `rnnsearch` and the transformer as sentences grow.
+"""Parallel against sequential: training tokens a second of `rnnsearch` and the transformer as sentences grow.
 
     python -m scripts.experiments.parallel [--quick] [--output DIR]
 
-Vaswani et al. (2017, section 4, Table 1): a recurrent layer takes as many steps after one another as there are
-positions, self-attention one. Both models have about as many parameters and get batches of as many tokens, of random
-pieces.
+Vaswani et al. (2017, section 4, Table 1): a recurrent layer takes as many sequential steps as there are positions,
+self-attention one. Both models have about the same number of parameters and read batches of equally many random pieces.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def tables(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], li
 
 
 def name(scaled: bool) -> str:
-    """The pair's member in a table or a legend."""
+    """Label in a table or a legend."""
     return "with" if scaled else "without"
 
 

@@ -1,4 +1,4 @@
-"""The claim that nothing is bought with accuracy: losses of the fast path beside those of a plain one."""
+"""The accuracy claim: losses of the fast path beside those of a plain one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH_TOKENS = 1024
 
 
 def measure(quick: bool) -> dict:
-    """The losses of every step: without dropout by one seed, in float64, with it by several; both paths each."""
+    """Losses of every step by both paths: without dropout with one seed in float64, with dropout with several."""
     steps, seeds = (10, 2) if quick else (STEPS, SEEDS)
     torch.set_num_threads(THREADS)
     pairs, vocabulary = captions.encoded(captions.config())
@@ -60,7 +60,7 @@ def losses(path: str, dropout: float, seed: int, steps: int, pairs, vocabulary: 
 
 
 def fast_path(model, settings, seed: int) -> Callable[[Batch, int, int], float]:
-    """What the training loop does."""
+    """The training loop's path."""
     replicas = Replicas(StepLoss(model, Objective(settings.label_smoothing)), seed, THREADS)
     return lambda batch, tokens, step: replicas.backward(batch, 1 / tokens, (step,))
 
