@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,11 +31,8 @@ SIGNS = {
     "linked_target": 1,  # share of the target words
     "link_probability": 1,  # of each target word's likeliest link, on average
     "posterior": 1,  # of a target piece, on average (`posteriors`)
-    "weakest": 1,  # the least of them
     "margin": 1,  # log-probability of a piece, less that of the likeliest of the other hypotheses
-    "weakest_link": 1,  # of each target word's likeliest link, the least probable
-    "kept": 1,  # share of the source's words that have a capital or a digit, and that the translation has as they are
-    "longest": -1,  # most pieces of a source word
+    "letters": 1,  # the logarithm of how many the translation has: chrF is more even over long ones
     "length": -1,  # |log(target pieces / source pieces)|
     "pieces": -1,  # source pieces a letter
     "repeated": -1,  # share of the source's words in lower case that the translation has as they are
@@ -48,7 +44,8 @@ WORD_SIGNS = {
     "word_link": 1,  # probability of its likeliest link
     "word_log_probability": 1,  # of a piece of the whole translation, on average
     "word_unknown": -1,  # 1 if it is linked to a word that the training corpus lacks
-    "word_pieces": -1,  # a letter
+    "word_pieces": -1,  # how many it has
+    "word_letters": -1,  # the logarithm of how many
 }
 """The same for a target word."""
 INTERCEPT, WORD_INTERCEPT = "intercept", "word_intercept"
@@ -116,14 +113,14 @@ def evidence_of(
         for word in own:
             by_word[word, 0] = min(by_word[word, 0], share)
             by_word[word, 4] += 1
-    by_word[:, 4] /= [len(word.text) for word in target.words]
+    by_word[:, 5] = np.log([len(word.text) for word in target.words])
     if links is not None:
         sources, targets = {link[0] for link in links}, {link[1] for link in links}
         found["linked_source"] = _share(word in sources for word in words)
         found["linked_target"] = len(targets) / max(1, len(target.words))
     if link_probabilities is not None and link_probabilities.size:
         by_word[:, 1] = link_probabilities.max(axis=1)
-        found["link_probability"], found["weakest_link"] = float(by_word[:, 1].mean()), float(by_word[:, 1].min())
+        found["link_probability"] = float(by_word[:, 1].mean())
     if known is not None:
         spelled = list(_spelled(source, words))
         unknown = {word for word in spelled if not _is_known(source.words[word], known)}
@@ -141,7 +138,6 @@ def _search_evidence(hypothesis: Hypothesis, shares: Sequence[float]) -> dict[st
     return {
         "log_probability": own,
         "posterior": sum(shares) / len(shares) if shares else 1.0,
-        "weakest": min(shares, default=1.0),
         "margin": own - max(others, default=own),
     }
 
@@ -149,11 +145,8 @@ def _search_evidence(hypothesis: Hypothesis, shares: Sequence[float]) -> dict[st
 def _text_evidence(source: Encoding, target: Encoding, words: Sequence[int]) -> dict[str, float]:
     texts, written = [word.text for word in source.words], {word.text for word in target.words}
     lower = [text for text in texts if len(text) > 1 and text.islower()]
-    kept = [text in written for text in texts if not text.islower() and text.isalnum()]
-    sizes = Counter(word for own in source.words_of_piece for word in own)
     return {
-        "kept": sum(kept) / max(1, len(texts)),
-        "longest": max(sizes.values(), default=1),
+        "letters": math.log(len(target.text) + 1),
         "length": abs(math.log((len(target.ids) + 1) / (len(source.ids) + 1))),
         "pieces": len(source.ids) / max(1, sum(len(texts[word]) for word in words)),
         "repeated": _share(text in written for text in lower),

@@ -126,9 +126,7 @@ def test_the_evidence_of_one_sentence():
     found, words = evidence_of(source, target, best, [(0, 0), (3, 1)], np.array([[1.0], [0.5], [0.0]]), known)
     assert set(found) == set(SIGNS)
     assert found["log_probability"] == -6 / (len(target.ids) + 1)
-    assert found["posterior"] == found["weakest"] == 1 and found["margin"] == 0
-    assert found["kept"] == 1 / 6 and found["weakest_link"] == 0
-    assert found["longest"] == max(sum(number in own for own in source.words_of_piece) for number in range(6))
+    assert found["posterior"] == 1 and found["margin"] == 0 and found["letters"] == np.log(11)
     assert found["linked_source"] == 2 / 6 and found["linked_target"] == 2 / 3
     assert found["link_probability"] == pytest.approx(0.5)
     assert found["repeated"] == 1 / 4 and found["unknown"] == 2 / 5
@@ -137,9 +135,9 @@ def test_the_evidence_of_one_sentence():
     assert by_name["word_log_probability"] == [found["log_probability"]] * 3
     assert by_name["word_unknown"] == [1, 1, 0]  # Tom and perro
     pieces = [sum(number in own for own in target.words_of_piece) for number in range(3)]
-    assert by_name["word_pieces"] == [pieces[0] / 3, pieces[1] / 5, pieces[2]]
+    assert by_name["word_pieces"] == pieces and by_name["word_letters"] == pytest.approx(np.log([3, 5, 1]))
     bare, words = evidence_of(source, target, Hypothesis(target.ids, -np.inf, -np.inf), None, None, None)
-    assert set(bare) == set(SIGNS) - {"linked_source", "linked_target", "link_probability", "weakest_link", "unknown"}
+    assert set(bare) == set(SIGNS) - {"linked_source", "linked_target", "link_probability", "unknown"}
     assert np.isfinite(list(bare.values())).all() and np.isfinite(words).all()
 
 
