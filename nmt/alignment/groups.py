@@ -15,11 +15,11 @@ from nmt.alignment.links import threshold_links
 from nmt.text.cognates import alike
 from nmt.text.words import is_punctuation
 
-THRESHOLD = 0.5
+THRESHOLD = 0.45
 """Links are the cells above it, then ..."""
 LEFTOVER = 0.05
 """... of words that have no link yet the best cells above this."""
-ALIKE, LETTERS = 0.5, 3
+ALIKE, LETTERS = 0.6, 3
 """Words of so many letters that are alike by so much, and equal ones of any length, count as counterparts."""
 COUNTERPART, RIVAL = 0.9, 0.5
 """The least probability of counterparts, and what is left of their other cells' probabilities."""
