@@ -130,6 +130,8 @@ def _opened(path: str | Path | None) -> Iterator[BinaryIO]:
     if path in (None, "-"):
         if sys.stdin is None:
             raise UserError("standard input is closed; give text as an argument or with --input")
+        if sys.stdin.isatty():
+            print("reading from the terminal, a line at a time; Ctrl-D ends", file=sys.stderr)
         yield sys.stdin.buffer
         return
     with open(cast(str, path), "rb") as file:

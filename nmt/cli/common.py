@@ -21,7 +21,7 @@ import nmt
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.streams import AS_WRITTEN, standard_streams
-from nmt.untrusted import MOST_THREADS
+from nmt.untrusted import MOST_THREADS, WIDEST_BEAM
 
 Item = TypeVar("Item")
 USER_ERROR = 2
@@ -173,7 +173,7 @@ def add_checkpoint_arguments(arguments: argparse.ArgumentParser, threads: int | 
 
 def add_search_arguments(arguments: argparse.ArgumentParser) -> None:
     """--beam, --length-penalty and --batch-size."""
-    arguments.add_argument("--beam", type=positive, metavar="N", help="beam size; 1 is greedy search")
+    arguments.add_argument("--beam", type=beam_size, metavar="N", help="beam size; 1 is greedy search")
     arguments.add_argument("--length-penalty", type=float, metavar="X", help="exponent of the length penalty")
     arguments.add_argument(
         "--batch-size", type=positive, default=64, metavar="N", help="sentences translated together (default: 64)"
@@ -216,6 +216,8 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 positive = whole_number(1, 10**9)
+beam_size = whole_number(1, WIDEST_BEAM)
+"""Of --beam, and of --n-best, which is a beam at least as wide."""
 thread_count = whole_number(1, MOST_THREADS)
 
 

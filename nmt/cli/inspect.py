@@ -13,12 +13,12 @@ from nmt.cli.common import (
     add_checkpoint_arguments,
     add_invalid_argument,
     add_search_arguments,
+    beam_size,
     check_arguments,
     check_writable,
     command,
     draw,
     parser,
-    positive,
 )
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
@@ -136,7 +136,9 @@ def make_parser():
         help="draw a grid of all heads of this kind instead of the alignment",
     )
     arguments.add_argument("--gold", metavar="FILE", help="mark these links too: one line a sentence, in Pharaoh form")
-    arguments.add_argument("--n-best", type=positive, default=1, metavar="N", help="hypotheses a sentence (default: 1)")
+    arguments.add_argument(
+        "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
+    )
     arguments.add_argument("--curves", nargs="+", metavar="CHECKPOINT", help="draw these runs' learning curves instead")
     add_checkpoint_arguments(arguments)
     add_search_arguments(arguments)

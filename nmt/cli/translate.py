@@ -14,13 +14,13 @@ from nmt.cli.common import (
     add_output_argument,
     add_search_arguments,
     answered,
+    beam_size,
     check_arguments,
     check_writable,
     command,
     draw,
     in_one_line,
     parser,
-    positive,
     with_progress,
     writer,
 )
@@ -119,7 +119,9 @@ def make_parser():
         "alignment; nothing is ever cut off (default: refuse)",
     )
     add_invalid_argument(arguments)
-    arguments.add_argument("--n-best", type=positive, default=1, metavar="N", help="hypotheses a sentence (default: 1)")
+    arguments.add_argument(
+        "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
+    )
     arguments.add_argument(
         "--format",
         choices=list(FORMATS),
