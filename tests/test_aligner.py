@@ -1,14 +1,16 @@
 """The alignment head: it learns a made-up language, and its numpy runtime computes what its torch module does."""
 
+import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Fork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ from nmt.models.word_corpus import WordCorpus  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 from nmt.text.word_pieces import word_pieces  # noqa: E402
 from nmt.text.words import is_punctuation  # noqa: E402
-from nmt.training.alignment import HeadTraining, _mixed_cells, train_aligner  # noqa: E402
+from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells, train_aligner  # noqa: E402
 
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
@@ -264,20 +266,14 @@ def test_corpus_without_usable_pairs_is_refused(subwords):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to see processes in")
 def test_workers_end_when_the_run_is_killed(tmp_path):
-    program = tmp_path / "pool.py"
-    program.write_text(
-        "import os, signal\n"
-        "from concurrent.futures import ProcessPoolExecutor\n"
-        "from multiprocessing import get_context\n"
-        "from nmt.training.alignment import _end_with_parent\n"
-        "if __name__ == '__main__':\n"
-        "    pool = ProcessPoolExecutor(1, mp_context=get_context('spawn'), initializer=_end_with_parent)\n"
-        "    print(pool.submit(os.getpid).result(), flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    ended = subprocess.run([sys.executable, program], stdout=subprocess.PIPE, text=True)
-    worker = Path("/proc") / ended.stdout.strip()
-    assert ended.returncode == -signal.SIGKILL and worker.name.isdigit()
+    def run() -> None:
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        (tmp_path / "worker").write_text(str(pool.submit(os.getpid).result()))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    status, errors = Fork(run).wait()
+    assert status == -signal.SIGKILL, errors
+    worker = Path("/proc") / (tmp_path / "worker").read_text()
     deadline = time.monotonic() + 60
     while (running := _runs(worker)) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -230,8 +230,8 @@ def test_a_head_switched_off_is_one_whose_output_is_not_read(tmp_path):
         assert found != pytest.approx(losses(tmp_path, model, pieces, off=[{**off[0], "by": "mean"}]), abs=1e-4)
 
 
-def test_forced_pieces_moved_rows_and_the_tree(tmp_path):
-    model = model_data(write_tiny_checkpoint(tmp_path / "tiny"), "float32")
+def test_forced_pieces_moved_rows_and_the_tree(tmp_path, tiny_checkpoint):
+    model = model_data(tiny_checkpoint, "float32")
     plain = intervene(tmp_path, model, beam=3)
     assert plain["ended"]
     total = -sum(losses(tmp_path, model, plain["pieces"]))
