@@ -7,6 +7,7 @@ this module follows line by line.
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -18,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from threadpoolctl import ThreadpoolController
 
 from nmt.alignment import Link
+from nmt.alignment.groups import full_links
 from nmt.alignment.links import threshold_links
 from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, find_checkpoint, save_arrays
 from nmt.errors import UserError
@@ -53,6 +55,11 @@ class AlignedPair:
 
     def __repr__(self) -> str:
         return f"AlignedPair({len(self.source_words)} and {len(self.target_words)} words, {len(self.links)} links)"
+
+    @cached_property
+    def full_links(self) -> list[Link]:
+        """Links with those of articles and prepositions to the word that they belong to (`nmt.alignment.groups`)."""
+        return full_links(self.probabilities, self.source_words, self.target_words)
 
     @property
     def pharaoh(self) -> str:
@@ -156,7 +163,10 @@ class Aligner:
         """
         if isinstance(source, str) != isinstance(target, str):
             raise UserError("align takes two sentences, or one list of (source, target) pairs")
-        pairs = [(source, target)] if isinstance(source, str) else source
+        pairs = [(source, target)] if isinstance(source, str) else list(source)
+        for number, pair in enumerate(pairs, 1):
+            if not isinstance(pair, Sequence) or [isinstance(text, str) for text in pair] != [True, True]:
+                raise UserError(f"pair {number} is {reprlib.repr(pair)}; it must be (source, target)")
         words = [[[word.text for word in split_words(text)] for text in pair] for pair in pairs]
         aligned = self.align_words([(first, second) for first, second in words])
         return aligned[0] if isinstance(source, str) else aligned

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
     commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
     add_checkpoint_arguments(commands)
-    commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test)")
+    commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test, or dev without one)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
     add_invalid_argument(commands)
@@ -54,8 +54,7 @@ def main(arguments: list[str]) -> None:
     if options.everyday:
         _everyday(translator, options)
         return
-    split = options.split or "test"
-    sources, references, name = _from_files(options) if options.source else _from_split(translator, split)
+    sources, references, name = _from_files(options) if options.source else _from_split(translator, options.split)
     result = evaluate(
         translator,
         sources,
@@ -98,8 +97,11 @@ def _everyday(translator, options) -> None:
         print(f"{kind:<12}{count:>5}{shares[0]:>7}{shares[1]:>10}{chrf:>7.1f}")
 
 
-def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str]:
-    """The unique source sentences of a split of the checkpoint's corpus, each with all its translations."""
+def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str]], str]:
+    """The unique source sentences of a split of the checkpoint's corpus, each with all its translations.
+
+    Without a name test, or dev where the corpus has no test.
+    """
     from nmt.checkpoint import CONFIG
     from nmt.config import load_config
     from nmt.corpus import load_corpus, references
@@ -111,6 +113,7 @@ def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str
             f"the checkpoint's corpus cannot be had ({error}); run this where nmt-train ran, or give --source and "
             "--reference"
         ) from error
+    split = split or ("dev" if corpus.test is None else "test")
     pairs = corpus.test if split == "test" else corpus.dev
     if pairs is None:
         raise UserError("the checkpoint's corpus has no test split; use --split dev, or --source and --reference")

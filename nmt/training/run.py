@@ -32,7 +32,7 @@ from nmt.checkpoint import (
     write_checkpoint_metadata,
     write_text,
 )
-from nmt.config import RunConfig, alignment_layer
+from nmt.config import RunConfig, alignment_layer, load_config
 from nmt.corpus import Corpus, load_corpus
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, expanded, sha256_of
@@ -70,11 +70,13 @@ HEAD_RECORD = "training/alignment-head.json"
 """How the alignment head was trained."""
 
 
-def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> Path:
-    """Train the model that `config` describes; returns its checkpoint, the directory `config.checkpoint`.
+def train(config: RunConfig | str | Path, resume: bool = False, overwrite: bool = False) -> Path:
+    """Train the model that `config`, or the YAML file of that name, describes; returns its checkpoint, the directory
+    `config.checkpoint`.
 
     Raises UserError for impossible requests, and Interrupted after a signal, once the state is saved.
     """
+    config = config if isinstance(config, RunConfig) else load_config(config)
     check_languages(config.data)
     device = choose_device(config.training.device)
     torch.set_num_threads(config.training.threads or torch.get_num_threads())
@@ -88,7 +90,6 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
                 state = check_directory(directory, config, resume, overwrite)
             corpus = load_corpus(config.data)
             ranks.tell(corpus.describe())
-            ranks.tell(describe_budget(config))
             if ranks.leads and config.alignment.head:  # fail on a bad links file before training starts
                 guiding_links(config, corpus)
             begins = ranks.leads and state is None
@@ -103,6 +104,7 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
                 begin_directory(directory, config, subwords)
                 if initial and config.alignment.head and (record := initial.copy_head(directory / ALIGNER, subwords)):
                     write_text(directory / HEAD_RECORD, json.dumps(record))
+            ranks.tell(describe_budget(config, (directory / ALIGNER).exists()))
             run = Run(config, directory, corpus, subwords, ranks, device)
             if config.alignment.guide_weight:
                 if not (directory / ALIGNER).exists():
