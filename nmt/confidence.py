@@ -109,8 +109,8 @@ def evidence_of(
     by_word = np.zeros((len(target.words), len(WORD_SIGNS)))
     by_word[:, 0] = 1.0
     by_word[:, 2] = found["log_probability"]
-    for share, own in zip(shares, target.words_of_piece, strict=False):
-        for word in own:
+    for share, covered in zip(shares, target.words_of_piece, strict=False):
+        for word in covered:
             by_word[word, 0] = min(by_word[word, 0], share)
             by_word[word, 4] += 1
     by_word[:, 5] = np.log([len(word.text) for word in target.words])
@@ -125,8 +125,8 @@ def evidence_of(
         spelled = list(_spelled(source, words))
         unknown = {word for word in spelled if not _is_known(source.words[word], known)}
         found["unknown"] = len(unknown) / max(1, len(spelled))
-        for own, word in links or () if unknown else ():
-            by_word[word, 3] = max(by_word[word, 3], own in unknown)
+        for own, target_word in links or () if unknown else ():
+            by_word[target_word, 3] = max(by_word[target_word, 3], own in unknown)
     return found, by_word
 
 

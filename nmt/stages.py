@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nmt.alignment import Link
-from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import over_words
+from nmt.alignment.links import attention_links
+from nmt.alignment.pieces import all_over_words
 from nmt.confidence import Calibration, evidence_of
 from nmt.copying import with_copied
 from nmt.errors import UserError
@@ -163,7 +163,11 @@ class WordAligner:
         if self.head is not None:
             sides = ([[word.text for word in encoding.words] for encoding in side] for side in (sources, targets))
             pairs = self.head.align_words(list(zip(*sides, strict=True)))
-        aligned = map(self._aligned, sources, targets, flat, pairs, zip(weights, scores, strict=True))
+        attention: Iterable[np.ndarray | None] = [None] * len(flat)
+        pieces = [one.attention for one in flat if one.attention is not None]
+        if len(pieces) == len(flat):
+            attention = all_over_words(pieces, sources, targets)
+        aligned = map(self._aligned, sources, targets, flat, pairs, zip(attention, weights, scores, strict=True))
         for hypotheses in found:
             yield [next(aligned) for _ in hypotheses]
 
@@ -173,12 +177,11 @@ class WordAligner:
         target: Encoding,
         hypothesis: Hypothesis,
         pair: AlignedPair | None,
-        read: tuple[AttentionWeights | None, np.ndarray | None],
+        read: tuple[np.ndarray | None, AttentionWeights | None, np.ndarray | None],
     ) -> Aligned:
-        attention = None if hypothesis.attention is None else over_words(hypothesis.attention, source, target)
-        links = pair.links if pair else None if attention is None else argmax_links(attention)
+        attention, weights, scores = read
+        links = pair.links if pair else None if attention is None else attention_links(attention)
         probabilities = pair.probabilities if pair else None
-        weights, scores = read
         words = None if scores is None else np.exp(over_target_words(scores, target)).tolist()
         evidence = evidence_of(source, target, hypothesis, links, probabilities, self.subwords.known_words)
         return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words, *evidence)

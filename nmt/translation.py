@@ -255,12 +255,19 @@ def _join(
     weights = [max(1, len(part.target_words)) for part in parts]
     score = float(np.average([part.score for part in parts], weights=weights))
     text = " ".join(part.text for part in parts if part.text)
-    by_word = {
-        "word_probabilities": _joined_values([part.word_probabilities for part in parts]),
-        "word_confidence": _joined_values([part.word_confidence for part in parts if part.target_words]),
-    }
+    whole = Translation(
+        source,
+        text,
+        score,
+        source_words,
+        target_words,
+        None,
+        None,
+        word_probabilities=_joined_values([part.word_probabilities for part in parts]),
+        word_confidence=_joined_values([part.word_confidence for part in parts if part.target_words]),
+    )
     if any(part.alignment is None for part in parts):
-        return Translation(source, text, score, source_words, target_words, None, None, **by_word)
+        return whole
     size = len(target_words) * (len(source_words) + 1)
     links: set[tuple[int, int]] = set()
     first = 0
@@ -269,17 +276,12 @@ def _join(
         first += len(part.target_words)
     attention = _joined_matrix([part.attention for part in parts], places, len(source_words) + 1, size)
     probabilities = _joined_matrix([part.link_probabilities for part in parts], places, len(source_words), size)
-    return Translation(
-        source,
-        text,
-        score,
-        source_words,
-        target_words,
-        attention,
-        sorted(links),
-        probabilities,
-        parts[0].attention_name,
-        **by_word,
+    return replace(
+        whole,
+        attention=attention,
+        alignment=sorted(links),
+        link_probabilities=probabilities,
+        attention_name=parts[0].attention_name,
     )
 
 

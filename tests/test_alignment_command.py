@@ -124,7 +124,7 @@ def test_json_has_words_matrix_links_and_scores(align):
     assert status == 0
     assert (first["source_words"], first["target_words"]) == (["one", "two"], ["two", "one", "four"])
     assert first["alignment"] == "0-1 1-0"
-    matrix = np.array(first["attention"])
+    matrix = np.array(first["matrix"])
     assert matrix.shape == (3, 3)
     np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-4)
     assert matrix[2].argmax() == 2  # "four" is aligned to nothing

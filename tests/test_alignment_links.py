@@ -22,6 +22,15 @@ def test_argmax_links_and_null():
     assert links.argmax_links(np.ones((2, 1))) == []
 
 
+def test_links_of_attention_take_source_words_that_the_largest_leave_out():
+    # did you go -> fuiste: one row for three words, the first of which is below a quarter.
+    matrix = np.array([[0.2, 0.3, 0.4, 0.1], [0.0, 0.1, 0.2, 0.7]])
+    assert links.attention_links(matrix) == [(1, 0), (2, 0)]
+    # A source word that some target word looks at most keeps that link alone.
+    assert links.attention_links(np.array([[0.6, 0.4, 0.0], [0.55, 0.3, 0.15]])) == [(0, 0), (0, 1), (1, 0)]
+    assert links.attention_links(np.ones((2, 1))) == [] and links.attention_links(np.zeros((0, 3))) == []
+
+
 def test_threshold_links_take_several_for_a_word():
     assert links.threshold_links(np.array([[0.5, 0.4, 0.1], [0.0, 0.2, 0.3]]), 0.25) == [(0, 0), (1, 0), (2, 1)]
 

@@ -8,7 +8,7 @@ from toy import toy_config, toy_pairs
 from toy_runs import command, fit, metadata, weights
 
 from nmt import Translator
-from nmt.alignment.links import argmax_links
+from nmt.alignment.links import attention_links
 from nmt.alignment.pharaoh import format_links
 from nmt.alignment.pieces import word_attention
 from nmt.checkpoint import ALIGNER, KNOWN_WORDS
@@ -131,8 +131,8 @@ def test_a_network_of_another_shape_does_not_begin_with_these_weights(place, who
     assert status == 2 and "training.initial" in lines[-1] and "model" in lines[-1]
 
 
-def test_links_of_attention_are_its_largest(whole):
+def test_without_a_head_links_are_read_off_attention(whole):
     translator = Translator.load(whole)
     translator.aligner = None  # as a checkpoint without a head
     result = translator.translate("3 1 4")
-    assert result.alignment == argmax_links(result.attention) and result.link_probabilities is None
+    assert result.alignment == attention_links(result.attention) and result.link_probabilities is None

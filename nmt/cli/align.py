@@ -305,7 +305,7 @@ def _as_json(pair: Aligned) -> str:
         {
             "source_words": pair.source_words,
             "target_words": pair.target_words,
-            "attention": matrix,
+            "matrix": matrix,
             "alignment": format_links(pair.links),
             "scores": [matrix[target][source] for source, target in pair.links],
         },

@@ -37,8 +37,10 @@ def marked_text(translation: Translation) -> str:
             text += f"{translation.text[done : word.start]}{_UNDERLINED}{word.text}{_RESET}"
             done = word.end
     text += translation.text[done:]
-    low = translation.confidence is not None and translation.confidence < LOW
-    return f"{text}  {_DIM}({in_words(translation.confidence)}){_RESET}" if low else text
+    confidence = translation.confidence
+    if confidence is None or confidence >= LOW:
+        return text
+    return f"{text}  {_DIM}({in_words(confidence)}){_RESET}"
 
 
 def render_alignment(
