@@ -15,7 +15,7 @@ from nmt.alignment.links import threshold_links
 from nmt.text.cognates import alike
 from nmt.text.words import is_punctuation
 
-THRESHOLD = 0.45
+THRESHOLD = 0.5
 """Links are the cells above it, then ..."""
 LEFTOVER = 0.05
 """... of words that have no link yet the best cells above this."""
