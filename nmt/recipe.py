@@ -20,21 +20,35 @@ from nmt.languages import check_languages, guess_languages
 
 PAIRS_A_MINUTE = 60_000
 """Pairs of some ten words that two cores train on in a minute, about."""
+PREPARED_A_MINUTE = 100_000
+"""Pairs whose words are found and aligned in a minute, about: what augmentation and guided attention need first."""
+PREPARATION = 0.3
+"""Most of the budget that this may take."""
+AUGMENT = {"names": 0.3, "numbers": 0.8, "lower": 0.06, "unmarked": 0.05, "title": 0.01}
+"""Shares of the pairs, as in the configurations of the shipped translators."""
+GUIDE_WEIGHT = 0.5
+NOUNS_CAPITALISED = ("de", "lb", "nds")
+"""Languages in which a capitalised word need not be a name."""
 FEW = 10_000
 """Pairs below which a translator of its own stays poor."""
 
 
-def recipe(pairs: int, minutes: float) -> dict[str, Any]:
-    """The sections subwords, model, training and alignment of a configuration, as plain values.
+def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
+    """The sections data, subwords, model, training and alignment of a configuration, as plain values.
 
-    `minutes` (of two cores) are all that the run may take: 4% are left for reading the corpus and learning the
-    subwords, a fifth, twelve minutes at most, goes to the alignment head, the rest to the translator.
+    `minutes` (of two cores) are all that the run may take. 4% are left for reading the corpus and learning the
+    subwords, a fifth, twelve minutes at most, goes to the alignment head. Placeholders (not for a `source` that
+    capitalises nouns), augmentation and guided attention need every pair's words first; they are left out where that
+    takes more than `PREPARATION`. The rest goes to the translator.
     """
     head = round(min(0.2 * minutes, 12), 2)
-    translator = round(0.96 * minutes - head, 2)
+    preparation = pairs / PREPARED_A_MINUTE
+    guided = preparation <= PREPARATION * minutes
+    translator = round(0.96 * minutes - head - guided * preparation, 2)
     passes = PAIRS_A_MINUTE * translator / pairs
     return {
-        "subwords": {"vocabulary_size": _pieces(pairs)},
+        "data": {"augment": dict(AUGMENT)} if guided else {},
+        "subwords": {"vocabulary_size": _pieces(pairs), "slots": guided and source not in NOUNS_CAPITALISED},
         "model": _network(pairs, translator) | {"heads": 4, "dropout": _dropout(passes)},
         "training": {
             "batch_tokens": 1024 if pairs < FEW else 2048,
@@ -48,7 +62,7 @@ def recipe(pairs: int, minutes: float) -> dict[str, Any]:
             "validate_every": int(min(1000, max(50, 100 * round(translator)))),
             "average_count": 3 if translator < 10 else 5,
         },
-        "alignment": {"minutes": head},
+        "alignment": {"minutes": head, "guide_weight": GUIDE_WEIGHT if guided else 0.0},
     }
 
 
@@ -122,7 +136,8 @@ def own_data(
     data = parse_config(tree, "the recipe").data
     check_languages(data)
     pairs = len(load_corpus(data).train)
-    chosen = {name: tree[name] for name in ("checkpoint", "data")} | recipe(pairs, minutes)
+    chosen = recipe(pairs, minutes, data.source)
+    chosen = {"checkpoint": tree["checkpoint"], **chosen, "data": tree["data"] | chosen["data"]}
     for override in overrides:
         apply_override(chosen, override)
     return parse_config(chosen, "the recipe")

@@ -33,21 +33,15 @@ def read_pairs(path):
 def make_batches(pairs, batch_tokens=2048, pool=20_000):
     """One pass over pairs of piece ids: batches of at most `batch_tokens` padded positions."""
     # Pairs of like lengths waste little padding: random pools are sorted, then cut into batches.
-    length = lambda pair: max(map(len, pair)) + 1  # noqa: E731
     pairs, batches = random.sample(pairs, len(pairs)), []
     for first in range(0, len(pairs), pool):
         batches.append([])
-        for pair in sorted(pairs[first : first + pool], key=length):
-            if (len(batches[-1]) + 1) * length(pair) > batch_tokens:
+        for pair in sorted(pairs[first : first + pool], key=lambda pair: max(map(len, pair))):
+            longest = max(map(len, pair)) + 1  # <s> or </s> is added
+            if (len(batches[-1]) + 1) * longest > batch_tokens:
                 batches.append([])
             batches[-1].append(pair)
     return random.sample(batches, len(batches))
-
-
-def pad(sequences):
-    """Lists of piece ids to one tensor [batch, longest], filled with <pad> on the right."""
-    longest = max(map(len, sequences))
-    return torch.tensor([ids + [PADDING] * (longest - len(ids)) for ids in sequences])
 
 
 # --- Subwords: frequent words are one piece, rare words several (Kudo and Richardson 2018) --------
@@ -158,7 +152,7 @@ class Transformer(nn.Module):
 
     def encode(self, source):
         """Source [batch, source] to the memory [batch, source, width] and its mask."""
-        mask = (source != PADDING)[:, None, None]  # [batch, 1, 1, source]
+        mask = (source != PADDING)[:, None, None]  # [batch, 1, 1, source], False on <pad>
         x = self.embed(source)
         for layer in self.encoder_layers:
             x = layer(x, mask)
@@ -167,7 +161,7 @@ class Transformer(nn.Module):
     def decode(self, target, memory, mask):
         """Target [batch, target] to logits [batch, target, vocabulary], and all cross-attention."""
         length = target.size(1)
-        # Section 3.2.3: a position sees itself and those before it, never the answer.
+        # Section 3.2.3: a position sees itself and those before it: not the answer, nor <pad>.
         self_mask = torch.ones(length, length, dtype=torch.bool).tril()
         x, attentions = self.embed(target), []
         for layer in self.decoder_layers:
@@ -178,8 +172,14 @@ class Transformer(nn.Module):
 
 
 # --- Loss: the next piece should be likely, but never certain (section 5.4) -----------------------
+def pad(sequences):
+    """Lists of piece ids to one tensor [batch, longest], filled with <pad> on the right."""
+    longest = max(map(len, sequences))
+    return torch.tensor([ids + [PADDING] * (longest - len(ids)) for ids in sequences])
+
+
 def loss_of(model, batch):
-    """Mean cross-entropy of the batch's target pieces, with 0.1 of each label's mass spread."""
+    """Mean cross-entropy of the target pieces; all pieces share 0.1 of each label's mass."""
     source = pad([source + [END] for source, _ in batch])  # [batch, source]
     target = pad([[START, *target, END] for _, target in batch])  # [batch, target + 1]
     logits, _ = model.decode(target[:, :-1], *model.encode(source))  # all positions at once
@@ -225,11 +225,11 @@ def train(model, pairs, minutes, steps=None):
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         rate = adam.param_groups[0]["lr"] = RATE * min(1, step / WARMUP) * (1 - spent)
         adam.step()
-        # Muon: along the orthogonal matrix nearest to the momentum, as far as Adam goes.
-        with torch.no_grad():
+        with torch.no_grad():  # Muon: along the orthogonal matrix nearest to the momentum
             for matrix, momentum in zip(matrices, momenta, strict=True):
-                momentum.lerp_(matrix.grad, 0.05)
-                direction = orthogonal(matrix.grad.lerp(momentum, 0.95))
+                momentum.lerp_(matrix.grad, 0.05)  # a running mean of the gradients
+                direction = orthogonal(matrix.grad.lerp(momentum, 0.95))  # Nesterov's look ahead
+                # Steps of the size of Adam's (Liu et al. 2025, equation 4)
                 matrix -= rate * 0.2 * math.sqrt(max(matrix.shape)) * direction
         if step % 100 == 0:
             print(f"step {step}, {minute:.1f} minutes: loss {loss.item():.3f}", flush=True)
@@ -296,9 +296,9 @@ def translate(model, subwords, layer, heads, text):
     source = subwords.encode(text, return_type="offset_mapping")  # ids, and characters of each
     pieces = beam_search(model, source["ids"])
     target = subwords.decode(pieces, return_type="offset_mapping")
-    memory = model.encode(torch.tensor([source["ids"] + [END]]))
+    memory, mask = model.encode(torch.tensor([source["ids"] + [END]]))
     # From <s> on, each row of the decoder writes a piece; the last row writes </s>.
-    _, attentions = model.decode(torch.tensor([[START, *pieces]]), *memory)
+    _, attentions = model.decode(torch.tensor([[START, *pieces]]), memory, mask)
     attention = attentions[layer][0, heads, :-1].mean(dim=0)  # [pieces, source pieces + 1]
     source_words, target_words = split_words(text), split_words(target["text"])
     columns = shares(source["offsets"], source_words)
@@ -339,7 +339,7 @@ def save(directory, model, languages, steps):
     (directory / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
     files = "config.yaml", "subwords.model", "weights.safetensors"
     metadata = dict(zip(("source", "target"), languages, strict=True), max_length=256, decoding={})
-    metadata["alignment_layer"] = max(0, len(model.decoder_layers) - 2)
+    metadata["alignment_layer"] = max(0, len(model.decoder_layers) - 2)  # it aligns best
     metadata["files"] = {n: hashlib.sha256((directory / n).read_bytes()).hexdigest() for n in files}
     (directory / "metadata.json").write_text(json.dumps(metadata, indent=2))
 

@@ -11,11 +11,11 @@ from toy_runs import command, fit, metadata, weights
 import nmt.training.run as runs
 from nmt import Translator, UserError
 from nmt.cli.train import main
-from nmt.config import load_config, parse_config
+from nmt.config import RunConfig, load_config, parse_config
 from nmt.corpus import load_corpus
 from nmt.languages import check_languages, guess_languages
 from nmt.models.alignment_head import AlignerConfig
-from nmt.recipe import FEW, expectation, own_data, recipe
+from nmt.recipe import AUGMENT, FEW, PREPARATION, PREPARED_A_MINUTE, expectation, own_data, recipe
 from nmt.training.log import Meter, RunLog, describe_budget, read_log
 from nmt.training.state import Progress
 
@@ -28,22 +28,25 @@ def train(monkeypatch, capfd) -> Command:
     return Command("nmt-train", main, monkeypatch, capfd)
 
 
-def chosen(name: str) -> dict:
-    tree = load_config(ROOT / "configs" / name).model_dump()
-    return {section: tree[section] for section in ("subwords", "model", "training", "alignment")}
+def chosen(config: RunConfig) -> dict:
+    tree = config.model_dump()
+    sections = {section: tree[section] for section in ("subwords", "model", "training", "alignment")}
+    return sections | {"augment": tree["data"]["augment"]}
 
 
 @pytest.mark.parametrize(("name", "pairs", "minutes"), [("quickstart.yaml", 137_960, 5), ("files.yaml", 100_000, 60)])
 def test_the_configurations_are_the_recipes(name, pairs, minutes):
-    made = parse_config({"checkpoint": "x", **recipe(pairs, minutes)}, "the recipe").model_dump()
-    assert chosen(name) == {section: made[section] for section in chosen(name)}
+    made = parse_config({"checkpoint": "x", **recipe(pairs, minutes)}, "the recipe")
+    assert chosen(load_config(ROOT / "configs" / name)) == chosen(made)
 
 
 @pytest.mark.parametrize("pairs", PAIRS)
 @pytest.mark.parametrize("minutes", [0.5, 5, 15, 45, 300])
 def test_the_budget_is_the_whole_budget(pairs, minutes):
     config = parse_config({"checkpoint": "x", **recipe(pairs, minutes)}, "the recipe")
-    assert 0.9 * minutes < config.training.max_minutes + config.alignment.minutes < minutes
+    preparation = pairs / PREPARED_A_MINUTE if config.alignment.guide_weight else 0.0
+    assert 0.9 * minutes < preparation + config.training.max_minutes + config.alignment.minutes < minutes
+    assert (preparation > 0) == (pairs / PREPARED_A_MINUTE <= PREPARATION * minutes)
     assert config.training.optimizer == "muon"
 
 
@@ -52,6 +55,13 @@ def test_many_passes_are_regularised_and_few_pairs_get_a_small_vocabulary():
     assert dropouts == sorted(dropouts, reverse=True) and dropouts[0] > dropouts[-1] == 0
     sizes = [recipe(pairs, 15)["subwords"]["vocabulary_size"] for pairs in PAIRS]
     assert sizes == sorted(sizes)
+
+
+def test_only_names_are_capitalised_or_there_are_no_placeholders():
+    english, german = (recipe(5_000, 15, source) for source in ("en", "de"))
+    assert english["subwords"]["slots"] and not german["subwords"]["slots"]
+    assert english["data"] == german["data"] == {"augment": AUGMENT}
+    assert recipe(2_000_000, 15)["data"] == {}  # too many to prepare
 
 
 def test_from_a_file_of_pairs_to_a_translator(train, tmp_path, monkeypatch):
@@ -66,8 +76,7 @@ def test_from_a_file_of_pairs_to_a_translator(train, tmp_path, monkeypatch):
         "optimizer: muon",
         "pairs are few",
         "taken from train",
-        "budget: 0.08 minutes",
-        "0.02 minutes of",
+        "0.02 minutes of two idle cores for the alignment head, then 0.07 minutes",
     ):
         assert words in told, told
     translator = Translator.load("checkpoints/pairs")
@@ -117,10 +126,10 @@ def test_what_is_no_own_data_is_refused(train, tmp_path, monkeypatch, arguments,
 
 def test_languages_are_checked_and_guessed(tmp_path):
     for code in ("en", "uk", "pt_br", "zh-Hans", "digits", "tlh"):
-        check_languages(parse_config({"checkpoint": "x", "data": {"source": code}, **recipe(1, 1)}, "x").data)
+        check_languages(parse_config({**recipe(1, 1), "checkpoint": "x", "data": {"source": code}}, "x").data)
     for code, hint in (("xx", "ISO 639-1"), ("jp", "did you mean ja")):
         with pytest.raises(UserError, match=hint):
-            check_languages(parse_config({"checkpoint": "x", "data": {"target": code}, **recipe(1, 1)}, "x").data)
+            check_languages(parse_config({**recipe(1, 1), "checkpoint": "x", "data": {"target": code}}, "x").data)
     (tmp_path / "header.tsv").write_text("de\tfr\nja\toui\n")
     assert guess_languages([str(tmp_path / "header.tsv")]) == ("de", "fr")
     assert guess_languages(["corpus.en.gz", "corpus.de.gz"]) == ("en", "de")
