@@ -133,16 +133,12 @@ class Checkpoint:
     def __repr__(self) -> str:
         return f"Checkpoint({str(self.directory)!r})"
 
-    def has(self, name: str) -> bool:
-        """Whether the checkpoint lists the file."""
-        return name in self.files
-
     def path(self, name: str) -> Path:
         """A listed file, whose hash is checked once. Raises UserError when it is missing or altered."""
         path = self.directory / name
         if name in self._checked:
             return path
-        if not self.has(name):
+        if name not in self.files:
             raise UserError(f"checkpoint {self.directory} has no {name}")
         if not path.is_file():
             raise UserError(f"checkpoint {self.directory} lacks {name}; use another copy of it")

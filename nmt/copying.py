@@ -23,8 +23,6 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
     ends the translation, and so does what no link places, as without an alignment. A copied word's row of the matrix is
     1 at its source word.
     """
-    if not source.copied:
-        return translation
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
     words = split_words(text)

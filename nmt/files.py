@@ -9,7 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
@@ -183,20 +183,13 @@ def cache_directory(chosen: str | None = None) -> Path:
         return expanded(override)
     import platformdirs
 
-    try:
+    with suppress(RuntimeError, OSError):  # no home directory; one that cannot be written
         place = Path(platformdirs.user_cache_dir("nmt"))
-    except RuntimeError:  # no home directory
-        return _temporary_cache()
-    return place if place.is_absolute() and _can_write(place) else _temporary_cache()
-
-
-def _can_write(directory: Path) -> bool:
-    """Whether files can be written to a directory, which is made if it is absent."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(directory, os.W_OK | os.X_OK)
+        if place.is_absolute():
+            place.mkdir(parents=True, exist_ok=True)
+            if os.access(place, os.W_OK | os.X_OK):
+                return place
+    return _temporary_cache()
 
 
 def temporary_directory() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict, TypeVar, get_type_hints
 
@@ -72,7 +72,7 @@ DEFAULTS: dict[str, Any] = {
     "one_sentence": False,
     "read_ahead": 1024,
 }
-"""Defaults; None for the options of the search."""
+"""Defaults of the options that are not the search's; those are None."""
 
 
 def with_keywords(options: type) -> Callable[[Function], Function]:
@@ -103,9 +103,3 @@ def check_names(given: Iterable[str], options: type) -> None:
             raise UserError(
                 f"no option {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}")
             )
-
-
-def separated(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of the search among `options`, and the rest with `DEFAULTS` in place of what is missing."""
-    search = {name: value for name, value in options.items() if name in get_type_hints(SearchKeywords)}
-    return search, DEFAULTS | {name: value for name, value in options.items() if name not in search}

@@ -1,8 +1,10 @@
-"""Lines of text from a file, gzipped or not, or from standard input."""
+"""Text in and out: lines of a file, gzipped or not, or of standard input; and the standard streams of a command."""
 
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import select
 import sys
 import zlib
@@ -20,6 +22,8 @@ LONGEST_LINE = 16 * 2**20
 BLOCK = 2**16
 """Bytes that are read at a time: what a pipe holds."""
 END: Any = object()
+AS_WRITTEN: dict[str, Any] = {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
+"""How text leaves: UTF-8 wherever the command runs, lines not translated, a lone surrogate as its JSON escape."""
 
 
 def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str]:
@@ -138,3 +142,55 @@ def _opened(path: str | Path | None) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, unpacked)
         else:
             yield file
+
+
+class _Lasting(io.FileIO):
+    """A file that drops what it cannot write."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            written = super().write(data)
+        except OSError:  # its reader has left, its disk is full
+            written = None
+        return len(data) if written is None else written
+
+
+class _Closed(io.TextIOBase):
+    """Standard output where there is none."""
+
+    def write(self, _text: str, /) -> int:
+        raise UserError("standard output is closed; send it to a file or to /dev/null")
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Within the block standard error cannot fail, standard output is UTF-8, and writing to a closed one is UserError.
+
+    Streams that stand in for the process's own, as in tests, stay.
+    """
+    before = sys.stdout, sys.stderr
+    for number in (0, 1, 2):  # no file may get the number of a closed standard stream, and what is printed there
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
+    sys.stdout = _Closed() if sys.stdout is None else sys.stdout  # type: ignore[assignment]
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(**AS_WRITTEN)
+    keep_standard_error()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def keep_standard_error() -> None:
+    """Let standard error, if it is the process's own, drop what it cannot write: losing it never ends work."""
+    try:
+        own = sys.stderr is None or sys.stderr.fileno() == 2
+    except (OSError, ValueError):  # a stand-in
+        own = False
+    if own:
+        raw = io.BufferedWriter(_Lasting(2, "wb", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, line_buffering=True, **AS_WRITTEN)

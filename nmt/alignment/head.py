@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -22,7 +22,6 @@ from nmt.alignment.links import threshold_links
 from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, find_checkpoint, save_arrays
 from nmt.errors import UserError
 from nmt.text.subwords import Subwords
-from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
 from nmt.untrusted import tensor_shapes
 
@@ -193,7 +192,8 @@ class Aligner:
         x_context, y_context = self._context(x, x_index, "source_context"), self._context(y, y_index, "target_context")
         scores += y_context @ x_context.transpose(0, 2, 1)
         scores *= np.float32(x.shape[1] ** -0.5)
-        scores += self._positions(x_index.shape[1], y_index.shape[1], x_lengths, y_lengths) + parameters["offset"]
+        plain, scaled = relative_positions(x_index.shape[1], y_index.shape[1], x_lengths, y_lengths)
+        scores += parameters["positions.plain"][plain] + parameters["positions.scaled"][scaled] + parameters["offset"]
         x_absent = np.arange(x_index.shape[1])[None, None, :] >= x_lengths[:, None, None]
         y_absent = np.arange(y_index.shape[1])[None, :, None] >= y_lengths[:, None, None]
         kept = np.where(x_absent | y_absent, np.float32(-1e9), scores)
@@ -219,7 +219,7 @@ class Aligner:
             self._pieces = {}
         known = self._pieces  # this one, though another thread may begin anew meanwhile
         if unknown := [word for word in words if word not in known]:
-            known.update(zip(unknown, word_pieces(self.subwords, unknown), strict=True))
+            known.update(zip(unknown, self.subwords.word_pieces(unknown), strict=True))
         return [known[word] for word in words]
 
     def _context(self, vectors: np.ndarray, index: np.ndarray, name: str) -> np.ndarray:
@@ -231,10 +231,6 @@ class Aligner:
             layer = parameters[f"{name}.0.weight"][:, shift * width : (shift + 1) * width]
             hidden = hidden + (vectors @ layer.T)[padded[:, shift : shift + length]]
         return np.maximum(hidden, 0) @ parameters[f"{name}.2.weight"].T + parameters[f"{name}.2.bias"]
-
-    def _positions(self, *sizes: Any) -> np.ndarray:
-        plain, scaled = relative_positions(*sizes)
-        return self.parameters["positions.plain"][plain] + self.parameters["positions.scaled"][scaled]
 
     def _convolve(self, over_source: np.ndarray, over_target: np.ndarray) -> np.ndarray:
         """Two maps [batch, target, source] -> [batch, target, source]."""

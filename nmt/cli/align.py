@@ -17,9 +17,7 @@ from nmt.alignment.pieces import word_attention
 from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.cli.common import (
-    add_checkpoint_argument,
-    add_invalid_argument,
-    add_output_argument,
+    add_shared,
     answered,
     check_writable,
     command,
@@ -126,8 +124,7 @@ def make_parser():
         "--source", metavar="FILE", help="source sentences, one a line, in the checkpoint's source language"
     )
     arguments.add_argument("--target", metavar="FILE", help="their translations, line by line")
-    add_output_argument(arguments)
-    add_checkpoint_argument(arguments)
+    add_shared(arguments, "--output", "--checkpoint")
     arguments.add_argument(
         "--pretokenized",
         action="store_true",
@@ -146,7 +143,7 @@ def make_parser():
         default="pharaoh",
         help="pharaoh: `0-0 1-2`; json: an object a line with words, matrix, links and their scores (default: pharaoh)",
     )
-    add_invalid_argument(arguments)
+    add_shared(arguments, "--invalid-utf8")
     arguments.add_argument(
         "--gold",
         metavar="FILE.tsv",

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import nmt
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
-from nmt.streams import AS_WRITTEN, standard_streams
+from nmt.lines import AS_WRITTEN, standard_streams
 from nmt.untrusted import MOST_THREADS
 
 Item = TypeVar("Item")
@@ -41,30 +41,26 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
         within.enter_context(_ends_as_by_ctrl_c())
         within.enter_context(warnings.catch_warnings())
         warnings.showwarning = lambda text, *_: print(f"{name}: warning: {text}", file=sys.stderr)
-        status = _run(name, main, arguments)
+        try:
+            status = main(sys.argv[1:] if arguments is None else arguments) or 0
+            sys.stdout.flush()
+        except UserError as error:
+            print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+            status = USER_ERROR
+        except KeyboardInterrupt as interruption:
+            print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
+            status = INTERRUPTED
+        except OSError as error:  # a full disk, a directory that may not be written to
+            if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout)):
+                status = 0  # the reader of results (such as `| head`) has what it wanted
+            else:
+                print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+                status = USER_ERROR
         try:
             sys.stdout.flush()
         except OSError:  # told already; keep the interpreter's own flush quiet too
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return status
-
-
-def _run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None) -> int:
-    try:
-        status = main(sys.argv[1:] if arguments is None else arguments) or 0
-        sys.stdout.flush()
-        return status
-    except UserError as error:
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt as interruption:
-        print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
-        return INTERRUPTED
-    except OSError as error:  # a full disk, a directory that may not be written to
-        if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout)):
-            return 0  # the reader of results (such as `| head`) has what it wanted
-        print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
-        return USER_ERROR
 
 
 class ReaderLeft(BrokenPipeError):
@@ -148,56 +144,10 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}{question} (see {self.prog} --help)")
 
 
-def add_checkpoint_argument(arguments: argparse.ArgumentParser) -> None:
-    """--checkpoint."""
-    arguments.add_argument(
-        "--checkpoint",
-        metavar="DIR",
-        help="directory, or the name of a shipped one: tatoeba-en-es (English to Spanish, the default) or "
-        "tatoeba-es-en (Spanish to English)",
-    )
-
-
-def add_checkpoint_arguments(arguments: argparse.ArgumentParser, threads: int | None = None) -> None:
-    """--checkpoint, --engine and --threads (`threads` is its default), as commands that translate have them."""
-    add_checkpoint_argument(arguments)
-    arguments.add_argument(
-        "--engine",
-        choices=["auto", "torch", "ctranslate2"],
-        default="auto",
-        help="auto takes CTranslate2 for every network that it can compute (default: auto)",
-    )
-    shown = f"CPU threads (default: {threads or 'all cores'})"
-    arguments.add_argument("--threads", type=thread_count, metavar="N", default=threads, help=shown)
-
-
-def add_search_arguments(arguments: argparse.ArgumentParser) -> None:
-    """--beam, --length-penalty and --batch-size."""
-    arguments.add_argument("--beam", type=positive, metavar="N", help="beam size; 1 is greedy search")
-    arguments.add_argument("--length-penalty", type=float, metavar="X", help="exponent of the length penalty")
-    arguments.add_argument(
-        "--batch-size", type=positive, default=64, metavar="N", help="sentences translated together (default: 64)"
-    )
-
-
-def add_invalid_argument(arguments: argparse.ArgumentParser) -> None:
-    """--invalid-utf8, as every command that reads lines to work on has it."""
-    arguments.add_argument(
-        "--invalid-utf8",
-        choices=["refuse", "replace"],
-        default="refuse",
-        help="bytes that are not UTF-8: refuse them with their line, or replace them by U+FFFD (default: refuse)",
-    )
-
-
-def add_output_argument(arguments: argparse.ArgumentParser) -> None:
-    """--output, as every command that writes line by line has it."""
-    arguments.add_argument(
-        "--output",
-        metavar="FILE",
-        help="a file that appears when all lines are done; those done before an error or Ctrl-C are kept in "
-        "FILE.unfinished (default: standard output)",
-    )
+def add_shared(arguments: argparse.ArgumentParser, *names: str) -> None:
+    """Add options of `SHARED` by their names."""
+    for name in names:
+        arguments.add_argument(name, **SHARED[name])
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -217,6 +167,40 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 positive = whole_number(1, 10**9)
 thread_count = whole_number(1, MOST_THREADS)
+SHARED: dict[str, dict[str, Any]] = {
+    "--checkpoint": {
+        "metavar": "DIR",
+        "help": "directory, or the name of a shipped one: tatoeba-en-es (English to Spanish, the default) or "
+        "tatoeba-es-en (Spanish to English)",
+    },
+    "--engine": {
+        "choices": ["auto", "torch", "ctranslate2"],
+        "default": "auto",
+        "help": "auto takes CTranslate2 for every network that it can compute (default: auto)",
+    },
+    "--threads": {"type": thread_count, "metavar": "N", "help": "CPU threads (default: all cores)"},
+    "--beam": {"type": positive, "metavar": "N", "help": "beam size; 1 is greedy search"},
+    "--length-penalty": {"type": float, "metavar": "X", "help": "exponent of the length penalty"},
+    "--batch-size": {
+        "type": positive,
+        "default": 64,
+        "metavar": "N",
+        "help": "sentences translated together (default: 64)",
+    },
+    "--invalid-utf8": {
+        "choices": ["refuse", "replace"],
+        "default": "refuse",
+        "help": "bytes that are not UTF-8: refuse them with their line, or replace them by U+FFFD (default: refuse)",
+    },
+    "--output": {
+        "metavar": "FILE",
+        "help": "a file that appears when all lines are done; those done before an error or Ctrl-C are kept in "
+        "FILE.unfinished (default: standard output)",
+    },
+}
+"""Options that several commands have alike."""
+TRANSLATING = ("--checkpoint", "--engine", "--threads", "--beam", "--length-penalty", "--batch-size")
+"""Those of every command that translates."""
 
 
 def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]:
@@ -224,20 +208,17 @@ def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]
 
     `for_files` says how the command is given one.
     """
-    for text in texts:
+    typed = []
+    for number, text in enumerate(texts, 1):
         if os.path.isfile(text):
             raise UserError(f"{text} is a file: did you mean {for_files.format(text)}?")
-    return [_as_typed(text, number, invalid) for number, text in enumerate(texts, 1)]
-
-
-def _as_typed(text: str, number: int, invalid: str) -> str:
-    """An argument's bytes as UTF-8, whatever the locale; else what Python read in them by the locale."""
-    try:
-        return os.fsencode(text).decode("utf-8")
-    except UnicodeError:
-        if _SURROGATES.search(text) and invalid == "refuse":
-            raise UserError(f"TEXT {number} is not UTF-8; convert it, or ask for --invalid-utf8 replace") from None
-        return _SURROGATES.sub("\ufffd", text)
+        try:
+            typed.append(os.fsencode(text).decode("utf-8"))  # whatever the locale
+        except UnicodeError:
+            if _SURROGATES.search(text) and invalid == "refuse":
+                raise UserError(f"TEXT {number} is not UTF-8; convert it, or ask for --invalid-utf8 replace") from None
+            typed.append(_SURROGATES.sub("\ufffd", text))
+    return typed
 
 
 def answered(items: Iterable[Item | None], output: TextIO) -> Iterator[Item | None]:

@@ -15,7 +15,6 @@ from nmt.batching import pad
 from nmt.errors import UserError
 from nmt.models.alignment_head import Sentences, WordTypes
 from nmt.text.subwords import PADDING, Subwords
-from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
 
 FORWARD, REVERSE = 0, 1
@@ -146,6 +145,6 @@ def is_punctuation(word: str) -> bool:
 
 
 def _word_types(table: Sequence[str], counts: np.ndarray, subwords: Subwords) -> WordTypes:
-    pieces = [[PADDING], *word_pieces(subwords, table)]
+    pieces = [[PADDING], *subwords.word_pieces(table)]
     starts = np.concatenate([[0], np.cumsum([len(word) for word in pieces])])
     return WordTypes(np.concatenate(pieces).astype(np.int64), starts, counts)

@@ -1,4 +1,4 @@
-/** What is copied, not translated, as nmt/text/copied.py: emoji, links, addresses, #tags and @names. */
+/** What is copied, not translated, as nmt/text/slots.py: emoji, links, addresses, #tags and @names. */
 
 import { WORD } from "./words.mjs";
 

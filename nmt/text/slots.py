@@ -1,7 +1,7 @@
-"""Placeholders for names and numbers, which a sentence copies as they are.
+"""What is copied, not translated: emoji, links, addresses, #tags and @names; and names and numbers.
 
-The network reads and writes one piece a slot, a private-use character; the text that it stands for is put back into the
-translation.
+The network never reads the first. Names and numbers have placeholders: it reads and writes one piece a slot, a
+private-use character; the text that it stands for is put back into the translation.
 """
 
 from __future__ import annotations
@@ -36,6 +36,17 @@ _WORD = regex.compile(r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _BETWEEN = regex.compile(r" (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*")
 """What stands between the parts of one name."""
+
+_EMOJI = r"\p{Extended_Pictographic}\p{EMod}?\ufe0f?"
+_COPIED = regex.compile(
+    r"(?:https?://|www\.)[^\s<>\"“”«»]*[^\s<>\"“”«».,;:!?)'’\]]"  # a link, without the mark that ends the sentence
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
+    r"|(?<![\w&])#\w*\p{L}\w*"
+    r"|(?<![\w.])@\w+(?:\.\w+)*"
+    rf"|(?:(?<!\w)[0-9#*]\ufe0f?\u20e3|\p{{RI}}\p{{RI}}|{_EMOJI}(?:\u200d{_EMOJI})*)+"  # keycaps, flags, other emoji
+)
+# What all of it contains: most sentences do not.
+_HINT = regex.compile(r"[@#/©®]|www\.|[^\x00-\u02ff]")
 
 
 class Slot(NamedTuple):
@@ -89,6 +100,11 @@ def _stem(word: str) -> str:
     """In lower case and without accents."""
     letters = unicodedata.normalize("NFD", word.lower())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def copied_spans(text: str) -> list[tuple[int, int]]:
+    """First and one-past-last character of everything in `text` that is copied, in order."""
+    return [] if not _HINT.search(text) else [match.span() for match in _COPIED.finditer(text)]
 
 
 def name_spans(text: str) -> list[Span]:

@@ -34,11 +34,11 @@ from nmt.batching import BatchSampler
 from nmt.config import AlignerConfig
 from nmt.errors import UserError
 from nmt.files import atomic_path
+from nmt.lines import keep_standard_error
 from nmt.models.alignment_head import AlignmentHead
 from nmt.models.alignment_hmm import JointHmm
 from nmt.models.alignment_teacher import MixtureAligner
 from nmt.models.word_corpus import FORWARD, REVERSE, WordCorpus, WordPairs
-from nmt.streams import keep_standard_error
 from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
 

@@ -44,7 +44,7 @@ class Initial:
 
     def copy_head(self, path: Path, subwords: Subwords) -> dict | None:
         """Write the checkpoint's alignment head for `subwords`; returns its record, None when there is no head."""
-        if not self.checkpoint.has(ALIGNER):
+        if ALIGNER not in self.checkpoint.files:
             return None
         Aligner.read(self.checkpoint.path(ALIGNER), self.subwords).save(path, subwords=subwords)
         return self.checkpoint.metadata.record.get("alignment_head", {})
