@@ -1,4 +1,4 @@
-"""What all commands share: errors in one line, exit statuses, lines in and out."""
+"""Shared by all commands: one-line errors, exit statuses, common options, output files."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> int:
-    """Run a command: UserError is one line on standard error and status 2, Ctrl-C is 130, a reader that left is 0.
+    """Run a command and return its exit status: 2 for UserError, 130 for Ctrl-C, 0 if the reader of a pipe has left.
 
-    A closed terminal and SIGTERM are as Ctrl-C is, a warning is a line too, and losing standard error ends nothing.
+    Errors and warnings are one line each on standard error, whose loss ends nothing. SIGTERM and a closed terminal
+    count as Ctrl-C.
     """
-    # Threads that spin while they wait take the core that another job needs; libgomp reads this as torch is loaded.
+    # Spinning threads take cores from other jobs; libgomp reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with ExitStack() as within:
         within.enter_context(standard_streams())
@@ -52,23 +53,23 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
             status = INTERRUPTED
         except OSError as error:  # a full disk, a directory that may not be written to
             if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout)):
-                status = 0  # the reader of results (such as `| head`) has what it wanted
+                status = 0  # the reader (such as `| head`) has what it wanted
             else:
                 print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
                 status = USER_ERROR
         try:
             sys.stdout.flush()
-        except OSError:  # told already; keep the interpreter's own flush quiet too
+        except OSError:  # reported already; silence the interpreter's own flush too
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return status
 
 
 class ReaderLeft(BrokenPipeError):
-    """Nobody reads the named pipe of `--output` any more."""
+    """The reader of the named pipe given as `--output` has left."""
 
 
 def _has_no_reader(stream: TextIO) -> bool:
-    """Whether a stream is a pipe or a socket that nobody reads."""
+    """Whether a stream is a pipe or socket without a reader."""
     watch = select.poll()
     try:
         watch.register(stream.fileno(), 0)
@@ -79,7 +80,7 @@ def _has_no_reader(stream: TextIO) -> bool:
 
 @contextmanager
 def _ends_as_by_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise KeyboardInterrupt, where they would end the process at once (nohup ignores one)."""
+    """SIGTERM and SIGHUP raise KeyboardInterrupt, unless they are handled or ignored already (nohup)."""
 
     def stop(number: int, _frame: object) -> None:
         raise KeyboardInterrupt("terminated" if number == signal.SIGTERM else "the terminal was closed")
@@ -102,7 +103,7 @@ def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], 
 
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser whose help ends in examples, and whose errors are UserError."""
+    """An argument parser whose help ends with examples and whose errors are UserError."""
     arguments = Parser(
         prog=name,
         description=description,
@@ -115,7 +116,7 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses in one line: an unknown option with the nearest known one, and empty values of options."""
+    """Reports errors as UserError, suggests the nearest option for an unknown one, and rejects empty values."""
 
     def parse_args(self, args=None, namespace=None):
         """Raises UserError."""
@@ -170,13 +171,13 @@ thread_count = whole_number(1, MOST_THREADS)
 SHARED: dict[str, dict[str, Any]] = {
     "--checkpoint": {
         "metavar": "DIR",
-        "help": "directory, or the name of a shipped one: tatoeba-en-es (English to Spanish, the default) or "
+        "help": "a directory, or a shipped checkpoint: tatoeba-en-es (English to Spanish, the default) or "
         "tatoeba-es-en (Spanish to English)",
     },
     "--engine": {
         "choices": ["auto", "torch", "ctranslate2"],
         "default": "auto",
-        "help": "auto takes CTranslate2 for every network that it can compute (default: auto)",
+        "help": "auto uses CTranslate2 where it supports the network, else PyTorch (default: auto)",
     },
     "--threads": {"type": thread_count, "metavar": "N", "help": "CPU threads (default: all cores)"},
     "--beam": {"type": positive, "metavar": "N", "help": "beam size; 1 is greedy search"},
@@ -190,11 +191,11 @@ SHARED: dict[str, dict[str, Any]] = {
     "--invalid-utf8": {
         "choices": ["refuse", "replace"],
         "default": "refuse",
-        "help": "bytes that are not UTF-8: refuse them with their line, or replace them by U+FFFD (default: refuse)",
+        "help": "invalid UTF-8: refuse it with its line number, or replace it by U+FFFD (default: refuse)",
     },
     "--output": {
         "metavar": "FILE",
-        "help": "a file that appears when all lines are done; those done before an error or Ctrl-C are kept in "
+        "help": "a file, written when all lines are done; after an error or Ctrl-C the finished ones are in "
         "FILE.unfinished (default: standard output)",
     },
 }
@@ -204,9 +205,9 @@ TRANSLATING = ("--checkpoint", "--engine", "--threads", "--beam", "--length-pena
 
 
 def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]:
-    """Sentences given as arguments. Raises UserError for bytes that are not UTF-8, and for the name of a file.
+    """Decode sentences given as arguments. Raises UserError for invalid UTF-8, and for a file name given as text.
 
-    `for_files` says how the command is given one.
+    `for_files` shows how to pass a file instead.
     """
     typed = []
     for number, text in enumerate(texts, 1):
@@ -222,7 +223,7 @@ def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]
 
 
 def answered(items: Iterable[Item | None], output: TextIO) -> Iterator[Item | None]:
-    """Pass on what arrives; at None, a wait for more, flush the answers to what came before."""
+    """Pass items on; at None, a wait for more, flush the output for those before it."""
     for item in items:
         yield item
         if item is None:
@@ -231,9 +232,9 @@ def answered(items: Iterable[Item | None], output: TextIO) -> Iterator[Item | No
 
 @contextmanager
 def writer(path: str | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears whole when the block has succeeded.
+    """Yield standard output, or a file that appears when the block succeeds.
 
-    What was written before an error or Ctrl-C is kept in FILE.unfinished (see `nmt.files.atomic_path`).
+    After an error or Ctrl-C, what was written is kept in FILE.unfinished (see `nmt.files.atomic_path`).
     """
     if path in (None, "-") or _is_standard_output(str(path)):
         yield sys.stdout
@@ -264,7 +265,7 @@ def _is_standard_output(path: str) -> bool:
 
 
 def with_progress(items: Iterable, unit: str, wanted: bool) -> Iterable:
-    """A progress bar on standard error around `items`, when wanted and when it is a terminal."""
+    """Wrap `items` in a progress bar if wanted and standard error is a terminal."""
     if not wanted or not sys.stderr.isatty():
         return items
     from tqdm import tqdm
@@ -273,12 +274,12 @@ def with_progress(items: Iterable, unit: str, wanted: bool) -> Iterable:
 
 
 def in_one_line(text: str) -> str:
-    """A translation for a file of lines: a network can spell out a line feed in bytes."""
+    """Replace line ends, which a network can spell out in bytes."""
     return text.replace("\n", " ").replace("\r", " ")
 
 
 def draw(translations: list, path: str, gold: list | None = None) -> None:
-    """Draw translations: an explorer page for .html, else a figure, with gold links where they are given."""
+    """Draw translations as an explorer page for .html, else as a figure, with gold links if given."""
     if picture_format(path) == PAGE:
         from nmt.inspection.explorer import explorer_page
 
@@ -291,6 +292,6 @@ def draw(translations: list, path: str, gold: list | None = None) -> None:
 
 
 def check_writable(path: str | Path | None) -> None:
-    """Refuse an output path before the work is done. Raises UserError."""
+    """Raise UserError for an output path in a missing directory, before any work is done."""
     if path is not None and not os.path.isdir(parent := os.path.dirname(os.path.realpath(path))):
         raise UserError(f"cannot write {path}: there is no directory {parent}")
