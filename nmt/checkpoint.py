@@ -83,21 +83,6 @@ class Metadata:
     record: dict[str, Any]
     """The whole object without its checksum; how the checkpoint was trained is here, if known."""
 
-    @classmethod
-    def of(cls, record: dict[str, Any]) -> Metadata:
-        """The metadata of a checked object."""
-        return cls(
-            source=record["source"],
-            target=record["target"],
-            max_length=record["max_length"],
-            alignment_layer=record["alignment_layer"],
-            alignment_heads=record.get("alignment_heads"),
-            decoding=record["decoding"],
-            quantization=record.get("quantization", "float32"),
-            confidence=record.get("confidence"),
-            record=record,
-        )
-
 
 class Checkpoint:
     """A checkpoint directory opened for reading; files are verified against `metadata.json`."""
@@ -124,7 +109,17 @@ class Checkpoint:
             raise UserError(f"{path} does not match its own checksum; use another copy of the checkpoint")
         if wrong := check_metadata(record):
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
-        self.metadata = Metadata.of(record)
+        self.metadata = Metadata(
+            source=record["source"],
+            target=record["target"],
+            max_length=record["max_length"],
+            alignment_layer=record["alignment_layer"],
+            alignment_heads=record.get("alignment_heads"),
+            decoding=record["decoding"],
+            quantization=record.get("quantization", "float32"),
+            confidence=record.get("confidence"),
+            record=record,
+        )
         self.files: dict[str, str] = {
             name: value for name, value in record["files"].items() if not name.startswith(f"{CTRANSLATE2}/")
         }

@@ -1,4 +1,4 @@
-"""Put what was copied from a source back into its translation."""
+"""Insert copied text (links, emoji, names) into a translation."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from nmt.text.words import overlapping, split_words
 from nmt.translation import Translation
 
 CLOSING = ".,;:!?…)]}»”"
-"""Marks that stand without a space after what is inserted."""
+"""Marks that follow an insertion without a space."""
 Insertion = tuple[int, str, range]
-"""The character of the translation before which it goes, its text, and its source words."""
+"""Position in the translation, text, source words."""
 
 
 def with_copied(translation: Translation, source: Encoding) -> Translation:
-    """`translation` with what `source` has copied inserted and linked to where it came from.
+    """Insert the spans that `source` copies, linked to their source words.
 
-    It stands after the last target word linked to a source word before it; what begins or ends the source begins or
-    ends the translation, and so does what no link places, as without an alignment. A copied word's row of the matrix is
-    1 at its source word.
+    A span goes after the last target word linked to an earlier source word. At the beginning or end of the source it
+    stays there, and without a link to place it, it goes to the end. A copied word's row of the matrix is 1 at its
+    source word.
     """
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
@@ -29,7 +29,7 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
     if translation.alignment is None:
         return replace(translation, text=text, target_words=[word.text for word in words])
     place = {word.start: number for number, word in enumerate(words)}
-    now = [place[moved[word.start]] for word in split_words(translation.text)]  # each target word's new number
+    now = [place[moved[word.start]] for word in split_words(translation.text)]  # new position of each target word
     links = [(own, place[start]) for start, own in copies]
     probabilities = translation.word_probabilities
     if probabilities is not None:  # the network did not choose what was copied
@@ -80,8 +80,8 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
 
 
 def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], list[tuple[int, int]]]:
-    """The text with the insertions, set off by spaces; where each of its characters is now; and for each copied word
-    its first character and its source word."""
+    """Insert with spaces around; returns the text, the new position of each character, and for each copied word its
+    first character and its source word."""
     result, done = "", 0
     moved: list[int] = []
     copies: list[tuple[int, int]] = []

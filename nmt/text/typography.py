@@ -1,6 +1,6 @@
-"""One form for what is typed in many: quotes, apostrophes, dashes, and characters that nobody sees.
+"""Typographic normalisation of quotes, apostrophes, dashes and invisible characters.
 
-SentencePiece's own rule (NFKC) already unifies spaces, ellipses and full-width forms.
+SentencePiece's NFKC rule already unifies spaces, ellipses and full-width forms.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ PLAIN = str.maketrans(
         **dict.fromkeys("‐‑‒–—―−", "-"),
     }
 )
-"""Variants and the character that stands for them, one for one."""
+"""Variants and their plain character, one for one."""
 # Soft hyphens, zero-width spaces, marks of direction, variation selectors; not joiners, which emoji and scripts need.
 # And the private-use characters that stand for names and numbers (`nmt.text.slots`).
 INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
 
 
 def plain_text(text: str) -> str:
-    """The text with plain quotes, apostrophes and dashes, and without invisible characters."""
+    """Replace quotes, apostrophes and dashes by plain ones, and remove invisible characters."""
     return INVISIBLE.sub("", text.translate(PLAIN))
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
-    """`plain_text` of what lies outside `spans`, and for each of its characters, and its end, the place in `text`."""
+    """`plain_text` of `text` without `spans`, and the position in `text` of each of its characters and of its end."""
     if not spans and not INVISIBLE.search(text):
         return text.translate(PLAIN), range(len(text) + 1)
     outside = bytearray(b"\1" * len(text))
@@ -39,10 +39,10 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[
 
 
 def is_capitals(text: str) -> bool:
-    """Whether a text of four letters or more is typed in capitals throughout."""
+    """Whether a text of four letters or more is all in capitals."""
     return text.upper() == text and sum(letter.upper() != letter.lower() for letter in text) >= 4
 
 
 def capitals(text: str) -> str:
-    """The text in capitals, letter for letter, so that positions stay; `ß`, which has no single capital, is kept."""
+    """Upper-case letter by letter, so that positions stay; `ß`, which has no single capital, is kept."""
     return "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in text)

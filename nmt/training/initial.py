@@ -1,4 +1,4 @@
-"""Begin a run with the subword model, weights and alignment head of a finished checkpoint (`training.initial`)."""
+"""Starting a run from the subword model, weights and alignment head of a checkpoint (`training.initial`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nmt.text.subwords import Subwords
 
 @dataclass(frozen=True)
 class Initial:
-    """The checkpoint that a run begins with."""
+    """The checkpoint that a run starts from."""
 
     checkpoint: Checkpoint
     subwords: Subwords
@@ -28,7 +28,7 @@ class Initial:
         return cls(checkpoint, Subwords.load(checkpoint.path(SUBWORDS)))
 
     def copy_weights(self, model: Model) -> None:
-        """Give `model` the checkpoint's weights; pieces that the checkpoint lacks keep theirs.
+        """Copy the checkpoint's weights into `model`; pieces that the checkpoint lacks keep their own.
 
         Raises UserError when the network is another one.
         """

@@ -65,11 +65,11 @@ from nmt.training.state import Progress, State, average, averaged_steps, state_d
 from nmt.training.validation import Validator, dev_loss
 
 HEAD_RECORD = "training/alignment-head.json"
-"""How the alignment head was trained."""
+"""Record of the alignment head's training."""
 
 
 def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> Path:
-    """Train the model that `config` describes; returns its checkpoint, the directory `config.checkpoint`.
+    """Train the model that `config` describes and return its checkpoint directory, `config.checkpoint`.
 
     Raises UserError for impossible requests, and Interrupted after a signal, once the state is saved.
     """
@@ -92,12 +92,12 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
             begins = ranks.leads and state is None
             if state:
                 for name in state.restore_files(directory):
-                    ranks.tell(f"{directory / name} was lost or altered: put back as it was")
+                    ranks.tell(f"{directory / name} was missing or altered; restored")
                 write_changes(directory, config, state)
             initial = Initial.load(config.training.initial) if config.training.initial and begins else None
             subwords = new_subwords(config, corpus, initial) if begins else load_subwords(directory)
             train_pairs, dev_pairs = encode_splits(config, corpus, subwords, ranks.tell)
-            if begins:  # all checks have passed: an earlier run may be removed
+            if begins:  # all checks have passed, so an earlier run may be removed
                 begin_directory(directory, config, subwords)
                 if initial and config.alignment.head and (record := initial.copy_head(directory / ALIGNER, subwords)):
                     write_text(directory / HEAD_RECORD, json.dumps(record))
@@ -127,7 +127,7 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
         progress = state.progress
         check_unchanged(progress, corpus, subwords)
         state.restore(model, optimizer)
-        if ranks.leads and not progress.finished:  # both describe weights that are about to change
+        if ranks.leads and not progress.finished:  # both describe the old weights
             (directory / METADATA).unlink(missing_ok=True)
             shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)
     elif config.training.initial:
@@ -141,7 +141,7 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
 
 
 def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Progress) -> dict:
-    """Write the averaged or the best weights, whichever have the lower dev loss; returns the checkpoint's metadata."""
+    """Write the averaged or the best weights, whichever has the lower dev loss; returns the metadata."""
     config, directory = run.config, run.directory
     place = state_directory(directory, progress.step)
     steps = averaged_steps(config.training, progress.validations)
@@ -186,7 +186,7 @@ def finish_checkpoint(run: Run, metadata: dict, links: np.ndarray | None) -> Non
             if not (run.directory / ALIGNER).exists():
                 train_alignment_head(run, links)
             metadata["alignment_head"] = json.loads((run.directory / HEAD_RECORD).read_text())
-    except (UserError, Interrupted):  # the translator is complete without its alignment head
+    except (UserError, Interrupted):  # the translator works without its alignment head
         write_checkpoint_metadata(run.directory, metadata)
         print(f"the translator in {run.directory} is done; only its alignment head is missing", file=sys.stderr)
         raise
@@ -197,7 +197,7 @@ def finish_checkpoint(run: Run, metadata: dict, links: np.ndarray | None) -> Non
 
 
 def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
-    """Train and write the alignment head, which reads the corpus and nothing of the translator, and its record.
+    """Train the alignment head, which depends on the corpus and not on the translator, and write it with its record.
 
     With `links`, those of `guiding_links`, it learns these.
 
@@ -215,7 +215,7 @@ def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
     def report(stage: str, step: int, steps: int, loss: float) -> None:
         tqdm.write(f"{stage} {step}/{steps}, loss {loss:.3f}", file=sys.stderr)
 
-    release_memory()  # the teachers are trained in processes of their own, beside what this one holds
+    release_memory()  # the teachers train in processes of their own, beside this one
     training = HeadTraining(recipe, config.training.seed, processes, report)
     try:
         parameters = train_aligner(pairs, run.subwords, training, directory / "training", links)
@@ -223,7 +223,7 @@ def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
         raise Interrupted("stopped in the alignment head's training") from None
     record = {
         **recipe.model_dump(),
-        "minutes": round((time.monotonic() - started) / 60, 1),  # of this sitting: kept teachers count nothing
+        "minutes": round((time.monotonic() - started) / 60, 1),  # of this run: kept teachers are not counted
         "processes": processes,
         "seed": config.training.seed,
     }
@@ -249,7 +249,7 @@ def guide_of(run: Run) -> Guide:
 
 
 def spread(pairs: int, most: int) -> range:
-    """Indices of at most `most` of `pairs` pairs, evenly spaced."""
+    """Evenly spaced indices of at most `most` of `pairs` pairs."""
     return range(0, pairs, -(-pairs // most))
 
 
@@ -304,8 +304,8 @@ def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subword
 
 
 def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = None) -> Subwords:
-    """The subword model of a new run: that of the checkpoint that it begins with, or one trained on both sides of the
-    training pairs; with the known words where there are placeholders. Raises UserError."""
+    """The subword model of a new run: its initial checkpoint's, or one trained on both sides of the training pairs; with
+    the known words if there are placeholders. Raises UserError."""
     subwords = initial.subwords if initial else train_subwords(config, corpus)
     if not config.subwords.slots:
         return subwords
@@ -336,7 +336,7 @@ def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
 def encode_splits(
     config: RunConfig, corpus: Corpus, subwords: Subwords, tell: Callable[[str], None]
 ) -> tuple[EncodedPairs, EncodedPairs]:
-    """The train and dev splits as piece ids; `tell` reports dropped pairs. Raises UserError if none are left."""
+    """Encode the train and dev splits; `tell` reports dropped pairs. Raises UserError if none are left."""
     cache = cache_directory(config.data.cache)
     hashes = {name: counts["sha256"] for name, counts in corpus.report["splits"].items()}
     longest = config.model.max_length
