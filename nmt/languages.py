@@ -23,7 +23,9 @@ CODES = frozenset(
     """.split()
 )
 """The ISO 639-1 language codes."""
-COUNTRIES = dict(pair.split("=") for pair in "cn=zh cz=cs dk=da gb=en gr=el il=he ir=fa jp=ja ua=uk us=en vn=vi".split())
+COUNTRIES = dict(
+    pair.split("=") for pair in "cn=zh cz=cs dk=da gb=en gr=el il=he ir=fa jp=ja ua=uk us=en vn=vi".split()
+)
 """Country codes that are mistaken for language codes, and the languages meant."""
 ASSUMED = ("en", "es")
 

@@ -61,7 +61,7 @@ def arriving_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator
                     following = next(lines, END) if not ended or path not in (None, "-") else None
                     if following is END:
                         raise UserError(
-                            f"{name}: its lines end in carriage returns alone: convert them to line feeds (tr '\\r' '\\n')"
+                            f"{name}: its lines end in carriage returns alone: use line feeds (tr '\\r' '\\n')"
                         )
                     lines = chain([following], lines)
                 yield decoded

@@ -1,4 +1,4 @@
-"""The model card: what a finished checkpoint is, for people, in its README.md."""
+"""The model card of a finished checkpoint, its README.md."""
 
 from __future__ import annotations
 

@@ -304,7 +304,7 @@ def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subword
 
 
 def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = None) -> Subwords:
-    """The subword model of a new run: its initial checkpoint's, or one trained on both sides of the training pairs; with
+    """The subword model of a new run: its initial checkpoint's, or one trained on both sides of the training pairs, with
     the known words if there are placeholders. Raises UserError."""
     subwords = initial.subwords if initial else train_subwords(config, corpus)
     if not config.subwords.slots:

@@ -166,7 +166,7 @@ def average(place: Path, steps: list[int]) -> dict[str, torch.Tensor]:
     for step in steps:
         path = place / _weights_name(step)
         if sha256_of(path) != hashes[path.name]:
-            raise UserError(f"{path} has been damaged since it was written; resume from the previous state with --resume")
+            raise UserError(f"{path} was damaged after it was written; resume from the previous state with --resume")
         for name, tensor in safetensors.torch.load_file(path).items():
             total[name] = total.get(name, 0) + tensor.double()
     return {name: (tensor / len(steps)).float() for name, tensor in total.items()}
