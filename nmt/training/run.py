@@ -304,8 +304,10 @@ def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subword
 
 
 def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = None) -> Subwords:
-    """The subword model of a new run: its initial checkpoint's, or one trained on both sides of the training pairs, with
-    the known words if there are placeholders. Raises UserError."""
+    """The subword model of a new run: its initial checkpoint's, or one trained on both sides of the training pairs.
+
+    With placeholders it knows the words of the training pairs. Raises UserError.
+    """
     subwords = initial.subwords if initial else train_subwords(config, corpus)
     if not config.subwords.slots:
         return subwords
