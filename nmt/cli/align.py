@@ -46,18 +46,18 @@ EXAMPLES = """\
 Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
 tokens of each side, with --pretokenized the words between spaces."""
 READ_AHEAD = 256
-"""Pairs aligned together: enough to fill batches, few enough to stream."""
+"""Pairs aligned together, enough to fill batches."""
 
 
 class Pair(NamedTuple):
-    """A pair as running text, with the places of the words that links count."""
+    """A pair as running text, with the words that links refer to."""
 
     source: JoinedWords
     target: JoinedWords
 
 
 class Aligned(NamedTuple):
-    """What is printed for a pair; without a matrix where it could not be aligned."""
+    """The output for one pair; no matrix if it could not be aligned."""
 
     source_words: list[str]
     target_words: list[str]
@@ -100,7 +100,7 @@ def _load(checkpoint: str | None) -> Translator:
 
 
 def _learned_texts(options) -> Iterator[tuple[str, str]]:
-    """The pairs to align as running text; without any the training pairs of `--corpus` alone are learned from."""
+    """The pairs to align as running text; none if only `--corpus` is given."""
     if options.gold:
         from nmt.alignment.error_rate import read_gold
         from nmt.alignment.gold import english_spanish_corpus, find_sentences
@@ -154,7 +154,7 @@ def make_parser():
 
 
 def read_pairs(options) -> Iterator[tuple[str, str] | None]:
-    """The sentence pairs that the arguments name, one by one, and None before each wait for more of them."""
+    """Yield the pairs that the arguments name, and None before each wait for more."""
     if options.corpus and not options.pairs and not options.source:
         yield from corpus_pairs(options.corpus)
         return
@@ -179,7 +179,7 @@ def read_pairs(options) -> Iterator[tuple[str, str] | None]:
 
 
 def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[str, str] | None]:
-    """Lines of two files side by side, and None before a wait in either."""
+    """Lines of two parallel files, and None before a wait in either."""
     files = [arriving_lines(path, invalid) for path in (source, target)]
     for number in count():
         pair = []
@@ -196,7 +196,7 @@ def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[st
 
 
 def as_given(pairs: Iterable[tuple[str, str] | None], pretokenized: bool) -> Iterator[Pair | None]:
-    """Each side as running text: the words between spaces joined, or the sentence as it is."""
+    """Each side as running text: pretokenized words joined, or the sentence as it is."""
     for pair in pairs:
         if pair is None:
             yield None
@@ -245,7 +245,7 @@ def _links(aligned: AlignedPair, method: str | None) -> list[Link]:
 
 
 def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Aligned:
-    """From the model's tokens to the words that links count; the two are the same unless words were given."""
+    """Map the model's tokens to the given words; the two are the same unless pretokenized."""
     source = pair.source.words_of_tokens(split_words(pair.source.text))
     target = pair.target.words_of_tokens(split_words(pair.target.text))
     matrix = word_attention(aligned.matrix, [*source, []], target, len(pair.source.spans), len(pair.target.spans))
@@ -253,10 +253,9 @@ def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Al
 
 
 def score_gold(aligner: Translator | LearnedAligner, path: str, method: str | None) -> str:
-    """Align the pairs of a gold file and say how well.
+    """Align the pairs of a gold file and return their scores as text.
 
-    Raises:
-        UserError: for a file that is not gold links, and for a checkpoint of other languages.
+    Raises UserError for a malformed file and for a checkpoint of other languages.
     """
     from nmt.alignment.error_rate import read_gold, score
     from nmt.alignment.gold import english_spanish_corpus, find_sentences
