@@ -166,7 +166,7 @@ class Aligner:
     def align_words(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[AlignedPair]:
         """As `align`, for pairs of words that are split already."""
         sides = [(target, source) if self.swapped else (source, target) for source, target in pairs]
-        results: list[AlignedPair | None] = [None] * len(pairs)
+        matrices = [np.zeros((len(target), len(source)), np.float32) for source, target in pairs]
         for batch in _batches(sides):
             with _numpys_products().limit(limits=1):
                 logits = self.logits([sides[number] for number in batch])
@@ -175,10 +175,10 @@ class Aligner:
             for row, number in enumerate(batch):
                 first, second = sides[number]
                 cells = probabilities[row, : len(second), : len(first)]
-                results[number] = self._result(pairs[number], cells.T if self.swapped else cells)
+                matrices[number] = np.ascontiguousarray(cells.T if self.swapped else cells, np.float32)
         return [
-            result or self._result(pair, np.zeros((len(pair[1]), len(pair[0])), np.float32))
-            for result, pair in zip(results, pairs, strict=True)
+            AlignedPair(list(source), list(target), matrix, threshold_links(matrix, self.threshold))
+            for (source, target), matrix in zip(pairs, matrices, strict=True)
         ]
 
     def logits(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> np.ndarray:
@@ -244,10 +244,6 @@ class Aligner:
         hidden = np.maximum(patches @ kernel.reshape(channels, -1).T + self.parameters["cells.bias"], 0)
         result = hidden @ self.parameters["cells_out.weight"].reshape(channels) + self.parameters["cells_out.bias"]
         return result.reshape(batch, target, source)
-
-    def _result(self, pair: tuple[Sequence[str], Sequence[str]], probabilities: np.ndarray) -> AlignedPair:
-        links = threshold_links(probabilities, self.threshold)
-        return AlignedPair(list(pair[0]), list(pair[1]), np.ascontiguousarray(probabilities, np.float32), links)
 
 
 @cache
