@@ -1,5 +1,7 @@
 """Guided attention: the guide over pieces, its loss, and that augmented pairs keep it."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,9 @@ from nmt.alignment.pieces import word_attention
 from nmt.config import AugmentConfig
 from nmt.config.model import ModelConfig
 from nmt.models import build_model
-from nmt.text.slots import NAMES, NUMBERS, KnownWords, fill
-from nmt.training.augment import Augmenter, Example, numerals, recased, without_marks, words_left
+from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, fill
+from nmt.text.words import split_words
+from nmt.training.augment import Augmenter, Example, numerals, phrase, recased, without_accents, without_marks
 from nmt.training.guidance import over_pieces, word_ranges
 from nmt.training.loss import Objective, batch_loss, guided_cross_entropy
 from nmt.training.pairs import make_batch
@@ -100,12 +103,12 @@ KNOWN = KnownWords(["I", "saw", "have", "books", "at", "and", "three", "Tom", "W
 def test_slots_stand_on_both_sides_for_what_both_share():
     augmenter = Augmenter(AugmentConfig(), ("en", "es"), KNOWN)
     random = np.random.default_rng(1)
-    example = augmenter.example(("Tom saw Zork at 10:30.", "Tom vio a Zork a las 10:30."), [False] * 5, random)
+    example = augmenter.example(("Tom saw Zork at 10:30.", "Tom vio a Zork a las 10:30."), [False] * 7, random)
     assert [example.source[s.start : s.end] for s in example.source_slots] == ["Zork", "10:30"]
     assert [s.character for s in example.source_slots] == [s.character for s in example.target_slots]
-    all_names = augmenter.example(("Tom saw Zork.", "Tom vio a Zork."), [True, *[False] * 4], random)
+    all_names = augmenter.example(("Tom saw Zork.", "Tom vio a Zork."), [True, *[False] * 6], random)
     assert {s.character for s in all_names.source_slots} <= set(NAMES) and len(all_names.source_slots) == 2
-    words = augmenter.example(("I have three books.", "Tengo tres libros."), [False, True, *[False] * 3], random)
+    words = augmenter.example(("I have three books.", "Tengo tres libros."), [False, True, *[False] * 5], random)
     number = words.source_slots[0].character
     assert number in NUMBERS
     assert fill(words.source, words.source_slots)[0] == f"I have {number} books."
@@ -115,7 +118,7 @@ def test_slots_stand_on_both_sides_for_what_both_share():
 def test_numbers_are_matched_by_their_value():
     augmenter = Augmenter(AugmentConfig(), ("en", "es"), KNOWN)
     for source, target in (("I have 19.", "Tengo diecinueve."), ("I have 3,000.", "Tengo 3.000.")):
-        example = augmenter.example((source, target), [False] * 5, np.random.default_rng(1))
+        example = augmenter.example((source, target), [False] * 7, np.random.default_rng(1))
         assert len(example.source_slots) == len(example.target_slots) == 1
     assert numerals("en")["thirty-one"] == "31" and numerals("es")["dos"] == "2" and numerals("xx") == {}
 
@@ -134,11 +137,52 @@ def test_what_is_drawn_depends_on_the_seed_alone_and_only_candidates_have_slots(
     assert (first == again).all() and first[:, :2].tolist() == candidates[:, 1:].tolist()
 
 
-def test_lost_marks_are_counted():
-    example = without_marks(Example("¿Dónde está Zork?", "Where is Zork?"))
-    assert example.source == "Dónde está Zork" and words_left(example) == range(1, 4)
-    assert words_left(Example("a b.", "c")) == range(3)
-    assert without_marks(Example("?!", "x")).source == "?!"
+def test_links_of_lost_marks_are_lost():
+    links = np.arange(20.0).reshape(4, 5)
+    example = without_marks(Example("¿Dónde está Zork?", "Where is Zork?", links=links))
+    assert example.source == "Dónde está Zork" and example.links.tolist() == links[:, 1:4].tolist()
+    assert without_marks(Example("a b.", "c")).links is None
+
+
+def test_accents_and_apostrophes_are_left_out():
+    assert without_accents(Example("¿Qué año?", "What year?")).source == "¿Que ano?"
+    assert without_accents(Example("I don't.", "No.")).source == "I dont."
+    slots = [Slot(11, 15, NAMES[0])]
+    kept = without_accents(Example("Él's: don't Zork.", "x", slots))
+    assert kept.source == "El's: don't Zork." and kept.source_slots == slots
+    assert without_accents(Example("ｶﾞ", "x")).source in ("ｶﾞ",)
+
+
+def test_phrases_are_linked_to_each_other_alone():
+    """Every phrase is one of those that the definition of Koehn et al. (2003) allows, and each of these comes up."""
+    pair = "I saw the old station yesterday", "Ayer vi la vieja estación"
+    points = {(0, 5), (1, 1), (2, 2), (3, 3), (4, 4)}
+    links = np.zeros((5, 6), np.float32)
+    for point in points:
+        links[point] = 0.95
+    words = [text.split() for text in pair]
+    allowed = set()
+    for first, last in itertools.combinations(range(7), 2):
+        targets = {row for row, column in points if first <= column < last}
+        if last - first > 3 or {column for row, column in points if row in targets} != set(range(first, last)):
+            continue
+        if targets == set(range(min(targets), max(targets) + 1)):
+            allowed.add((" ".join(words[0][first:last]), " ".join(words[1][min(targets) : max(targets) + 1])))
+    random = np.random.default_rng(1)
+    found = [phrase(pair, links, random) for _ in range(3000)]
+    drawn = {(part.source.rstrip(".").lower(), part.target.rstrip(".").lower()) for part in found if part}
+    assert drawn == {(source.lower(), target.lower()) for source, target in allowed}
+    for part in filter(None, found):
+        assert part.links.shape == tuple(len(split_words(text)) for text in (part.target, part.source))
+        assert part.source.endswith(".") == part.target.endswith(".")
+        assert (np.count_nonzero(part.links, axis=0) == 1).all() and (np.count_nonzero(part.links, axis=1) == 1).all()
+
+
+def test_a_doubtful_link_makes_no_phrase():
+    assert phrase(("cats", "gatos"), np.array([[0.5]], np.float32), np.random.default_rng(1)) is None
+    links = np.array([[0.95, 0.2], [0, 0.95]], np.float32)
+    found = (phrase(("old cats", "gatos viejos"), links, np.random.default_rng(seed)) for seed in range(50))
+    assert not any(found)
 
 
 def test_another_case_moves_no_character():

@@ -29,6 +29,11 @@ class AugmentConfig(Section):
     """The source without its final mark."""
     title: float = Field(0.0, ge=0, le=1)
     """The source with every word capitalised."""
+    unaccented: float = Field(0.0, ge=0, le=1)
+    """The source without accents and without apostrophes inside words: `dont`, `que`."""
+    phrases: float = Field(0.0, ge=0, le=1)
+    """One to three words of the source and their translation alone, where the guide is certain of it
+    (`alignment.guide_weight`)."""
 
 
 class DataConfig(Section):
@@ -299,6 +304,8 @@ class RunConfig(Section):
             raise ValueError("alignment.minutes and alignment.recipe exclude each other; leave one out")
         if self.alignment.guide_weight and self.subwords.sampling:
             raise ValueError("alignment.guide_weight and subwords.sampling exclude each other; set one of them to 0")
+        if self.data.augment.phrases and not self.alignment.guide_weight:
+            raise ValueError("data.augment.phrases needs guided attention; set alignment.guide_weight, such as 0.5")
         if self.alignment.guided_heads > self.model.heads:
             raise ValueError(f"alignment.guided_heads is above model.heads ({self.model.heads}); lower it")
         if self.model.type == "rnnencdec" and (self.alignment.head or self.alignment.layer is not None):

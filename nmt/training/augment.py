@@ -7,6 +7,7 @@ and its names and numbers are not the corpus' own.
 from __future__ import annotations
 
 import string
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -21,6 +22,10 @@ from nmt.text.words import normalize, split_words
 
 MARKS = ".!?…"
 OPENING = "¿¡"
+PHRASE_WORDS = (1, 1, 1, 2, 3)
+"""Lengths that phrases are drawn from, in source words."""
+CERTAIN, POSSIBLE = 0.8, 0.1
+"""Probabilities above which a link is taken for certain, and for possible."""
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")
 
 
@@ -31,8 +36,8 @@ class Example(NamedTuple):
     target: str
     source_slots: Sequence[Slot] = ()
     target_slots: Sequence[Slot] = ()
-    first_word: int = 0
-    """How many words of the corpus' sentence are missing at the beginning of `source`."""
+    links: np.ndarray | None = None
+    """[target words, source words], the probability of each link."""
 
 
 class Augmenter:
@@ -63,21 +68,33 @@ class Augmenter:
         chances = list(self.config.model_dump().values())
         kinds = random.random((len(candidates), len(chances))) < chances
         kinds[:, :2] &= candidates[:, 1:]
+        kinds[:, -1] &= ~candidates[:, 0]
         return kinds
 
-    def example(self, pair: tuple[str, str], kinds: Sequence[bool], random: np.random.Generator) -> Example:
-        """The pair with these kinds of augmentation."""
-        names, numbers, lower, unmarked, title = kinds
+    def example(
+        self,
+        pair: tuple[str, str],
+        kinds: Sequence[bool],
+        random: np.random.Generator,
+        links: np.ndarray | None = None,
+    ) -> Example:
+        """The pair with these kinds of augmentation; `links`, [target words, source words], are the probabilities of
+        its links."""
+        names, numbers, lower, unmarked, title, unaccented, phrases = kinds
         source, target = plain(pair)
+        if phrases and links is not None and (part := phrase((source, target), links, random)):
+            return part
         # A name in lower case would not be known for one.
         source_slots, target_slots = self._slots((source, target), random.permutation(8), names and not lower, numbers)
         if lower:
             source_slots = [slot for slot in source_slots if slot.character in NUMBERS]
             kept = {slot.character for slot in source_slots}
             target_slots = [slot for slot in target_slots if slot.character in kept]
-        example = Example(source, target, source_slots, target_slots)
+        example = Example(source, target, source_slots, target_slots, links)
         if lower or title:
             example = recased(example, str.lower if lower else string.capwords)
+        if unaccented:
+            example = without_accents(example)
         return without_marks(example) if lower or unmarked else example
 
     def _slots(
@@ -112,6 +129,14 @@ def recased(example: Example, change) -> Example:
     return example._replace(source=source) if len(source) == len(example.source) else example
 
 
+def without_accents(example: Example) -> Example:
+    """The source without accents and, unless slots would move, without the apostrophes inside words."""
+    letters = regex.sub(r"\p{Mn}", "", unicodedata.normalize("NFD", example.source))
+    source = letters if example.source_slots else regex.sub(r"(?<=\w)'(?=\w)", "", letters)
+    same_words = len(letters) == len(example.source) and len(split_words(source)) == len(split_words(example.source))
+    return example._replace(source=source) if same_words else example
+
+
 def without_marks(example: Example) -> Example:
     """The source without the marks that begin and end it."""
     source = example.source.rstrip()
@@ -120,7 +145,48 @@ def without_marks(example: Example) -> Example:
     if not bare[opening:].strip():
         return example
     slots = [Slot(slot.start - opening, slot.end - opening, slot.character) for slot in example.source_slots]
-    return example._replace(source=bare[opening:], source_slots=slots, first_word=int(opening))
+    source = bare[opening:]
+    links = example.links
+    if links is not None:
+        links = links[:, opening : opening + len(split_words(source))]
+    return example._replace(source=source, source_slots=slots, links=links)
+
+
+def phrase(pair: tuple[str, str], links: np.ndarray, random: np.random.Generator) -> Example | None:
+    """One to three words of the source and what they are linked to, if nothing else is linked to either and no word of
+    either is without link (Koehn et al. 2003, section 2.2). Long words come up more often than short ones.
+
+    `links`, [target words, source words], are probabilities. What begins a sentence is capitalised; of other phrases a
+    third is, and has a full stop.
+    """
+    sources, targets = map(split_words, pair)
+    if links.shape != (len(targets), len(sources)) or not links.size:
+        return None
+    weights = np.array([len(word.text) ** 2 for word in sources], float)
+    first = int(random.choice(len(sources), p=weights / weights.sum()))
+    columns = range(first, min(first + int(random.choice(PHRASE_WORDS)), len(sources)))
+    style = random.random()
+    rows = np.flatnonzero((links[:, columns] > CERTAIN).any(axis=1))
+    if not len(rows) or rows[-1] - rows[0] > len(columns):
+        return None
+    block = links[rows[0] : rows[-1] + 1, columns]
+    inside = block > POSSIBLE
+    outside = (links[rows[0] : rows[-1] + 1] > POSSIBLE).sum() + (links[:, columns] > POSSIBLE).sum() - 2 * inside.sum()
+    certain = block > CERTAIN
+    if outside or (certain != inside).any() or not (certain.any(axis=0).all() and certain.any(axis=1).all()):
+        return None
+    chosen = sources[first : columns.stop], targets[rows[0] : rows[-1] + 1]
+    if not all(word.text[0].isalpha() for words in chosen for word in words):
+        return None
+    texts = [text[words[0].start : words[-1].end] for text, words in zip(pair, chosen, strict=True)]
+    begins = any(not text[: words[0].start].strip(OPENING) for text, words in zip(pair, chosen, strict=True))
+    if begins or style < 1 / 3:
+        texts = [text[:1].upper() + text[1:] for text in texts]
+    if style < 1 / 3:
+        texts = [f"{text}." for text in texts]
+        block = np.pad(block, (0, 1))
+        block[-1, -1] = 1
+    return Example(texts[0], texts[1], links=block)
 
 
 @cache
@@ -150,8 +216,3 @@ def shared_words(pair: tuple[str, str]) -> set[str]:
     """The capitalised words that both sides have."""
     sides = [{text[start:end] for start, end in name_spans(text)} for text in pair]
     return sides[0] & sides[1]
-
-
-def words_left(example: Example) -> range:
-    """The words of the corpus' source sentence that the example still has."""
-    return range(example.first_word, example.first_word + len(split_words(example.source)))

@@ -16,7 +16,7 @@ from torch import Tensor
 from nmt.batching import BatchSampler, pad, split_by_tokens
 from nmt.files import built_once, sha256_of
 from nmt.text.subwords import END, PADDING, START, Encoding, Subwords
-from nmt.training.augment import Augmenter, Example, words_left
+from nmt.training.augment import Augmenter, Example
 from nmt.training.guidance import Guide, over_pieces, pad_guides, word_ranges
 
 if TYPE_CHECKING:
@@ -138,12 +138,13 @@ class EncodedPairs:
             return make_batch(sources, targets)
         guides = []
         for row, number in enumerate(numbers):
-            matrix = self.guide.matrix(number)
             if row in examples:
                 example, source, target = examples[row]
-                matrix, ranges = matrix[:, words_left(example)], (word_ranges(source), word_ranges(target))
+                matrix, ranges = example.links, (word_ranges(source), word_ranges(target))
             else:
+                matrix = self.guide.matrix(number)
                 ranges = self._ranges("source", number), self._ranges("target", number)
+            assert matrix is not None
             guides.append(over_pieces(matrix, *(own[: self.max_length - 1] for own in ranges)))
         return make_batch(sources, targets, guides)
 
@@ -158,7 +159,8 @@ class EncodedPairs:
         examples = {}
         for row in np.flatnonzero(kinds.any(axis=1) | candidates[:, 0]).tolist():
             pair = self.pairs[int(numbers[row])]
-            example = augmenter.example((pair["source"], pair["target"]), kinds[row].tolist(), random)
+            links = None if self.guide is None else self.guide.matrix(numbers[row])
+            example = augmenter.example((pair["source"], pair["target"]), kinds[row].tolist(), random, links)
             examples[row] = (
                 example,
                 self.subwords.encode(example.source, example.source_slots),
