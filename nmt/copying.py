@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,9 +13,20 @@ from nmt.text.words import overlapping, split_words
 from nmt.translation import Translation
 
 CLOSING = ".,;:!?…)]}»”"
-"""Marks that follow an insertion without a space."""
-Insertion = tuple[int, str, range]
-"""Position in the translation, text, source words."""
+"""Marks that stand without a space after what is inserted."""
+
+
+class Insertion(NamedTuple):
+    """What is put into a translation."""
+
+    place: int
+    """The character of the translation before which it goes."""
+    text: str
+    words: range
+    """Its source words."""
+    joined_left: bool
+    """Whether no space sets it off from what is before it, as in the source; words are always set off."""
+    joined_right: bool
 
 
 def with_copied(translation: Translation, source: Encoding) -> Translation:
@@ -75,25 +88,36 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
             place = len(translation.text)
         else:
             place = targets[before[-1]].end
-        insertions.append((place, source.text[start:end], words))
-    return sorted(insertions, key=lambda insertion: insertion[0])
+        copied = source.text[start:end]
+        if copied[0] in CLOSING and insertions:
+            place = max(place, insertions[-1].place)
+        joined_left = not (copied[0].isalnum() or source.text[:start][-1:].isspace())
+        joined_right = not (copied[-1].isalnum() or source.text[end : end + 1].isspace())
+        insertions.append(Insertion(place, copied, words, joined_left, joined_right))
+    return sorted(insertions, key=lambda insertion: insertion.place)
 
 
 def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], list[tuple[int, int]]]:
-    """Insert with spaces around; returns the text, the new position of each character, and for each copied word its
-    first character and its source word."""
+    """The text with the insertions; where each of its characters is now; and for each copied word its first character
+    and its source word."""
     result, done = "", 0
     moved: list[int] = []
     copies: list[tuple[int, int]] = []
-    for place, copied, words in insertions:
+    for place, copied, words, joined_left, joined_right in insertions:
         moved += range(len(result), len(result) + place - done)
         result += text[done:place]
-        done = place
-        if result and not result[-1].isspace():
+        done = max(done, place)
+        if joined_right and text[done : done + 1].isspace():  # the space belongs before it, or nowhere
+            moved.append(len(result))
+            done += 1
+            result += "" if joined_left else " "
+        if result and not (joined_left or result[-1].isspace()):
             result += " "
         copies += [(len(result) + word.start, own) for word, own in zip(split_words(copied), words, strict=False)]
         result += copied
-        if (after := text[place : place + 1]) and not after.isspace() and after not in CLOSING:
+        after = text[done : done + 1]
+        joined = joined_right and not unicodedata.combining(after or " ")
+        if after and not (joined or after.isspace() or after in CLOSING):
             result += " "
     moved += range(len(result), len(result) + len(text) - done + 1)
     return result + text[done:], moved, copies

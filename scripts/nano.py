@@ -3,10 +3,8 @@
     python scripts/nano.py train pairs.tsv --minutes 5 --output mine
     python scripts/nano.py translate "Where is the station?" --checkpoint tatoeba-en-es
 
-Read it from top to bottom: data, subwords, attention, transformer, loss, training, beam search,
-attention to words, the matrix in the terminal, files. It is the plain twin of the package `nmt`,
-whose checkpoints it reads and writes. "Section" and "equation" alone are of "Attention Is All You
-Need" (Vaswani et al. 2017, arXiv:1706.03762). Shapes stand in brackets.
+Read it from top to bottom; shapes stand in brackets. It opens and writes the package's checkpoints.
+Sections and equations without a name are of "Attention Is All You Need" (Vaswani et al. 2017).
 """
 
 import argparse
@@ -15,43 +13,34 @@ import json
 import math
 import random
 import re
-import struct
 import time
-import unicodedata
+from collections import OrderedDict
 from pathlib import Path
+from unicodedata import category, normalize
 
 import sentencepiece
 import torch
 from torch import nn
-from torch.nn import functional
+
 
 # --- Data: a sentence, a tab, its translation -----------------------------------------------------
-
-
 def read_pairs(path):
     """The (source, target) pairs of a file with a pair a line; further columns are not read."""
-    text = unicodedata.normalize("NFC", Path(path).read_text(encoding="utf-8"))
-    rows = [line.split("\t") for line in text.split("\n")]
-    return [(row[0], row[1]) for row in rows if len(row) > 1]
+    lines = normalize("NFC", Path(path).read_text(encoding="utf-8")).split("\n")
+    return [tuple(line.split("\t")[:2]) for line in lines if "\t" in line]
 
 
-def make_batches(pairs, batch_tokens=2048, pool_batches=100):
-    """One pass over the encoded pairs in batches of at most `batch_tokens` padded positions.
-
-    Sentences of one length waste no padding, so random pools are sorted before they are cut.
-    """
+def make_batches(pairs, batch_tokens=2048, pool=20_000):
+    """One pass over pairs of piece ids: batches of at most `batch_tokens` padded positions."""
+    # Pairs of like lengths waste little padding: random pools are sorted, then cut into batches.
     length = lambda pair: max(map(len, pair)) + 1  # noqa: E731
-    pairs = random.sample(pairs, len(pairs))
-    pool = max(1, int(pool_batches * batch_tokens * len(pairs) / sum(map(length, pairs))))
-    batches = []
+    pairs, batches = random.sample(pairs, len(pairs)), []
     for first in range(0, len(pairs), pool):
-        batch = []
+        batches.append([])
         for pair in sorted(pairs[first : first + pool], key=length):
-            if batch and (len(batch) + 1) * length(pair) > batch_tokens:
-                batches.append(batch)
-                batch = []
-            batch.append(pair)
-        batches.append(batch)
+            if (len(batches[-1]) + 1) * length(pair) > batch_tokens:
+                batches.append([])
+            batches[-1].append(pair)
     return random.sample(batches, len(batches))
 
 
@@ -66,26 +55,19 @@ def pad(sequences):
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3  # <pad>, <unk>, <s>, </s>
 
 
-def train_subwords(pairs, path, vocabulary_size=6000):
+def train_subwords(pairs, path, pieces=6000):
     """Learn one vocabulary for both languages; unknown characters are spelled in bytes."""
-    ids = {"pad_id": PADDING, "unk_id": UNKNOWN, "bos_id": START, "eos_id": END}
-    size = {"vocab_size": vocabulary_size, "hard_vocab_limit": False, "byte_fallback": True}
     sentences = (sentence for pair in pairs for sentence in pair)
+    settings = {"vocab_size": pieces, "hard_vocab_limit": False, "byte_fallback": True}
+    settings |= {"pad_id": PADDING, "unk_id": UNKNOWN, "bos_id": START, "eos_id": END}
     with open(path, "wb") as file:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=sentences, model_writer=file, **size, **ids, minloglevel=2
-        )
+        settings |= {"sentence_iterator": sentences, "model_writer": file, "minloglevel": 2}
+        sentencepiece.SentencePieceTrainer.train(**settings)
 
 
 # --- Attention: each position of one sequence takes a weighted mean of another's (section 3.2) ----
-
-
 class MultiHeadAttention(nn.Module):
-    """Equation 1, `heads` times side by side (section 3.2.2).
-
-    MultiHead(Q, K, V) = Concat(head_1 ... head_h) W^O,
-    head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V)
-    """
+    """Section 3.2.2: [head_1 ... head_h] W^O, head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V)."""
 
     def __init__(self, width, heads):
         super().__init__()
@@ -95,61 +77,55 @@ class MultiHeadAttention(nn.Module):
         self.output = nn.Linear(width, width)  # W^O
 
     def forward(self, x, memory, mask):
-        """x [batch, target, width] looks at memory [batch, source, width] where mask is True.
-
-        Returns [batch, target, width] and the weights [batch, heads, target, source].
-        """
+        """x [batch, target, width] looks at memory [batch, source, width] where mask is True."""
         key, value = self.key_value(memory).chunk(2, dim=-1)  # [batch, source, width] each
-        parts = self.query(x), key, value
-        query, key, value = (  # [batch, heads, length, d_k], d_k = width / heads
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts
-        )
+        query, key, value = self.split(self.query(x)), self.split(key), self.split(value)
         # Equation 1: Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V
         scores = query @ key.mT / math.sqrt(query.size(-1))  # [batch, heads, target, source]
         weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)
-        mean = weights @ value  # [batch, heads, target, d_k]
-        return self.output(mean.transpose(1, 2).flatten(2)), weights
+        means = weights @ value  # [batch, heads, target, d_k]
+        return self.output(means.transpose(1, 2).flatten(2)), weights
+
+    def split(self, x):
+        """[batch, length, width] to [batch, heads, length, d_k] where d_k = width / heads."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 # --- Transformer: the encoder reads the source, the decoder writes the target (section 3.1) -------
-
-
 class EncoderLayer(nn.Module):
-    """Self-attention over the source, then equation 2, FFN(x) = max(0, x W_1 + b_1) W_2 + b_2.
+    """Self-attention over the source, then feed-forward.
 
-    A sublayer adds to what it reads, x + Sublayer(LayerNorm(x)) (Xiong et al. 2020); the paper's
-    LayerNorm(x + Sublayer(x)) needs more care in training.
+    Each adds to what it reads: x + Sublayer(LayerNorm(x)) (pre-norm, Xiong et al. 2020).
     """
 
     def __init__(self, width, inner, heads):
         super().__init__()
         self.self_attention = MultiHeadAttention(width, heads)
-        matrices = {"inner": nn.Linear(width, inner), "outer": nn.Linear(inner, width)}
-        self.feed_forward = nn.ModuleDict(matrices)
+        # Equation 2, at every position alike: FFN(x) = max(0, x W_1 + b_1) W_2 + b_2
+        w_1, w_2 = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.feed_forward = nn.Sequential(OrderedDict(inner=w_1, relu=nn.ReLU(), outer=w_2))
         self.around_self, self.around_feed_forward = nn.LayerNorm(width), nn.LayerNorm(width)
 
-    def forward(self, x, mask):
+    def forward(self, x, mask):  # [batch, source, width] to the same
         y = self.around_self(x)
-        return self.finish(x + self.self_attention(y, y, mask)[0])  # [batch, source, width]
-
-    def finish(self, x):
-        inner = self.feed_forward["inner"](self.around_feed_forward(x)).relu()
-        return x + self.feed_forward["outer"](inner)
+        x = x + self.self_attention(y, y, mask)[0]
+        return x + self.feed_forward(self.around_feed_forward(x))
 
 
 class DecoderLayer(EncoderLayer):
-    """Self-attention over the target so far, cross-attention to the source, equation 2."""
+    """Self-attention over the target so far, cross-attention to the source, feed-forward."""
 
     def __init__(self, width, inner, heads):
         super().__init__(width, inner, heads)
         self.cross_attention = MultiHeadAttention(width, heads)
         self.around_cross = nn.LayerNorm(width)
 
-    def forward(self, x, memory, self_mask, mask):
+    def forward(self, x, memory, self_mask, mask):  # [batch, target, width] to the same, weights
         y = self.around_self(x)
-        x = x + self.self_attention(y, y, self_mask)[0]  # [batch, target, width]
-        output, weights = self.cross_attention(self.around_cross(x), memory, mask)
-        return self.finish(x + output), weights
+        x = x + self.self_attention(y, y, self_mask)[0]
+        y, weights = self.cross_attention(self.around_cross(x), memory, mask)
+        x = x + y
+        return x + self.feed_forward(self.around_feed_forward(x)), weights
 
 
 class Transformer(nn.Module):
@@ -172,7 +148,7 @@ class Transformer(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def embed(self, pieces):
-        """Pieces [batch, length] to [batch, length, width]: embedding and position added."""
+        """Pieces [batch, length] to [batch, length, width]: embedding plus position."""
         width = self.output_weight.size(1)
         # Section 3.5: PE(p, 2i) = sin(p / 10000^(2i / width)), PE(p, 2i + 1) = cos(the same)
         position = torch.arange(pieces.size(1), dtype=torch.float64)[:, None]
@@ -189,10 +165,7 @@ class Transformer(nn.Module):
         return self.encoder_norm(x), mask
 
     def decode(self, target, memory, mask):
-        """Target [batch, target], <s> first, to logits [batch, target, vocabulary].
-
-        Also each decoder layer's cross-attention [batch, heads, target, source].
-        """
+        """Target [batch, target] to logits [batch, target, vocabulary], and all cross-attention."""
         length = target.size(1)
         # Section 3.2.3: a position sees itself and those before it, never the answer.
         self_mask = torch.ones(length, length, dtype=torch.bool).tril()
@@ -201,23 +174,18 @@ class Transformer(nn.Module):
             x, weights = layer(x, memory, self_mask, mask)
             attentions.append(weights)
         states = self.decoder_norm(x)  # [batch, target, width]
-        return functional.linear(states, self.output_weight, self.output_bias), attentions
+        return nn.functional.linear(states, self.output_weight, self.output_bias), attentions
 
 
 # --- Loss: the next piece should be likely, but never certain (section 5.4) -----------------------
-
-
 def loss_of(model, batch):
-    """Mean label-smoothed cross-entropy of the batch's target pieces.
-
-    The label has 1 - 0.1 of the mass; 0.1 is spread evenly over the vocabulary.
-    """
+    """Mean cross-entropy of the batch's target pieces, with 0.1 of each label's mass spread."""
     source = pad([source + [END] for source, _ in batch])  # [batch, source]
     target = pad([[START, *target, END] for _, target in batch])  # [batch, target + 1]
     logits, _ = model.decode(target[:, :-1], *model.encode(source))  # all positions at once
     labels = target[:, 1:].flatten()  # each position's label is the piece after it
     smoothed = {"ignore_index": PADDING, "label_smoothing": 0.1}
-    return functional.cross_entropy(logits.flatten(0, 1), labels, **smoothed)
+    return nn.functional.cross_entropy(logits.flatten(0, 1), labels, **smoothed)
 
 
 # --- Training: Muon turns the matrices, AdamW the rest, the rate falls to zero --------------------
@@ -226,13 +194,23 @@ SIZES = {"encoder_layers": 3, "decoder_layers": 2, "width": 128, "feed_forward":
 RATE, WARMUP = 6e-3, 200
 
 
+def orthogonal(matrix):
+    """The matrix with every singular value moved near to 1 (Jordan et al. 2024)."""
+    if matrix.size(0) > matrix.size(1):  # keep x x^T small
+        return orthogonal(matrix.T).T
+    x = matrix / matrix.norm().clamp(min=1e-7)
+    for _ in range(5):  # each singular value s becomes 3.4445 s - 4.775 s^3 + 2.0315 s^5
+        square = x @ x.T
+        x = 3.4445 * x + (2.0315 * square @ square - 4.775 * square) @ x
+    return x
+
+
 def train(model, pairs, minutes, steps=None):
     """Train for so many minutes, or exactly `steps` steps; returns the steps."""
-    # Muon (Jordan et al. 2024) steps along the orthogonal matrix nearest to the momentum.
     matrices = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
+    momenta = [torch.zeros_like(matrix) for matrix in matrices]
     rest = [weight for weight in model.parameters() if all(weight is not one for one in matrices)]
-    muon = torch.optim.Muon(matrices, lr=RATE, weight_decay=0, adjust_lr_fn="match_rms_adamw")
-    adam = torch.optim.AdamW(rest, lr=RATE, betas=(0.9, 0.98), weight_decay=0)
+    adam = torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0)
     started, step, batches = time.monotonic(), 0, []
     while True:
         minute = (time.monotonic() - started) / 60
@@ -240,27 +218,29 @@ def train(model, pairs, minutes, steps=None):
         if spent >= 1:
             return step
         step += 1
-        for group in muon.param_groups + adam.param_groups:
-            group["lr"] = RATE * min(1, step / WARMUP) * (1 - spent)
         batches = batches or make_batches(pairs)
         loss = loss_of(model, batches.pop())
         model.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        muon.step()
+        rate = adam.param_groups[0]["lr"] = RATE * min(1, step / WARMUP) * (1 - spent)
         adam.step()
+        # Muon: along the orthogonal matrix nearest to the momentum, as far as Adam goes.
+        with torch.no_grad():
+            for matrix, momentum in zip(matrices, momenta, strict=True):
+                momentum.lerp_(matrix.grad, 0.05)
+                direction = orthogonal(matrix.grad.lerp(momentum, 0.95))
+                matrix -= rate * 0.2 * math.sqrt(max(matrix.shape)) * direction
         if step % 100 == 0:
             print(f"step {step}, {minute:.1f} minutes: loss {loss.item():.3f}", flush=True)
 
 
 # --- Beam search: keep the likeliest beginnings, extend each by every piece -----------------------
-
-
 @torch.inference_mode()
-def beam_search(model, source, beam=5, longest=None):
+def beam_search(model, source, beam=5):
     """The best translation of piece ids `source`, as piece ids without <s> and </s>."""
     memory, mask = model.encode(torch.tensor([source + [END]]))  # [1, source, width]
-    longest = longest or min(2 * len(source) + 10, 255)
+    longest = min(2 * len(source) + 10, 255)
     # lp(Y) = (5 + |Y|) / (5 + 1) (Wu et al. 2016, equation 14); </s> counts in |Y|
     penalty = [(5 + length) / 6 for length in range(longest + 1)]
     live, finished = [(0.0, [START])], []  # (log-probability, pieces), best first
@@ -272,74 +252,68 @@ def beam_search(model, source, beam=5, longest=None):
         scores += torch.tensor([score for score, _ in live])[:, None]
         # Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
         best, places = scores.flatten().topk(2 * beam)
-        grown = [
-            (score, live[place // scores.size(1)][1] + [place % scores.size(1)])
-            for score, place in zip(best.tolist(), places.tolist(), strict=True)
-        ]
+        grown = []
+        for score, place in zip(best.tolist(), places.tolist(), strict=True):
+            parent, piece = divmod(place, scores.size(1))
+            grown.append((score, live[parent][1] + [piece]))
         for score, pieces in grown[:beam]:
             if pieces[-1] == END or length == longest:
                 finished.append((score / penalty[length], pieces))
         live = [one for one in grown if one[1][-1] != END][:beam]
-        # A log-probability only falls: no live one can overtake what this bound does not.
+        # A log-probability only falls and the penalty only grows: the best a live one can reach.
         reachable = live[0][0] / penalty[longest]
         if len(finished) >= beam or any(reachable <= score for score, _ in finished):
             break
-    pieces = max(finished, key=lambda one: one[0])[1]
-    return [piece for piece in pieces[1:] if piece != END]
+    return [piece for piece in max(finished)[1][1:] if piece != END]
 
 
 # --- Attention to words: from pieces to what a reader sees ----------------------------------------
-
-
 def split_words(text):
     """(first, one past last) character of each word and punctuation mark."""
-    # Python's \w has no combining marks; "m" stands for one, "w" for a letter or digit.
-    mark = [unicodedata.category(character)[0] == "M" for character in text]
-    kinds = "".join("m" if m else re.sub(r"\w", "w", c) for m, c in zip(mark, text, strict=True))
-    pattern = r"[wm]+(?:['’][wm]+)*|[^wm\s](?:m|\u200d[^wm\s])*"
-    return [match.span() for match in re.finditer(pattern, kinds)]
+    # Python's \w lacks combining marks, so: "m" for a mark, "w" for \w, other characters as such.
+    kinds = "".join("m" if category(c)[0] == "M" else re.sub(r"\w", "w", c) for c in text)
+    words = re.finditer(r"[wm]+(?:['’][wm]+)*|[^wm\s](?:m|\u200d[^wm\s])*", kinds)
+    return [word.span() for word in words]
 
 
-def shares(spans, words):
-    """[pieces, words]: which words each piece belongs to, equal shares of a piece over several."""
-    matrix = torch.zeros(len(spans), len(words), dtype=torch.float64)
-    for piece, (start, end) in enumerate(spans):
+def shares(pieces, words):
+    """[pieces, words], from spans of characters: how much of each piece belongs to each word."""
+    matrix = torch.zeros(len(pieces), len(words))
+    for row, (start, end) in zip(matrix, pieces, strict=True):
         over = [n for n, word in enumerate(words) if word[0] < end and word[1] > start]
         if not over:  # a bare space or leading byte leads to the next word
             over = [n for n, word in enumerate(words) if word[1] > start][:1] or [len(words) - 1]
-        matrix[piece, over] = 1 / len(over)
+        row[over] = 1 / len(over)
     return matrix
 
 
 @torch.inference_mode()
-def translate(model, processor, shown, text):
-    """Translation, source words, target words and attention [target words, source words + 1].
-
-    `shown` is the decoder layer and the heads of it whose mean cross-attention is returned.
-    """
-    text = unicodedata.normalize("NFC", text)
+def translate(model, subwords, layer, heads, text):
+    """Translation, source words, target words, their attention [target words, source words + 1]."""
+    text = normalize("NFC", text)
     if not split_words(text):
         return "", [], [], torch.zeros(0, 1)
-    read = processor.encode(text, return_type="offset_mapping")
-    pieces = beam_search(model, read["ids"])
-    target = torch.tensor([[START, *pieces]])  # row i of the decoder writes piece i, the last </s>
-    _, attentions = model.decode(target, *model.encode(torch.tensor([read["ids"] + [END]])))
-    attention = attentions[shown[0]][0, shown[1], :-1].mean(dim=0).double()  # [target, source + 1]
-    written = processor.decode(pieces, return_type="offset_mapping")
-    texts = text, written["text"]
-    spans = [split_words(side) for side in texts]
+    source = subwords.encode(text, return_type="offset_mapping")  # ids, and characters of each
+    pieces = beam_search(model, source["ids"])
+    target = subwords.decode(pieces, return_type="offset_mapping")
+    memory = model.encode(torch.tensor([source["ids"] + [END]]))
+    # From <s> on, each row of the decoder writes a piece; the last row writes </s>.
+    _, attentions = model.decode(torch.tensor([[START, *pieces]]), *memory)
+    attention = attentions[layer][0, heads, :-1].mean(dim=0)  # [pieces, source pieces + 1]
+    source_words, target_words = split_words(text), split_words(target["text"])
+    columns = shares(source["offsets"], source_words)
+    rows = shares(target["offsets"], target_words)
     # Sum over a source word's pieces, mean over a target word's (Koehn and Knowles 2017, 3.5).
-    columns = torch.block_diag(shares(read["offsets"], spans[0]), torch.ones(1, 1)).double()
-    rows = shares(written["offsets"], spans[1])  # [target, target words]
-    matrix = (rows / rows.sum(dim=0)).T @ (attention @ columns)  # the last column is </s>
-    words = [[side[a:b] for a, b in places] for side, places in zip(texts, spans, strict=True)]
-    return texts[1], *words, matrix.float()
+    over_words = torch.cat([attention[:, :-1] @ columns, attention[:, -1:]], dim=1)  # last: </s>
+    matrix = (rows / rows.sum(dim=0)).T @ over_words
+    source_words = [text[start:end] for start, end in source_words]
+    target_words = [target["text"][start:end] for start, end in target_words]
+    return target["text"], source_words, target_words, matrix
 
 
 def draw(source, target, matrix):
     """The attention as text, source words on top; shade k is a weight of k tenths or more."""
-    shades, side = " .:-=+*#%@", max(map(len, target), default=0)
-    top = [*source, "</s>"]
+    shades, side, top = " .:-=+*#%@", max(map(len, target), default=0), [*source, "</s>"]
     height = max(map(len, top))
     lines = [" " * side + "".join(f"  {w.rjust(height)[n]}" for w in top) for n in range(height)]
     for word, row in zip(target, matrix.tolist(), strict=True):
@@ -348,21 +322,18 @@ def draw(source, target, matrix):
 
 
 # --- Files: a directory that the package opens too ------------------------------------------------
-
-
 def save(directory, model, languages, steps):
     """Write weights, configuration and metadata; subwords.model is there already."""
     # safetensors: the header's length in 8 bytes, the header as JSON, then all numbers in a row
-    header, content = {}, b""
+    header, data = {}, b""
     for name, weight in model.named_parameters():
-        numbers = bytes(weight.detach().contiguous().view(torch.uint8).flatten().tolist())
-        span = [len(content), len(content) + len(numbers)]
+        numbers = bytes(weight.detach().view(torch.uint8).flatten().tolist())
+        ends = [len(data), len(data) + len(numbers)]
         name = re.sub(r"(around_\w+)", r"\1.norm", name)  # the package's name for it
-        header[name] = {"dtype": "F32", "shape": list(weight.shape), "data_offsets": span}
-        content += numbers
+        header[name] = {"dtype": "F32", "shape": list(weight.shape), "data_offsets": ends}
+        data += numbers
     head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
-    (directory / "weights.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + content)
+    (directory / "weights.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + data)
     config = {"checkpoint": str(directory), "model": SIZES, "training": {"max_steps": steps}}
     config |= {"data": {"corpus": "files", "train": "pairs.tsv"}, "alignment": {"head": False}}
     (directory / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
@@ -374,18 +345,18 @@ def save(directory, model, languages, steps):
 
 
 def load(checkpoint):
-    """(model, subwords, layer and heads to show) of a directory, or of a shipped checkpoint."""
+    """Model, subwords, and which heads of which layer to show, of a directory or shipped name."""
     directory = Path(checkpoint)
     if not directory.is_dir():
         directory = Path(__file__).parent.parent / "checkpoints" / checkpoint
-    content = (directory / "weights.safetensors").read_bytes()
-    first = 8 + struct.unpack("<Q", content[:8])[0]
+    content = bytearray((directory / "weights.safetensors").read_bytes())
+    first = 8 + int.from_bytes(content[:8], "little")
     weights = {}
     for name, entry in json.loads(content[8:first]).items():
         if name != "__metadata__":
-            start, end = (first + place for place in entry["data_offsets"])
+            start, end = entry["data_offsets"]
             dtype = {"F16": torch.float16, "F32": torch.float32}[entry["dtype"]]
-            numbers = torch.frombuffer(bytearray(content[start:end]), dtype=dtype)
+            numbers = torch.frombuffer(content[first + start : first + end], dtype=dtype)
             weights[name.replace(".norm", "")] = numbers.view(entry["shape"]).float()
     text = (directory / "config.yaml").read_text(encoding="utf-8")
     sizes = {key: int(re.search(rf"\b{key}\"?: (\d+)", text)[1]) for key in SIZES}
@@ -393,8 +364,8 @@ def load(checkpoint):
     model.load_state_dict(weights)
     metadata = json.loads((directory / "metadata.json").read_text(encoding="utf-8"))
     heads = metadata.get("alignment_heads") or list(range(sizes["heads"]))
-    processor = sentencepiece.SentencePieceProcessor(str(directory / "subwords.model"))
-    return model.eval(), processor, (metadata["alignment_layer"], heads)
+    subwords = sentencepiece.SentencePieceProcessor(str(directory / "subwords.model"))
+    return model.eval(), subwords, metadata["alignment_layer"], heads
 
 
 def main():
@@ -418,12 +389,11 @@ def main():
     given.output.mkdir(parents=True)
     pairs = read_pairs(given.pairs)
     train_subwords(pairs, given.output / "subwords.model")
-    processor = sentencepiece.SentencePieceProcessor(str(given.output / "subwords.model"))
-    encoded = [tuple(processor.encode(list(pair))) for pair in pairs]
+    subwords = sentencepiece.SentencePieceProcessor(str(given.output / "subwords.model"))
+    encoded = [tuple(subwords.encode(list(pair))) for pair in pairs]
     encoded = [pair for pair in encoded if all(0 < len(ids) < 256 for ids in pair)]
-    model = Transformer(SIZES, processor.get_piece_size())
-    steps = train(model, encoded, given.minutes, given.steps)
-    save(given.output, model, given.languages, steps)
+    model = Transformer(SIZES, subwords.get_piece_size())
+    save(given.output, model, given.languages, train(model, encoded, given.minutes, given.steps))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def package():
 def test_it_reads_in_an_hour_and_imports_nothing_of_the_package():
     with open(FILE, encoding="utf-8") as file:
         lines = file.read().splitlines()
-    assert sum(bool(line.strip()) for line in lines) <= 400 and max(map(len, lines)) <= 100
+    assert len(lines) <= 400 and max(map(len, lines)) <= 100
     imported = {
         name.split(".")[0]
         for node in ast.walk(ast.parse("\n".join(lines)))
@@ -53,7 +53,7 @@ def test_it_reads_in_an_hour_and_imports_nothing_of_the_package():
 
 @torch.inference_mode()
 def test_logits_and_attention_are_the_packages(loaded, package):
-    model, processor, (layer, heads) = loaded
+    model, processor, layer, heads = loaded
     for text in SENTENCES[:4]:
         source, target = processor.encode(text), processor.encode(text[::-1])
         logits, cross = model.decode(torch.tensor([[START, *target]]), *model.encode(torch.tensor([[*source, END]])))

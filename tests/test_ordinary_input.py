@@ -11,7 +11,7 @@ from tiny import ENGLISH, SENTENCES, tiny_subwords
 from nmt import Translator
 from nmt.copying import with_copied
 from nmt.errors import UserError
-from nmt.text.slots import copied_spans
+from nmt.text.copied import copied_spans
 from nmt.text.parts import sentences
 from nmt.text.typography import capitals, is_capitals, plain_text, without
 from nmt.text.words import split_words
@@ -167,7 +167,10 @@ TOKENS = [
 def test_what_is_copied_is_found_whole(token):
     for before, after in ("", ""), ("See ", "."), ("(", ")"), ("", ", please"):
         text = f"{before}{token}{after}"
-        assert [text[start:end] for start, end in copied_spans(text)] == [token]
+        around = list("()") if before == "(" else [""] * 2
+        found = [text[start:end] for start, end in copied_spans(text)]
+        expected = [part for part in (around[0], token, around[1]) if part]
+        assert found == (expected if any(map(str.isalnum, text)) else [text])
 
 
 @given(text=st.text())
@@ -176,9 +179,54 @@ def test_spans_of_what_is_copied_lie_in_order(text):
     assert edges == sorted(edges) and all(0 <= edge <= len(text) for edge in edges)
 
 
-@pytest.mark.parametrize("text", ["It costs 3 # 4.", "a @ b", "C# and F#", "rock & roll", "#1", "e.g. this.", "x@y"])
+@pytest.mark.parametrize(
+    "text",
+    ["e.g. this.", "x@y", "at 3:45 on 12/05", "$5", "€5 or 5 €", "20 °C", "+1 (555) 123-4567", "well-known", "i.e. a"],
+)
 def test_ordinary_text_is_not_copied(text):
     assert copied_spans(text) == []
+
+
+@pytest.mark.parametrize(
+    "text, copied",
+    [
+        ("He (or she) left.", ["(", ")"]),
+        ("- Hello.", ["-"]),
+        ("-Hello.", ["-"]),
+        ("1. Open the door.", ["1."]),
+        ("a) yes", ["a)"]),
+        ("see you :-) xD <3", [":-)", "xD", "<3"]),
+        ("C# and F#, rock & roll", ["#", "#", "&"]),
+        ("he/she • 3 = 1 + 2", ["/", "•", "=", "+"]),
+        ("...", ["..."]),
+        ("?! --", ["?!", "--"]),
+    ],
+)
+def test_marks_that_no_sentence_translates_are_copied(text, copied):
+    assert [text[start:end] for start, end in copied_spans(text)] == copied
+
+
+@pytest.mark.parametrize(
+    "text, translation",
+    [
+        ("I (you) see.", "Yo (tú) veo."),
+        ("-I you.", "-Yo tú."),
+        ("I/you see", "Yo/tú veo"),
+        ("I - you", "Yo tú"),
+        ("I🙂 you", "Yo🙂 tú"),
+        ("I 🙂 you", "Yo 🙂 tú"),
+    ],
+)
+def test_what_is_copied_keeps_its_spaces(text, translation):
+    """Words are linked one by one; the dash between spaces is one that the network reads."""
+    source = SUBWORDS.encode(text)
+    words = {"I": "Yo", "you": "tú", "see": "veo"}
+    read = [(number, word.text) for number, word in enumerate(source.words) if word.text in words]
+    plain = " ".join(words[word] for _, word in read) + ("." if text.endswith(".") else "")
+    links = [(number, place) for place, (number, _) in enumerate(read)]
+    targets = [word.text for word in split_words(plain)]
+    own = [word.text for word in source.words]
+    assert with_copied(Translation(text, plain, 0.0, own, targets, None, links), source).text == translation
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,33 @@
-/** What is copied, not translated, as nmt/text/slots.py: emoji, links, addresses, #tags and @names. */
+/** What is copied, not translated, as nmt/text/copied.py: links, addresses, emoji, brackets, list markers. */
 
 import { WORD } from "./words.mjs";
 
 const SPACE = String.raw`\p{White_Space}`;
 const EMOJI = String.raw`\p{Extended_Pictographic}\p{Emoji_Modifier}?\ufe0f?`;
 const LETTER = String.raw`\p{L}`;
+const SYMBOL = String.raw`[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]`;
+/** A telephone number with a part in brackets: a number, not copied. */
+export const PHONE = String.raw`(?<![${WORD}.,])(?:\+?\p{Nd}{1,3} ?)?\(\p{Nd}{2,4}\) ?\p{Nd}[\p{Nd} .\-]*\p{Nd}(?![${WORD}])`;
 const COPIED = new RegExp(
   [
+    `(?<number>${PHONE})`,
     `(?:https?://|www\\.)[^${SPACE}<>"“”«»]*[^${SPACE}<>"“”«».,;:!?)'’\\]]`, // a link, without the mark that ends the sentence
     `(?<![${WORD}.+\\-])[${WORD}.+\\-]+@[${WORD}\\-]+(?:\\.[${WORD}\\-]+)+`, // an e-mail address
     `(?<![${WORD}&])#[${WORD}]*${LETTER}[${WORD}]*`,
     `(?<![${WORD}.])@[${WORD}]+(?:\\.[${WORD}]+)*`,
+    // What begins an item of a list, or a speech.
+    `(?<=^[${SPACE}]*)(?:\\p{Nd}{1,3}[.)](?=[${SPACE}]+${LETTER}|[${SPACE}]*$)|[a-z]\\)(?=[${SPACE}])|-(?=[${SPACE}]*[${LETTER}¿¡]))`,
+    `(?<![${WORD}])(?:[:;=8][\\-o^']?[()\\[\\]DPpOo3/\\\\|*]|:'[()]|<3+|\\^_*\\^|[xX]D)(?![${WORD}])`, // :-) <3 xD
     `(?:(?<![${WORD}])[0-9#*]\\ufe0f?\\u20e3|\\p{RI}\\p{RI}|${EMOJI}(?:\\u200d${EMOJI})*)+`, // keycaps, flags, other emoji
+    // Brackets and symbols.
+    `(?:(?!\\p{Sc} ?\\p{Nd}|(?<=\\p{Nd} ?)[°\\p{Sc}]|(?<=\\p{Nd})/(?=\\p{Nd})|\\+\\p{Nd}|\\$)${SYMBOL})`,
   ].join("|"),
   "gu",
 );
 
-/** First and one-past-last place of everything in `text` that is copied, in order. */
+/** First and one-past-last place of everything in `text` that is copied: all of it without a letter or digit. */
 export function copiedSpans(text) {
-  return Array.from(text.matchAll(COPIED), (match) => [match.index, match.index + match[0].length]);
+  const pattern = /[\p{L}\p{N}]/u.test(text) ? COPIED : new RegExp(`[^${SPACE}]+`, "gu");
+  const matches = Array.from(text.matchAll(pattern)).filter((match) => match.groups?.number === undefined);
+  return matches.map((match) => [match.index, match.index + match[0].length]);
 }

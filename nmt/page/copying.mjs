@@ -26,32 +26,45 @@ function insertions(text, targets, source, links) {
   const covered = overlapping(source.copied, source.words);
   const copiedWords = new Set(covered.flatMap(([first, end]) => Array.from({ length: end - first }, (_, i) => first + i)));
   const free = source.words.map((_, word) => word).filter((word) => !copiedWords.has(word));
+  let latest = 0;
   const found = source.copied.map(([start, end], number) => {
     const [first, stop] = covered[number];
     const before = free.filter((word) => word < first && last.has(word));
     let place = targets[last.get(before.at(-1))]?.end;
     if (!free.some((word) => word < first)) place = 0;
     else if (!free.some((word) => word >= stop) || before.length === 0) place = text.length;
-    return { place, copied: source.text.slice(start, end) };
+    const copied = source.text.slice(start, end);
+    if (CLOSING.includes(copied[0])) place = Math.max(place, latest);
+    latest = place;
+    const joinedLeft = !(/^[\p{L}\p{N}]/u.test(copied) || /\s$/.test(source.text.slice(0, start)));
+    const joinedRight = !(/[\p{L}\p{N}]$/u.test(copied) || /^\s/.test(source.text.slice(end)));
+    return { place, copied, joinedLeft, joinedRight };
   });
   return found.toSorted((a, b) => a.place - b.place);
 }
 
-/** The text with the insertions, set off by spaces, and where each of its characters is now. */
+/** The text with the insertions, and where each of its characters is now. */
 function inserted(text, all) {
   let [result, done] = ["", 0];
   const moved = [];
   const upTo = (place) => {
     for (let i = done; i < place; i += 1) moved.push(result.length + i - done);
     result += text.slice(done, place);
-    done = place;
+    done = Math.max(done, place);
   };
-  for (const { place, copied } of all) {
+  for (const { place, copied, joinedLeft, joinedRight } of all) {
     upTo(place);
-    if (result && !/\s$/.test(result)) result += " ";
+    if (joinedRight && /^\s/.test(text.slice(done))) {
+      // The space belongs before it, or nowhere.
+      moved.push(result.length);
+      done += 1;
+      if (!joinedLeft) result += " ";
+    }
+    if (result && !joinedLeft && !/\s$/.test(result)) result += " ";
     result += copied;
-    const after = text[place];
-    if (after && !/\s/.test(after) && !CLOSING.includes(after)) result += " ";
+    const after = text[done];
+    const joined = joinedRight && !/^\p{M}/u.test(after ?? "");
+    if (after && !joined && !/\s/.test(after) && !CLOSING.includes(after)) result += " ";
   }
   upTo(text.length);
   return { text: result, moved };

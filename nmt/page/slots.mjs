@@ -1,5 +1,6 @@
 /** Placeholders for names and numbers, which a sentence copies as they are, as nmt/text/slots.py. */
 
+import { PHONE } from "./copied.mjs";
 import { WORD } from "./words.mjs";
 
 const NAMES = "\ue000\ue001\ue002\ue003";
@@ -11,15 +12,21 @@ const KINSHIP = 0.6;
 
 const LETTERS = String.raw`[\p{L}\p{M}]+`;
 const NAME = new RegExp(
-  String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*`,
+  String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
 // What (?=(?<a>...))\k<a> matches is not given back.
 const NUMBER = new RegExp(
-  String.raw`(?<![${WORD}.,])\+?\p{L}{0,3}\p{Nd}(?=(?<a>[${WORD}]*))\k<a>(?:[.,:\/\-]\p{Nd}(?=(?<b>[${WORD}]*))\k<b>)*` +
-    String.raw`(?: \p{Nd}[\p{Nd}.,:\/\-]*\p{Nd}(?![${WORD}]))*(?<!\p{Nd}(?:st|nd|rd|th))`,
+  String.raw`${PHONE}|(?<![${WORD}.,])(?:\p{Sc} ?)?\+?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
+    String.raw`(?:[.,:\/\-]\p{Nd}(?=(?<b>[${WORD}]*))\k<b>)*(?: \p{Nd}[\p{Nd}.,:\/\-]*\p{Nd}(?![${WORD}]))*` +
+    String.raw`(?<!\p{Nd}(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\p{Nd})|°(?: ?[CF](?![${WORD}]))?))?`,
   "gu",
 );
+const WHOLE_WORD = new RegExp(
+  String.raw`(?<![${WORD}'\-])${LETTERS}(?:['\-]${LETTERS})*(?![${WORD}]|-\p{Nd})`,
+  "gu",
+);
+const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-])`, "gu");
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 
@@ -32,6 +39,7 @@ export class KnownWords {
       words.push((words.at(-1) ?? "").slice(0, Number(shared)) + rest);
     }
     this.words = new Set(words);
+    this.letters = new Set(`${words.join("").toLowerCase()}'-`);
     this.stems = new Set();
     for (const word of words) {
       if (word !== word.toLowerCase() || word === word.toUpperCase()) continue;
@@ -48,6 +56,25 @@ export class KnownWords {
     if (!BEGINNING.test(text.slice(0, start))) return true;
     const letters = stem(name).slice(0, Math.max(STEM, rounded(KINSHIP * [...name].length)));
     return !this.stems.has(letters.join(""));
+  }
+
+  /** The words with a letter that no known word has; none where these are more than every other word. */
+  foreignWords(text) {
+    const words = spansOf(WHOLE_WORD, text);
+    const known = (letters) => [...letters.toLowerCase()].every((letter) => this.letters.has(letter));
+    const foreign = words.filter(([start, end]) => !known(text.slice(start, end)));
+    return 2 * foreign.length < words.length ? foreign : [];
+  }
+
+  /** The text with words in capitals, of three letters or more, in their usual form where that alone is known. */
+  withoutEmphasis(text) {
+    return text.replace(EMPHASIS, (word, place) => {
+      const lower = word.toLowerCase();
+      if (this.words.has(word) || !this.words.has(lower) || [...lower].length !== [...word].length) return word;
+      if (!BEGINNING.test(text.slice(0, place))) return lower;
+      const [first, ...rest] = lower;
+      return first.toUpperCase() + rest.join("");
+    });
   }
 }
 
@@ -66,9 +93,11 @@ function stem(word) {
 /** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
 export function findSlots(text, known) {
   const names = [];
-  for (const [start, end] of spansOf(NAME, text)) {
-    if (!known.isName(text, start, end)) continue;
+  const unknown = spansOf(NAME, text).filter(([start, end]) => known.isName(text, start, end));
+  const spans = [...unknown, ...known.foreignWords(text)].toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
+  for (const [start, end] of spans) {
     const last = names.at(-1);
+    if (last && start < last[1]) continue;
     if (last && BETWEEN.test(text.slice(last[1], start))) last[1] = end;
     else names.push([start, end]);
   }

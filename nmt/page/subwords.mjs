@@ -84,10 +84,11 @@ export class Subwords {
    *     text
    */
   prepared(text, known) {
-    const copied = copiedSpans(text);
+    const all = without(text, []);
+    const copied = copiedSpans(all.plain).map(([start, end]) => [all.places[start], all.places[end - 1] + 1]);
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
-    const usual = shouted ? this.truecase(plain) : plain;
+    const usual = shouted ? this.truecase(plain) : (known?.withoutEmphasis(plain) ?? plain);
     const found = known ? findSlots(usual, known) : [];
     const { filled, spans } = fill(usual, found);
     const inText = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];

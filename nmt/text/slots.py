@@ -1,7 +1,7 @@
-"""What is copied instead of translated: emoji, links, addresses, #tags and @names, and names and numbers.
+"""Placeholders for names and numbers, which a sentence copies as they are.
 
-The network never reads the former. Names and numbers become placeholders, private-use characters with a piece of their
-own, and are put back into the translation.
+The network reads and writes one piece a slot, a private-use character; the text that it stands for is put back into the
+translation.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import regex
+
+from nmt.text.copied import PHONE
 
 NAMES = "\ue000\ue001\ue002\ue003"
 """Placeholders of a sentence's names, in order of first occurrence."""
@@ -27,26 +29,19 @@ KINSHIP = 0.6
 
 Span = tuple[int, int]
 """First and one-past-last character."""
-_NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*")
-# Digits with what groups them: 1,250.99  10:30  2024-05-17  +34 91 123 45 67  5pm  A320; not 21st.
+_NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)")
+# Digits with what groups them: $1,250.99  10:30  2024-05-17  +34 91 123 45 67  +1 (555) 123-4567  5pm  A320  F-16
+# 20 °C; not 21st.
 _NUMBER = regex.compile(
-    r"(?<![\w.,])\+?\p{L}{0,3}\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*(?<!\d(?:st|nd|rd|th))"
+    rf"{PHONE}|(?<![\w.,])(?:\p{{Sc}} ?)?\+?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
+    r"(?<!\d(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\d)|°(?: ?[CF](?!\w))?))?"
 )
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
+_WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
+_EMPHASIS = regex.compile(r"(?<![\w'-])\p{Lu}{3,}(?![\w'-])")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _BETWEEN = regex.compile(r" (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*")
 """Between the parts of one name."""
-
-_EMOJI = r"\p{Extended_Pictographic}\p{EMod}?\ufe0f?"
-_COPIED = regex.compile(
-    r"(?:https?://|www\.)[^\s<>\"“”«»]*[^\s<>\"“”«».,;:!?)'’\]]"  # a link, without the mark that ends the sentence
-    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
-    r"|(?<![\w&])#\w*\p{L}\w*"
-    r"|(?<![\w.])@\w+(?:\.\w+)*"
-    rf"|(?:(?<!\w)[0-9#*]\ufe0f?\u20e3|\p{{RI}}\p{{RI}}|{_EMOJI}(?:\u200d{_EMOJI})*)+"  # keycaps, flags, other emoji
-)
-# A quick test that most sentences fail.
-_HINT = regex.compile(r"[@#/©®]|www\.|[^\x00-\u02ff]")
 
 
 class Slot(NamedTuple):
@@ -90,6 +85,27 @@ class KnownWords:
         letters = max(STEM, round(KINSHIP * len(name)))
         return not (_BEGINNING.search(text[:start]) and _stem(name)[:letters] in self._stems)
 
+    def foreign_words(self, text: str) -> list[Span]:
+        """The words with a letter that no known word has; none where these are more than every other word."""
+        words = [match.span() for match in _WHOLE_WORD.finditer(text)]
+        foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
+        return foreign if 2 * len(foreign) < len(words) else []
+
+    def without_emphasis(self, text: str) -> str:
+        """The text with words in capitals, of three letters or more, in their usual form where that alone is known."""
+
+        def usual(match: regex.Match) -> str:
+            word, lower = match.group(), match.group().lower()
+            if word in self.words or lower not in self.words or len(lower) != len(word):
+                return word
+            return lower.capitalize() if _BEGINNING.search(text[: match.start()]) else lower
+
+        return _EMPHASIS.sub(usual, text)
+
+    @cached_property
+    def _letters(self) -> frozenset[str]:
+        return frozenset("".join(self.words).lower() + "'-")
+
     @cached_property
     def _stems(self) -> set[str]:
         usual = (_stem(word) for word in self.words if word.islower())
@@ -100,11 +116,6 @@ def _stem(word: str) -> str:
     """Lower-case the word and strip its accents."""
     letters = unicodedata.normalize("NFD", word.lower())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
-
-
-def copied_spans(text: str) -> list[tuple[int, int]]:
-    """Spans of `text` that are copied, in order."""
-    return [] if not _HINT.search(text) else [match.span() for match in _COPIED.finditer(text)]
 
 
 def name_spans(text: str) -> list[Span]:
@@ -121,8 +132,9 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
     """Slots of the names (of one word or several) and numbers in `text`, in order. Equal texts share a slot; beyond the
     last slot, text stays as it is."""
     names: list[Span] = []
-    for start, end in name_spans(text):
-        if known.is_name(text, start, end):
+    unknown = {(start, end) for start, end in name_spans(text) if known.is_name(text, start, end)}
+    for start, end in sorted(unknown.union(known.foreign_words(text))):
+        if not names or start >= names[-1][1]:
             joined = names and _BETWEEN.fullmatch(text[names[-1][1] : start])
             names.append((names.pop()[0] if joined else start, end))
     return sorted(numbered(text, names, NAMES) + numbered(text, number_spans(text), NUMBERS))

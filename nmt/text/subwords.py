@@ -16,7 +16,8 @@ import regex
 import sentencepiece
 
 from nmt.errors import UserError
-from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, copied_spans, fill, find_slots
+from nmt.text.copied import copied_spans
+from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, fill, find_slots
 from nmt.text.typography import capitals, is_capitals, plain_text, without
 from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
@@ -187,10 +188,14 @@ class Subwords:
         `slots` of `plain_text(text)`.
         """
         text = _storable(normalize(text))
-        copied = copied_spans(text)
-        plain, places = without(text, copied)
+        plain, places = without(text, ())
+        copied = [(places[start], places[end - 1] + 1) for start, end in copied_spans(plain)]
+        if copied:
+            plain, places = without(text, copied)
         shouted = is_capitals(plain)
         usual = self._truecase(plain) if shouted else plain
+        if self.known_words and slots is None and not shouted:
+            usual = self.known_words.without_emphasis(plain)
         if slots is None:
             slots = find_slots(usual, self.known_words) if self.known_words else []
         filled, origins = fill(usual, slots) if slots else (usual, None)

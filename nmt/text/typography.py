@@ -1,6 +1,6 @@
-"""Typographic normalisation of quotes, apostrophes, dashes and invisible characters.
+"""Typographic normalisation of quotes, apostrophes, dashes, spaces and invisible characters.
 
-SentencePiece's NFKC rule already unifies spaces, ellipses and full-width forms.
+SentencePiece's NFKC rule already unifies ellipses and full-width forms.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ PLAIN = str.maketrans(
         **dict.fromkeys("‘’‚‛′ʼ`´", "'"),
         **dict.fromkeys("“”„‟″«»", '"'),
         **dict.fromkeys("‐‑‒–—―−", "-"),
+        **dict.fromkeys(
+            "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
+        ),
     }
 )
 """Variants and their plain character, one for one."""
@@ -23,12 +26,12 @@ INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u
 
 
 def plain_text(text: str) -> str:
-    """Replace quotes, apostrophes and dashes by plain ones, and remove invisible characters."""
+    """Replace quotes, apostrophes, dashes and spaces by plain ones, and remove invisible characters."""
     return INVISIBLE.sub("", text.translate(PLAIN))
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
-    """`plain_text` of `text` without `spans`, and the position in `text` of each of its characters and of its end."""
+    """`plain_text` of what lies outside `spans`, and for each of its characters, and its end, the place in `text`."""
     if not spans and not INVISIBLE.search(text):
         return text.translate(PLAIN), range(len(text) + 1)
     outside = bytearray(b"\1" * len(text))
@@ -44,5 +47,5 @@ def is_capitals(text: str) -> bool:
 
 
 def capitals(text: str) -> str:
-    """Upper-case letter by letter, so that positions stay; `ß`, which has no single capital, is kept."""
+    """The text in capitals, letter for letter, so that positions stay; `ß`, which has no single capital, is kept."""
     return "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in text)
