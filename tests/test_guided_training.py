@@ -101,7 +101,7 @@ def test_another_run_begins_with_its_weights(place, whole):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("alignment.head=false", "is for the alignment head"),
+        ("alignment.head=false", "needs the alignment head"),
         ("subwords.sampling=0.2", "exclude each other"),
         ("alignment.guided_heads=9", "above model.heads"),
     ],
