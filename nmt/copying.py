@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import regex
 
 from nmt.text.subwords import Encoding
 from nmt.text.words import overlapping, split_words
 from nmt.translation import Translation
 
+_WORD, _MARK = regex.compile(r"\w"), regex.compile(r"\p{M}")
 CLOSING = ".,;:!?…)]}»”"
 """Marks that stand without a space after what is inserted."""
 
@@ -79,7 +80,7 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
         last[own] = max(target, last.get(own, -1))
     covered = overlapping(source.copied, [(word.start, word.end) for word in source.words])
     free = sorted(set(range(len(source.words))) - {word for words in covered for word in words})
-    insertions = []
+    insertions: list[Insertion] = []
     for (start, end), words in zip(source.copied, covered, strict=True):
         before = [last[word] for word in free if word < words.start and word in last]
         if not any(word < words.start for word in free):
@@ -91,8 +92,8 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
         copied = source.text[start:end]
         if copied[0] in CLOSING and insertions:
             place = max(place, insertions[-1].place)
-        joined_left = not (copied[0].isalnum() or source.text[:start][-1:].isspace())
-        joined_right = not (copied[-1].isalnum() or source.text[end : end + 1].isspace())
+        joined_left = not (_WORD.match(copied[0]) or source.text[:start][-1:].isspace())
+        joined_right = not (_WORD.match(copied[-1]) or source.text[end : end + 1].isspace())
         insertions.append(Insertion(place, copied, words, joined_left, joined_right))
     return sorted(insertions, key=lambda insertion: insertion.place)
 
@@ -116,7 +117,7 @@ def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], l
         copies += [(len(result) + word.start, own) for word, own in zip(split_words(copied), words, strict=False)]
         result += copied
         after = text[done : done + 1]
-        joined = joined_right and not unicodedata.combining(after or " ")
+        joined = joined_right and not _MARK.match(after)
         if after and not (joined or after.isspace() or after in CLOSING):
             result += " "
     moved += range(len(result), len(result) + len(text) - done + 1)

@@ -1,7 +1,9 @@
 /** Put what was copied from a source back into its translation, as nmt/copying.py. */
 
-import { overlapping, splitWords } from "./words.mjs";
+import { WORD, overlapping, splitWords } from "./words.mjs";
 
+const FIRST_OF_WORD = new RegExp(`^[${WORD}]`, "u");
+const LAST_OF_WORD = new RegExp(`[${WORD}]$`, "u");
 /** Marks that stand without a space after what is inserted. */
 const CLOSING = ".,;:!?…)]}»”";
 
@@ -36,8 +38,8 @@ function insertions(text, targets, source, links) {
     const copied = source.text.slice(start, end);
     if (CLOSING.includes(copied[0])) place = Math.max(place, latest);
     latest = place;
-    const joinedLeft = !(/^[\p{L}\p{N}]/u.test(copied) || /\s$/.test(source.text.slice(0, start)));
-    const joinedRight = !(/[\p{L}\p{N}]$/u.test(copied) || /^\s/.test(source.text.slice(end)));
+    const joinedLeft = !(FIRST_OF_WORD.test(copied) || /\s$/.test(source.text.slice(0, start)));
+    const joinedRight = !(LAST_OF_WORD.test(copied) || /^\s/.test(source.text.slice(end)));
     return { place, copied, joinedLeft, joinedRight };
   });
   return found.toSorted((a, b) => a.place - b.place);
