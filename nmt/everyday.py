@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,13 +11,14 @@ from typing import NamedTuple
 from nmt.errors import UserError
 
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
-KEPT = ("name", "number", "token")
+KEPT = ("name", "number", "token", "symbol")
 """Kinds whose translation must contain the words in `keep` verbatim."""
 ALTERED: dict[str, Callable[[str], str]] = {
     "token": str,
     "upper": str.upper,
     "lower": str.lower,
     "unmarked": lambda text: text.strip("¿¡.!?… "),
+    "unaccented": str,
     "typography": str,
     "paragraph": str,
 }
@@ -91,16 +93,15 @@ def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[R
 
 
 def _holds(text: str, words: list[str]) -> bool:
-    """Whether the words occur in the text in order, none next to a letter or digit."""
+    """Whether the words are in the text, one after another and whole: their letters and digits do not go on."""
     place = 0
     for word in words:
-        while (place := text.find(word, place)) >= 0:
-            around = text[place - 1 : place] + text[place + len(word) : place + len(word) + 1]
-            place += len(word)
-            if not any(character.isalnum() for character in around):
-                break
-        if place < 0:
+        begin = r"(?<![^\W_])" if word[0].isalnum() else ""
+        end = r"(?![^\W_])" if word[-1].isalnum() else ""
+        found = re.compile(begin + re.escape(word) + end).search(text, place)
+        if not found:
             return False
+        place = found.end()
     return True
 
 

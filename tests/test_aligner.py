@@ -18,8 +18,9 @@ from nmt.alignment.head import LONGEST, Aligner, save_aligner  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
 from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
 from nmt.models.alignment_teacher import MixtureAligner  # noqa: E402
-from nmt.models.word_corpus import WordCorpus, is_punctuation  # noqa: E402
+from nmt.models.word_corpus import WordCorpus  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
+from nmt.text.words import is_punctuation  # noqa: E402
 from nmt.training.alignment import HeadTraining, _mixed_cells, train_aligner  # noqa: E402
 
 SMALL = AlignerConfig(

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from threadpoolctl import ThreadpoolController
 
 from nmt.alignment import Link
+from nmt.alignment.groups import full_links
 from nmt.alignment.links import threshold_links
 from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, find_checkpoint, save_arrays
 from nmt.errors import UserError
@@ -52,6 +53,11 @@ class AlignedPair:
 
     def __repr__(self) -> str:
         return f"AlignedPair({len(self.source_words)} and {len(self.target_words)} words, {len(self.links)} links)"
+
+    @cached_property
+    def full_links(self) -> list[Link]:
+        """Links with those of articles and prepositions to the word that they belong to (`nmt.alignment.groups`)."""
+        return full_links(self.probabilities, self.source_words, self.target_words)
 
     @property
     def pharaoh(self) -> str:

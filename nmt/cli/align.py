@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,6 +46,12 @@ EXAMPLES = """\
 
 Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
 tokens of each side, with --pretokenized the words between spaces."""
+Choice = Callable[["AlignedPair"], list[Link]]
+"""Which links of a pair are taken."""
+STYLES: dict[str, Choice] = {
+    "precise": lambda aligned: aligned.links,
+    "full": lambda aligned: aligned.full_links,
+}
 READ_AHEAD = 256
 """Pairs aligned together, enough to fill batches."""
 
@@ -78,17 +85,20 @@ def main(arguments: list[str]) -> None:
         raise UserError("give one of FILE.tsv, --source with --target, and --gold")
     if options.gold and options.pretokenized:
         raise UserError("the gold links count word and punctuation tokens: leave --pretokenized out")
+    if options.symmetrize and options.links:
+        raise UserError("give one of --symmetrize and --links: each says how links are chosen")
     if options.gold and options.format == "json":
         raise UserError("--gold prints scores, not links: leave --format out")
     check_writable(options.output)
     check_options(options)
     aligner = learn(_learned_texts(options), options) if options.learn else _load(options.checkpoint)
+    choose = SYMMETRIZED[options.symmetrize] if options.symmetrize else STYLES[options.links or "precise"]
     with writer(options.output) as output:
         if options.gold:
-            print(score_gold(aligner, options.gold, options.symmetrize), file=output)
+            print(score_gold(aligner, options.gold, choose), file=output)
             return
         pairs = as_given(answered(read_pairs(options), output), options.pretokenized)
-        aligned = align(aligner, pairs, options.symmetrize)
+        aligned = align(aligner, pairs, choose)
         for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
             print(FORMATS[options.format](pair), file=output)
 
@@ -129,6 +139,13 @@ def make_parser():
         "--pretokenized",
         action="store_true",
         help="words are given by spaces, and links count them; the model is given text with punctuation re-attached",
+    )
+    arguments.add_argument(
+        "--links",
+        choices=list(STYLES),
+        metavar="STYLE",
+        help="precise: words that translate each other; full: articles and prepositions too, with the word that they "
+        "belong to (default: precise)",
     )
     arguments.add_argument(
         "--symmetrize",
@@ -206,13 +223,10 @@ def as_given(pairs: Iterable[tuple[str, str] | None], pretokenized: bool) -> Ite
             yield Pair(*map(written_words, pair))
 
 
-def align(
-    aligner: Translator | LearnedAligner, pairs: Iterable[Pair | None], method: str | None = None
-) -> Iterator[Aligned]:
+def align(aligner: Translator | LearnedAligner, pairs: Iterable[Pair | None], choose: Choice) -> Iterator[Aligned]:
     """Align a stream of pairs in order. A pair that cannot be aligned yields no links and prints one warning.
 
-    `method` joins the arg-max links of both directions by one of `SYMMETRIZATIONS`, in place of the head's own links.
-    A None among the pairs asks for the alignments of all before it.
+    `choose` is one of `STYLES` or `SYMMETRIZED`. A None among the pairs asks for the alignments of all before it.
     """
     number = 0
     for chunk in in_chunks(pairs, READ_AHEAD):
@@ -224,7 +238,7 @@ def align(
                 print(f"nmt-align: warning: pair {number} is not aligned: {obstacle}", file=sys.stderr)
                 yield Aligned(pair.source.words, pair.target.words, [], None)
             else:
-                yield _over_given_words(pair, aligned, _links(aligned, method))
+                yield _over_given_words(pair, aligned, choose(aligned))
 
 
 def _obstacle(aligned: AlignedPair) -> str | None:
@@ -238,10 +252,12 @@ def _obstacle(aligned: AlignedPair) -> str | None:
     return None
 
 
-def _links(aligned: AlignedPair, method: str | None) -> list[Link]:
-    if method is None:
-        return aligned.links
-    return SYMMETRIZATIONS[method](argmax_links(aligned.matrix), transpose(argmax_links(aligned.reverse_matrix)))
+def _symmetrized(method: Callable, aligned: AlignedPair) -> list[Link]:
+    """The arg-max links of both directions joined."""
+    return method(argmax_links(aligned.matrix), transpose(argmax_links(aligned.reverse_matrix)))
+
+
+SYMMETRIZED = {name: partial(_symmetrized, method) for name, method in SYMMETRIZATIONS.items()}
 
 
 def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Aligned:
@@ -252,7 +268,7 @@ def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Al
     return Aligned(pair.source.words, pair.target.words, links_over_given_words(links, source, target), matrix)
 
 
-def score_gold(aligner: Translator | LearnedAligner, path: str, method: str | None) -> str:
+def score_gold(aligner: Translator | LearnedAligner, path: str, choose: Choice) -> str:
     """Align the pairs of a gold file and return their scores as text.
 
     Raises UserError for a malformed file and for a checkpoint of other languages.
@@ -268,9 +284,9 @@ def score_gold(aligner: Translator | LearnedAligner, path: str, method: str | No
         )
     pairs = find_sentences(gold, english_spanish_corpus())
     if languages == ("en", "es"):
-        links = [pair.links for pair in align(aligner, as_given(pairs, False), method)]
+        links = [pair.links for pair in align(aligner, as_given(pairs, False), choose)]
     else:
-        flipped = align(aligner, as_given([(spanish, english) for english, spanish in pairs], False), method)
+        flipped = align(aligner, as_given([(spanish, english) for english, spanish in pairs], False), choose)
         links = [sorted(transpose(pair.links)) for pair in flipped]
     return f"{score(links, gold)}  ({len(gold)} pairs)"
 

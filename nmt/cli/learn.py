@@ -25,6 +25,8 @@ Texts = list[tuple[str, str]]
 MOST_CELLS = 40_000_000
 """Cells of word matrices that are learned from, at most: about two gigabytes at work."""
 FEW_PAIRS = 10_000
+HEAD_MINUTES = 1.5
+"""With so many minutes a head learns from the hidden Markov models, and links are what both say."""
 PIECES = 8000
 UNDETERMINED = "und-und"
 """BCP 47's code for a language that nobody has named."""
@@ -80,8 +82,10 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
     if cells is not None:
         targets = (targets + cells) / 2
     head = known
-    if options.save or (left_out and head is None):
+    if options.save or (known is None and (left_out or options.minutes >= HEAD_MINUTES)):
         head = _train_head(pairs, targets, training, known)
+        if known is None:
+            targets = (targets + _cells_of(head, pairs, sample)) / 2
     languages = _languages(options)
     if options.save and head is not None:
         _save(head, Path(options.save), languages, options.minutes)

@@ -268,7 +268,7 @@ class AlignmentConfig(Section):
     else the last but one."""
     guide_weight: float = Field(0.0, ge=0)
     """Guided attention (Garg et al. 2019): weight of the cross-entropy between the attention of `guided_heads` and the
-    alignment head's link probabilities ; 0 is off."""
+    alignment head's link probabilities; 0 is off."""
     guided_heads: int = Field(1, ge=1, le=1024)
     """How many heads of `layer` are guided, from the first on; their mean is shown."""
 

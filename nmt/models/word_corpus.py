@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from nmt.batching import pad
 from nmt.errors import UserError
 from nmt.models.alignment_head import Sentences, WordTypes
 from nmt.text.subwords import PADDING, Subwords
-from nmt.text.words import split_words
+from nmt.text.words import is_punctuation, split_words
 
 FORWARD, REVERSE = 0, 1
 STEM = 4
@@ -137,11 +136,6 @@ class WordCorpus(WordPairs):
         for part in (*self.words, *self.starts, *(types.pieces for types in self.types)):
             digest.update(part.tobytes())
         return digest.hexdigest()
-
-
-def is_punctuation(word: str) -> bool:
-    """Whether a word is a mark that stands for no word; `%`, `&`, `@`, `#` and mathematical signs stand for one."""
-    return all(unicodedata.category(character)[0] == "P" for character in word) and word not in "%&@#"
 
 
 def _word_types(table: Sequence[str], counts: np.ndarray, subwords: Subwords) -> WordTypes:

@@ -30,6 +30,11 @@ def split_words(text: str) -> list[Word]:
     return [Word(match.group(), match.start(), match.end()) for match in WORD_PATTERN.finditer(normalize(text))]
 
 
+def is_punctuation(word: str) -> bool:
+    """Whether a word is a mark that stands for no word; `%`, `&`, `@`, `#` and mathematical signs stand for one."""
+    return all(unicodedata.category(character)[0] == "P" for character in word) and word not in "%&@#"
+
+
 def overlapping(spans: Iterable[tuple[int, int]], words: Sequence[tuple[int, int]]) -> list[range]:
     """For each span (first, one past last character), the range of the words that it overlaps; words are in order.
 
