@@ -12,11 +12,13 @@ from nmt.confidence import Calibration
 from nmt.errors import UserError
 from nmt.keywords import (
     DEFAULTS,
-    Long,
     SearchKeywords,
     StreamOptions,
     TranslateOptions,
     check_names,
+    check_values,
+    checked_lines,
+    checked_text,
     with_keywords,
 )
 from nmt.prefetch import prefetch
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from nmt.alignment.head import AlignedPair, Aligner
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import TorchEngine
+    from nmt.models import Model
 
 EngineName = Literal["auto", "torch", "ctranslate2"]
 READ_AHEAD: int = DEFAULTS["read_ahead"]
@@ -117,15 +120,14 @@ class Translator:
         describes the other options. Raises UserError as `translate`.
         """
         check_names(options, StreamOptions)
+        check_values(options)
         search: dict[str, Any] = {name: value for name, value in options.items() if name not in DEFAULTS}
         rest = DEFAULTS | {name: value for name, value in options.items() if name in DEFAULTS}
-        if rest["long"] not in get_args(Long):
-            raise UserError(f"long is {rest['long']!r}; it must be refuse or split")
         if prefix := self.subwords.encode(rest["prefix"], ()).ids:
             search["prefix"] = tuple(prefix)
             if len(prefix) >= self.longest:
                 raise UserError(f"the prefix has {len(prefix)} subword pieces, the model takes {self.longest}")
-        return self._stream(lines, self.search_options(**search), **rest)
+        return self._stream(checked_lines(lines), self.search_options(**search), **rest)
 
     def _stream(
         self, lines: Iterable[str | None], search: SearchOptions, heads: bool, word_probabilities: bool, **options: Any
@@ -216,8 +218,8 @@ class Translator:
         return spelled(weights, sides[0].ids, sides[1].ids, self.subwords.pieces)
 
     def _encode(self, source: str, target: str) -> tuple[Encoding, Encoding]:
-        encoding = self.subwords.encode(source)
-        sides = encoding, self.subwords.encode_translation(target, encoding)
+        encoding = self.subwords.encode(checked_text(source, "source"))
+        sides = encoding, self.subwords.encode_translation(checked_text(target, "target"), encoding)
         for side, encoding in zip(("source", "target"), sides, strict=True):
             if len(encoding.ids) > self.longest:
                 raise too_long(f"the {side}", encoding, self.longest, "shorten it")
@@ -232,6 +234,11 @@ class Translator:
         if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
             settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
         return SearchOptions(**settings, prefix=prefix)
+
+    @property
+    def network(self) -> Model:
+        """The PyTorch network in evaluation mode. Changing its weights changes what the engine `torch` translates."""
+        return self._torch.model
 
     @cached_property
     def _torch(self) -> TorchEngine:

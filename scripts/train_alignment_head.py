@@ -1,4 +1,4 @@
-"""Train an alignment head alone, for a vocabulary that exists already, and write it as a file of a checkpoint.
+"""Train an alignment head alone for an existing vocabulary, and write it as a file of a checkpoint.
 
   python -m scripts.train_alignment_head configs/tatoeba-en-es.yaml --subwords joint.model --output aligner.safetensors
   python -m scripts.train_alignment_head configs/quickstart.yaml --subwords ... --output ... --minutes 1 --processes 2

@@ -172,6 +172,7 @@ def test_the_bar_moves_at_once_and_a_warm_up_beyond_the_run_is_a_warning(tmp_pat
 def test_the_budget_of_translator_and_head_is_told_before_anything_starts(training, alignment, said):
     config = parse_config({"checkpoint": "x", "training": training, "alignment": alignment}, "x")
     assert describe_budget(config).startswith(f"budget: {said}")
+    assert describe_budget(config, has_head=True).endswith("for the translator")
 
 
 def test_after_ctrl_c_in_the_heads_training_the_translator_is_usable(tmp_path, monkeypatch, capfd):

@@ -7,6 +7,7 @@ this module follows line by line.
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -161,7 +162,10 @@ class Aligner:
         """
         if isinstance(source, str) != isinstance(target, str):
             raise UserError("align takes two sentences, or one list of (source, target) pairs")
-        pairs = [(source, target)] if isinstance(source, str) else source
+        pairs = [(source, target)] if isinstance(source, str) else list(source)
+        for number, pair in enumerate(pairs, 1):
+            if not isinstance(pair, Sequence) or [isinstance(text, str) for text in pair] != [True, True]:
+                raise UserError(f"pair {number} is {reprlib.repr(pair)}; it must be (source, target)")
         words = [[[word.text for word in split_words(text)] for text in pair] for pair in pairs]
         aligned = self.align_words([(first, second) for first, second in words])
         return aligned[0] if isinstance(source, str) else aligned

@@ -55,13 +55,13 @@ class RunLog:
             self.tensorboard.close()
 
 
-def describe_budget(config: RunConfig) -> str:
-    """One line: the budgets of translator and alignment head, in the order in which they are trained."""
+def describe_budget(config: RunConfig, has_head: bool = False) -> str:
+    """One line: the budgets of translator and alignment head, unless it `has_head`, in the order of their training."""
     budget = config.training
     parts = ((budget.max_steps, "steps"), (budget.max_epochs, "epochs"), (budget.max_minutes, "minutes"))
     limits = [f"{most:,.10g} {unit}" for most, unit in parts if most is not None]
     translator = f"{' or '.join(limits)} for the translator"
-    if not config.alignment.head:
+    if has_head or not config.alignment.head:
         return f"budget: {translator}"
     recipe = config.alignment.recipe
     limit = f"{recipe.student_steps:,} steps" if recipe else f"about {config.head_minutes:g} minutes of two idle cores"

@@ -31,7 +31,7 @@ from nmt.checkpoint import (
     write_checkpoint_metadata,
     write_text,
 )
-from nmt.config import RunConfig, alignment_layer
+from nmt.config import RunConfig, alignment_layer, load_config
 from nmt.corpus import Corpus, load_corpus
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, expanded, sha256_of
@@ -68,11 +68,13 @@ HEAD_RECORD = "training/alignment-head.json"
 """Record of the alignment head's training."""
 
 
-def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> Path:
-    """Train the model that `config` describes and return its checkpoint directory, `config.checkpoint`.
+def train(config: RunConfig | str | Path, resume: bool = False, overwrite: bool = False) -> Path:
+    """Train the model that `config`, or the YAML file of that name, describes; returns its checkpoint, the directory
+    `config.checkpoint`.
 
     Raises UserError for impossible requests, and Interrupted after a signal, once the state is saved.
     """
+    config = config if isinstance(config, RunConfig) else load_config(config)
     check_languages(config.data)
     device = choose_device(config.training.device)
     torch.set_num_threads(config.training.threads or torch.get_num_threads())
@@ -86,7 +88,6 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
                 state = check_directory(directory, config, resume, overwrite)
             corpus = load_corpus(config.data)
             ranks.tell(corpus.describe())
-            ranks.tell(describe_budget(config))
             # Fail on a bad links file before training starts.
             links = guiding_links(config, corpus) if ranks.leads and config.alignment.links else None
             begins = ranks.leads and state is None
@@ -101,6 +102,7 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
                 begin_directory(directory, config, subwords)
                 if initial and config.alignment.head and (record := initial.copy_head(directory / ALIGNER, subwords)):
                     write_text(directory / HEAD_RECORD, json.dumps(record))
+            ranks.tell(describe_budget(config, (directory / ALIGNER).exists()))
             run = Run(config, directory, corpus, subwords, ranks, device)
             if config.alignment.guide_weight:
                 if not (directory / ALIGNER).exists():
