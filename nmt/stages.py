@@ -56,6 +56,8 @@ class Aligned(NamedTuple):
     """Of every layer and head, where they were read."""
     word_probabilities: list[float] | None = None
     evidence: Mapping[str, float] | None = None
+    word_evidence: np.ndarray | None = None
+    """[target words, `WORD_SIGNS`]."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +175,8 @@ class WordAligner:
         probabilities = pair.probabilities if pair else None
         weights, scores = read
         words = None if scores is None else np.exp(over_target_words(scores, target)).tolist()
-        known, total = self.subwords.known_words, hypothesis.log_probability
-        evidence = evidence_of(source, target, total, links, probabilities, known)
-        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words, evidence)
+        evidence = evidence_of(source, target, hypothesis, links, probabilities, self.subwords.known_words)
+        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words, *evidence)
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,8 @@ class Assembler:
             word_probabilities=one.word_probabilities,
             confidence=self.calibration(one.evidence) if self.calibration and one.evidence else None,
             evidence=one.evidence,
+            word_confidence=self.calibration.words(one.word_evidence) if self.calibration else None,
+            word_evidence=one.word_evidence,
         )
         if one.weights is not None:
             made = replace(

@@ -12,6 +12,7 @@ from nmt.alignment.links import argmax_links
 from nmt.alignment.pharaoh import format_links
 from nmt.alignment.pieces import word_attention
 from nmt.checkpoint import ALIGNER, KNOWN_WORDS
+from nmt.training.log import read_log
 
 STEPS, SAVED = 160, 40
 
@@ -55,6 +56,14 @@ def test_the_guided_head_is_shown_and_looks_where_the_links_lead(whole):
             right += mass.argmax() == len(mass) - 1 - words[0]
             total += 1
     assert right / total > 0.9, right / total
+
+
+def test_augmented_pairs_are_counted_in_the_log(whole):
+    counts = [record["augmented"] for record in read_log(whole) if record["kind"] == "train"]
+    assert len(counts) > 1 and all(set(one) <= {"names", "lower", "unmarked", "title"} for one in counts)
+    totals = {kind: sum(one.get(kind, 0) for one in counts) for kind in ("lower", "unmarked", "title")}
+    assert totals["lower"] == pytest.approx(totals["unmarked"], rel=0.2)
+    assert totals["title"] == pytest.approx(totals["lower"] / 2, rel=0.3)
 
 
 def test_attention_is_the_guided_heads_and_links_are_the_alignment_heads(whole):

@@ -55,6 +55,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"cannot write {options.attention}: --attention writes .safetensors, so name it that")
     given = check_arguments(options.text, options.invalid_utf8, "--input {}")
     from nmt.confidence import with_warning
+    from nmt.inspection.terminal import wants_colour
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -62,6 +63,7 @@ def main(arguments: list[str]) -> None:
         translator.require_attention()
     kept: list = []
     with writer(options.output) as output:
+        options.marked = wants_colour(output)
         lines = given or answered(arriving_lines(options.input, options.invalid_utf8), output)
         translations = translator.stream(
             lines,
@@ -119,8 +121,8 @@ def make_parser():
         "--format",
         choices=list(FORMATS),
         default="text",
-        help="text: the translation alone, or `line ||| translation ||| score` with --n-best, lines from 0; json: one "
-        "object a line",
+        help="text: the translation alone (a terminal underlines doubtful words), or `line ||| "
+        "translation ||| score` with --n-best, lines from 0; json: one object a line",
     )
     arguments.add_argument(
         "--link-probabilities", action="store_true", help="json: add the alignment head's probability of every link"
@@ -133,10 +135,16 @@ def make_parser():
 
 def _as_text(number: int, translation: Translation, options) -> Iterator[str]:
     if options.n_best == 1 or not translation.source_words:  # an empty line stays an empty line
-        yield in_one_line(translation.text)
+        yield in_one_line(_marked(translation) if options.marked else translation.text)
         return
     for hypothesis in translation.hypotheses or [translation]:
         yield f"{number} ||| {in_one_line(hypothesis.text)} ||| {hypothesis.score:.4f}"
+
+
+def _marked(translation: Translation) -> str:
+    from nmt.inspection.terminal import marked_text
+
+    return marked_text(translation)
 
 
 def _as_json(_number: int, translation: Translation, options) -> Iterator[str]:

@@ -8,6 +8,8 @@ import math
 import sys
 import time
 import warnings
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +26,9 @@ LOG = "log.jsonl"
 
 
 class RunLog:
-    """Appends records of two kinds: "train" (step, epoch, loss, learning_rate, tokens_per_second, seconds) and
-    "validation" (step, loss, bleu, chrf, seconds). Losses are nats per target piece."""
+    """Appends records of two kinds: "train" (step, epoch, loss, learning_rate, tokens_per_second, seconds, and
+    `augmented`: the pairs of each kind of `data.augment` since the last record) and "validation" (step, loss, bleu,
+    chrf, seconds). Losses are nats per target piece."""
 
     def __init__(self, directory: Path, resumed_step: int) -> None:
         """Drops records after `resumed_step`, which a resumed run writes again."""
@@ -76,9 +79,13 @@ class Meter:
     EVERY = 20
     """Steps from one record to the next."""
 
-    def __init__(self, log: RunLog | None, progress: Progress, warmup_steps: int = 0) -> None:
-        """Warns of a warm-up of `warmup_steps` that the budget will not reach."""
+    def __init__(
+        self, log: RunLog | None, progress: Progress, warmup_steps: int = 0, augmented: Mapping[str, int] | None = None
+    ) -> None:
+        """Warns of a warm-up of `warmup_steps` that the budget will not reach. `augmented` goes on counting."""
         self.log, self.progress, self.warmup_steps = log, progress, warmup_steps
+        self.augmented = {} if augmented is None else augmented
+        self.recorded: Counter[str] = Counter()
         form = "{percentage:5.1f}%|{bar}|{elapsed}<{remaining}{postfix}"
         self.bar = tqdm(total=100.0, unit="%", disable=None if log else True, bar_format=form)
         self.restart()
@@ -111,6 +118,9 @@ class Meter:
         speed = self.tokens / (time.monotonic() - self.since)
         step = self.progress.step
         self.bar.set_postfix_str(f"step {step}, loss {mean:.3f}, {speed:,.0f} tokens/s, rate {rate:.1e}")
+        counts = Counter(self.augmented)
+        more = {"augmented": dict(counts - self.recorded)} if counts else {}
+        self.recorded = counts
         self.log.write(
             "train",
             step,
@@ -119,8 +129,16 @@ class Meter:
             learning_rate=rate,
             tokens_per_second=round(speed),
             seconds=round(self.progress.seconds, 2),
+            **more,
         )
         self.restart()
+
+    def close(self) -> None:
+        """Close the bar, and print how many pairs were augmented."""
+        self.bar.close()
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.augmented.items() if count)
+        if self.log and kinds:
+            tqdm.write(f"augmented pairs: {kinds}", file=sys.stderr)
 
 
 def report(scores: Scores, progress: Progress, log: RunLog) -> None:

@@ -52,7 +52,7 @@ def run_steps(
 
     log = RunLog(run.directory, progress.step) if ranks.leads else None
     with graceful_signals() as stop, contextlib.closing(log) if log else contextlib.nullcontext():
-        meter = Meter(log, progress, settings.warmup_steps)
+        meter = Meter(log, progress, settings.warmup_steps, pairs.augmented)
         while not progress.finished:
             rate = learning_rate(settings, progress.step + 1, share)
             for group in optimizer.param_groups:
@@ -93,7 +93,7 @@ def run_steps(
                 meter.restart()
             if stopping:
                 raise Interrupted(f"stopped at step {progress.step}, all saved")
-        meter.bar.close()
+        meter.close()
 
 
 def spent(settings: TrainingConfig, progress: Progress, feed: Feed) -> float:

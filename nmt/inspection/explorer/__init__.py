@@ -13,6 +13,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from nmt.confidence import LOW_WORD, doubtful, in_words
 from nmt.errors import UserError
 from nmt.inspection.colours import colour_table
 from nmt.inspection.labels import visible
@@ -70,6 +71,7 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
         "style": style,
         "panel": filled("panel.html", heads="", tools=""),
         "body_class": "compact" if compact else "full",
+        "low_word": f"{LOW_WORD:g}",
         "data": embedded_json(page_data(translations)),
         "script": script,
     }
@@ -119,6 +121,8 @@ def _hypothesis(translation: Translation) -> dict:
     return {
         "text": visible(translation.text),
         "score": float(translation.score),
+        "confidence": None if translation.confidence is None else in_words(translation.confidence),
+        "doubtful": [word for word, doubt in enumerate(doubtful(translation)) if doubt],
         "sourceWords": [visible(word) for word in translation.source_words],
         "targetWords": [visible(word) for word in translation.target_words],
         "links": [[int(source), int(target)] for source, target in alignment],

@@ -73,6 +73,7 @@ export function viewOf(hypothesis, state) {
       rowLabels: hypothesis.targetWords,
       columnLabels: [...hypothesis.sourceWords, END],
       links: hypothesis.links.map(([source, target]) => [target, source]),
+      doubtful: hypothesis.doubtful,
     };
   }
   return {
