@@ -1,4 +1,4 @@
-"""Put what was copied from a source back into its translation."""
+"""Insert copied text (links, emoji, names) into a translation."""
 
 from __future__ import annotations
 
@@ -31,14 +31,12 @@ class Insertion(NamedTuple):
 
 
 def with_copied(translation: Translation, source: Encoding) -> Translation:
-    """`translation` with what `source` has copied inserted and linked to where it came from.
+    """Insert the spans that `source` copies, linked to their source words.
 
-    It stands after the last target word linked to a source word before it; what begins or ends the source begins or
-    ends the translation, and so does what no link places, as without an alignment. A copied word's row of the matrix is
-    1 at its source word.
+    A span goes after the last target word linked to an earlier source word. At the beginning or end of the source it
+    stays there, and without a link to place it, it goes to the end. A copied word's row of the matrix is 1 at its
+    source word.
     """
-    if not source.copied:
-        return translation
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
     words = split_words(text)

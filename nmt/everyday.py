@@ -1,4 +1,4 @@
-"""How a translator does on what people type: names, numbers, emoji, capitals, paragraphs (`data/everyday`)."""
+"""Scores on everyday input: names, numbers, emoji, capitals, paragraphs (`data/everyday`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nmt.errors import UserError
 
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
 KEPT = ("name", "number", "token", "symbol")
-"""Kinds whose words in `keep` the translation holds verbatim."""
+"""Kinds whose translation must contain the words in `keep` verbatim."""
 ALTERED: dict[str, Callable[[str], str]] = {
     "token": str,
     "upper": str.upper,
@@ -22,7 +22,7 @@ ALTERED: dict[str, Callable[[str], str]] = {
     "typography": str,
     "paragraph": str,
 }
-"""Kinds that are another sentence in other clothes, and what both translations go through before they are compared."""
+"""Kinds that vary a plain sentence, and a function applied to both translations before they are compared."""
 
 
 class Row(NamedTuple):
@@ -32,17 +32,17 @@ class Row(NamedTuple):
     source: str
     reference: str
     plain: list[str]
-    """The same in plain clothes: one sentence, or those of a paragraph."""
+    """The plain sentence, or the sentences of a paragraph."""
     keep: list[str]
 
 
 class Measure(NamedTuple):
-    """What was found for one kind."""
+    """Scores of one kind."""
 
     kind: str
     rows: int
     kept: float | None
-    """Share of the rows whose words in `keep` are all in the translation, in order."""
+    """Share of rows whose translation has all words in `keep`, in order."""
     as_plain: float | None
     """chrF, 0 to 100, against the translation of the plain sentence."""
     chrf: float
@@ -70,7 +70,7 @@ def read_everyday(path: str | Path, source: str) -> list[Row]:
 
 
 def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[Row]) -> list[Measure]:
-    """Translate the rows and their plain sentences; one measure for each kind, in the rows' order."""
+    """Translate the rows and their plain sentences; one measure per kind, in order of the rows."""
     from sacrebleu.metrics import CHRF
 
     chrf = CHRF()

@@ -76,7 +76,7 @@ DEFAULTS: dict[str, Any] = {
     "one_sentence": False,
     "read_ahead": 1024,
 }
-"""Defaults; None for the options of the search."""
+"""Defaults of the options that are not the search's; those are None."""
 
 
 def with_keywords(options: type) -> Callable[[Function], Function]:
@@ -133,9 +133,3 @@ def checked_text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise UserError(f"{name} is {reprlib.repr(value)}; it must be text")
     return value
-
-
-def separated(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of the search among `options`, and the rest with `DEFAULTS` in place of what is missing."""
-    search = {name: value for name, value in options.items() if name in get_type_hints(SearchKeywords)}
-    return search, DEFAULTS | {name: value for name, value in options.items() if name not in search}

@@ -40,11 +40,6 @@ class Line(NamedTuple):
     parts: list[Part]
     """The whole line, or what it was split into; nothing for a line without words."""
 
-    @property
-    def is_split(self) -> bool:
-        """Whether the parts are shorter than the line."""
-        return bool(self.parts) and self.parts[0].encoding is not self.whole
-
 
 class Aligned(NamedTuple):
     """A hypothesis as text, with its word alignment."""
@@ -209,7 +204,7 @@ class Assembler:
                 matrix = np.zeros((0, len(words) + 1), np.float32) if self.attention else None
                 nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if self.attention_name else None)
                 yield with_copied(replace(nothing, attention_name=self.attention_name), line.whole)
-            elif line.is_split:
+            elif line.parts[0].encoding is not line.whole:  # split
                 results = [self._translation(part.encoding.text, next(groups)) for part in line.parts]
                 places = [words_of_part(line.whole, part) for part in line.parts]
                 yield join_translations(line.text, words, results, places)
@@ -244,7 +239,8 @@ class Assembler:
                 source_word_of_piece=[*one.source.words_of_piece, []],
                 target_word_of_piece=[*one.target.words_of_piece, []],
             )
-        return with_copied(made, one.source.with_lost_slots(one.target))
+        source_of_copies = one.source.with_lost_slots(one.target) if one.source.slots else one.source
+        return with_copied(made, source_of_copies) if source_of_copies.copied else made
 
 
 def over_target_words(log_probabilities: np.ndarray, target: Encoding) -> np.ndarray:

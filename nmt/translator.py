@@ -19,7 +19,6 @@ from nmt.keywords import (
     check_values,
     checked_lines,
     checked_text,
-    separated,
     with_keywords,
 )
 from nmt.prefetch import prefetch
@@ -54,7 +53,13 @@ class Translator:
         if threads is not None and not within(threads, int, 1, MOST_THREADS):
             raise UserError(f"threads is {threads!r}; it must be from 1 to {MOST_THREADS:,}, or None for all cores")
         self.checkpoint, self.threads = checkpoint, threads
-        known = checkpoint.path(KNOWN_WORDS) if checkpoint.has(KNOWN_WORDS) else None
+        self.source, self.target = checkpoint.metadata.source, checkpoint.metadata.target
+        """Codes of the two languages."""
+        self.longest = checkpoint.metadata.max_length - 1
+        """Most subword pieces of a sentence, `</s>` not counted."""
+        self.attends = checkpoint.metadata.alignment_layer is not None
+        """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
+        known = checkpoint.path(KNOWN_WORDS) if KNOWN_WORDS in checkpoint.files else None
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known)
         self.engine_name = engine
         if engine == "ctranslate2" and (obstacle := self._obstacle):
@@ -83,26 +88,6 @@ class Translator:
         from nmt.engines.ctranslate2_engine import obstacle
 
         return obstacle(self.checkpoint)
-
-    @property
-    def source(self) -> str:
-        """The source language's code."""
-        return self.checkpoint.metadata.source
-
-    @property
-    def target(self) -> str:
-        """The target language's code."""
-        return self.checkpoint.metadata.target
-
-    @property
-    def longest(self) -> int:
-        """Most subword pieces of a sentence, `</s>` not counted."""
-        return self.checkpoint.metadata.max_length - 1
-
-    @property
-    def attends(self) -> bool:
-        """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
-        return self.checkpoint.metadata.alignment_layer is not None
 
     def require_attention(self) -> None:
         """Raises UserError for a network that has no attention."""
@@ -136,7 +121,8 @@ class Translator:
         """
         check_names(options, StreamOptions)
         check_values(options)
-        search, rest = separated(options)
+        search: dict[str, Any] = {name: value for name, value in options.items() if name not in DEFAULTS}
+        rest = DEFAULTS | {name: value for name, value in options.items() if name in DEFAULTS}
         if prefix := self.subwords.encode(rest["prefix"], ()).ids:
             search["prefix"] = tuple(prefix)
             if len(prefix) >= self.longest:
@@ -215,7 +201,7 @@ class Translator:
     @cached_property
     def aligner(self) -> Aligner | None:
         """The alignment head, when the checkpoint has one."""
-        if not self.attends or not self.checkpoint.has(ALIGNER):
+        if not self.attends or ALIGNER not in self.checkpoint.files:
             return None
         from nmt.alignment.head import Aligner
 

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from nmt import Translator
 from nmt.checkpoint import METADATA, find_checkpoint, write_text
-from nmt.cli.common import add_checkpoint_arguments, add_search_arguments, parser, positive, run
+from nmt.cli.common import TRANSLATING, add_shared, parser, positive, run
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
 from nmt.translation import Translation
@@ -69,8 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
     arguments.add_argument("--slice-rows", type=positive, default=5000, help="Parquet rows in a slice (default: 5000)")
     arguments.add_argument("--workers", type=positive, help="translator actors (default: one a core of the cluster)")
     arguments.add_argument("--address", help="a Ray cluster, such as auto (default: this machine alone)")
-    add_checkpoint_arguments(arguments, threads=1)  # of an actor
-    add_search_arguments(arguments)
+    add_shared(arguments, *TRANSLATING)
+    arguments.set_defaults(threads=1)  # of an actor
     return arguments
 
 

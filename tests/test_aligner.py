@@ -22,7 +22,6 @@ from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, W
 from nmt.models.alignment_teacher import MixtureAligner  # noqa: E402
 from nmt.models.word_corpus import WordCorpus  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
-from nmt.text.word_pieces import word_pieces  # noqa: E402
 from nmt.text.words import is_punctuation  # noqa: E402
 from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells, train_aligner  # noqa: E402
 
@@ -137,7 +136,7 @@ def test_numpy_runtime_equals_torch_module(subwords, random_aligner):
     ]
     types = []
     for table in tables:
-        pieces = [[0], *word_pieces(subwords, list(table))]
+        pieces = [[0], *subwords.word_pieces(list(table))]
         starts = np.concatenate([[0], np.cumsum([len(ids) for ids in pieces])])
         types.append(WordTypes(np.concatenate(pieces).astype(np.int64), starts, np.ones(len(pieces), np.int64)))
 
@@ -214,14 +213,16 @@ def test_a_pair_is_aligned_alike_alone_and_in_company(random_aligner):
 def test_threads_share_an_aligner_that_forgets_words(random_aligner, monkeypatch):
     """What the demo's threads can do to each other: one forgets all words while another looks up a new one."""
 
+    word_pieces = Subwords.word_pieces
+
     def interrupted(subwords, words):
-        monkeypatch.setattr("nmt.alignment.head.word_pieces", word_pieces)
+        monkeypatch.setattr(Subwords, "word_pieces", word_pieces)
         monkeypatch.setattr("nmt.alignment.head.WORDS_KEPT", 0)
         random_aligner._pieces_of(["another", "thread"])
         return word_pieces(subwords, words)
 
     random_aligner._pieces_of(["xab", "ba"])
-    monkeypatch.setattr("nmt.alignment.head.word_pieces", interrupted)
+    monkeypatch.setattr(Subwords, "word_pieces", interrupted)
     words = ["xab", "new", "ba"]
     assert random_aligner._pieces_of(words) == word_pieces(random_aligner.subwords, words)
 
@@ -255,8 +256,8 @@ def test_saved_head_loads_and_belongs_to_its_vocabulary(subwords, random_aligner
 
 
 def test_words_are_lower_cased_and_keep_their_pieces_anywhere(subwords):
-    assert word_pieces(subwords, ["STATION", "?"]) == word_pieces(subwords, ["station", "?"])
-    assert all(ids for ids in word_pieces(subwords, ["", " ", "\u0301", "日本", "a" * 500]))
+    assert subwords.word_pieces(["STATION", "?"]) == subwords.word_pieces(["station", "?"])
+    assert all(ids for ids in subwords.word_pieces(["", " ", "\u0301", "日本", "a" * 500]))
 
 
 def test_corpus_without_usable_pairs_is_refused(subwords):

@@ -21,19 +21,14 @@ STEPS, SAVED = 160, 40
 def place(tmp_path_factory):
     """A toy corpus with gold links of its training pairs, in which the target reverses the source."""
     place = tmp_path_factory.mktemp("guided")
-    training = {
-        "max_steps": STEPS,
-        "validate_every": SAVED,
-        "guided_alignment": str(place / "links.txt"),
-        "batch_tokens": 256,
-    }
+    training = {"max_steps": STEPS, "validate_every": SAVED, "batch_tokens": 256}
     augment = {"names": 0.2, "lower": 0.2, "unmarked": 0.2, "title": 0.1}
     toy_config(
         place,
         training=training,
         data={"augment": augment},
         subwords={"slots": True},
-        alignment={"head": True, "minutes": 1.0, "guide_weight": 1.0},
+        alignment={"head": True, "minutes": 1.0, "links": str(place / "links.txt"), "guide_weight": 1.0},
     )
     pairs = [len(source.split()) for source, _ in toy_pairs(340)[60:]]
     links = (format_links([(words - 1 - target, target) for target in range(words)]) for words in pairs)
@@ -115,7 +110,7 @@ def test_another_run_begins_with_its_weights(place, whole):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("alignment.head=false", "is for the alignment head"),
+        ("alignment.head=false", "needs the alignment head"),
         ("subwords.sampling=0.2", "exclude each other"),
         ("alignment.guided_heads=9", "above model.heads"),
     ],

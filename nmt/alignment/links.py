@@ -1,6 +1,6 @@
 """From attention to links.
 
-A matrix is [target words, source words + 1]; its last column is `</s>`, that is "aligned to nothing".
+A matrix is [target words, source words + 1]; the last column, `</s>`, means "aligned to nothing".
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ LEAST = 0.25
 
 
 def argmax_links(matrix: np.ndarray) -> list[Link]:
-    """Each target word with the source word it attends to most; none where that is the last column."""
+    """Link each target word to the source word that it attends to most, unless that is the last column."""
     source_words = matrix.shape[1] - 1
     best = matrix.argmax(axis=1)
     return sorted((int(source), target) for target, source in enumerate(best) if source < source_words)
@@ -33,11 +33,11 @@ def attention_links(matrix: np.ndarray) -> list[Link]:
 
 
 def threshold_links(matrix: np.ndarray, threshold: float) -> list[Link]:
-    """Every link whose weight is above the threshold; the matrix [target words, source words] has no last column."""
+    """Links with a weight above the threshold; the matrix [target words, source words] has no last column."""
     targets, sources = np.nonzero(matrix > threshold)
     return sorted(zip(sources.tolist(), targets.tolist(), strict=True))
 
 
 def transpose(links: Sequence[Link]) -> set[Link]:
-    """The links of the other direction: (source, target) for each (target, source)."""
+    """Reverse the direction of links."""
     return {(target, source) for source, target in links}

@@ -18,9 +18,7 @@ from nmt.alignment.pieces import word_attention
 from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.cli.common import (
-    add_checkpoint_argument,
-    add_invalid_argument,
-    add_output_argument,
+    add_shared,
     answered,
     check_writable,
     command,
@@ -55,18 +53,18 @@ STYLES: dict[str, Choice] = {
     "full": lambda aligned: aligned.full_links,
 }
 READ_AHEAD = 256
-"""Pairs aligned together: enough to fill batches, few enough to stream."""
+"""Pairs aligned together, enough to fill batches."""
 
 
 class Pair(NamedTuple):
-    """A pair as running text, with the places of the words that links count."""
+    """A pair as running text, with the words that links refer to."""
 
     source: JoinedWords
     target: JoinedWords
 
 
 class Aligned(NamedTuple):
-    """What is printed for a pair; without a matrix where it could not be aligned."""
+    """The output for one pair; no matrix if it could not be aligned."""
 
     source_words: list[str]
     target_words: list[str]
@@ -112,7 +110,7 @@ def _load(checkpoint: str | None) -> Translator:
 
 
 def _learned_texts(options) -> Iterator[tuple[str, str]]:
-    """The pairs to align as running text; without any the training pairs of `--corpus` alone are learned from."""
+    """The pairs to align as running text; none if only `--corpus` is given."""
     if options.gold:
         from nmt.alignment.error_rate import read_gold
         from nmt.alignment.gold import english_spanish_corpus, find_sentences
@@ -136,8 +134,7 @@ def make_parser():
         "--source", metavar="FILE", help="source sentences, one a line, in the checkpoint's source language"
     )
     arguments.add_argument("--target", metavar="FILE", help="their translations, line by line")
-    add_output_argument(arguments)
-    add_checkpoint_argument(arguments)
+    add_shared(arguments, "--output", "--checkpoint")
     arguments.add_argument(
         "--pretokenized",
         action="store_true",
@@ -163,7 +160,7 @@ def make_parser():
         default="pharaoh",
         help="pharaoh: `0-0 1-2`; json: an object a line with words, matrix, links and their scores (default: pharaoh)",
     )
-    add_invalid_argument(arguments)
+    add_shared(arguments, "--invalid-utf8")
     arguments.add_argument(
         "--gold",
         metavar="FILE.tsv",
@@ -174,7 +171,7 @@ def make_parser():
 
 
 def read_pairs(options) -> Iterator[tuple[str, str] | None]:
-    """The sentence pairs that the arguments name, one by one, and None before each wait for more of them."""
+    """Yield the pairs that the arguments name, and None before each wait for more."""
     if options.corpus and not options.pairs and not options.source:
         yield from corpus_pairs(options.corpus)
         return
@@ -199,7 +196,7 @@ def read_pairs(options) -> Iterator[tuple[str, str] | None]:
 
 
 def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[str, str] | None]:
-    """Lines of two files side by side, and None before a wait in either."""
+    """Lines of two parallel files, and None before a wait in either."""
     files = [arriving_lines(path, invalid) for path in (source, target)]
     for number in count():
         pair = []
@@ -216,7 +213,7 @@ def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[st
 
 
 def as_given(pairs: Iterable[tuple[str, str] | None], pretokenized: bool) -> Iterator[Pair | None]:
-    """Each side as running text: the words between spaces joined, or the sentence as it is."""
+    """Each side as running text: pretokenized words joined, or the sentence as it is."""
     for pair in pairs:
         if pair is None:
             yield None
@@ -264,7 +261,7 @@ SYMMETRIZED = {name: partial(_symmetrized, method) for name, method in SYMMETRIZ
 
 
 def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Aligned:
-    """From the model's tokens to the words that links count; the two are the same unless words were given."""
+    """Map the model's tokens to the given words; the two are the same unless pretokenized."""
     source = pair.source.words_of_tokens(split_words(pair.source.text))
     target = pair.target.words_of_tokens(split_words(pair.target.text))
     matrix = word_attention(aligned.matrix, [*source, []], target, len(pair.source.spans), len(pair.target.spans))
@@ -272,10 +269,9 @@ def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Al
 
 
 def score_gold(aligner: Translator | LearnedAligner, path: str, choose: Choice) -> str:
-    """Align the pairs of a gold file and say how well.
+    """Align the pairs of a gold file and return their scores as text.
 
-    Raises:
-        UserError: for a file that is not gold links, and for a checkpoint of other languages.
+    Raises UserError for a malformed file and for a checkpoint of other languages.
     """
     from nmt.alignment.error_rate import read_gold, score
     from nmt.alignment.gold import english_spanish_corpus, find_sentences

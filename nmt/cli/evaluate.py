@@ -6,9 +6,8 @@ import json
 import sys
 
 from nmt.cli.common import (
-    add_checkpoint_arguments,
-    add_invalid_argument,
-    add_search_arguments,
+    TRANSLATING,
+    add_shared,
     check_writable,
     command,
     in_one_line,
@@ -29,12 +28,10 @@ EXAMPLES = """\
 def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
     commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
-    add_checkpoint_arguments(commands)
     commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test, or dev without one)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
-    add_invalid_argument(commands)
-    add_search_arguments(commands)
+    add_shared(commands, "--invalid-utf8", *TRANSLATING)
     commands.add_argument(
         "--tokenize", choices=TOKENIZERS, help="sacreBLEU's tokenizer for BLEU (default: the target language's)"
     )

@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from nmt.cli.common import (
-    add_checkpoint_arguments,
-    add_invalid_argument,
-    add_output_argument,
-    add_search_arguments,
+    TRANSLATING,
+    add_shared,
     answered,
     beam_size,
     check_arguments,
@@ -82,7 +80,8 @@ def main(arguments: list[str]) -> None:
         for number, translation in enumerate(with_warning(progress, translator.source)):
             for line in FORMATS[options.format](number, translation, options):
                 print(line, file=output)
-            _check_drawable(number, translation, options)
+            if options.show or options.plot or options.attention:
+                _check_drawable(number, translation, options)
             if options.show:
                 print(_picture(translation, output), file=output)
             if options.plot or options.attention:
@@ -108,9 +107,7 @@ def make_parser():
     arguments = parser("nmt-translate", "Translate text, one sentence a line, with its alignment.", EXAMPLES)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     arguments.add_argument("--input", metavar="FILE", help="UTF-8 text, one sentence a line; - is standard input")
-    add_output_argument(arguments)
-    add_checkpoint_arguments(arguments)
-    add_search_arguments(arguments)
+    add_shared(arguments, "--output", *TRANSLATING)
     arguments.add_argument(
         "--long",
         choices=["refuse", "split"],
@@ -118,7 +115,7 @@ def make_parser():
         help="lines longer than the model takes: refuse them, or split them and join the translations and their "
         "alignment; nothing is ever cut off (default: refuse)",
     )
-    add_invalid_argument(arguments)
+    add_shared(arguments, "--invalid-utf8")
     arguments.add_argument(
         "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
     )

@@ -14,7 +14,6 @@ from nmt.batching import pad
 from nmt.errors import UserError
 from nmt.models.alignment_head import Sentences, WordTypes
 from nmt.text.subwords import PADDING, Subwords
-from nmt.text.word_pieces import word_pieces
 from nmt.text.words import is_punctuation, split_words
 
 FORWARD, REVERSE = 0, 1
@@ -140,6 +139,6 @@ class WordCorpus(WordPairs):
 
 
 def _word_types(table: Sequence[str], counts: np.ndarray, subwords: Subwords) -> WordTypes:
-    pieces = [[PADDING], *word_pieces(subwords, table)]
+    pieces = [[PADDING], *subwords.word_pieces(table)]
     starts = np.concatenate([[0], np.cumsum([len(word) for word in pieces])])
     return WordTypes(np.concatenate(pieces).astype(np.int64), starts, counts)

@@ -114,7 +114,7 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         )
     arrays = load_arrays(opened.path(WEIGHTS))
     _check(arrays, config, opened.directory)
-    subwords = Subwords.load(opened.path(SUBWORDS), opened.path(KNOWN_WORDS) if opened.has(KNOWN_WORDS) else None)
+    subwords = Subwords.load(opened.path(SUBWORDS), opened.path(KNOWN_WORDS) if KNOWN_WORDS in opened.files else None)
     return {
         "name": opened.directory.resolve().name,
         "source": opened.metadata.source,

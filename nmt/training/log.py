@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from nmt.checkpoint import write_text
-from nmt.config import STANDARD_HEAD_MINUTES
 
 if TYPE_CHECKING:
     from nmt.config import RunConfig
@@ -67,7 +66,9 @@ def describe_budget(config: RunConfig, has_head: bool = False) -> str:
     translator = f"{' or '.join(limits)} for the translator"
     if has_head or not config.alignment.head:
         return f"budget: {translator}"
-    head = f"about {config.head_minutes or STANDARD_HEAD_MINUTES:g} minutes of two idle cores for the alignment head"
+    recipe = config.alignment.recipe
+    limit = f"{recipe.student_steps:,} steps" if recipe else f"about {config.head_minutes:g} minutes of two idle cores"
+    head = f"{limit} for the alignment head"
     first, second = (head, translator) if config.alignment.guide_weight else (translator, head)
     return f"budget: {first}, then {second}"
 

@@ -13,10 +13,10 @@ from nmt.batching import BatchSampler
 from nmt.inspection.drawing import new_figure, save
 from nmt.models import build_model
 from nmt.models.dropout import Dropout
+from nmt.training.gradients import Replicas
 from nmt.training.loss import Objective, StepLoss, batch_loss, plain_cross_entropy
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch
-from nmt.training.replicas import Replicas
 from scripts import captions
 from scripts.report import COLOURS, THREADS, legend, prepare
 from scripts.speed.claim import Claim, Told

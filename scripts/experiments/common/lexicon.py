@@ -95,7 +95,7 @@ def lexicon(experiment: Experiment, translator: Translator, pairs: Sequence[tupl
         sides = [(_words(source), _words(target)) for source, target in pairs]
         return Lexicon.of([(*pair, toy_links(*pair)) for pair in sides], least=2)
     checkpoint = translator.checkpoint
-    linked_by = checkpoint.files[ALIGNER if checkpoint.has(ALIGNER) else WEIGHTS]
+    linked_by = checkpoint.files[ALIGNER if ALIGNER in checkpoint.files else WEIGHTS]
     key = hashlib.sha256(json.dumps([linked_by, LEAST, list(pairs)]).encode()).hexdigest()
     path = experiment.checkpoints / "lexicons" / f"{key[:16]}.json"
     if not path.exists():
