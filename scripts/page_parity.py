@@ -5,7 +5,7 @@
   python -m scripts.page_parity tatoeba-en-es --part speed          in Chromium, on one core; keep the machine quiet
 
 pieces        The engine's subwords of all test sentences and of 10,000 fuzzed lines are SentencePiece's.
-translations  Float32 weights give `--engine torch`'s translation of every test sentence at beam 5: the text, the score within
+translations  Float32 weights give the text of `--engine torch` for every test sentence at beam 5, its score within
               1e-3, every attention weight within 1e-4.
 int8          BLEU of the test split with int8 weights, and with `--engine torch`.
 speed         Median milliseconds of a test sentence, greedy and at beam 5, as the page translates it, with attention;
@@ -65,7 +65,8 @@ DRAWN = """async (hash) => {
         done();
     }).observe(page, { attributes: true, attributeFilter: ["data-busy"] }));
     location.hash = hash;
-    await (hash.startsWith("kind") ? new Promise((done) => addEventListener("hashchange", done, { once: true })) : translated);
+    const looked = () => new Promise((done) => addEventListener("hashchange", done, { once: true }));
+    await (hash.startsWith("kind") ? looked() : translated);
     await new Promise(requestAnimationFrame);
     return performance.now() - begun;
 }"""
@@ -175,7 +176,7 @@ def int8(translator: Translator, sources: list[str], targets: list[list[str]]) -
     same = sum(one["text"] == other.text for one, other in zip(found, expected, strict=True))
     report(
         translator,
-        f"BLEU {values[0]:.2f} with int8 weights, {values[1]:.2f} with PyTorch; {same:,} of {len(sources):,} texts equal",
+        f"BLEU {values[0]:.2f} with int8 weights, {values[1]:.2f} with PyTorch; {same:,} of {len(sources):,} equal",
         [],
     )
     return int(values[0] < values[1] - 0.3)

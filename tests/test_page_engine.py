@@ -1,7 +1,6 @@
 """The page's engine under Node against SentencePiece and PyTorch, and the page itself in a browser."""
 
 import csv
-import json
 import re
 from pathlib import Path
 

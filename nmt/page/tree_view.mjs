@@ -116,7 +116,7 @@ function neighbour(tree, places, number, [down, right]) {
   const column = places[number].column + right;
   const there = tree.map((_, one) => one)
     .filter((one) => places[one].column === column && (right === 0 || tree[one].parent === number))
-    .sort((a, b) => places[a].y - places[b].y);
+    .toSorted((a, b) => places[a].y - places[b].y);
   return there[right > 0 ? 0 : there.indexOf(number) + down];
 }
 
