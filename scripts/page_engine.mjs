@@ -11,7 +11,7 @@ const { lines, beam, nBest, oneSentence, task } = read(process.argv[3]);
 const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
   ...rest,
   sentences: undefined,
-  heads: heads && Object.fromEntries(Object.entries(heads).map(([name, value]) => [name, value.layers ? [...value.values] : value])),
+  heads: heads && Object.fromEntries(Object.entries(heads).map(([name, value]) => [name, value?.layers ? [...value.values] : value])),
   ...(whole && { hypotheses: hypotheses.map((one) => plain(one, false)) }),
 });
 
