@@ -1,4 +1,4 @@
-"""A checkpoint directory: configuration, subwords, weights, provenance. Nothing in it can run code.
+"""A checkpoint directory: configuration, subwords, weights, provenance. Nothing in it is executable.
 
 config.yaml           the run's configuration
 subwords.model        the SentencePiece model
@@ -41,20 +41,20 @@ CTRANSLATE2 = "ctranslate2"
 """A directory that early versions kept in a checkpoint; it is ignored."""
 
 SHIPPED = ("tatoeba-en-es", "tatoeba-es-en")
-"""The checkpoints that come with the project, the default first."""
+"""Shipped checkpoints, the default first."""
 
 
 def shipped_checkpoint(name: str = SHIPPED[0]) -> Path:
-    """A shipped checkpoint: in a clone under `checkpoints/`, in an installed wheel beside the code."""
+    """Directory of a shipped checkpoint: `checkpoints/` in a clone, inside the package in a wheel."""
     package = Path(__file__).parent
     inside, beside = package / "shipped" / name, package.parent / "checkpoints" / name
     return beside if beside.exists() else inside
 
 
 def find_checkpoint(given: str | Path | None = None) -> Path:
-    """The directory that is meant: one that there is, or a shipped checkpoint's by its name.
+    """Resolve a checkpoint given as a directory or as a shipped checkpoint's name.
 
-    Without either `$NMT_CHECKPOINT`, which names one in the same way, or else the default.
+    Without one, `$NMT_CHECKPOINT`, then the default.
     """
     given = given if given is not None else os.environ.get("NMT_CHECKPOINT") or SHIPPED[0]
     directory = expanded(given)
@@ -63,7 +63,7 @@ def find_checkpoint(given: str | Path | None = None) -> Path:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What `metadata.json` says, in types; made of an object that passed `check_metadata`."""
+    """The content of `metadata.json`, typed."""
 
     source: str
     target: str
@@ -71,36 +71,21 @@ class Metadata:
     max_length: int
     """Most subword pieces of a sentence, `</s>` counted."""
     alignment_layer: int | None
-    """The decoder layer whose cross-attention is shown; None: the network has no attention."""
+    """Decoder layer whose cross-attention is shown; None for a network without attention."""
     alignment_heads: list[int] | None
-    """The guided heads of that layer, whose mean is shown; None: all are, unguided."""
+    """Guided heads of that layer, whose mean is shown; None for all heads, unguided."""
     decoding: dict[str, float]
     """Defaults of `SearchOptions`."""
     quantization: str
-    """Type of the weights that CTranslate2 computes with."""
+    """Weight type for CTranslate2."""
     confidence: dict[str, float] | None
-    """Weights of `nmt.confidence.Calibration`; None: translations have no confidence."""
+    """Weights of `nmt.confidence.Calibration`; None for translations without confidence."""
     record: dict[str, Any]
-    """The whole object, its own checksum aside; how the checkpoint was trained is here alone, and may be absent."""
-
-    @classmethod
-    def of(cls, record: dict[str, Any]) -> Metadata:
-        """The metadata of a checked object."""
-        return cls(
-            source=record["source"],
-            target=record["target"],
-            max_length=record["max_length"],
-            alignment_layer=record["alignment_layer"],
-            alignment_heads=record.get("alignment_heads"),
-            decoding=record["decoding"],
-            quantization=record.get("quantization", "float32"),
-            confidence=record.get("confidence"),
-            record=record,
-        )
+    """The whole object without its checksum; how the checkpoint was trained is here, if known."""
 
 
 class Checkpoint:
-    """A checkpoint directory, opened for reading: every file is checked against `metadata.json` first."""
+    """A checkpoint directory opened for reading; files are verified against `metadata.json`."""
 
     def __init__(self, directory: str | Path) -> None:
         """Raises UserError when the directory is not a checkpoint."""
@@ -124,7 +109,17 @@ class Checkpoint:
             raise UserError(f"{path} does not match its own checksum; use another copy of the checkpoint")
         if wrong := check_metadata(record):
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
-        self.metadata = Metadata.of(record)
+        self.metadata = Metadata(
+            source=record["source"],
+            target=record["target"],
+            max_length=record["max_length"],
+            alignment_layer=record["alignment_layer"],
+            alignment_heads=record.get("alignment_heads"),
+            decoding=record["decoding"],
+            quantization=record.get("quantization", "float32"),
+            confidence=record.get("confidence"),
+            record=record,
+        )
         self.files: dict[str, str] = {
             name: value for name, value in record["files"].items() if not name.startswith(f"{CTRANSLATE2}/")
         }
@@ -133,16 +128,12 @@ class Checkpoint:
     def __repr__(self) -> str:
         return f"Checkpoint({str(self.directory)!r})"
 
-    def has(self, name: str) -> bool:
-        """Whether the checkpoint lists the file."""
-        return name in self.files
-
     def path(self, name: str) -> Path:
-        """A listed file, whose hash is checked once. Raises UserError when it is missing or altered."""
+        """Path of a listed file, verified once. Raises UserError if it is missing or altered."""
         path = self.directory / name
         if name in self._checked:
             return path
-        if not self.has(name):
+        if name not in self.files:
             raise UserError(f"checkpoint {self.directory} has no {name}")
         if not path.is_file():
             raise UserError(f"checkpoint {self.directory} lacks {name}; use another copy of it")
@@ -168,12 +159,12 @@ class Checkpoint:
 
     @property
     def shown_heads(self) -> list[int]:
-        """The heads of the alignment layer whose mean is shown as attention: the guided ones, else all."""
+        """Heads of the alignment layer whose mean is shown as attention: the guided ones, else all."""
         return self.metadata.alignment_heads or list(range(self.model_config.heads))
 
     @property
     def attention_name(self) -> str:
-        """What is shown as attention, in words; layers and heads are counted from 1."""
+        """Description of the attention shown; layers and heads count from 1."""
         layer, guided = (self.metadata.alignment_layer or 0) + 1, self.metadata.alignment_heads
         if not guided:
             return f"cross-attention, layer {layer}, mean of heads"
@@ -182,7 +173,7 @@ class Checkpoint:
 
 
 def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:
-    """Write `metadata.json` with the hashes of the checkpoint's files as they now are."""
+    """Write `metadata.json` with the current hashes of the checkpoint's files."""
     names = [name for name in (CONFIG, SUBWORDS, KNOWN_WORDS, WEIGHTS, ALIGNER) if (directory / name).is_file()]
     hashes = {name: sha256_of(directory / name) for name in names}
     told = {key: value for key, value in metadata.items() if key != "sha256"} | {"files": hashes}
@@ -195,13 +186,13 @@ def _digest(metadata: Mapping[str, Any]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
-    """Write named arrays as safetensors, whole or not at all."""
+    """Write named arrays as safetensors, atomically."""
     from safetensors.numpy import save
 
     content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
@@ -210,9 +201,9 @@ def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: di
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Named float32 arrays of a safetensors file, whatever precision they are stored in.
+    """Read a safetensors file as float32 arrays, whatever precision it stores.
 
-    Raises UserError for a file that is not whole, and for numbers that are not finite.
+    Raises UserError for a damaged file and for numbers that are not finite.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

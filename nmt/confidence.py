@@ -17,6 +17,7 @@ from nmt.alignment import Link
 from nmt.text.words import Word, overlapping
 
 if TYPE_CHECKING:
+    from nmt.search.options import Hypothesis
     from nmt.text.slots import KnownWords
     from nmt.text.subwords import Encoding
     from nmt.translation import Translation
@@ -29,15 +30,30 @@ SIGNS = {
     "linked_source": 1,  # share of the source words that have a link
     "linked_target": 1,  # share of the target words
     "link_probability": 1,  # of each target word's likeliest link, on average
+    "posterior": 1,  # of a target piece, on average (`posteriors`)
+    "margin": 1,  # log-probability of a piece, less that of the likeliest of the other hypotheses
+    "letters": 1,  # the logarithm of how many the translation has: chrF is more even over long ones
     "length": -1,  # |log(target pieces / source pieces)|
     "pieces": -1,  # source pieces a letter
     "repeated": -1,  # share of the source's words in lower case that the translation has as they are
     "unknown": -1,  # share of the source's words that the training corpus lacks
 }
 """Every piece of evidence, and whether confidence rises (1) or falls (-1) with it."""
-INTERCEPT = "intercept"
+WORD_SIGNS = {
+    "word_posterior": 1,  # the least of its pieces' (`posteriors`)
+    "word_link": 1,  # probability of its likeliest link
+    "word_log_probability": 1,  # of a piece of the whole translation, on average
+    "word_unknown": -1,  # 1 if it is linked to a word that the training corpus lacks
+    "word_pieces": -1,  # how many it has
+    "word_letters": -1,  # the logarithm of how many
+}
+"""The same for a target word."""
+INTERCEPT, WORD_INTERCEPT = "intercept", "word_intercept"
 LOW = 0.5
 """Confidence below it is low."""
+LOW_WORD = 0.3
+"""A word of less confidence is doubtful."""
+_WEIGHTED = {INTERCEPT, WORD_INTERCEPT, *SIGNS, *WORD_SIGNS}
 FOREIGN = 0.4
 """A line of low confidence looks like another language from this share of unknown words."""
 LEAST_LOG_PROBABILITY = -50.0
@@ -46,59 +62,109 @@ LEAST_LOG_PROBABILITY = -50.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """P(the translation is good) = 1 / (1 + exp(-(intercept + sum of weight times evidence)))."""
+    """P(the translation is good) = 1 / (1 + exp(-(intercept + sum of weight times evidence))), also for words."""
 
     weights: Mapping[str, float]
-    """By the names of `SIGNS`, and the intercept; what is missing has no weight."""
+    """By the names of `SIGNS` and `WORD_SIGNS`, and the intercepts; what is missing has no weight."""
 
     @classmethod
     def of(cls, weights: Mapping[str, float] | None) -> Calibration | None:
         """The calibration of a checkpoint's metadata; None without one, or for evidence that is not known here."""
-        return cls(weights) if weights and set(weights) <= {INTERCEPT, *SIGNS} else None
+        return cls(weights) if weights and set(weights) <= _WEIGHTED else None
 
     def __call__(self, evidence: Evidence) -> float:
-        """The confidence, 0 to 1."""
+        """The confidence in a translation, 0 to 1."""
         logit = self.weights.get(INTERCEPT, 0.0)
-        logit += sum(weight * evidence.get(name, 0.0) for name, weight in self.weights.items() if name != INTERCEPT)
+        logit += sum(self.weights.get(name, 0.0) * value for name, value in evidence.items())
         return 1 / (1 + math.exp(-min(max(logit, -500), 500)))
+
+    def words(self, evidence: np.ndarray | None) -> list[float] | None:
+        """The confidence in each word, 0 to 1, by its evidence [words, `WORD_SIGNS`]; None without weights for it."""
+        if evidence is None or WORD_INTERCEPT not in self.weights:
+            return None
+        logits = evidence @ np.array([self.weights.get(name, 0.0) for name in WORD_SIGNS])
+        return (1 / (1 + np.exp(-np.clip(logits + self.weights[WORD_INTERCEPT], -500, 500)))).tolist()
 
 
 def evidence_of(
     source: Encoding,
     target: Encoding,
-    log_probability: float,
+    hypothesis: Hypothesis,
     links: Sequence[Link] | None,
     link_probabilities: np.ndarray | None,
     known: KnownWords | None,
-) -> dict[str, float]:
-    """The evidence for one hypothesis.
+) -> tuple[dict[str, float], np.ndarray]:
+    """The evidence for one hypothesis, and for each of its words [words, `WORD_SIGNS`].
 
     Args:
         source, target: the sentence and its translation, before what was copied is put back.
-        log_probability: of all target pieces and `</s>`.
+        hypothesis: the translation as the search returned it.
         links: (source word, target word); None from a model without attention.
         link_probabilities: [target words, source words], from the alignment head.
         known: words of the training corpus.
     """
     words = _translated(source)
-    letters = sum(len(source.words[word].text) for word in words)
-    found = {
-        "log_probability": max(log_probability / (len(target.ids) + 1), LEAST_LOG_PROBABILITY),
-        "length": abs(math.log((len(target.ids) + 1) / (len(source.ids) + 1))),
-        "pieces": len(source.ids) / max(1, letters),
-    }
-    written = {word.text for word in target.words}
-    lower = [word.text for word in source.words if len(word.text) > 1 and word.text.islower()]
-    found["repeated"] = _share(word in written for word in lower)
+    shares = posteriors(hypothesis)
+    found = {**_search_evidence(hypothesis, shares), **_text_evidence(source, target, words)}
+    by_word = np.zeros((len(target.words), len(WORD_SIGNS)))
+    by_word[:, 0] = 1.0
+    by_word[:, 2] = found["log_probability"]
+    for share, covered in zip(shares, target.words_of_piece, strict=False):
+        for word in covered:
+            by_word[word, 0] = min(by_word[word, 0], share)
+            by_word[word, 4] += 1
+    by_word[:, 5] = np.log([len(word.text) for word in target.words])
     if links is not None:
         sources, targets = {link[0] for link in links}, {link[1] for link in links}
         found["linked_source"] = _share(word in sources for word in words)
         found["linked_target"] = len(targets) / max(1, len(target.words))
     if link_probabilities is not None and link_probabilities.size:
-        found["link_probability"] = float(link_probabilities.max(axis=1).mean())
+        by_word[:, 1] = link_probabilities.max(axis=1)
+        found["link_probability"] = float(by_word[:, 1].mean())
     if known is not None:
-        found["unknown"] = _share(not _is_known(source.words[word], known) for word in _spelled(source, words))
-    return found
+        spelled = list(_spelled(source, words))
+        unknown = {word for word in spelled if not _is_known(source.words[word], known)}
+        found["unknown"] = len(unknown) / max(1, len(spelled))
+        for own, target_word in links or () if unknown else ():
+            by_word[target_word, 3] = max(by_word[target_word, 3], own in unknown)
+    return found, by_word
+
+
+def _search_evidence(hypothesis: Hypothesis, shares: Sequence[float]) -> dict[str, float]:
+    own, *others = (
+        max(one.log_probability / (len(one.pieces) + 1), LEAST_LOG_PROBABILITY)
+        for one in (hypothesis, *hypothesis.rivals)
+    )
+    return {
+        "log_probability": own,
+        "posterior": sum(shares) / len(shares) if shares else 1.0,
+        "margin": own - max(others, default=own),
+    }
+
+
+def _text_evidence(source: Encoding, target: Encoding, words: Sequence[int]) -> dict[str, float]:
+    texts, written = [word.text for word in source.words], {word.text for word in target.words}
+    lower = [text for text in texts if len(text) > 1 and text.islower()]
+    return {
+        "letters": math.log(len(target.text) + 1),
+        "length": abs(math.log((len(target.ids) + 1) / (len(source.ids) + 1))),
+        "pieces": len(source.ids) / max(1, sum(len(texts[word]) for word in words)),
+        "repeated": _share(text in written for text in lower),
+    }
+
+
+def posteriors(hypothesis: Hypothesis) -> list[float]:
+    """For each piece the probability, among the search's finished hypotheses, of those that have it (Ueffing and Ney
+    2007, section 4, over an n-best list without regard to places)."""
+    found = [hypothesis, *hypothesis.rivals]
+    most = max(one.log_probability for one in found)
+    weights = [math.exp(one.log_probability - most) if one.log_probability > -math.inf else 0.0 for one in found]
+    total = sum(weights)
+    if not total:
+        return [1.0] * len(hypothesis.pieces)
+    others = [(weight / total, set(one.pieces)) for weight, one in zip(weights[1:], found[1:], strict=True)]
+    own = weights[0] / total
+    return [own + sum(weight for weight, pieces in others if piece in pieces) for piece in hypothesis.pieces]
 
 
 def _translated(source: Encoding) -> list[int]:
@@ -149,6 +215,13 @@ def joined_confidence(parts: Sequence[Translation]) -> tuple[float | None, dict[
 def in_words(confidence: float) -> str:
     """The mark in pictures: `confidence 0.31 (low)`."""
     return f"confidence {confidence:.2f}" + (" (low)" if confidence < LOW else "")
+
+
+def doubtful(translation: Translation) -> list[bool]:
+    """[target words]: whether each has a confidence, and a low one."""
+    if translation.word_confidence is None:
+        return [False] * len(translation.target_words)
+    return [value < LOW_WORD for value in translation.word_confidence]
 
 
 def looks_foreign(translation: Translation) -> bool:

@@ -1,4 +1,4 @@
-"""Put what was copied from a source back into its translation."""
+"""Insert copied text (links, emoji, names) into a translation."""
 
 from __future__ import annotations
 
@@ -31,26 +31,35 @@ class Insertion(NamedTuple):
 
 
 def with_copied(translation: Translation, source: Encoding) -> Translation:
-    """`translation` with what `source` has copied inserted and linked to where it came from.
+    """Insert the spans that `source` copies, linked to their source words.
 
-    It stands after the last target word linked to a source word before it; what begins or ends the source begins or
-    ends the translation, and so does what no link places, as without an alignment. A copied word's row of the matrix is
-    1 at its source word.
+    A span goes after the last target word linked to an earlier source word. At the beginning or end of the source it
+    stays there, and without a link to place it, it goes to the end. A copied word's row of the matrix is 1 at its
+    source word.
     """
-    if not source.copied:
-        return translation
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
     words = split_words(text)
-    if translation.alignment is None:
-        return replace(translation, text=text, target_words=[word.text for word in words])
     place = {word.start: number for number, word in enumerate(words)}
     now = [place[moved[word.start]] for word in split_words(translation.text)]  # each target word's new number
+
+    def completed(values: list[float] | None) -> list[float] | None:
+        if values is None:
+            return None
+        kept = dict(zip(now, values, strict=True))
+        return [kept.get(number, 1.0) for number in range(len(words))]  # the network did not choose what was copied
+
+    done = replace(
+        translation,
+        text=text,
+        target_words=[word.text for word in words],
+        word_probabilities=completed(translation.word_probabilities),
+        word_confidence=completed(translation.word_confidence),
+        word_evidence=None,
+    )
+    if translation.alignment is None:
+        return done
     links = [(own, place[start]) for start, own in copies]
-    probabilities = translation.word_probabilities
-    if probabilities is not None:  # the network did not choose what was copied
-        kept = dict(zip(now, probabilities, strict=True))
-        probabilities = [kept.get(number, 1.0) for number in range(len(words))]
 
     def placed(matrix: np.ndarray | None) -> np.ndarray | None:
         if matrix is None:
@@ -64,11 +73,8 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
     copied = {own for own, _ in links}
     links_left = [(own, now[target]) for own, target in translation.alignment if own not in copied]
     return replace(
-        translation,
-        text=text,
-        target_words=[word.text for word in words],
+        done,
         attention=placed(translation.attention),
-        word_probabilities=probabilities,
         link_probabilities=placed(translation.link_probabilities),
         alignment=sorted([*links_left, *links]),
         target_word_of_piece=[[now[word] for word in words] for words in translation.target_word_of_piece],

@@ -21,14 +21,14 @@ _OF_LANGUAGE = {
     **dict.fromkeys(["zh", "zho", "cmn", "yue", "wuu", "lzh"], "zh"),
     **dict.fromkeys(["ja", "jpn"], "ja-mecab"),
     **dict.fromkeys(["ko", "kor"], "ko-mecab"),
-    # No space between words, and no tokenizer for them.
+    # Scripts without spaces, for which sacreBLEU has no tokenizer.
     **dict.fromkeys(["th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bo", "bod", "dz", "dzo"], "char"),
 }
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found."""
+    """Scores of an evaluation."""
 
     bleu: float
     bleu_signature: str
@@ -36,7 +36,7 @@ class Evaluation:
     chrf_signature: str
     sentences: int
     sentences_per_second: float
-    """Text to text and alignment, loading not counted."""
+    """From text to text and alignment, without loading."""
     translations: list[str]
 
 
@@ -66,7 +66,7 @@ def score(
     """
     from sacrebleu.metrics import CHRF
 
-    # sacreBLEU's streams: all first references, all second ones, ...; None, though its types do not say so, for none.
+    # sacreBLEU wants all first references, all second ones, ...; None (not in its types) for a missing one.
     streams = cast(list[list[str]], list(zip_longest(*references)))
     bleu, chrf = bleu_metric(language, tokenizer), CHRF()
     values = bleu.corpus_score(translations, streams).score, chrf.corpus_score(translations, streams).score
@@ -83,8 +83,8 @@ def evaluate(
     if not sources:
         raise UserError("there is nothing to evaluate: no source sentence")
     options = {"one_sentence": True, **options}  # a line of a corpus is one segment
-    bleu_metric(tokenizer=tokenizer)  # refused before the work
-    translator.translate(sources[:1], **options)  # the first call also loads the network
+    bleu_metric(tokenizer=tokenizer)  # fail before translating
+    translator.translate(sources[:1], **options)  # load the network
     started = time.perf_counter()
     translations = [translation.text for translation in translator.stream(sources, **options)]
     seconds = time.perf_counter() - started

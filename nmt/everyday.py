@@ -1,8 +1,9 @@
-"""How a translator does on what people type: names, numbers, emoji, capitals, paragraphs (`data/everyday`)."""
+"""Scores on everyday input: names, numbers, emoji, capitals, paragraphs (`data/everyday`)."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,17 +11,18 @@ from typing import NamedTuple
 from nmt.errors import UserError
 
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
-KEPT = ("name", "number", "token")
-"""Kinds whose words in `keep` the translation holds verbatim."""
+KEPT = ("name", "number", "token", "symbol")
+"""Kinds whose translation must contain the words in `keep` verbatim."""
 ALTERED: dict[str, Callable[[str], str]] = {
     "token": str,
     "upper": str.upper,
     "lower": str.lower,
     "unmarked": lambda text: text.strip("¿¡.!?… "),
+    "unaccented": str,
     "typography": str,
     "paragraph": str,
 }
-"""Kinds that are another sentence in other clothes, and what both translations go through before they are compared."""
+"""Kinds that vary a plain sentence, and a function applied to both translations before they are compared."""
 
 
 class Row(NamedTuple):
@@ -30,17 +32,17 @@ class Row(NamedTuple):
     source: str
     reference: str
     plain: list[str]
-    """The same in plain clothes: one sentence, or those of a paragraph."""
+    """The plain sentence, or the sentences of a paragraph."""
     keep: list[str]
 
 
 class Measure(NamedTuple):
-    """What was found for one kind."""
+    """Scores of one kind."""
 
     kind: str
     rows: int
     kept: float | None
-    """Share of the rows whose words in `keep` are all in the translation, in order."""
+    """Share of rows whose translation has all words in `keep`, in order."""
     as_plain: float | None
     """chrF, 0 to 100, against the translation of the plain sentence."""
     chrf: float
@@ -68,7 +70,7 @@ def read_everyday(path: str | Path, source: str) -> list[Row]:
 
 
 def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[Row]) -> list[Measure]:
-    """Translate the rows and their plain sentences; one measure for each kind, in the rows' order."""
+    """Translate the rows and their plain sentences; one measure per kind, in order of the rows."""
     from sacrebleu.metrics import CHRF
 
     chrf = CHRF()
@@ -91,16 +93,15 @@ def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[R
 
 
 def _holds(text: str, words: list[str]) -> bool:
-    """Whether the words are in the text, one after another, each bounded by what is no letter or digit."""
+    """Whether the words are in the text, one after another and whole: their letters and digits do not go on."""
     place = 0
     for word in words:
-        while (place := text.find(word, place)) >= 0:
-            around = text[place - 1 : place] + text[place + len(word) : place + len(word) + 1]
-            place += len(word)
-            if not any(character.isalnum() for character in around):
-                break
-        if place < 0:
+        begin = r"(?<![^\W_])" if word[0].isalnum() else ""
+        end = r"(?![^\W_])" if word[-1].isalnum() else ""
+        found = re.compile(begin + re.escape(word) + end).search(text, place)
+        if not found:
             return False
+        place = found.end()
     return True
 
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, hashes, and the place for caches."""
+"""Atomic writes, hashes and the cache directory."""
 
 import errno
 import hashlib
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
@@ -19,22 +19,22 @@ from nmt.errors import UserError
 
 Entry = TypeVar("Entry")
 NOT_REPLACEABLE = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
-"""Errors of files that cannot be replaced though perhaps written: a mount point, a directory without permission."""
+"""Errors of a file that can be written but not replaced: a mount point, a file in a read-only directory."""
 NO_FLUSH = (errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-"""Errors of files that cannot be opened for reading and of file systems that know no flush: nothing is lost."""
+"""Errors of fsync that lose nothing: a file that cannot be read, a file system without fsync."""
 
 
 @contextmanager
 def atomic_path(path: str | Path, keep: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it into place when the block succeeds.
+    """Yield a temporary path beside `path` and rename it into place when the block succeeds.
 
-    The block may create a file or a directory there. A crash leaves either the old `path` or the
-    new one, never half of it: the content reaches the disk before the rename does. (A directory in the
-    place of another takes two renames; killed between them, the old one stands hidden beside `path`.)
-    A file that cannot be replaced, such as a mount point, is written in place at the end, with a warning.
+    The block may create a file or a directory there. After a crash `path` is either the old content or the new one,
+    never a mixture: content is flushed before the rename. (Replacing a directory takes two renames; killed between
+    them, the old one remains hidden beside `path`.) A file that cannot be replaced, such as a mount point, is
+    overwritten in place, with a warning.
 
-    With `keep`, a file that was begun when the block, the flush or the rename failed is kept as `path` with
-    `.unfinished` (then `.unfinished.2` and so on), and the message of the error says so.
+    With `keep`, a file left behind by a failed block, flush or rename is kept as `path.unfinished` (then
+    `.unfinished.2` and so on), and the error message names it.
     """
     path = Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -93,7 +93,7 @@ def _put(temporary: Path, path: Path) -> None:
 
 
 def _keep(temporary: Path, path: Path) -> Path | None:
-    """Move a file that is not empty beside `path`, or else to the directory of temporary files; returns its place."""
+    """Move a non-empty file beside `path`, or else to the temporary directory; returns where it is."""
     if not temporary.is_file() or not temporary.stat().st_size:
         return None
     for directory in (path.parent, Path(tempfile.gettempdir())):
@@ -114,16 +114,15 @@ def _add_to_message(stop: UserError | OSError | KeyboardInterrupt, words: str) -
 
 
 def remove_scratch(path: Path) -> None:
-    """Remove what killed writes of `path` (its name may be a pattern) have left beside it. Nobody may be writing it."""
+    """Remove the leftovers of killed writes of `path`, whose name may be a pattern. Nobody may be writing it."""
     for left in path.parent.glob(f".{path.name}.????????"):  # as mkdtemp names them
         shutil.rmtree(left, ignore_errors=True)
 
 
 def built_once(place: Path, read: Callable[[], Entry | None], build: Callable[[Path], object]) -> Entry:
-    """What `read()` finds in a directory of a cache; where it finds none, or none that is whole, `build(empty
-    directory)` makes it first, once: processes that want the same at once wait.
+    """Return `read()`, the content of the cache entry `place`; if that is None, first `build(empty directory)`.
 
-    Raises OSError when what was built cannot be read.
+    Concurrent processes build an entry once and wait for it. Raises OSError if the result cannot be read.
     """
     if (found := read()) is not None:
         return found
@@ -161,46 +160,39 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def sha256_of(path: str | Path) -> str:
-    """The SHA-256 of a file's content, as hexadecimal text."""
+    """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with `~` and `~user` for a home directory. Raises UserError for a user that is not known."""
+    """Expand `~` and `~user`. Raises UserError for an unknown user."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise UserError(f"{path}: there is no such user's home directory; write the path out") from error
+        raise UserError(f"{path}: no such user; write the path out") from error
 
 
 def cache_directory(chosen: str | None = None) -> Path:
-    """Where downloads and encoded corpora are kept: `chosen`, else `$NMT_CACHE`, else the user's cache directory.
+    """Directory of downloads and encoded corpora: `chosen`, else `$NMT_CACHE`, else the user's cache directory.
 
-    A user who has none that can be written gets a temporary directory, the same in every process, and a warning.
+    Without a writable one, a temporary directory shared by the user's processes, with a warning.
     """
     if override := chosen or os.environ.get("NMT_CACHE"):
         return expanded(override)
     import platformdirs
 
-    try:
+    with suppress(RuntimeError, OSError):  # no home directory; one that cannot be written
         place = Path(platformdirs.user_cache_dir("nmt"))
-    except RuntimeError:  # no home directory
-        return _temporary_cache()
-    return place if place.is_absolute() and _can_write(place) else _temporary_cache()
-
-
-def _can_write(directory: Path) -> bool:
-    """Whether files can be written to a directory, which is made if it is absent."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(directory, os.W_OK | os.X_OK)
+        if place.is_absolute():
+            place.mkdir(parents=True, exist_ok=True)
+            if os.access(place, os.W_OK | os.X_OK):
+                return place
+    return _temporary_cache()
 
 
 def temporary_directory() -> str:
-    """Where temporary files are kept: as Python has it, else shared memory, which read-only containers have too."""
+    """Python's temporary directory, or shared memory, which read-only containers have too."""
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:
@@ -221,9 +213,9 @@ def _temporary_cache() -> Path:
         try:
             place = Path(tempfile.mkdtemp(prefix="nmt-cache-", dir=temporary_directory()))
         except OSError as error:
-            raise UserError("there is no directory for a cache that can be written; name one with NMT_CACHE") from error
+            raise UserError("no writable directory for a cache; set NMT_CACHE") from error
     print(
-        f"warning: the home directory has no cache that can be written; using {place} (NMT_CACHE names another)",
+        f"warning: the home directory has no writable cache; using {place} (set NMT_CACHE to change it)",
         file=sys.stderr,
     )
     return place

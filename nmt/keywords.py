@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import numbers
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, TypedDict, TypeVar, get_type_hints
+from typing import Any, Literal, TypedDict, TypeVar, get_args, get_type_hints
 
 from nmt.errors import UserError
+from nmt.untrusted import within
 
 Long = Literal["refuse", "split"]
 Function = TypeVar("Function", bound=Callable)
+MOST_AT_ONCE = 10**9
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -72,7 +76,7 @@ DEFAULTS: dict[str, Any] = {
     "one_sentence": False,
     "read_ahead": 1024,
 }
-"""Defaults; None for the options of the search."""
+"""Defaults of the options that are not the search's; those are None."""
 
 
 def with_keywords(options: type) -> Callable[[Function], Function]:
@@ -105,7 +109,27 @@ def check_names(given: Iterable[str], options: type) -> None:
             )
 
 
-def separated(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of the search among `options`, and the rest with `DEFAULTS` in place of what is missing."""
-    search = {name: value for name, value in options.items() if name in get_type_hints(SearchKeywords)}
-    return search, DEFAULTS | {name: value for name, value in options.items() if name not in search}
+def check_values(options: Mapping[str, Any]) -> None:
+    """Raise UserError for a value of another type than `DEFAULTS` has; `SearchOptions` checks the others."""
+    for name, value in options.items():
+        kind = type(DEFAULTS.get(name))
+        if kind is int and not within(value, numbers.Integral, 1, MOST_AT_ONCE):
+            raise UserError(f"{name} is {value!r}; it must be a whole number from 1 to {MOST_AT_ONCE:,}")
+        if kind in (bool, str) and not isinstance(value, kind):
+            raise UserError(f"{name} is {value!r}; it must be {'True or False' if kind is bool else 'text'}")
+    if options.get("long", "refuse") not in get_args(Long):
+        raise UserError(f"long is {options['long']!r}; it must be refuse or split")
+
+
+def checked_lines(lines: Any) -> Iterator[str | None]:
+    """The lines, each checked to be text or None. Raises UserError at once for a single text and for no iterable."""
+    if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
+        raise UserError(f"{reprlib.repr(lines)} is no list of texts; translate takes one text or a list, stream a list")
+    return (line if line is None else checked_text(line, f"line {number}") for number, line in enumerate(lines, 1))
+
+
+def checked_text(value: Any, name: str) -> str:
+    """The value, if it is text. Raises UserError."""
+    if not isinstance(value, str):
+        raise UserError(f"{name} is {reprlib.repr(value)}; it must be text")
+    return value

@@ -1,4 +1,4 @@
-"""Language codes: ISO 639-1's, and what a file's name or header says."""
+"""Language codes: which ones exist, and which a file's name or header implies."""
 
 from __future__ import annotations
 
@@ -13,39 +13,15 @@ from nmt.lines import read_lines
 if TYPE_CHECKING:
     from nmt.config import DataConfig
 
-CODES = frozenset(
-    code
-    for letter, seconds in {
-        "a": "abefkmnrsvyz",
-        "b": "aeghimnors",
-        "c": "aehorsuvy",
-        "d": "aevz",
-        "e": "elnostu",
-        "f": "afijory",
-        "g": "adlnuv",
-        "h": "aeiortuyz",
-        "i": "adegikostu",
-        "j": "av",
-        "k": "agijklmnorsuvwy",
-        "l": "abginotuv",
-        "m": "ghiklnrsty",
-        "n": "abdeglnorvy",
-        "o": "cjmrs",
-        "p": "ailst",
-        "q": "u",
-        "r": "mnouw",
-        "s": "acdeghiklmnoqrstuvw",
-        "t": "aeghiklnorstwy",
-        "u": "gkrz",
-        "v": "eio",
-        "w": "ao",
-        "x": "h",
-        "y": "io",
-        "z": "ahu",
-    }.items()
-    for code in map(letter.__add__, seconds)
-)
-"""ISO 639-1: every language code of two letters."""
+_CODES = """
+aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el
+en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu
+ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na
+nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn
+so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
+"""
+CODES = frozenset(_CODES.split())
+"""The ISO 639-1 language codes."""
 COUNTRIES = {
     "cn": "zh",
     "cz": "cs",
@@ -59,14 +35,14 @@ COUNTRIES = {
     "us": "en",
     "vn": "vi",
 }
-"""Codes of countries, and their languages."""
+"""Country codes that are mistaken for language codes, and the languages meant."""
 ASSUMED = ("en", "es")
 
 
 def check_languages(data: DataConfig) -> None:
-    """Raise UserError for a source or target code of two letters that is no language's.
+    """Raise UserError for a two-letter source or target code that is not in ISO 639-1.
 
-    Longer ones pass: ISO 639-3 has some 8,000, and a column of one's own data may have any name.
+    Longer codes pass: ISO 639-3 has some 8,000, and columns of your own data may have any name.
     """
     for key, code in (("data.source", data.source), ("data.target", data.target)):
         language = re.split("[-_]", code)[0].lower()
@@ -77,7 +53,7 @@ def check_languages(data: DataConfig) -> None:
 
 
 def guess_languages(files: Sequence[str]) -> tuple[str, str]:
-    """The languages that a header or the files' names tell, else `ASSUMED`."""
+    """The languages that the header or the file names imply, else `ASSUMED`."""
     names = [Path(file).name.lower().removesuffix(".gz") for file in files]
     if len(names) == 2:
         ends = [name.rsplit(".", 1)[-1] for name in names]

@@ -1,8 +1,10 @@
-"""Lines of text from a file, gzipped or not, or from standard input."""
+"""Text in and out: lines of files and of standard input, and the standard streams of a command."""
 
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import select
 import sys
 import zlib
@@ -16,26 +18,28 @@ from nmt.errors import UserError
 
 Item = TypeVar("Item")
 LONGEST_LINE = 16 * 2**20
-"""Bytes of a line: a file without any line feed must not fill the memory."""
+"""Bytes of a line, at most: a file without line feeds must not fill memory."""
 BLOCK = 2**16
-"""Bytes that are read at a time: what a pipe holds."""
+"""Bytes read at a time: the capacity of a pipe."""
 END: Any = object()
+AS_WRITTEN: dict[str, Any] = {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
+"""Output encoding: UTF-8 whatever the locale, LF line ends, a lone surrogate as its JSON escape."""
 
 
 def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str]:
     """Yield the lines of a UTF-8 file, stripped of LF or CRLF and of a leading BOM.
 
-    None or `-` is standard input. Only a line feed ends a line: other characters that Unicode calls line ends occur
-    within sentences. With `invalid` "replace", bytes that are not UTF-8 become U+FFFD.
+    Gzipped files are unpacked; None or `-` is standard input. Only a line feed ends a line, because Unicode's other
+    line separators occur within sentences. With `invalid` "replace", invalid bytes become U+FFFD.
 
-    Raises UserError, with the line's number, for invalid UTF-8, a line of 16 MiB, lines that end in CR
-    alone, and damaged gzip.
+    Raises UserError, with the line number, for invalid UTF-8, a line of 16 MiB, lines that end in CR alone, and
+    damaged gzip.
     """
     return (line for line in arriving_lines(path, invalid) if line is not None)
 
 
 def arriving_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str | None]:
-    """The lines of `read_lines`, and None before each wait for more of them, as in a pipe or from a keyboard."""
+    """As `read_lines`, with a None before each read that would block, as on a pipe or a keyboard."""
     name, place = (str(path), f"{path}:") if path not in (None, "-") else ("standard input", "standard input, line ")
     number = 0
     try:
@@ -47,7 +51,7 @@ def arriving_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator
                     continue
                 number += 1
                 if len(line) >= LONGEST_LINE:
-                    raise UserError(f"{place}{number}: a line of over 16 MiB: put one sentence on a line")
+                    raise UserError(f"{place}{number}: a line of over 16 MiB; put one sentence on a line")
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 ended = line.endswith(b"\n")
@@ -57,25 +61,25 @@ def arriving_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator
                     following = next(lines, END) if not ended or path not in (None, "-") else None
                     if following is END:
                         raise UserError(
-                            f"{name}: its lines end in carriage returns alone: end them in line feeds (tr '\\r' '\\n')"
+                            f"{name}: its lines end in carriage returns alone: use line feeds (tr '\\r' '\\n')"
                         )
                     lines = chain([following], lines)
                 yield decoded
     except UnicodeDecodeError as error:
         raise UserError(
             f"{place}{number}: not UTF-8 ({error.reason} at byte {error.start + 1}): convert the text (see iconv), or "
-            "give --invalid-utf8 replace to a command that takes it"
+            "use --invalid-utf8 replace where a command has it"
         ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{name}: damaged gzip after line {number} ({error}): fetch or pack it again") from error
+        raise UserError(f"{name}: damaged gzip after line {number} ({error}); download or compress it again") from error
     except OSError as error:
         raise UserError(f"cannot read {name}: {error.strerror}") from error
 
 
 def in_chunks(items: Iterable[Item | None], size: int) -> Iterator[list[Item] | None]:
-    """Lists of at most `size` items. A None among the items closes a list and is passed on.
+    """Group items into lists of at most `size`. A None among the items closes a list and is passed on.
 
-    What comes before an error in `items` is yielded before the error is raised.
+    If `items` raises, the items before the error are yielded first.
     """
     chunk: list[Item] = []
     items = iter(items)
@@ -98,7 +102,7 @@ def in_chunks(items: Iterable[Item | None], size: int) -> Iterator[list[Item] | 
 
 
 def _split(file: BinaryIO) -> Iterator[bytes | None]:
-    """The lines of a file with their ends, None before each read that waits, and at once what is longer than a line."""
+    """Lines with their ends, a None before each read that would block, and overlong lines in pieces."""
     begun = bytearray()
     while True:
         if _would_wait(file):
@@ -129,7 +133,9 @@ def _would_wait(file: BinaryIO) -> bool:
 def _opened(path: str | Path | None) -> Iterator[BinaryIO]:
     if path in (None, "-"):
         if sys.stdin is None:
-            raise UserError("standard input is closed; give text as an argument or with --input")
+            raise UserError("standard input is closed; pass text as an argument or with --input")
+        if sys.stdin.isatty():
+            print("reading from the terminal, a line at a time; Ctrl-D ends", file=sys.stderr)
         yield sys.stdin.buffer
         return
     with open(cast(str, path), "rb") as file:
@@ -138,3 +144,55 @@ def _opened(path: str | Path | None) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, unpacked)
         else:
             yield file
+
+
+class _Lasting(io.FileIO):
+    """A file that drops what it cannot write."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            written = super().write(data)
+        except OSError:  # its reader has left, its disk is full
+            written = None
+        return len(data) if written is None else written
+
+
+class _Closed(io.TextIOBase):
+    """Stands in for a closed standard output."""
+
+    def write(self, _text: str, /) -> int:
+        raise UserError("standard output is closed; send it to a file or to /dev/null")
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Within the block, standard error never fails, standard output is UTF-8, and writing to a closed one is UserError.
+
+    Streams that replace the process's own, as in tests, are left alone.
+    """
+    before = sys.stdout, sys.stderr
+    for number in (0, 1, 2):  # no file may get the number of a closed standard stream, and what is printed there
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
+    sys.stdout = _Closed() if sys.stdout is None else sys.stdout  # type: ignore[assignment]
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(**AS_WRITTEN)
+    keep_standard_error()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def keep_standard_error() -> None:
+    """Let the process's own standard error drop what it cannot write, so that losing it never ends work."""
+    try:
+        own = sys.stderr is None or sys.stderr.fileno() == 2
+    except (OSError, ValueError):  # a stand-in
+        own = False
+    if own:
+        raw = io.BufferedWriter(_Lasting(2, "wb", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, line_buffering=True, **AS_WRITTEN)

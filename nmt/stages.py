@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nmt.alignment import Link
-from nmt.alignment.links import argmax_links
-from nmt.alignment.pieces import over_words
+from nmt.alignment.links import attention_links
+from nmt.alignment.pieces import all_over_words
 from nmt.confidence import Calibration, evidence_of
 from nmt.copying import with_copied
 from nmt.errors import UserError
@@ -40,11 +40,6 @@ class Line(NamedTuple):
     parts: list[Part]
     """The whole line, or what it was split into; nothing for a line without words."""
 
-    @property
-    def is_split(self) -> bool:
-        """Whether the parts are shorter than the line."""
-        return bool(self.parts) and self.parts[0].encoding is not self.whole
-
 
 class Aligned(NamedTuple):
     """A hypothesis as text, with its word alignment."""
@@ -61,6 +56,8 @@ class Aligned(NamedTuple):
     """Of every layer and head, where they were read."""
     word_probabilities: list[float] | None = None
     evidence: Mapping[str, float] | None = None
+    word_evidence: np.ndarray | None = None
+    """[target words, `WORD_SIGNS`]."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,11 @@ class WordAligner:
         if self.head is not None:
             sides = ([[word.text for word in encoding.words] for encoding in side] for side in (sources, targets))
             pairs = self.head.align_words(list(zip(*sides, strict=True)))
-        aligned = map(self._aligned, sources, targets, flat, pairs, zip(weights, scores, strict=True))
+        attention: Iterable[np.ndarray | None] = [None] * len(flat)
+        pieces = [one.attention for one in flat if one.attention is not None]
+        if len(pieces) == len(flat):
+            attention = all_over_words(pieces, sources, targets)
+        aligned = map(self._aligned, sources, targets, flat, pairs, zip(attention, weights, scores, strict=True))
         for hypotheses in found:
             yield [next(aligned) for _ in hypotheses]
 
@@ -171,16 +172,14 @@ class WordAligner:
         target: Encoding,
         hypothesis: Hypothesis,
         pair: AlignedPair | None,
-        read: tuple[AttentionWeights | None, np.ndarray | None],
+        read: tuple[np.ndarray | None, AttentionWeights | None, np.ndarray | None],
     ) -> Aligned:
-        attention = None if hypothesis.attention is None else over_words(hypothesis.attention, source, target)
-        links = pair.links if pair else None if attention is None else argmax_links(attention)
+        attention, weights, scores = read
+        links = pair.links if pair else None if attention is None else attention_links(attention)
         probabilities = pair.probabilities if pair else None
-        weights, scores = read
         words = None if scores is None else np.exp(over_target_words(scores, target)).tolist()
-        known, total = self.subwords.known_words, hypothesis.log_probability
-        evidence = evidence_of(source, target, total, links, probabilities, known)
-        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words, evidence)
+        evidence = evidence_of(source, target, hypothesis, links, probabilities, self.subwords.known_words)
+        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words, *evidence)
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ class Assembler:
                 matrix = np.zeros((0, len(words) + 1), np.float32) if self.attention else None
                 nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if self.attention_name else None)
                 yield with_copied(replace(nothing, attention_name=self.attention_name), line.whole)
-            elif line.is_split:
+            elif line.parts[0].encoding is not line.whole:  # split
                 results = [self._translation(part.encoding.text, next(groups)) for part in line.parts]
                 places = [words_of_part(line.whole, part) for part in line.parts]
                 yield join_translations(line.text, words, results, places)
@@ -230,6 +229,8 @@ class Assembler:
             word_probabilities=one.word_probabilities,
             confidence=self.calibration(one.evidence) if self.calibration and one.evidence else None,
             evidence=one.evidence,
+            word_confidence=self.calibration.words(one.word_evidence) if self.calibration else None,
+            word_evidence=one.word_evidence,
         )
         if one.weights is not None:
             made = replace(
@@ -238,7 +239,8 @@ class Assembler:
                 source_word_of_piece=[*one.source.words_of_piece, []],
                 target_word_of_piece=[*one.target.words_of_piece, []],
             )
-        return with_copied(made, one.source.with_lost_slots(one.target))
+        source_of_copies = one.source.with_lost_slots(one.target) if one.source.slots else one.source
+        return with_copied(made, source_of_copies) if source_of_copies.copied else made
 
 
 def over_target_words(log_probabilities: np.ndarray, target: Encoding) -> np.ndarray:

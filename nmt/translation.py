@@ -128,6 +128,12 @@ class Translation:
     calibration (`nmt.calibration`), and for a line without words."""
     evidence: Mapping[str, float] | None = None
     """What `confidence` is computed from, by the names of `nmt.confidence.SIGNS`; None for a line without words."""
+    word_confidence: list[float] | None = None
+    """Probability, 0 to 1, of each target word that a reference translation has it; 1 for what is copied. None as for
+    `confidence`."""
+    word_evidence: np.ndarray | None = None
+    """[target words, `nmt.confidence.WORD_SIGNS`]: what `word_confidence` is computed from; None for a text in parts,
+    and beside copied words."""
     hypotheses: list[Translation] = field(default_factory=list)
     """The n-best list, best first and beginning with this translation; empty for n_best = 1."""
 
@@ -170,6 +176,8 @@ class Translation:
             result["link_probabilities"] = None if matrix is None else matrix.tolist()
         if self.confidence is not None:
             result["confidence"] = self.confidence
+        if self.word_confidence is not None:
+            result["word_confidence"] = self.word_confidence
         if self.hypotheses:
             result["hypotheses"] = [hypothesis.as_dict(link_probabilities) for hypothesis in self.hypotheses]
         return result
@@ -247,11 +255,19 @@ def _join(
     weights = [max(1, len(part.target_words)) for part in parts]
     score = float(np.average([part.score for part in parts], weights=weights))
     text = " ".join(part.text for part in parts if part.text)
-    words = None
-    if all(part.word_probabilities is not None for part in parts):
-        words = [value for part in parts for value in part.word_probabilities or ()]
+    whole = Translation(
+        source,
+        text,
+        score,
+        source_words,
+        target_words,
+        None,
+        None,
+        word_probabilities=_joined_values([part.word_probabilities for part in parts]),
+        word_confidence=_joined_values([part.word_confidence for part in parts if part.target_words]),
+    )
     if any(part.alignment is None for part in parts):
-        return Translation(source, text, score, source_words, target_words, None, None, word_probabilities=words)
+        return whole
     size = len(target_words) * (len(source_words) + 1)
     links: set[tuple[int, int]] = set()
     first = 0
@@ -260,18 +276,20 @@ def _join(
         first += len(part.target_words)
     attention = _joined_matrix([part.attention for part in parts], places, len(source_words) + 1, size)
     probabilities = _joined_matrix([part.link_probabilities for part in parts], places, len(source_words), size)
-    return Translation(
-        source,
-        text,
-        score,
-        source_words,
-        target_words,
-        attention,
-        sorted(links),
-        probabilities,
-        parts[0].attention_name,
-        word_probabilities=words,
+    return replace(
+        whole,
+        attention=attention,
+        alignment=sorted(links),
+        link_probabilities=probabilities,
+        attention_name=parts[0].attention_name,
     )
+
+
+def _joined_values(lists: Sequence[list[float] | None]) -> list[float] | None:
+    """One list of the parts' own; None if one is None."""
+    if not lists or any(values is None for values in lists):
+        return None
+    return [value for values in lists for value in values or ()]
 
 
 def _joined_matrix(

@@ -12,12 +12,13 @@ from nmt.confidence import Calibration
 from nmt.errors import UserError
 from nmt.keywords import (
     DEFAULTS,
-    Long,
     SearchKeywords,
     StreamOptions,
     TranslateOptions,
     check_names,
-    separated,
+    check_values,
+    checked_lines,
+    checked_text,
     with_keywords,
 )
 from nmt.prefetch import prefetch
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nmt.alignment.head import AlignedPair, Aligner
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import TorchEngine
+    from nmt.models import Model
 
 EngineName = Literal["auto", "torch", "ctranslate2"]
 READ_AHEAD: int = DEFAULTS["read_ahead"]
@@ -51,7 +53,13 @@ class Translator:
         if threads is not None and not within(threads, int, 1, MOST_THREADS):
             raise UserError(f"threads is {threads!r}; it must be from 1 to {MOST_THREADS:,}, or None for all cores")
         self.checkpoint, self.threads = checkpoint, threads
-        known = checkpoint.path(KNOWN_WORDS) if checkpoint.has(KNOWN_WORDS) else None
+        self.source, self.target = checkpoint.metadata.source, checkpoint.metadata.target
+        """Codes of the two languages."""
+        self.longest = checkpoint.metadata.max_length - 1
+        """Most subword pieces of a sentence, `</s>` not counted."""
+        self.attends = checkpoint.metadata.alignment_layer is not None
+        """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
+        known = checkpoint.path(KNOWN_WORDS) if KNOWN_WORDS in checkpoint.files else None
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known)
         self.engine_name = engine
         if engine == "ctranslate2" and (obstacle := self._obstacle):
@@ -80,26 +88,6 @@ class Translator:
         from nmt.engines.ctranslate2_engine import obstacle
 
         return obstacle(self.checkpoint)
-
-    @property
-    def source(self) -> str:
-        """The source language's code."""
-        return self.checkpoint.metadata.source
-
-    @property
-    def target(self) -> str:
-        """The target language's code."""
-        return self.checkpoint.metadata.target
-
-    @property
-    def longest(self) -> int:
-        """Most subword pieces of a sentence, `</s>` not counted."""
-        return self.checkpoint.metadata.max_length - 1
-
-    @property
-    def attends(self) -> bool:
-        """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
-        return self.checkpoint.metadata.alignment_layer is not None
 
     def require_attention(self) -> None:
         """Raises UserError for a network that has no attention."""
@@ -132,14 +120,14 @@ class Translator:
         describes the other options. Raises UserError as `translate`.
         """
         check_names(options, StreamOptions)
-        search, rest = separated(options)
-        if rest["long"] not in get_args(Long):
-            raise UserError(f"long is {rest['long']!r}; it must be refuse or split")
+        check_values(options)
+        search: dict[str, Any] = {name: value for name, value in options.items() if name not in DEFAULTS}
+        rest = DEFAULTS | {name: value for name, value in options.items() if name in DEFAULTS}
         if prefix := self.subwords.encode(rest["prefix"], ()).ids:
             search["prefix"] = tuple(prefix)
             if len(prefix) >= self.longest:
                 raise UserError(f"the prefix has {len(prefix)} subword pieces, the model takes {self.longest}")
-        return self._stream(lines, self.search_options(**search), **rest)
+        return self._stream(checked_lines(lines), self.search_options(**search), **rest)
 
     def _stream(
         self, lines: Iterable[str | None], search: SearchOptions, heads: bool, word_probabilities: bool, **options: Any
@@ -213,7 +201,7 @@ class Translator:
     @cached_property
     def aligner(self) -> Aligner | None:
         """The alignment head, when the checkpoint has one."""
-        if not self.attends or not self.checkpoint.has(ALIGNER):
+        if not self.attends or ALIGNER not in self.checkpoint.files:
             return None
         from nmt.alignment.head import Aligner
 
@@ -230,8 +218,8 @@ class Translator:
         return spelled(weights, sides[0].ids, sides[1].ids, self.subwords.pieces)
 
     def _encode(self, source: str, target: str) -> tuple[Encoding, Encoding]:
-        encoding = self.subwords.encode(source)
-        sides = encoding, self.subwords.encode_translation(target, encoding)
+        encoding = self.subwords.encode(checked_text(source, "source"))
+        sides = encoding, self.subwords.encode_translation(checked_text(target, "target"), encoding)
         for side, encoding in zip(("source", "target"), sides, strict=True):
             if len(encoding.ids) > self.longest:
                 raise too_long(f"the {side}", encoding, self.longest, "shorten it")
@@ -246,6 +234,11 @@ class Translator:
         if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
             settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
         return SearchOptions(**settings, prefix=prefix)
+
+    @property
+    def network(self) -> Model:
+        """The PyTorch network in evaluation mode. Changing its weights changes what the engine `torch` translates."""
+        return self._torch.model
 
     @cached_property
     def _torch(self) -> TorchEngine:

@@ -1,6 +1,6 @@
-"""What a checkpoint from a stranger may claim, checked before anything of that size is allocated.
+"""Limits on untrusted checkpoints, checked before anything of the claimed size is allocated.
 
-Checksums tell damage; they cannot tell malice, since whoever writes the files writes the checksums too.
+Checksums detect damage, not malice: whoever writes the files writes the checksums too.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 from nmt.errors import UserError
 
 LARGEST_METADATA = 1_000_000
-"""Bytes of `metadata.json`, and of the other small JSON files."""
+"""Bytes of `metadata.json`."""
 LARGEST_SUBWORDS = 16_000_000
 """Bytes of a SentencePiece model: 65,536 pieces take about 3 MB."""
 LARGEST_HEADER = 4_000_000
 """Bytes of a safetensors header."""
 MOST_THREADS = 1024
-"""CPU threads that may be asked for: absurd numbers end processes."""
+"""CPU threads, at most: absurd numbers crash the process."""
 LARGEST_VOCABULARY = 65_536
 LONGEST_SENTENCE = 16_384
-"""Pieces of a sentence that any model may take."""
+"""Pieces of a sentence, at most, for any model."""
 WIDEST_BEAM = 1_000
 QUANTIZATIONS = ("float32", "int8", "int16", "float16", "bfloat16", "int8_float32")
 """Types of the weights that CTranslate2 computes with."""
@@ -41,15 +41,14 @@ DECODING: dict[str, tuple[Any, float, float]] = {
     "max_length_factor": (numbers.Real, 0, 1000),
     "max_length_extra": (numbers.Integral, 0, LONGEST_SENTENCE),
 }
-"""Kind, least and most of every search option, wherever it comes from: configuration, checkpoint or caller."""
+"""Type and bounds of every search option, from a configuration, a checkpoint or a caller."""
 
 
 def read_small(path: Path, most: int) -> bytes:
-    """The content of a plain file of at most `most` bytes.
+    """Read a plain file of at most `most` bytes.
 
-    Raises:
-        UserError: for a larger file, and for a pipe or device, which would be waited for without end.
-        OSError: when it cannot be read.
+    Raises UserError for a larger file, and for a pipe or device, which could block forever; OSError if it cannot be
+    read.
     """
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is not a plain file; use another copy of the checkpoint")
@@ -61,13 +60,13 @@ def read_small(path: Path, most: int) -> bytes:
 
 
 def check_inside(path: Path, directory: Path) -> None:
-    """Raises UserError when the path leads out of the directory, by a symbolic link for example."""
+    """Raise UserError if the path leads out of the directory, for example by a symbolic link."""
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
         raise UserError(f"{path} leads out of the checkpoint; refused")
 
 
 def check_metadata(metadata: Any) -> str | None:
-    """The first key of a checkpoint's metadata that is missing or holds what it cannot hold; None when all is well."""
+    """The first key of a checkpoint's metadata that is missing or invalid; None if there is none."""
     if not isinstance(metadata, dict):
         return "an object is wanted"
     for key in ("source", "target"):
@@ -103,15 +102,15 @@ def check_metadata(metadata: Any) -> str | None:
 
 
 def within(value: Any, kind: Any, least: float, most: float) -> bool:
-    """Whether a value is a number of this kind between two bounds; True and False are no numbers here."""
+    """Whether a value is a number of this type within bounds; booleans are not numbers here."""
     return isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a safetensors file from its header alone.
+    """Names and shapes of a safetensors file, from its header.
 
-    The library that reads the tensors checks that they fill the file exactly, so none is larger than the file.
-    Raises UserError for a header that is too large or damaged, and for tensors that are not floating-point numbers.
+    safetensors itself checks that the tensors fill the file exactly, so none is larger than the file. Raises UserError
+    for a header that is too large or damaged, and for tensors that are neither float32 nor float16.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -134,7 +133,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def check_claim(claimed: int, shapes: Mapping[str, tuple[int, ...]], origin: Path | str) -> None:
-    """Raises UserError when a configuration asks for many times the numbers that the weights' file holds."""
+    """Raise UserError if a configuration claims a network far larger than its weights file."""
     stored = sum(math.prod(shape) for shape in shapes.values())
     if claimed > 16 * stored + 16_000_000:
         raise UserError(f"{origin}: the configuration is of a far larger network than its {stored:,} weights; refused")

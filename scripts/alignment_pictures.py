@@ -51,17 +51,17 @@ def main(arguments: list[str]) -> None:
 
 
 def words(pair: GoldPair) -> int:
-    """The length of the longer side, as far as its links tell."""
+    """Length of the longer side, by its links."""
     return max((max(link) for link in pair.sure), default=-1) + 1
 
 
 def crossings(pair: GoldPair) -> int:
-    """How many pairs of sure links cross: their words stand in another order in the other language."""
+    """Number of pairs of sure links that cross."""
     return sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for a, b in combinations(pair.sure, 2))
 
 
 def before(translator: Translator, source: str, target: str) -> Translation:
-    """What one layer's mean cross-attention shows, as it is read where there is no alignment head."""
+    """Alignment by one layer's mean cross-attention."""
     layer = translator.checkpoint.metadata.alignment_layer
     matrix = over_word_pairs(translator, source, target)[layer].mean(axis=0)
     words = ([word.text for word in split_words(side)] for side in (source, target))
@@ -69,7 +69,7 @@ def before(translator: Translator, source: str, target: str) -> Translation:
 
 
 def after(translator: Translator, source: str, target: str) -> Translation:
-    """What the alignment head shows."""
+    """Alignment by the alignment head."""
     (pair,) = translator.align([(source, target)])
     return Translation(source, target, 0.0, pair.source_words, pair.target_words, pair.matrix, pair.links)
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""How fast, how large: the speed claims, each measured beside its peers on this machine.
+"""Speed and memory claims, each measured beside its peers on this machine.
 
     scripts/speed/peers.sh                            # once: JoeyNMT in an environment of its own
     python -m scripts.benchmark training              # one claim
-    python -m scripts.benchmark training --quick      # ours and a plain loop alone, in short turns; writes nothing
-    python -m scripts.benchmark all                   # every claim but the two that take longest
-    python -m scripts.benchmark page                  # the page's blocks, from the records
+    python -m scripts.benchmark training --quick      # short turns without JoeyNMT; prints only
+    python -m scripts.benchmark all                   # every claim except the two longest
+    python -m scripts.benchmark page                  # rewrite the page from the records
 
-Raw replies are kept in docs/speed/CLAIM.json; the blocks of docs/speed.md are written from these. `all --resume`
-leaves out claims that are there already.
+Raw replies go to docs/speed/CLAIM.json, from which the blocks of docs/speed.md are written. `all --resume` skips claims
+that have a record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scripts.speed.claim import Claim
 
 RAW = ROOT / "docs" / "speed"
 LONG = ("growth-corpus", "million-lines")
-"""Claims that take long on their own; `all` leaves them out."""
+"""The longest claims, which `all` skips."""
 
 
 def claims() -> dict[str, Claim]:
@@ -48,7 +48,7 @@ def claims() -> dict[str, Claim]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure what the arguments name."""
+    """Measure the named claims and write the page."""
     known = claims()
     parser = argparse.ArgumentParser(prog="benchmark.py", description="Speed, memory and growth, beside peers.")
     parser.add_argument("claim", choices=[*known, "all", "page"], help="page only writes docs/speed.md anew")
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
 
 
 def write_page(known: Sequence[Claim], raw: Path) -> Path:
-    """Fill the page beside the directory of records, with the claims that have been measured; returns its path."""
+    """Fill the page beside the directory of records with the claims that have one; returns its path."""
     summary: list[tuple[str, str]] = []
     blocks: dict[str, str] = {}
     machines: dict[str, list[str]] = {}

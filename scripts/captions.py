@@ -1,4 +1,4 @@
-"""Multi30k: where its files are, its test sets, and the configuration that every contestant trains."""
+"""Multi30k: files, test sets, and the configuration that every contestant trains."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ TRAINING += ["optimizer=adamw", "r_drop=0", "weight_decay=0"]
 MODEL = {"dropout": 0.3}
 """As transformer-tiny is trained (Wu et al. 2021); the configuration's own recipe is for the best score."""
 PRECISION = "precision=float32"
-"""What the peers multiply in."""
+"""The peers' precision."""
 PLACES = ROOT / "multi30k", ROOT.parent / "shared" / "multi30k"
 FILES = next((directory for directory in PLACES if directory.is_dir()), PLACES[0])
-"""The text files of `multi30k/dataset` on GitHub, where there are any."""
+"""Directory of the text files of `multi30k/dataset` on GitHub, if present."""
 
 
 def place() -> Path:
-    """Where the subword model and the peers' text files are kept."""
+    """Directory of the subword model and the peers' text files."""
     return cache_directory() / "benchmark" / "multi30k"
 
 
 def config(**model: float) -> RunConfig:
-    """`configs/multi30k-en-de.yaml` with BPE and plain training, from local files if there are any.
+    """`configs/multi30k-en-de.yaml` with BPE and plain training, from local files if present.
 
-    `model` sets other sizes or another dropout.
+    `model` overrides sizes or dropout.
     """
     overrides = ["subwords.model_type=bpe", f"subwords.vocabulary_size={VOCABULARY}"]
     overrides += [f"training.threads={THREADS}", f"checkpoint={place()}"]
@@ -44,7 +44,7 @@ def config(**model: float) -> RunConfig:
 
 
 def local_files(target: str = "de") -> list[str]:
-    """Overrides that read the corpus from local files; none where these are not there."""
+    """Overrides that read the corpus from local files, if present."""
     if not FILES.is_dir():
         return []
     names = {"train": "train", "dev": "val", "test": "test_2016_flickr"}
@@ -54,7 +54,7 @@ def local_files(target: str = "de") -> list[str]:
 
 
 def test_set(year: int, target: str = "de") -> tuple[list[str], list[str]] | str:
-    """English captions and their translations, from local files, else from the Hub; or why they are not there."""
+    """English captions and their translations from local files or the Hub, or the reason why they are missing."""
     paths = [FILES / f"test_{year}_flickr.{language}.gz" for language in ("en", target)]
     if all(path.exists() for path in paths):
         source, reference = (gzip.decompress(path.read_bytes()).decode("utf-8") for path in paths)

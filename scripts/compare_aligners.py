@@ -1,11 +1,13 @@
 #!/usr/bin/env python
-"""One table of word aligners on the gold pairs: a diagonal, eflomal, fast_align, and this project's methods.
+"""One table of word aligners on two sets of gold links: a diagonal, eflomal, fast_align, and this project's methods.
 
-    python -m scripts.compare_aligners [--checkpoint DIR] [--reverse-checkpoint DIR] [--output FILE.md]
+    python -m scripts.compare_aligners [--minutes N ...] [--checkpoint DIR] [--reverse-checkpoint DIR]
 
-The statistical aligners are trained on the training split plus the gold pairs, as they are used; their links are
-kept in the cache, since training takes minutes (--fresh trains again). Ours never sees the gold pairs. Needs a C
-compiler, for eflomal; fast_align takes part where it is on the PATH.
+The sets are Tatoeba's, short everyday sentences, and XL-WA's, sentences of Wikipedia, where its file is at hand
+(--outside). The statistical aligners and `nmt-align --learn` are trained on Tatoeba's training split plus the gold
+pairs without their links, as they are used; the statistical aligners' links are kept in the cache (--fresh trains
+again). The shipped head never sees the gold pairs. Needs a C compiler, for eflomal; fast_align takes part where it is
+on the PATH.
 """
 
 from __future__ import annotations
@@ -25,15 +27,18 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.alignment import Link
-from nmt.alignment.error_rate import GoldPair, bootstrap, bootstrap_difference, read_gold, score
-from nmt.alignment.gold import english_spanish_corpus, find_sentences
+from nmt.alignment.error_rate import bootstrap, bootstrap_difference, score
+from nmt.alignment.gold import english_spanish_corpus
 from nmt.alignment.links import argmax_links, transpose
 from nmt.alignment.symmetrization import grow_diag_final_and, intersection
+from nmt.cli.align import make_parser as align_parser
 from nmt.cli.common import run
+from nmt.cli.learn import learn
 from nmt.files import atomic_path, cache_directory
 from nmt.text.words import split_words
 from nmt.translator import Translator
-from scripts import raw_attention
+from scripts import gold_sets, raw_attention
+from scripts.gold_sets import GoldSet
 from scripts.raw_attention import GOLD, over_word_pairs
 from scripts.report import ROOT, fill, table
 from scripts.statistical_aligners import Alignments, make_eflomal_priors, run_eflomal, run_fast_align, write_pairs
@@ -41,6 +46,9 @@ from scripts.statistical_aligners import Alignments, make_eflomal_priors, run_ef
 SPEED_PAIRS = (150, 1_500, 10_000)
 DEV_PAIRS = 500
 """Dev pairs on which a layer or a head is chosen, without gold links."""
+MINUTES = (0.5, 2.0, 10.0)
+PUBLISHED = [("SimAlign, pretrained", 0.142), ("awesome-align, pretrained", 0.120), ("OmniAlign, pretrained", 0.107)]
+"""AER on the test split of XL-WA English-Spanish, as OmniAlign's authors report it."""
 
 Pairs = Sequence[tuple[str, str]]
 Stacks = Sequence[np.ndarray]
@@ -60,6 +68,7 @@ class Row:
 
     method: str
     links: list[list[Link]]
+    """Of every gold pair, the sets one after another, between this project's tokens; or of the first set's alone."""
     ours: bool
     minutes: float | None = None
     """Training, both directions, in minutes of processor time; None where nothing is trained for aligning."""
@@ -187,11 +196,11 @@ def _raw_row(name: str, matrices: Stacks) -> Row:
     return Row(f"attention, {name}", [argmax_links(matrix) for matrix in matrices], ours=True)
 
 
-# Our alignment head
+# Our alignment head, and what is learned from the pairs themselves
 
 
 def head_rows(gold: Pairs, translator: Translator) -> list[Row]:
-    """The alignment head: first the links that every command returns, then those of its two directions."""
+    """The alignment head: first the links that every command returns, then full ones and those of its directions."""
     pairs = translator.align(gold)
     forward = [argmax_links(pair.matrix) for pair in pairs]
     reverse = [sorted(transpose(argmax_links(pair.reverse_matrix))) for pair in pairs]
@@ -199,7 +208,20 @@ def head_rows(gold: Pairs, translator: Translator) -> list[Row]:
     minutes = record and record["minutes"] * record["processes"]  # one core each, wall time
     returned = "**alignment head** (as `nmt-translate` and `nmt-align` return it)"
     own = Row(returned, [pair.links for pair in pairs], True, minutes)
-    return [own, *both_ways("alignment head, {}", forward, reverse, own)]
+    full = replace(own, method="alignment head, `--links full`", links=[pair.full_links for pair in pairs])
+    return [own, full, *both_ways("alignment head, {}", forward, reverse, own)]
+
+
+def learned_rows(gold: Pairs, training: Pairs, *given: str) -> list[Row]:
+    """`nmt-align --learn` with the options `given`, on the gold pairs and the training pairs."""
+    options = align_parser().parse_args(["--learn", *given])
+    started = time.process_time()
+    aligner = learn(iter([*gold, *training]), options)
+    minutes = (time.process_time() - started) / 60
+    pairs = aligner.align(gold)
+    name = f"`nmt-align --learn {' '.join(given)}{{}}`"
+    precise = Row(name.format(""), [pair.links for pair in pairs], True, minutes)
+    return [precise, Row(name.format(" --links full"), [pair.full_links for pair in pairs], True, minutes)]
 
 
 def head_speeds(pairs: Pairs, translator: Translator) -> list[Speed]:
@@ -216,43 +238,81 @@ def head_speeds(pairs: Pairs, translator: Translator) -> list[Speed]:
 # The table
 
 
-def cells(row: Row, gold: Sequence[GoldPair]) -> list[str]:
+def part_of(row: Row, sets: Sequence[GoldSet], name: str) -> tuple[GoldSet, list[list[Link]]] | None:
+    """A set and the row's links of it, between the set's own words; None where the row has none."""
+    first = 0
+    for gold in sets:
+        if gold.name == name and len(row.links) > first:
+            return gold, gold.over_words(row.links[first : first + len(gold.gold)])
+        first += len(gold.gold)
+    return None
+
+
+def cells(row: Row, sets: Sequence[GoldSet]) -> list[str]:
     """A line of the table."""
-    result, interval = score(row.links, gold), bootstrap(row.links, gold)
-    minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
-    figures = (f"{value:.3f}" for value in (result.precision, result.recall, result.f1))
-    return [row.method, f"{result.error_rate:.3f}", f"{interval.low:.3f} to {interval.high:.3f}", *figures, minutes]
+    line = [row.method]
+    for name in (gold.name for gold in sets):
+        part = part_of(row, sets, name)
+        if part is None:
+            line += [""] * 4
+            continue
+        gold, links = part
+        result, interval = score(links, gold.gold), bootstrap(links, gold.gold)
+        line += [f"{result.error_rate:.3f}", f"{interval.low:.3f} to {interval.high:.3f}"]
+        line += [f"{result.precision:.3f}", f"{result.recall:.3f}"]
+    return [*line, "" if row.minutes is None else f"{row.minutes:.1f}"]
 
 
-def difference(ours: Row, rows: Sequence[Row], gold: Sequence[GoldPair]) -> str:
-    """One of our rows, named beforehand, less the statistical row that is best on these pairs: AER."""
-    theirs = min((row for row in rows if not row.ours), key=lambda row: score(row.links, gold).error_rate)
-    found = bootstrap_difference(ours.links, theirs.links, gold)
-    interval = f"95% interval {found.low:+.3f} to {found.high:+.3f}"
-    return f"- {ours.method} less {theirs.method}: AER {found.value:+.3f} ({interval})"
+def published(sets: Sequence[GoldSet]) -> list[list[str]]:
+    """Lines of aligners that are not run here."""
+    if len(sets) < 2:
+        return []
+    return [[f"{name} (test split, as published)", *[""] * 4, f"{rate:.3f}", *[""] * 4] for name, rate in PUBLISHED]
+
+
+def difference(ours: Row, rows: Sequence[Row], sets: Sequence[GoldSet], name: str) -> str:
+    """One of our rows, named beforehand, less the statistical row that is best on this set: AER."""
+    parts = {row.method: part_of(row, sets, name) for row in [ours, *(row for row in rows if not row.ours)]}
+    found = {method: part[1] for method, part in parts.items() if part}
+    gold = next(gold.gold for gold in sets if gold.name == name)
+    others = [method for method in found if method != ours.method]
+    best = min(others, key=lambda method: score(found[method], gold).error_rate)
+    less = bootstrap_difference(found[ours.method], found[best], gold)
+    interval = f"95% interval {less.low:+.3f} to {less.high:+.3f}"
+    return f"- {name}: {ours.method} less {best}: AER {less.value:+.3f} ({interval})"
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Align the gold pairs by every method, print the tables and write them to a file."""
-    gold = read_gold(arguments.gold)
+    sets = [gold_sets.tatoeba(arguments.gold)]
+    sets += [gold_sets.xl_wa(arguments.outside)] if arguments.outside.is_file() else []
     corpus = english_spanish_corpus()
-    pairs = find_sentences(gold, corpus)
+    pairs = [pair for gold in sets for pair in gold.pairs]
     training, dev = (list(zip(split["source"], split["target"], strict=True)) for split in (corpus.train, corpus.dev))
     translator = Translator.load(arguments.checkpoint, engine="torch", threads=1)
     reverse = Translator.load(arguments.reverse_checkpoint, "torch", 1) if arguments.reverse_checkpoint else None
     statistical, speeds = statistical_rows(pairs, training, arguments.fresh)
-    rows = [diagonal(pairs), *statistical, *raw_rows(pairs, dev[:DEV_PAIRS], translator, reverse)]
+    rows = [diagonal(pairs), *statistical, *raw_rows(sets[0].pairs, dev[:DEV_PAIRS], translator, reverse)]
+    for minutes in arguments.minutes:
+        rows += learned_rows(pairs, training, "--minutes", f"{minutes:g}")
     ours = rows[-1]
     if translator.aligner is not None:
+        checkpoint = arguments.checkpoint or "tatoeba-en-es"
+        rows += learned_rows(pairs, training, "--minutes", f"{arguments.minutes[0]:g}", "--checkpoint", checkpoint)
         ours, *others = head_rows(pairs, translator)
         rows += [ours, *others]
         speeds += head_speeds([*pairs, *training], translator)
     system = f"{platform.machine()}, Python {platform.python_version()}"
-    columns = ["aligner", "AER", "95% interval", "precision", "recall", "F1", "training, minutes of one core"]
+    columns = ["aligner"]
+    for gold in sets:
+        columns += [f"{gold.name}: AER", "95% interval", "precision", "recall"]
+    columns.append("training, minutes of one core")
     speed = [[s.aligner, f"{s.pairs:,}", f"{s.seconds:.2f}", f"{s.pairs / s.seconds:,.0f}"] for s in speeds]
+    sizes = ", ".join(f"{len(gold.gold)} gold pairs of {gold.name}" for gold in sets)
+    differences = [difference(ours, rows, sets, gold.name) for gold in sets]
     blocks = {
-        "aligners": table(columns, [cells(row, gold) for row in rows]),
-        "run": f"{difference(ours, rows, gold)}\n- {len(gold)} gold pairs, {len(training):,} training pairs; {system}",
+        "aligners": table(columns, [*(cells(row, sets) for row in rows), *published(sets)]),
+        "run": "\n".join([*differences, f"- {sizes}; {len(training):,} training pairs; {system}"]),
         "speed": table(["aligning", "pairs", "seconds of one core", "pairs a second"], speed),
     }
     print(*blocks.values(), fill(arguments.output, blocks, "# Word aligners compared"), sep="\n\n")
@@ -263,6 +323,8 @@ if __name__ == "__main__":
     parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
     parser.add_argument("--reverse-checkpoint", metavar="DIR", help="a Spanish-English translator, for raw attention")
     parser.add_argument("--gold", type=Path, default=GOLD, metavar="TSV")
+    parser.add_argument("--outside", type=Path, default=gold_sets.XL_WA, metavar="TSV", help="a file of XL-WA")
+    parser.add_argument("--minutes", type=float, nargs="*", default=MINUTES, help="budgets of --learn")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "aligners.md", metavar="FILE.md")
     parser.add_argument("--fresh", action="store_true", help="train the statistical aligners again")
     sys.exit(run("compare_aligners", lambda _: main(parser.parse_args())))

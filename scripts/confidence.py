@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Calibrate a checkpoint's confidence on its development split, and measure it.
 
-    python -m scripts.confidence CHECKPOINT               # fit on half of dev, measure on the other half
+    python -m scripts.confidence CHECKPOINT               # fit on four fifths of dev, measure on the fifth, five times
     python -m scripts.confidence CHECKPOINT --write       # also fit on all of dev, into metadata.json
     python -m scripts.confidence CHECKPOINT --test        # measure metadata.json's on test: docs/results/confidence.md
 
@@ -19,34 +19,38 @@ import numpy as np
 
 from nmt.calibration import (
     SENTENCES,
+    Judged,
     calibrate_checkpoint,
     fit,
+    foreign,
     judged,
     roc_auc,
     scrambled,
-    with_foreign,
 )
 from nmt.checkpoint import CONFIG, find_checkpoint
 from nmt.cli.common import run
-from nmt.confidence import SIGNS, Calibration, looks_foreign
+from nmt.confidence import LOW_WORD, SIGNS, WORD_SIGNS, Calibration, looks_foreign
 from nmt.config import load_config
 from nmt.corpus import load_corpus, references
 from nmt.errors import UserError
+from nmt.inspection.drawing import FAINT, axes_at, new_figure, save
 from nmt.translator import Translator
-from scripts.report import ROOT, fill, table
+from scripts.report import COLOURS, ROOT, fill, legend, prepare, table
 
 PAGE = ROOT / "docs" / "results" / "confidence.md"
 START = """\
 # Confidence
 
 `Translation.confidence` is the probability that a translation is good, which is to say that its chrF against the
-references is at least 30. It comes from a logistic model (`nmt.confidence`) of what a search leaves behind: the
-log-probability a piece, the links and their probabilities, the lengths, and words that the training corpus lacks. The
-weights are fitted on dev (`nmt.calibration`); everything below is measured on test, once.
-`python -m scripts.confidence CHECKPOINT --test` makes each table.
+references is at least 30; `Translation.word_confidence` is that of each word to stand in a reference. Both come from a
+logistic model (`nmt.confidence`) of what a search leaves behind: the log-probability a piece, how far the other
+hypotheses agree, the links and their probabilities, the lengths, and words that the training corpus lacks. The weights
+are fitted on dev (`nmt.calibration`); everything below is measured on test, once.
+`python -m scripts.confidence CHECKPOINT --test` makes each table and figure.
 """
 EDGES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 OTHER_LINES = 200
+FOLDS = 5
 
 
 def main(arguments: list[str]) -> None:
@@ -68,30 +72,58 @@ def main(arguments: list[str]) -> None:
         calibration = calibrate_checkpoint(directory, corpus.dev, options.threads)
         print("too few good or bad translations: nothing written" if calibration is None else weights_of(calibration))
     else:
-        print(halves(translator, *references(corpus.dev)))
+        print(folds(translator, *references(corpus.dev)))
 
 
-def halves(translator: Translator, sources: list[str], targets: list[list[str]]) -> str:
-    """What a fit on the even dev sentences finds in the odd ones, in all and with each piece of evidence alone."""
-    rows, good = judged(translator, sources[:SENTENCES], targets[:SENTENCES])
-    even = with_foreign(translator, rows[::2], good[::2], targets[::2])
-    calibration = fit(*even)
-    if calibration is None:
-        raise UserError(f"{good.sum()} good and {(~good).sum()} bad translations are too few")
-    held, truth = rows[1::2], good[1::2]
-    lines = [f"{len(held)} sentences held out, {(~truth).sum()} bad", weights_of(calibration)]
+def folds(translator: Translator, sources: list[str], targets: list[list[str]]) -> str:
+    """What fits on the other dev sentences find in each fifth of them, and what each piece of evidence finds alone."""
+    found = judged(translator, sources[:SENTENCES], targets[:SENTENCES])
+    confidence, fold = np.zeros(len(found.rows)), np.arange(len(found.rows)) % FOLDS
+    word_confidence, word_fold = np.zeros(len(found.words)), np.arange(len(found.words)) * FOLDS // len(found.words)
+    other = foreign(translator, targets, len(found.rows))
+    for held in range(FOLDS):
+        rows = [row for row, own in zip(found.rows, fold, strict=True) if own != held]
+        good = np.concatenate([found.good[fold != held], np.zeros(len(other), bool)])
+        words = word_fold != held
+        calibration = fit([*rows, *other], good, found.words[words], found.right[words])
+        if calibration is None:
+            raise UserError(f"{found.good.sum()} good and {(~found.good).sum()} bad translations are too few")
+        confidence[fold == held] = [calibration(row) for row in found.rows[held::FOLDS]]
+        word_confidence[~words] = calibration.words(found.words[~words]) or 0.0
+    lines = []
     for name, sign in SIGNS.items():
-        if name in held[0]:
-            alone = np.array([sign * row[name] for row in held])
-            lines.append(f"AUC of {name} alone: {roc_auc(alone, truth):.3f}")
-    found = np.array([calibration(row) for row in held])
-    lines.append(f"AUC: {roc_auc(found, truth):.3f}")
-    return "\n".join([*lines, "", curve(found, truth)])
+        if name in found.rows[0]:
+            alone = np.array([sign * row[name] for row in found.rows])
+            lines.append(f"AUC of {name} alone: {roc_auc(alone, found.good):.3f}")
+    for column, (name, sign) in enumerate(WORD_SIGNS.items()):
+        lines.append(f"AUC of {name} alone: {roc_auc(sign * found.words[:, column], found.right):.3f}")
+    return "\n".join([*lines, "", told(found, confidence, word_confidence), "", curve(confidence, found.good)])
 
 
 def weights_of(calibration: Calibration) -> str:
     """A line for each weight."""
-    return "\n".join(f"{name:<18}{weight:>9.4g}" for name, weight in calibration.weights.items())
+    return "\n".join(f"{name:<22}{weight:>9.4g}" for name, weight in calibration.weights.items())
+
+
+def told(found: Judged, confidence: np.ndarray, word_confidence: np.ndarray) -> str:
+    """The figures of sentences, and those of words, in two sentences each."""
+    marked = word_confidence < LOW_WORD
+    return (
+        f"{len(confidence):,} sentences, {(~found.good).sum():,} of them bad. Area under the ROC curve: "
+        f"**{roc_auc(confidence, found.good):.3f}**; {errors(confidence, found.good)}.\n\n"
+        f"{len(marked):,} words, {(~found.right).sum():,} of them in no reference. Area under the ROC curve: "
+        f"**{roc_auc(word_confidence, found.right):.3f}**; {errors(word_confidence, found.right)}. "
+        f"{100 * marked.mean():.1f}% of the words are doubtful (below {LOW_WORD:g}); "
+        f"{100 * (~found.right[marked]).mean():.0f}% of these are in no reference."
+    )
+
+
+def errors(confidence: np.ndarray, good: np.ndarray) -> str:
+    """Brier score, against that of the mean for all, and expected calibration error over ten equally full bins."""
+    brier, plain = ((confidence - good) ** 2).mean(), good.mean() * (1 - good.mean())
+    bins = np.array_split(np.argsort(confidence), 10)
+    error = sum(len(rows) * abs(confidence[rows].mean() - good[rows].mean()) for rows in bins) / len(good)
+    return f"Brier score {brier:.3f} (the base rate alone: {plain:.3f}), calibration error {error:.3f}"
 
 
 def curve(confidence: np.ndarray, good: np.ndarray) -> str:
@@ -105,32 +137,52 @@ def curve(confidence: np.ndarray, good: np.ndarray) -> str:
     return table(["confidence", "sentences", "mean confidence", "share that is good"], rows)
 
 
+def draw(path: Path, curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """The calibration curves: mean confidence against the share that is good, in ten equally full bins."""
+    figure = new_figure(4.2, 4.0)
+    axes = axes_at(figure, 0.6, 0.15, 3.4, 3.2)
+    prepare(axes, "", "confidence", "share that is right")
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
+    for colour, (name, (confidence, good)) in zip(COLOURS, curves.items(), strict=False):
+        bins = np.array_split(np.argsort(confidence), 10)
+        means = [(confidence[rows].mean(), good[rows].mean()) for rows in bins]
+        axes.plot(*zip(*means, strict=True), color=colour, marker="o", markersize=4, linewidth=1.2, label=name)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    legend(axes)
+    path.parent.mkdir(exist_ok=True)
+    save(figure, path)
+
+
 def measure(translator: Translator, sources: list[str], targets: list[list[str]]) -> str:
-    """The block of one checkpoint: area under the ROC curve, calibration curve, and lines in other languages."""
+    """The block of one checkpoint: areas, calibration curves, and lines in other languages; draws the figure."""
     calibration = Calibration.of(translator.checkpoint.metadata.confidence)
     if calibration is None:
         raise UserError("the checkpoint has no confidence; --write makes it")
-    rows, good = judged(translator, sources, targets)
-    found = np.array([calibration(row) for row in rows])
+    found = judged(translator, sources, targets)
+    confidence = np.array([calibration(row) for row in found.rows])
+    by_word = np.array(calibration.words(found.words) or np.zeros(len(found.words)))
+    name = Path(translator.checkpoint.directory).resolve().name
+    picture = PAGE.with_suffix("") / f"{name}.svg"
+    draw(picture, {"sentences": (confidence, found.good), "words": (by_word, found.right)})
     other = [own[0] for own in targets[:OTHER_LINES]]
     groups = {
         f"test sentences ({translator.source})": sources,
         f"their references ({translator.target}), as sources": other,
         "random letters": [scrambled(text, -1 - number) for number, text in enumerate(other)],
     }
-    told = []
-    for name, lines in groups.items():
+    rows = []
+    for group, lines in groups.items():
         translations = [one for one in translator.stream(lines, one_sentence=True) if one.confidence is not None]
         median = np.median([one.confidence for one in translations if one.confidence is not None])
         warned = np.mean([looks_foreign(one) for one in translations])
-        told.append([name, f"{len(lines):,}", f"{median:.2f}", f"{100 * warned:.1f}%"])
+        rows.append([group, f"{len(lines):,}", f"{median:.2f}", f"{100 * warned:.1f}%"])
     return "\n\n".join(
         [
-            f"## {Path(translator.checkpoint.directory).resolve().name}",
-            f"{len(rows):,} test sentences, {(~good).sum():,} of them bad. Area under the ROC curve: "
-            f"**{roc_auc(found, good):.3f}**.",
-            curve(found, good),
-            table(["lines", "number", "median confidence", "warned of"], told),
+            f"## {name}",
+            told(found, confidence, by_word),
+            f"![Calibration curves of {name}]({picture.relative_to(PAGE.parent)})",
+            curve(confidence, found.good),
+            table(["lines", "number", "median confidence", "warned of"], rows),
         ]
     )
 

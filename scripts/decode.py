@@ -1,4 +1,4 @@
-"""`nmt-translate` for who works from a clone: python scripts/decode.py [TEXT ...]."""
+"""`nmt-translate` from a clone: python scripts/decode.py [TEXT ...]."""
 
 import sys
 from pathlib import Path

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nmt.alignment.error_rate import read_gold, score
 from nmt.alignment.gold import english_spanish_corpus, find_sentences
-from nmt.alignment.links import argmax_links
+from nmt.alignment.links import attention_links
 from nmt.checkpoint import CONFIG
 from nmt.config import load_config
 from nmt.corpus import load_corpus
@@ -61,7 +61,7 @@ def on_gold(translator: Translator) -> dict[str, float]:
             candidates[f"mean of layer {number + 1}"] = heads.mean(axis=0)
             candidates |= {f"layer {number + 1}, head {head + 1}": one for head, one in enumerate(heads)}
         for label, matrix in candidates.items():
-            links = argmax_links(matrix)
+            links = attention_links(matrix)
             found.setdefault(label, []).append([(t, s) for s, t in links] if swap else links)
     rates = {label: score(links, gold).error_rate for label, links in found.items()}
     others = [label for label in rates if label != "shown"]
@@ -81,7 +81,7 @@ def draw(translators: list[Translator], path: str) -> None:
         attention = over_word_pairs(translator, source, target)
         matrix = attention[checkpoint.metadata.alignment_layer, checkpoint.shown_heads].mean(axis=0)
         sides = [[word.text for word in split_words(text)] for text in (source, target)]
-        panels.append(Translation(source, target, 0.0, *sides, matrix, argmax_links(matrix)))
+        panels.append(Translation(source, target, 0.0, *sides, matrix, attention_links(matrix)))
         names.append(checkpoint.attention_name)
     panels.append(after(translators[-1], source, target))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def on_own(translator: Translator, sentences: int) -> float:
     common = both = 0
     for translation in translator.stream(corpus.dev["source"][:sentences]):
         attention, links = translation.aligned()
-        own = argmax_links(attention)
+        own = attention_links(attention)
         common += 2 * len(set(own) & set(links))
         both += len(own) + len(links)
     return common / both

@@ -1,4 +1,4 @@
-"""JoeyNMT's configuration of a network and language pair of ours, and the text files that it reads."""
+"""JoeyNMT's configuration for one of our networks and language pairs, and its text files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SPECIAL = {"unk_id": 0, "pad_id": 1, "bos_id": 2, "eos_id": 3}
 
 
 def configuration(config: RunConfig, text: str, directory: str, splits: Sequence[str]) -> dict:
-    """The same architecture over the files in `text`: its `splits`, subword model and vocabulary."""
+    """The same architecture on the files in `text`: `splits`, subword model and vocabulary."""
     model = config.model
     language = {
         "level": "bpe",
@@ -93,7 +93,7 @@ def write_corpus(place: Path, splits: Mapping[str, Sides], subwords: Subwords, l
 
 
 def write_captions(corpus: Corpus) -> Path:
-    """Multi30k's training and dev pairs as JoeyNMT reads them; returns their directory."""
+    """Write Multi30k's training and dev pairs for JoeyNMT; returns their directory."""
     splits = {"train": columns(corpus.train), "dev": columns(corpus.dev)}
     return write_corpus(captions.place() / "text", splits, captions.subwords(corpus), ("en", "de"))
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""How good: every figure of docs/results/quality.md.
+"""Translation quality: every figure of docs/results/quality.md.
 
     python -m scripts.quality multi30k checkpoints/multi30k-en-de --target de
-    python -m scripts.quality tatoeba                       # the shipped English-Spanish one
+    python -m scripts.quality tatoeba                       # the shipped English-Spanish model
     scripts/speed/peers.sh                                  # once: JoeyNMT in an environment of its own
     python -m scripts.quality joeynmt --corpus multi30k     # 30 minutes each, one after the other
     python -m scripts.quality joeynmt --corpus tatoeba --minutes 30 60 --nmt-minutes 10 30
-    python -m scripts.quality page                          # the page's blocks, from the records
+    python -m scripts.quality page                          # rewrite the page from the records
 
-Each writes docs/results/quality/NAME.json and the page's blocks. Test sets are for the final table: choose on dev.
+Each writes docs/results/quality/NAME.json and the page's blocks. Choose on dev; test sets are for the final table.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RAW = ROOT / "docs" / "results" / "quality"
 
 
 def main(arguments: list[str]) -> None:
-    """Measure what the arguments name, and write the page."""
+    """Run the named measurement and write the page."""
     options = make_parser().parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     if options.measure != "page":
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
 
 
 def scored_before(record: dict, training: dict) -> list[dict]:
-    """Training and scores of what translated these test sets before, oldest first, without today's model and search."""
+    """Training and scores of earlier models on these test sets, oldest first, without the current model and search."""
     known = [*record.get("earlier", []), record["training"] | {"scores": record.get("sets") or record["scores"]}]
     keys = ("steps", "dev_loss", "decoding")
     return [one for one in known if any(one[key] != training[key] for key in keys)]
@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> tuple[str, dict]:
-    """The name of the JSON file, and what goes into it."""
+    """Name and content of the JSON file."""
     from scripts.scoring import checkpoints, contest
 
     if options.measure == "multi30k":

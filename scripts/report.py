@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from nmt.checkpoint import write_text
 from nmt.inspection.drawing import FAINT, GRID, INK
@@ -27,6 +29,8 @@ THREADS = 2
 """CPU threads of every contestant."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Okabe and Ito's palette (2008), safe for every kind of colour vision."""
+MODEL_COLOURS = dict(zip(("rnnencdec", "rnnsearch", "transformer"), COLOURS, strict=False))
+"""A model's colour in every picture."""
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -89,6 +93,16 @@ def prepare(axes: Axes, title: str, across: str, upwards: str) -> None:
     axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
+
+
+def logarithmic(axis: Axis, base: float = 10) -> None:
+    """Make an axis that has its data logarithmic, with a few labels in plain numbers that cannot collide."""
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)  # type: ignore[attr-defined]
+    low, high = axis.get_view_interval()
+    narrow = (1, 3) if axis.axis_name == "x" else (1, 2, 5)  # type: ignore[attr-defined]
+    axis.set_major_locator(LogLocator(10, subs=narrow if high / low <= 100 else (1,)))
+    axis.set_major_formatter(lambda value, _place: f"{value:,.10g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legend(axes: Axes) -> None:

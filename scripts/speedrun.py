@@ -1,13 +1,13 @@
 #!/usr/bin/env python
-"""A step of the speed run: a configuration and the same with one change, trained side by side for the same minutes.
+"""A step of the speed run: a configuration and one change to it, trained side by side for the same minutes.
 
     python -m scripts.speedrun 01-rate "higher peak rate" --config quickstart --minutes 8 --seeds 1 2 3 \\
         --change training.learning_rate=6e-3
     python -m scripts.speedrun 02-smoothing "no label smoothing" --base training.learning_rate=6e-3 \\
         --change training.label_smoothing=0
-    python -m scripts.speedrun                              # the page anew
+    python -m scripts.speedrun                              # rewrite the page
 
-Writes docs/speedrun/NAME.json and docs/speedrun.md, where steps stand in the order of their names.
+Writes docs/speedrun/NAME.json and docs/speedrun.md, which lists steps by name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from scripts.settings import refuse_fixed, without_option
 
 RAW = ROOT / "docs" / "speedrun"
 OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.r_drop")
-"""Changes to these make losses incomparable."""
+"""Changes that make losses incomparable."""
 SIDES = ("base", "changed")
 
 
@@ -99,7 +99,7 @@ def train_both(options: argparse.Namespace, seed: int) -> dict:
 
 
 def train_arguments(options: argparse.Namespace, side: str, place: Path, seed: int) -> list[str]:
-    """What nmt-train is given for one side: the configuration's path, and overrides."""
+    """Arguments of nmt-train for one side: the configuration's path and overrides."""
     config = options.config
     path = str(Path(config).resolve()) if config.endswith(".yaml") else str(ROOT / "configs" / f"{config}.yaml")
     local = local_files(config.removeprefix("multi30k-en-")) if config.startswith("multi30k-en-") else []
@@ -158,7 +158,7 @@ def reached(one: dict) -> float | None:
 
 
 def precision(record: dict) -> str:
-    """What linear layers multiply; the first records, of a processor without bfloat16, do not tell."""
+    """Precision of linear layers; records without it are of float32."""
     types = {run[side].get("precision", "float32") for run in record["runs"] for side in SIDES}
     return f"linear layers in {' or '.join(sorted(types))}"
 

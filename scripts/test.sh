@@ -6,4 +6,4 @@ set -euo pipefail
 ruff check .
 ruff format --check --quiet .
 mypy nmt
-exec python -m pytest --numprocesses auto --dist loadfile "$@"
+exec python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder "$@"

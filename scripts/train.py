@@ -1,4 +1,4 @@
-"""`nmt-train` for who works from a clone: python scripts/train.py CONFIG [key=value ...]."""
+"""`nmt-train` from a clone: python scripts/train.py CONFIG [key=value ...]."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Train an alignment head alone, for a vocabulary that exists already, and write it as a file of a checkpoint.
+"""Train an alignment head alone for an existing vocabulary, and write it as a file of a checkpoint.
 
   python -m scripts.train_alignment_head configs/tatoeba-en-es.yaml --subwords joint.model --output aligner.safetensors
   python -m scripts.train_alignment_head configs/quickstart.yaml --subwords ... --output ... --minutes 1 --processes 2
@@ -9,7 +9,6 @@ Only the configuration's `data` part counts. Figures and the recipe: docs/result
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import tempfile
 import time
@@ -54,7 +53,7 @@ def main(arguments: list[str]) -> None:
     seconds, pairs_read = time.monotonic() - started, len(pairs)
     if checkpoint:
         how = {"minutes": round(seconds / 60, 1), "processes": options.processes, "seed": options.seed}
-        checkpoint.metadata.record["alignment_head"] = {**dataclasses.asdict(config), **how}
+        checkpoint.metadata.record["alignment_head"] = {**config.model_dump(), **how}
         write_checkpoint_metadata(output.parent, checkpoint.metadata.record)
     print(f"{config}\n{pairs_read} pairs, seed {options.seed}, {seconds:.0f} s", file=sys.stderr)
 

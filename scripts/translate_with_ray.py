@@ -2,15 +2,15 @@
 """Translate corpora too large for one machine: text or Parquet in, shards of translations out, on a Ray cluster.
 
     pip install -e ".[ray]"
-    python scripts/translate_with_ray.py corpus/*.txt --output translated
-    python scripts/translate_with_ray.py pages.parquet --column text --format parquet --output translated
-    python scripts/translate_with_ray.py corpus/*.txt --output translated --address auto --workers 1000
+    python -m scripts.translate_with_ray corpus/*.txt --output translated
+    python -m scripts.translate_with_ray pages.parquet --column text --format parquet --output translated
+    python -m scripts.translate_with_ray corpus/*.txt --output translated --address auto --workers 1000
 
-The input is cut into slices. Each becomes one shard, which a translator actor writes whole or not at all: run again,
-the command translates what is missing; a killed actor is started again with its slice. Shards in the order of their
-names hold every input row once, in the input's order, with `translation`, `score`, `alignment` (Pharaoh form) and
-`problem`, which is null unless the row could not be read or translated as it was. Input, checkpoint and output must
-be at the same place on all machines. docs/scale.md has the plan for a thousand cores.
+The input is cut into slices, and a translator actor writes each as one shard, atomically. Run again, the command
+translates what is missing; Ray restarts a killed actor with its slice. Shards in the order of their names hold every
+input row once, in the input's order, with `translation`, `score`, `alignment` (Pharaoh format) and `problem`, which
+is null unless the row could not be read or translated. Input, checkpoint and output must have the same paths on all
+machines. See docs/scale.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from nmt import Translator
 from nmt.checkpoint import METADATA, find_checkpoint, write_text
-from nmt.cli.common import add_checkpoint_arguments, add_search_arguments, parser, positive, run
+from nmt.cli.common import TRANSLATING, add_shared, parser, positive, run
 from nmt.errors import UserError
 from nmt.files import atomic_path, sha256_of
 from nmt.translation import Translation
@@ -69,13 +69,13 @@ def make_parser() -> argparse.ArgumentParser:
     arguments.add_argument("--slice-rows", type=positive, default=5000, help="Parquet rows in a slice (default: 5000)")
     arguments.add_argument("--workers", type=positive, help="translator actors (default: one a core of the cluster)")
     arguments.add_argument("--address", help="a Ray cluster, such as auto (default: this machine alone)")
-    add_checkpoint_arguments(arguments, threads=1)  # of an actor
-    add_search_arguments(arguments)
+    add_shared(arguments, *TRANSLATING)
+    arguments.set_defaults(threads=1)  # of an actor
     return arguments
 
 
 def make_plan(options: argparse.Namespace) -> dict[str, Any]:
-    """What the shards depend on. Raises UserError for input that cannot be used."""
+    """Everything the shards depend on. Raises UserError for unusable input."""
     checkpoint = Translator.load(options.checkpoint, options.engine).checkpoint
     inputs = []
     for name in options.inputs:
@@ -106,7 +106,7 @@ def make_plan(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def keep_plan(output: Path, plan: dict[str, Any]) -> None:
-    """Write the plan, or find the same one. Raises UserError for a directory of something else."""
+    """Write the plan, or check the existing one. Raises UserError if the directory holds something else."""
     path = output / PLAN
     if path.exists():
         try:
@@ -207,7 +207,7 @@ class Worker:
         return len(table)
 
     def translations(self, texts: list[str], problems: list[str | None]) -> list[Translation | None]:
-        """All translations; a text that the model refuses has none, and its reason among the problems."""
+        """Translate all texts; a text that the model refuses gets None, and its reason goes to the problems."""
         try:
             return list(self.translator.stream(texts, **self.search))
         except UserError:
@@ -222,7 +222,7 @@ class Worker:
 
 
 def read_slice(path: Path, first: int, last: int) -> tuple[list[str], list[str | None]]:
-    """The lines that begin in the bytes `first` to `last` of a text, and what is wrong with each."""
+    """Lines that begin in bytes `first` to `last` of a text, and the problem of each, if any."""
     texts: list[str] = []
     problems: list[str | None] = []
     with open(path, "rb") as file:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Give a translator the alignment head of its counterpart in the other direction, which was trained on the same pairs.
+"""Copy an alignment head to the translator of the other direction, trained on the same pairs.
 
     python -m scripts.turn_alignment_head checkpoints/tatoeba-en-es checkpoints/tatoeba-es-en
 
-An alignment head sees both sentences and tells the links of either direction. Both checkpoints must have the same
-subword model, as runs on the same corpus have: it is trained on both sides, whatever their order.
+An alignment head reads both sentences and links them in either direction. Both checkpoints must have the same subword
+model, as runs on the same corpus do.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Watch(threading.Thread):
-    """Reads what `measure` gives every `seconds` into `samples`, until it is stopped or the process has ended."""
+    """Append `measure()` to `samples` every `seconds`, until stopped or the process has ended."""
 
     def __init__(self, measure: Callable[[], dict[str, int]], seconds: float = 0.05) -> None:
         super().__init__(daemon=True)
@@ -22,14 +22,14 @@ class Watch(threading.Thread):
             self.samples.append(found)
 
     def stop(self) -> dict[str, int]:
-        """The most of everything that was read."""
+        """Maximum of each figure."""
         self.stopped.set()
         self.join()
         return {name: max(one[name] for one in self.samples) for name in (self.samples[0] if self.samples else ())}
 
 
 def memory(process: int, kinds: tuple[str, ...]) -> dict[str, int]:
-    """Bytes of some `kinds` of memory in /proc/PID/status, such as VmRSS; nothing where the process has ended."""
+    """Bytes of some `kinds` of memory in /proc/PID/status, such as VmRSS; empty if the process has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
@@ -39,7 +39,7 @@ def memory(process: int, kinds: tuple[str, ...]) -> dict[str, int]:
 
 
 def proportional(process: int) -> int:
-    """Bytes of a process, memory that it shares with others counted by its share."""
+    """Proportional set size of a process in bytes."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:

@@ -1,11 +1,14 @@
-"""What the tests of the commands share: running one in this process, and damaged checkpoints."""
+"""What the tests of the commands share: running one in this process or in a fork of it, and damaged checkpoints."""
 
+import importlib
 import io
 import json
+import os
 import select
 import shutil
-import subprocess
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +19,6 @@ from toy import NAMES
 from nmt.checkpoint import METADATA, SUBWORDS, write_checkpoint_metadata
 from nmt.cli.common import run
 from nmt.text.subwords import Subwords
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Ended(NamedTuple):
@@ -56,24 +57,64 @@ class Command:
         return ended.errors[0]
 
 
+class Fork:
+    """Work in a forked child, which need not import anything again; its standard error goes to `errors`."""
+
+    def __init__(self, work: Callable[[], int | None], errors: int | None = None) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115
+        self.process = os.fork()
+        if not self.process:
+            status = 99
+            try:
+                os.dup2(self.file.fileno() if errors is None else errors, 2)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+                status = work() or 0
+                sys.stdout.flush()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+
+    def wait(self) -> tuple[int, str]:
+        """Its status, negative for a signal, and its standard error."""
+        _, status = os.waitpid(self.process, 0)
+        self.file.seek(0)
+        with self.file:
+            return os.waitstatus_to_exitcode(status), self.file.read().decode()
+
+
 class Conversation:
-    """A command as a process of its own, asked one line at a time."""
+    """A command in a process of its own, asked one line at a time."""
 
     def __init__(self, module: str, *arguments: object) -> None:
-        program = [sys.executable, "-m", module, *map(str, arguments)]
-        self.process = subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        given, self.input = os.pipe()
+        self.output, told = os.pipe()
+
+        def work() -> int:
+            os.dup2(given, 0), os.dup2(told, 1)
+            for end in (given, self.input, self.output, told):
+                os.close(end)
+            sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+            return run(module, importlib.import_module(module).main, [str(argument) for argument in arguments])
+
+        self.process = Fork(work)
+        os.close(given), os.close(told)
 
     def ask(self, line: str) -> str:
         """The answer, which must come while the command waits for more; empty after a minute without any."""
-        self.process.stdin.write(f"{line}\n".encode())
-        self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stdout], [], [], 60)
-        return self.process.stdout.readline().decode() if ready else ""
+        os.write(self.input, f"{line}\n".encode())
+        answer, letter = b"", b" "
+        while letter not in (b"", b"\n") and select.select([self.output], [], [], 60)[0]:
+            answer += (letter := os.read(self.output, 1))
+        return answer.decode()
 
     def end(self) -> tuple[int, str]:
         """Close its input: its status and the rest of its output."""
-        rest, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, rest.decode()
+        os.close(self.input)
+        with open(self.output, encoding="utf-8") as file:
+            rest = file.read()
+        return self.process.wait()[0], rest
 
 
 def _without(directory: Path) -> None:

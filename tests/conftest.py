@@ -14,6 +14,17 @@ settings.register_profile("nmt", deadline=None, derandomize=True)
 settings.load_profile("nmt")
 
 
+FIRST = {
+    *("test_experiments", "test_distributed", "test_crash", "test_translate_with_ray", "test_page_engine"),
+    *("test_engines", "test_training", "test_guided_training", "test_architectures_at_work", "test_hostile_input"),
+}
+"""The slowest files start first, so that no worker is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in FIRST)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Tiny tensors are slower on several threads."""
@@ -36,10 +47,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole checkpoint of a tiny translator. All tests share it: copy it before changing it."""
+    """A whole checkpoint of a tiny translator. All tests and workers share it: copy it before changing it."""
+    from filelock import FileLock
     from tiny import write_tiny_checkpoint
 
-    return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny-checkpoint"
+    with FileLock(f"{directory}.lock"):
+        return directory if directory.exists() else write_tiny_checkpoint(directory)
 
 
 @pytest.fixture(scope="module")

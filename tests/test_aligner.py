@@ -1,14 +1,16 @@
 """The alignment head: it learns a made-up language, and its numpy runtime computes what its torch module does."""
 
+import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Fork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +20,10 @@ from nmt.alignment.head import LONGEST, Aligner, save_aligner  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
 from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
 from nmt.models.alignment_teacher import MixtureAligner  # noqa: E402
-from nmt.models.word_corpus import WordCorpus, is_punctuation  # noqa: E402
+from nmt.models.word_corpus import WordCorpus  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
-from nmt.text.word_pieces import word_pieces  # noqa: E402
-from nmt.training.alignment import HeadTraining, _mixed_cells, train_aligner  # noqa: E402
+from nmt.text.words import is_punctuation  # noqa: E402
+from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells, train_aligner  # noqa: E402
 
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
@@ -134,7 +136,7 @@ def test_numpy_runtime_equals_torch_module(subwords, random_aligner):
     ]
     types = []
     for table in tables:
-        pieces = [[0], *word_pieces(subwords, list(table))]
+        pieces = [[0], *subwords.word_pieces(list(table))]
         starts = np.concatenate([[0], np.cumsum([len(ids) for ids in pieces])])
         types.append(WordTypes(np.concatenate(pieces).astype(np.int64), starts, np.ones(len(pieces), np.int64)))
 
@@ -211,14 +213,16 @@ def test_a_pair_is_aligned_alike_alone_and_in_company(random_aligner):
 def test_threads_share_an_aligner_that_forgets_words(random_aligner, monkeypatch):
     """What the demo's threads can do to each other: one forgets all words while another looks up a new one."""
 
+    word_pieces = Subwords.word_pieces
+
     def interrupted(subwords, words):
-        monkeypatch.setattr("nmt.alignment.head.word_pieces", word_pieces)
+        monkeypatch.setattr(Subwords, "word_pieces", word_pieces)
         monkeypatch.setattr("nmt.alignment.head.WORDS_KEPT", 0)
         random_aligner._pieces_of(["another", "thread"])
         return word_pieces(subwords, words)
 
     random_aligner._pieces_of(["xab", "ba"])
-    monkeypatch.setattr("nmt.alignment.head.word_pieces", interrupted)
+    monkeypatch.setattr(Subwords, "word_pieces", interrupted)
     words = ["xab", "new", "ba"]
     assert random_aligner._pieces_of(words) == word_pieces(random_aligner.subwords, words)
 
@@ -252,8 +256,8 @@ def test_saved_head_loads_and_belongs_to_its_vocabulary(subwords, random_aligner
 
 
 def test_words_are_lower_cased_and_keep_their_pieces_anywhere(subwords):
-    assert word_pieces(subwords, ["STATION", "?"]) == word_pieces(subwords, ["station", "?"])
-    assert all(ids for ids in word_pieces(subwords, ["", " ", "\u0301", "日本", "a" * 500]))
+    assert subwords.word_pieces(["STATION", "?"]) == subwords.word_pieces(["station", "?"])
+    assert all(ids for ids in subwords.word_pieces(["", " ", "\u0301", "日本", "a" * 500]))
 
 
 def test_corpus_without_usable_pairs_is_refused(subwords):
@@ -263,20 +267,14 @@ def test_corpus_without_usable_pairs_is_refused(subwords):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to see processes in")
 def test_workers_end_when_the_run_is_killed(tmp_path):
-    program = tmp_path / "pool.py"
-    program.write_text(
-        "import os, signal\n"
-        "from concurrent.futures import ProcessPoolExecutor\n"
-        "from multiprocessing import get_context\n"
-        "from nmt.training.alignment import _end_with_parent\n"
-        "if __name__ == '__main__':\n"
-        "    pool = ProcessPoolExecutor(1, mp_context=get_context('spawn'), initializer=_end_with_parent)\n"
-        "    print(pool.submit(os.getpid).result(), flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    ended = subprocess.run([sys.executable, program], stdout=subprocess.PIPE, text=True)
-    worker = Path("/proc") / ended.stdout.strip()
-    assert ended.returncode == -signal.SIGKILL and worker.name.isdigit()
+    def run() -> None:
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        (tmp_path / "worker").write_text(str(pool.submit(os.getpid).result()))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    status, errors = Fork(run).wait()
+    assert status == -signal.SIGKILL, errors
+    worker = Path("/proc") / (tmp_path / "worker").read_text()
     deadline = time.monotonic() + 60
     while (running := _runs(worker)) and time.monotonic() < deadline:
         time.sleep(0.05)

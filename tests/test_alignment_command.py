@@ -76,6 +76,14 @@ def test_pairs_from_all_three_places_give_the_same_links(align, tmp_path):
     assert (tmp_path / "links").read_text().splitlines() == expected
 
 
+def test_full_links_have_articles_too(align):
+    assert align(given="houses ||| the houses\n") == (0, ["0-1"], "")
+    assert align("--links", "full", given="houses ||| the houses\n") == (0, ["0-0 0-1"], "")
+    assert align("--links", "full", given="the houses ||| houses\n") == (0, ["0-0 1-0"], "")
+    status, _, complaint = align("--links", "full", "--symmetrize", "union")
+    assert status and "give one of --symmetrize and --links" in complaint
+
+
 @pytest.mark.parametrize("method", SYMMETRIZATIONS)
 def test_symmetrisation_of_directions_that_agree_changes_nothing(align, method):
     assert align("--symmetrize", method, given="one two ||| two one\n") == (0, ["0-1 1-0"], "")
@@ -116,7 +124,7 @@ def test_json_has_words_matrix_links_and_scores(align):
     assert status == 0
     assert (first["source_words"], first["target_words"]) == (["one", "two"], ["two", "one", "four"])
     assert first["alignment"] == "0-1 1-0"
-    matrix = np.array(first["attention"])
+    matrix = np.array(first["matrix"])
     assert matrix.shape == (3, 3)
     np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-4)
     assert matrix[2].argmax() == 2  # "four" is aligned to nothing

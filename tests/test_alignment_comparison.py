@@ -10,9 +10,11 @@ import pytest
 
 from nmt.alignment.error_rate import GoldPair
 from nmt.alignment.pharaoh import format_links
+from nmt.errors import UserError
 
 pytest.importorskip("datasets")
 compare = importlib.import_module("scripts.compare_aligners")
+GoldSet = compare.GoldSet
 PAIRS = [("Where's  the Station?", "¿Dónde está?"), ("!", ""), ("a|b", "A B")]
 # Writes a link from the last source token to the first target token, with -r from the first to the last.
 PROGRAM = """#!{python}
@@ -62,17 +64,38 @@ def test_the_diagonal_reaches_both_ends():
     assert links == [[(0, 0), (3, 1)], [(0, 0), (0, 1), (0, 2)], []]
 
 
+def one_to_one(name: str, count: int):
+    words = compare.gold_sets.written_words("a b")
+    gold = [GoldPair(number, number, frozenset({(0, 0), (1, 1)}), frozenset()) for number in range(count)]
+    return GoldSet(name, [(words, words)] * count, gold)
+
+
 def test_the_table_and_the_difference():
-    gold = [GoldPair(number, number, frozenset({(0, 0), (1, 1)}), frozenset()) for number in range(8)]
-    good = [[(0, 0), (1, 1)]] * 8
-    middling = [[(0, 0), (1, 1)]] * 6 + [[(0, 1), (1, 0)]] * 2
+    sets = [one_to_one("near", 8), one_to_one("far", 2)]
+    good, crossed = [(0, 0), (1, 1)], [(0, 1), (1, 0)]
     rows = [
-        compare.Row("theirs", middling, ours=False, minutes=1.26),
+        compare.Row("theirs", [good] * 6 + [crossed] * 2 + [good, crossed], ours=False, minutes=1.26),
         compare.Row("bad", [[]] * 8, ours=False),
-        compare.Row("ours", good, ours=True),
+        compare.Row("ours", [good] * 10, ours=True),
     ]
-    theirs, _, ours = (compare.cells(row, gold) for row in rows)
+    theirs, bad, ours = (compare.cells(row, sets) for row in rows)
     assert theirs[:2] == ["theirs", "0.250"] and theirs[2].startswith("0.000 to ")
-    assert theirs[3:] == ["0.750", "0.750", "0.750", "1.3"]
-    assert ours == ["ours", "0.000", "0.000 to 0.000", "1.000", "1.000", "1.000", ""]
-    assert compare.difference(rows[2], rows, gold).startswith("- ours less theirs: AER -0.250 (95% interval -0.")
+    assert theirs[3:6] == ["0.750", "0.750", "0.500"] and theirs[7:] == ["0.500", "0.500", "1.3"]
+    assert bad[1] == "1.000" and bad[5:] == [""] * 5
+    assert ours == ["ours", *["0.000", "0.000 to 0.000", "1.000", "1.000"] * 2, ""]
+    for name, less in (("near", "-0.250"), ("far", "-0.500")):
+        found = compare.difference(rows[2], rows, sets, name)
+        assert found.startswith(f"- {name}: ours less theirs: AER {less} (95% interval ")
+    assert len(compare.published(sets)[0]) == len(ours) and compare.published(sets[:1]) == []
+
+
+def test_links_of_tokens_become_links_of_given_words(tmp_path):
+    path = tmp_path / "gold.tsv"
+    path.write_text("They do n't go .\tNo van .\t1-0 2-0 3-1 4-2\n")
+    gold = compare.gold_sets.xl_wa(path)
+    assert gold.pairs == [("They don't go.", "No van.")]
+    assert gold.gold[0].sure == {(1, 0), (2, 0), (3, 1), (4, 2)}
+    assert gold.over_words([[(1, 0), (2, 1), (3, 2)]]) == [[(1, 0), (2, 0), (3, 1), (4, 2)]]
+    path.write_text("one column\n")
+    with pytest.raises(UserError, match="line 1: 1 columns"):
+        compare.gold_sets.xl_wa(path)

@@ -10,8 +10,9 @@ torch = pytest.importorskip("torch")
 from nmt.alignment.pharaoh import read_pharaoh  # noqa: E402
 from nmt.cli.align import main  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
-from nmt.models.alignment_hmm import JUMP, NULL, JointHmm  # noqa: E402
+from nmt.models.alignment_hmm import ALIKE_COUNT, JUMP, NULL, STEM_COUNT, JointHmm  # noqa: E402
 from nmt.models.word_corpus import WordPairs  # noqa: E402
+from nmt.text.cognates import alike  # noqa: E402
 from tests.test_aligner import toy_corpus  # noqa: E402
 
 
@@ -55,6 +56,38 @@ def test_forward_backward_gives_the_exact_posterior():
             if state < 3:
                 expected[step, state] += weight
     np.testing.assert_allclose(forward[0].numpy(), expected / total, atol=1e-4)
+
+
+def test_alike_is_the_dice_coefficient_of_bigrams():
+    tables = ["nation", "riqueza", "1987", "a"], ["nación", "richness", "1987", "zoo"]
+    numbers = np.array([(i, j) for i in range(5) for j in range(5)])
+    found = alike(tables, (numbers[:, 0], numbers[:, 1])).reshape(5, 5)
+    assert not found[0].any() and not found[:, 0].any()
+    # ^n na at ti io on n$ and ^n na ac ci io on n$: five of seven in common.
+    assert found[1, 1] == pytest.approx(5 / 7) and found[3, 3] == 1 and found[4, 4] == 0
+    assert found[2, 2] == pytest.approx(2 * 2 / (8 + 9))  # ^r, ri
+
+
+def test_the_lexicon_is_made_of_links_stems_and_looks():
+    """Every share of a small lexicon, counted one by one."""
+    texts = [("nation land", "nacion tierra"), ("lands", "tierras"), ("land .", "tierra .")]
+    model = JointHmm(WordPairs.read(texts, 10))
+    agreed = torch.rand(len(model.possible), generator=torch.Generator().manual_seed(1)) * model.possible
+    model._maximise(agreed, [torch.ones(len(count)) for count in model.counts[::-1]], [torch.zeros(1)] * 2)
+    names = [["", *table] for table in model.pairs.table]
+    counts = {"nacion": 1, "tierra": 2, "tierras": 1, ".": 1}
+    cells = [(names[0][x], names[1][y], float(c)) for x, y, c in zip(*model.words, agreed, strict=True)]
+    for number, (x, y, count) in enumerate(cells):
+        if not x or not y or (x == ".") != (y == "."):
+            assert model.lexicon[0][number] == 0
+            continue
+        family = sum(c for a, b, c in cells if a[:4] == x[:4] and b[:4] == y[:4])
+        whole = sum(c for a, b, c in cells if a[:4] == x[:4])
+        share = counts[y] / sum(c for word, c in counts.items() if word[:4] == y[:4])
+        looks = (x, y) in (("nation", "nacion"), (".", "."))
+        expected = count + STEM_COUNT * family / whole * share + ALIKE_COUNT * looks
+        total = sum(c for a, _, c in cells if a == x) + STEM_COUNT + ALIKE_COUNT * (x in ("nation", "."))
+        assert float(model.lexicon[0][number]) == pytest.approx(expected / total, rel=1e-4)
 
 
 def test_hidden_markov_models_learn_a_toy_language_and_repeat_it():

@@ -1,11 +1,13 @@
 """Attention over words: hand-worked sums and means, and rows that stay distributions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.alignment.pieces import word_attention
+from nmt.alignment.pieces import TOGETHER, all_over_words, word_attention
 
 
 def test_sum_over_source_pieces_and_mean_over_target_pieces():
@@ -34,14 +36,14 @@ def test_membership_of_another_length_is_refused():
 
 
 @st.composite
-def attention_over_pieces(draw):
+def attention_over_pieces(draw, lead=None):
     def membership(words, pieces):
         word = st.integers(0, words - 1)
         return [draw(st.lists(word, max_size=2, unique=True)) if words else [] for _ in range(pieces)]
 
     words = draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
     pieces = draw(st.tuples(st.integers(1, 6), st.integers(0, 6)))
-    lead = draw(st.sampled_from([(), (2,), (2, 3)]))
+    lead = draw(st.sampled_from([(), (2,), (2, 3)])) if lead is None else lead
     attention = np.random.default_rng(draw(st.integers(0, 99))).random((*lead, pieces[1], pieces[0])) + 1e-3
     attention /= attention.sum(axis=-1, keepdims=True)
     return attention, membership(words[0], pieces[0]), membership(words[1], pieces[1]), *words
@@ -68,3 +70,20 @@ def test_rows_are_distributions_whatever_the_pieces(case):
                 if column in (members or [source_words])
             ) / sum(weight for _, weight in weights)
             np.testing.assert_allclose(matrix[..., word, column], expected, atol=1e-5)
+
+
+@given(st.lists(attention_over_pieces(lead=()), min_size=1, max_size=5))
+def test_many_pairs_at_once_are_as_one_by_one(cases):
+    cases = cases * (TOGETHER // len(cases) + 1)  # more than one padded group
+    matrices, sides = [], ([], [])
+    for attention, *members, source_words, target_words in cases:
+        with_end = np.concatenate([attention, 1 - attention[:, :1]], axis=1) / (2 - attention[:, :1])
+        matrices.append(with_end.astype(np.float32))
+        for side, own, words in zip(sides, members, (source_words, target_words), strict=True):
+            side.append(SimpleNamespace(words_of_piece=own, words=[None] * words))
+    found = list(all_over_words(matrices, *sides))
+    for matrix, attention, source, target in zip(found, matrices, *sides, strict=True):
+        members = [*source.words_of_piece, []], target.words_of_piece
+        expected = word_attention(attention, *members, len(source.words), len(target.words))
+        assert matrix.dtype == np.float32
+        np.testing.assert_allclose(matrix, expected, atol=1e-6)

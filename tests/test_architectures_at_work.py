@@ -21,8 +21,8 @@ from nmt.inspection.explorer import explorer_page, page_data
 from nmt.inspection.figures import plot_heads
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import END, START, Subwords
+from nmt.training.gradients import sharing_copy
 from nmt.training.pairs import make_batch
-from nmt.training.replicas import sharing_copy
 
 RNNS = {name: RECURRENT[name] for name in ("rnnsearch", "rnnsearch dot", "rnnencdec")}
 KINDS = {**RNNS, "local": {"attention": "local", "window": 3}, "linear": {"attention": "linear"}}

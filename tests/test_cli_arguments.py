@@ -1,5 +1,6 @@
 """Arguments of every command: what is refused says in one line what was meant."""
 
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from commands import Command
 from tiny import ENGLISH
 
 import nmt
+from nmt.lines import read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("train", "translate", "evaluate", "export", "align", "inspect", "demo", "page")
@@ -58,10 +60,18 @@ def test_absurd_numbers_of_threads_are_refused(command, number):
 
 @pytest.mark.parametrize("option", ["--beam", "--batch-size", "--n-best"])
 def test_other_absurd_numbers_are_refused(command, option):
-    for number in (10**10, 10**400, 0):
+    for number in (10**10, 10**400, 0, *([1001] if option != "--batch-size" else [])):
         assert option in command("translate").refused("a", option, number)
     for port in (-1, 65536, 10**10):
         assert "--port" in command("demo").refused(f"--port={port}")
+
+
+def test_a_terminal_is_told_that_it_is_read(monkeypatch, capsys):
+    for typed in (True, False):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Hello.\n")))
+        monkeypatch.setattr(sys.stdin, "isatty", lambda typed=typed: typed, raising=False)
+        assert list(read_lines(None)) == ["Hello."]
+        assert ("Ctrl-D ends" in capsys.readouterr().err) == typed
 
 
 def test_a_file_given_as_text_is_asked_about(command, tmp_path):

@@ -107,7 +107,12 @@ def test_a_split_is_its_unique_sources_with_all_their_references(evaluate, tiny_
 
 def test_no_test_split_is_said(evaluate, tiny_checkpoint, tmp_path):
     directory = with_corpus(tiny_checkpoint, tmp_path, [("A boat", "Un barco")], test=False)
-    assert "no test split" in evaluate.refused("--checkpoint", directory)
+    assert "no test split" in evaluate.refused("--checkpoint", directory, "--split", "test")
+
+
+def test_without_a_test_split_dev_is_scored(evaluate, tiny_checkpoint, tmp_path):
+    ended = evaluate("--checkpoint", with_corpus(tiny_checkpoint, tmp_path, [("A boat", "Un barco")], test=False))
+    assert ended.status == 0 and ended.output.startswith("dev split")
 
 
 @pytest.mark.parametrize("kind", DAMAGES)

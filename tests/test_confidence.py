@@ -17,8 +17,24 @@ from nmt import Translator, UserError
 from nmt.calibration import FEWEST, calibrate_checkpoint, fit, fit_logistic, roc_auc, scrambled
 from nmt.checkpoint import METADATA, write_checkpoint_metadata
 from nmt.cli.translate import main
-from nmt.confidence import INTERCEPT, LOW, SIGNS, Calibration, evidence_of, in_words, joined_confidence, looks_foreign
-from nmt.inspection.terminal import render_alignment
+from nmt.confidence import (
+    INTERCEPT,
+    LOW,
+    SIGNS,
+    WORD_INTERCEPT,
+    WORD_SIGNS,
+    Calibration,
+    doubtful,
+    evidence_of,
+    in_words,
+    joined_confidence,
+    looks_foreign,
+    posteriors,
+)
+from nmt.inspection.explorer import page_data
+from nmt.inspection.figures import alignment_figure
+from nmt.inspection.terminal import marked_text, render_alignment
+from nmt.search.options import Hypothesis, n_best_of
 from nmt.text.slots import KnownWords
 from nmt.translation import Translation
 
@@ -106,22 +122,58 @@ def test_the_evidence_of_one_sentence():
     subwords = tiny_subwords()
     source, target = subwords.encode("Tom left his perro here."), subwords.encode("Tom perro.")
     known = KnownWords(["left", "his", "here"])
-    found = evidence_of(source, target, -6.0, [(0, 0), (3, 1)], np.array([[1.0], [0.5], [0.0]]), known)
+    best = Hypothesis(target.ids, -6.0, -1.0)
+    found, words = evidence_of(source, target, best, [(0, 0), (3, 1)], np.array([[1.0], [0.5], [0.0]]), known)
     assert set(found) == set(SIGNS)
     assert found["log_probability"] == -6 / (len(target.ids) + 1)
+    assert found["posterior"] == 1 and found["margin"] == 0 and found["letters"] == np.log(11)
     assert found["linked_source"] == 2 / 6 and found["linked_target"] == 2 / 3
     assert found["link_probability"] == pytest.approx(0.5)
     assert found["repeated"] == 1 / 4 and found["unknown"] == 2 / 5
-    bare = evidence_of(source, target, -np.inf, None, None, None)
-    assert set(bare) == {"log_probability", "length", "pieces", "repeated"}
-    assert np.isfinite(list(bare.values())).all()
+    by_name = dict(zip(WORD_SIGNS, words.T.tolist(), strict=True))
+    assert by_name["word_posterior"] == [1, 1, 1] and by_name["word_link"] == [1, 0.5, 0]
+    assert by_name["word_log_probability"] == [found["log_probability"]] * 3
+    assert by_name["word_unknown"] == [1, 1, 0]  # Tom and perro
+    pieces = [sum(number in own for own in target.words_of_piece) for number in range(3)]
+    assert by_name["word_pieces"] == pieces and by_name["word_letters"] == pytest.approx(np.log([3, 5, 1]))
+    bare, words = evidence_of(source, target, Hypothesis(target.ids, -np.inf, -np.inf), None, None, None)
+    assert set(bare) == set(SIGNS) - {"linked_source", "linked_target", "link_probability", "unknown"}
+    assert np.isfinite(list(bare.values())).all() and np.isfinite(words).all()
+
+
+def test_posteriors_are_the_share_of_the_hypotheses_that_have_a_piece():
+    found = [Hypothesis([5, 6, 7], np.log(0.4), 0), Hypothesis([5, 8], np.log(0.2), 0), Hypothesis([7], np.log(0.2), 0)]
+    first, second = n_best_of(found, 2)
+    assert posteriors(first) == pytest.approx([0.75, 0.5, 0.75])
+    assert posteriors(second) == pytest.approx([0.75, 0.25])
+    assert posteriors(Hypothesis([5], -np.inf, 0)) == [1.0]
 
 
 @pytest.mark.parametrize("text", ["", "!", "😀 https://example.org", "   ", "\u200b", "日本"])
 def test_evidence_of_odd_lines_is_finite(text):
     encoding = tiny_subwords().encode(text)
-    found = evidence_of(encoding, encoding, -1.0, [], np.zeros((len(encoding.words), 0)), KnownWords([]))
-    assert np.isfinite(list(found.values())).all()
+    best = Hypothesis(encoding.ids, -1.0, -1.0)
+    found, words = evidence_of(encoding, encoding, best, [], np.zeros((len(encoding.words), 0)), KnownWords([]))
+    assert np.isfinite(list(found.values())).all() and np.isfinite(words).all()
+    assert words.shape == (len(encoding.words), len(WORD_SIGNS))
+
+
+@pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
+def test_every_word_has_its_confidence(tiny_checkpoint, tmp_path, engine):
+    weights = {INTERCEPT: 1.0, WORD_INTERCEPT: -1.0, "word_posterior": 2.0, "word_log_probability": 0.1}
+    translator = Translator.load(calibrated(tiny_checkpoint, tmp_path / "own", weights), engine, 1)
+    result = translator.translate(ENGLISH[0], n_best=2)
+    for one in result.hypotheses:
+        assert one.word_confidence == Calibration(weights).words(one.word_evidence)
+        assert len(one.word_confidence) == len(one.target_words)
+    assert min(min(one.word_evidence[:, 0], default=1) for one in result.hypotheses) < 1  # the two differ in a word
+    assert result.as_dict()["word_confidence"] == result.word_confidence
+    text = f"{ENGLISH[0]} {ENGLISH[1]}"
+    alone = [one.word_confidence for one in translator.translate(ENGLISH[:2])]
+    assert translator.translate(text).word_confidence == pytest.approx(sum(alone, []), abs=1e-3)
+    link = translator.translate(f"https://example.org {ENGLISH[0]}", one_sentence=True)
+    assert len(link.word_confidence) == len(link.target_words) and link.word_confidence[0] == 1
+    assert translator.translate("  ").word_confidence is None
 
 
 @pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
@@ -200,6 +252,26 @@ def test_the_mark_says_low():
     assert "confidence" not in render_alignment(translation, 12)
 
 
+def test_doubtful_words_are_marked():
+    translation = synthetic_translation(WORDS[:5], ["uno", "dos"], layers=0)
+    translation = replace(translation, text="uno dos", confidence=0.9, word_confidence=[0.9, 0.1])
+    assert (
+        doubtful(translation) == [False, True] and doubtful(replace(translation, word_confidence=None)) == [False] * 2
+    )
+    assert marked_text(translation) == "uno \x1b[4mdos\x1b[0m"
+    low = replace(translation, confidence=0.2, word_confidence=None)
+    assert marked_text(low) == "uno dos  \x1b[2m(confidence 0.20 (low))\x1b[0m"
+    drawn = render_alignment(translation, 80)
+    assert "dos? " in drawn and "uno? " not in drawn and "? doubtful: word confidence below 0.3" in drawn
+    assert "\x1b[2m?\x1b[0m" in render_alignment(translation, 80, colour=True)
+    assert "doubtful" not in render_alignment(low, 80)
+    figure = alignment_figure(translation)
+    assert "dos ?" in [text.get_text() for text in figure.axes[0].texts]
+    assert "confidence 0.90" in [text.get_text() for text in figure.legends[0].get_texts()]
+    (stored,) = page_data([translation])["sentences"][0]["hypotheses"]
+    assert stored["doubtful"] == [1] and stored["confidence"] == "confidence 0.90"
+
+
 def test_scrambled_words_keep_their_lengths_and_their_seed():
     text = "The old boat leaves."
     assert [len(word) for word in scrambled(text, 1).split()] == [3, 3, 4, 6, 1]
@@ -220,3 +292,4 @@ def test_calibration_on_pairs(tiny_checkpoint, tmp_path):
     many = datasets.Dataset.from_dict({"source": sources, "target": targets})
     calibration = calibrate_checkpoint(place, many, 1)
     assert Translator.load(place, threads=1).checkpoint.metadata.confidence == calibration.weights
+    assert {INTERCEPT, WORD_INTERCEPT} <= set(calibration.weights)

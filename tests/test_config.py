@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nmt.config import DecodingConfig, RunConfig, describe_keys, dump_config, load_config, parse_config
+from nmt.config import AlignerConfig, DecodingConfig, RunConfig, describe_keys, dump_config, load_config, parse_config
 from nmt.config.model import ModelConfig, Section
 from nmt.errors import UserError
 from nmt.search.options import SearchOptions
@@ -225,8 +225,9 @@ def test_every_key_is_documented():
     assert all(meaning.strip() for _, _, meaning in rows)
 
     def leaves(section: type[Section]) -> int:
-        kinds = [field.annotation for field in section.model_fields.values()]
-        return sum(leaves(kind) if isinstance(kind, type) and issubclass(kind, Section) else 1 for kind in kinds)
+        kinds = [(field.annotation, *get_args(field.annotation)) for field in section.model_fields.values()]
+        inner = [[kind for kind in some if isinstance(kind, type) and issubclass(kind, Section)] for some in kinds]
+        return sum(leaves(sections[0]) if sections else 1 for sections in inner)
 
     assert len(rows) == len({key for key, _, _ in rows}) == leaves(RunConfig)
     described = {key: default for key, default, _ in rows}
@@ -250,12 +251,31 @@ def test_old_names_of_keys_work_with_a_warning(written):
         load_config(both)
 
 
+def test_links_of_an_old_checkpoints_training_section_are_those_of_the_head(written):
+    with warnings.catch_warnings(action="error"):
+        assert load_config(written(MINIMAL.replace("}", ", guided_alignment: null}"))).alignment.links is None
+    with pytest.warns(FutureWarning, match="training.guided_alignment is now alignment.links"):
+        assert load_config(written(MINIMAL.replace("}", ", guided_alignment: a.txt}"))).alignment.links == "a.txt"
+
+
+def test_the_heads_recipe_comes_from_its_section_or_from_the_minutes(written):
+    path = written(MINIMAL)
+    assert load_config(path).head_recipe == AlignerConfig()
+    assert load_config(path, ["alignment.minutes=2"]).head_recipe == AlignerConfig.for_minutes(2)
+    assert load_config(path, ["training.max_minutes=8"]).head_recipe == AlignerConfig.for_minutes(2)
+    assert load_config(path, ["alignment.recipe.width=32"]).head_recipe == AlignerConfig(width=32)
+    with pytest.raises(UserError, match="alignment.recipe.wdith: unknown key; known here: width, hidden"):
+        load_config(path, ["alignment.recipe.wdith=32"])
+    with pytest.raises(UserError, match="exclude each other"):
+        load_config(path, ["alignment.recipe.width=32", "alignment.minutes=2"])
+
+
 def test_keys_that_go_together_only(written):
     path = written(MINIMAL)
     with pytest.raises(UserError, match="r_drop needs model.dropout of 1/256"):
         load_config(path, ["training.r_drop=1", "model.dropout=0.001"])
     with pytest.raises(UserError, match="set alignment.head"):
-        load_config(path, ["training.guided_alignment=links.txt", "alignment.head=false"])
+        load_config(path, ["alignment.links=links.txt", "alignment.head=false"])
 
 
 @given(

@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from commands import Fork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -299,14 +300,13 @@ def test_damaged_cache_entries_are_built_again(tmp_path, dev):
 
 def test_processes_that_load_at_once_agree(tmp_path):
     path = write(tmp_path / "a.tsv", tsv((f"s {n}", f"t {n}") for n in range(3000)))
-    code = textwrap.dedent(f"""
-        from nmt.config import DataConfig
-        from nmt.corpus import load_corpus
-        corpus = load_corpus(DataConfig(corpus="files", train={path!r}, cache={str(tmp_path / "cache")!r}))
-        print(len(corpus.train), len(corpus.dev))
-    """)
-    runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [run.communicate()[0] for run in runs] == ["2970 30\n"] * 2
+
+    def work() -> None:
+        corpus = load_corpus(DataConfig(corpus="files", train=path, cache=str(tmp_path / "cache")))
+        assert (len(corpus.train), len(corpus.dev)) == (2970, 30)
+
+    runs = [Fork(work) for _ in range(2)]
+    assert [run.wait() for run in runs] == [(0, "")] * 2
     assert not [path for path in (tmp_path / "cache" / "corpora").iterdir() if path.name.startswith(".")]
 
 

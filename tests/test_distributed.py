@@ -2,18 +2,23 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Fork
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from toy import toy_config
 
 from nmt.batching import BatchSampler
+from nmt.cli.common import run
+from nmt.cli.train import main
 from nmt.config import load_config
 from nmt.training.distributed import Ranks
 from nmt.training.pairs import Feed
@@ -100,9 +105,19 @@ def differences(one: Path, other: Path) -> tuple[float, float]:
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_two_processes_end_with_the_weights_of_one(tmp_path, optimizer):
     place = toy_place(tmp_path, optimizer)
-    process = two_processes(place, "two", 2)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    def rank(number: int) -> int:
+        world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+        names = {**world, "RANK": number, "LOCAL_RANK": number}  # as torchrun sets them
+        os.environ.update({name: str(value) for name, value in names.items()})
+        settings = [f"checkpoint={place / 'two'}", "training.accumulate=2"]
+        return run("nmt-train", main, [str(place / "run.yaml"), *settings])
+
+    ended = [one.wait() for one in [Fork(partial(rank, number)) for number in range(2)]]
+    errors = ended[0][1]
+    assert [status for status, _ in ended] == [0, 0], ended
     assert "2 processes on cpu" in errors and (place / "two" / "metadata.json").exists()
     assert differences(place / "two", one_process(place, "one", 2))[1] < 1e-5
 

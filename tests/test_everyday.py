@@ -38,19 +38,19 @@ def test_a_translator_that_knows_the_references_is_perfect(source):
     known = {row.source: row.reference for row in rows}
     found = by_kind(lambda texts: [known.get(text, text) for text in texts], rows)
     assert all(measure.chrf == pytest.approx(100) for measure in found.values())
-    assert all(found[kind].kept == 1 for kind in ("name", "number", "token"))
+    assert all(found[kind].kept == 1 for kind in ("name", "number", "token", "symbol"))
     assert found["everyday"].kept is None and found["everyday"].as_plain is None
 
 
 def test_a_translator_that_copies_keeps_everything_and_one_that_is_silent_nothing():
     rows = read_everyday(TABLE, "en")
     copied = by_kind(list, rows)
-    assert all(copied[kind].kept == 1 for kind in ("name", "number", "token"))
+    assert all(copied[kind].kept == 1 for kind in ("name", "number", "token", "symbol"))
     # The same letters in the same clothes, but for what each kind changes.
     assert all(copied[kind].as_plain == pytest.approx(100) for kind in ("token", "unmarked", "paragraph", "lower"))
     assert copied["upper"].as_plain == pytest.approx(100) and copied["everyday"].chrf < 30
     silent = by_kind(lambda texts: ["" for _ in texts], rows)
-    assert all(silent[kind].kept == 0 for kind in ("name", "number", "token"))
+    assert all(silent[kind].kept == 0 for kind in ("name", "number", "token", "symbol"))
 
 
 @pytest.mark.parametrize(

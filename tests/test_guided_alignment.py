@@ -1,4 +1,4 @@
-"""Links from elsewhere teach the alignment head: `training.guided_alignment`."""
+"""Links from elsewhere teach the alignment head: `alignment.links`."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ def training_pairs(place: Path) -> list[tuple[list[str], list[str]]]:
 
 
 def configured(place: Path, lines: list[str]) -> Path:
-    path = toy_config(place, training={"max_steps": 1, "guided_alignment": str(place / "links.txt")})
+    path = toy_config(place, training={"max_steps": 1})
     (place / "links.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     tree = yaml.safe_load(path.read_text())
-    tree["alignment"] = {"head": True, "minutes": 0.5}
+    tree["alignment"] = {"head": True, "minutes": 0.5, "links": str(place / "links.txt")}
     path.write_text(yaml.safe_dump(tree))
     return path
 

@@ -8,10 +8,11 @@ from toy import toy_config, toy_pairs
 from toy_runs import command, fit, metadata, weights
 
 from nmt import Translator
-from nmt.alignment.links import argmax_links
+from nmt.alignment.links import attention_links
 from nmt.alignment.pharaoh import format_links
 from nmt.alignment.pieces import word_attention
 from nmt.checkpoint import ALIGNER, KNOWN_WORDS
+from nmt.training.log import read_log
 
 STEPS, SAVED = 160, 40
 
@@ -20,19 +21,14 @@ STEPS, SAVED = 160, 40
 def place(tmp_path_factory):
     """A toy corpus with gold links of its training pairs, in which the target reverses the source."""
     place = tmp_path_factory.mktemp("guided")
-    training = {
-        "max_steps": STEPS,
-        "validate_every": SAVED,
-        "guided_alignment": str(place / "links.txt"),
-        "batch_tokens": 256,
-    }
+    training = {"max_steps": STEPS, "validate_every": SAVED, "batch_tokens": 256}
     augment = {"names": 0.2, "lower": 0.2, "unmarked": 0.2, "title": 0.1}
     toy_config(
         place,
         training=training,
         data={"augment": augment},
         subwords={"slots": True},
-        alignment={"head": True, "minutes": 1.0, "guide_weight": 1.0},
+        alignment={"head": True, "minutes": 1.0, "links": str(place / "links.txt"), "guide_weight": 1.0},
     )
     pairs = [len(source.split()) for source, _ in toy_pairs(340)[60:]]
     links = (format_links([(words - 1 - target, target) for target in range(words)]) for words in pairs)
@@ -60,6 +56,14 @@ def test_the_guided_head_is_shown_and_looks_where_the_links_lead(whole):
             right += mass.argmax() == len(mass) - 1 - words[0]
             total += 1
     assert right / total > 0.9, right / total
+
+
+def test_augmented_pairs_are_counted_in_the_log(whole):
+    counts = [record["augmented"] for record in read_log(whole) if record["kind"] == "train"]
+    assert len(counts) > 1 and all(set(one) <= {"names", "lower", "unmarked", "title"} for one in counts)
+    totals = {kind: sum(one.get(kind, 0) for one in counts) for kind in ("lower", "unmarked", "title")}
+    assert totals["lower"] == pytest.approx(totals["unmarked"], rel=0.2)
+    assert totals["title"] == pytest.approx(totals["lower"] / 2, rel=0.3)
 
 
 def test_attention_is_the_guided_heads_and_links_are_the_alignment_heads(whole):
@@ -106,7 +110,7 @@ def test_another_run_begins_with_its_weights(place, whole):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("alignment.head=false", "is for the alignment head"),
+        ("alignment.head=false", "needs the alignment head"),
         ("subwords.sampling=0.2", "exclude each other"),
         ("alignment.guided_heads=9", "above model.heads"),
     ],
@@ -122,8 +126,8 @@ def test_a_network_of_another_shape_does_not_begin_with_these_weights(place, who
     assert status == 2 and "training.initial" in lines[-1] and "model" in lines[-1]
 
 
-def test_links_of_attention_are_its_largest(whole):
+def test_without_a_head_links_are_read_off_attention(whole):
     translator = Translator.load(whole)
     translator.aligner = None  # as a checkpoint without a head
     result = translator.translate("3 1 4")
-    assert result.alignment == argmax_links(result.attention) and result.link_probabilities is None
+    assert result.alignment == attention_links(result.attention) and result.link_probabilities is None

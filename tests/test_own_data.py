@@ -87,12 +87,27 @@ def test_from_a_file_of_pairs_to_a_translator(train, tmp_path, monkeypatch):
     assert load_config(path).model.width == 16
     path.write_text(path.read_text().replace("width: 16", "width: 24"))
     assert "is there already" in train.refused("--data", "pairs.tsv", "--source", "fr", "--minutes", "0.1", *cheap)
+    told = train.refused("--data", "pairs.tsv", "--source", "fr", "--minutes", "9", *cheap, "--resume")
+    assert "nmt-train checkpoints/pairs.yaml --resume [training.max_minutes=N]" in told
+
+
+def test_a_run_that_never_began_leaves_no_configuration(train, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
+    write_pairs(tmp_path / "pairs.tsv", toy_pairs(50))
+    assert "no run in checkpoints/pairs to resume" in "\n".join(train("--data", "pairs.tsv", "--resume").errors)
+    (tmp_path / "checkpoints/full").mkdir(parents=True)
+    (tmp_path / "checkpoints/full/file").touch()
+    ended = train("--data", "pairs.tsv", "checkpoint=checkpoints/full")
+    assert ended.status == 2 and "is not empty" in ended.errors[-1]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["full", "full.yaml"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "mention"),
     [
         ([], "--data"),
+        (["train.tsv"], "did you mean --data train.tsv?"),
         (["run.yaml", "--minutes", "3"], "--minutes belongs to --data"),
         (["run.yaml", "--data", "train.tsv"], "not both"),
         (["--data", "train.tsv", "dev.tsv", "test.tsv"], "3 files"),
@@ -181,6 +196,7 @@ def test_the_bar_moves_at_once_and_a_warm_up_beyond_the_run_is_a_warning(tmp_pat
 def test_the_budget_of_translator_and_head_is_told_before_anything_starts(training, alignment, said):
     config = parse_config({"checkpoint": "x", "training": training, "alignment": alignment}, "x")
     assert describe_budget(config).startswith(f"budget: {said}")
+    assert describe_budget(config, has_head=True).endswith("for the translator")
 
 
 def test_after_ctrl_c_in_the_heads_training_the_translator_is_usable(tmp_path, monkeypatch, capfd):

@@ -1,11 +1,7 @@
 """The page's engine under Node against SentencePiece and PyTorch, and the page itself in a browser."""
 
 import csv
-import json
-import random
 import re
-import subprocess
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +17,10 @@ from nmt.text.parts import sentences
 from nmt.text.slots import KnownWords
 from nmt.text.subwords import Subwords
 from nmt.translator import Translator
+from scripts import page_parity
+from scripts.page_parity import fuzzed_lines
 
 ROOT = Path(__file__).parent.parent
-DRIVER = Path(__file__).parent / "javascript" / "page_engine.mjs"
 LINES = [
     "She brought me a cup of tea.",
     "I would like to know where the bank is.",
@@ -46,41 +43,11 @@ SEVERAL = {
     ],
     "es": ["El Sr. López vino. La Sra. García no.", "¿Qué? ¡No! Sí.", "Véase la pág. 3. Es útil."],
 }
-ALPHABETS = [
-    "abcdefghijklmnop ABC,.!?'’\"",
-    "áéíóúñ¿¡",
-    "  \u00a0\u2003\u3000\t\u200b\u200d\ufeff▁",
-    "שלום",
-    "中文ｶﾞテ",
-    "😀👩‍👧🇪🇸",
-    "e\u0301n\u0303\u0323",
-    "ﬁ①½Ⅷ㍿",
-    "\ud83d",
-    "<&\x00\x07\u202e",
-]
 
 
-def run_engine(place: Path, model: dict, **request) -> list[dict]:
-    node = program("node", "apt-get install nodejs")
-    (place / "model.json").write_text(json.dumps(model))
-    (place / "requests.json").write_text(json.dumps(request))
-    command = [node, str(DRIVER), str(place / "model.json"), str(place / "requests.json")]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-def fuzzed_lines(count: int) -> list[str]:
-    generator = random.Random(0)
-    # Node's Unicode may know characters that Python's does not.
-    assigned = [chr(code) for code in range(32, 0x3000) if unicodedata.category(chr(code)) != "Cn"]
-    return [
-        "".join(
-            generator.choice(generator.choice(ALPHABETS)) if i % 3 else generator.choice(assigned)
-            for i in range(generator.randint(0, 50))
-        )
-        for _ in range(count)
-    ]
+def run_engine(place: Path, model: dict, **request) -> list:
+    program("node", "apt-get install nodejs")
+    return page_parity.run_engine(place, model, **request)
 
 
 def everyday(language: str, *kinds: str) -> list[str]:
@@ -181,12 +148,38 @@ def test_translations_are_pytorchs(shipped, tmp_path, options):
     [
         {"norm": "post", "tied_embeddings": False, "positions": "learned"},
         {"positions": "none", "key_width": 3},
+        {"type": "rnnsearch"},
+        {"type": "rnnsearch", "attention": "dot", "tied_embeddings": False},
+        {"type": "rnnsearch", "attention": "general"},
     ],
 )
-def test_other_transformers(tmp_path, shape):
+def test_other_networks(tmp_path, shape):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=40, **shape)
     model = model_data(directory, "float32")
     check_translations(tmp_path, directory, model, PLAIN[:3], beam=3, n_best=3)
+
+
+def test_the_network_without_attention(tmp_path):
+    directory = write_tiny_checkpoint(tmp_path / "tiny", steps=40, type="rnnencdec")
+    model = model_data(directory, "float32")
+    expected = Translator.load(directory, "torch", threads=1).translate(PLAIN[:3], beam=3)
+    found = run_engine(tmp_path, model, task="texts", lines=PLAIN[:3], beam=3)
+    assert [one["text"] for one in found] == [one.text for one in expected]
+    assert [one["score"] for one in found] == pytest.approx([one.score for one in expected], abs=1e-3)
+
+
+def test_a_recurrent_network_looks_where_it_is_told_to(tmp_path):
+    model = model_data(write_tiny_checkpoint(tmp_path / "tiny", steps=40, type="rnnsearch"), "float32")
+    pieces = intervene(tmp_path, model, beam=2)["pieces"]
+    moved = [{"step": 1, "to": [2]}]
+    found = intervene(tmp_path, model, beam=2, forced=pieces, moved=moved)["heads"]["cross"]
+    rows = np.array(found).reshape(len(pieces) + 1, -1)
+    assert rows[1, 2] == 1 and rows[0].max() < 1
+    plain = losses(tmp_path, model, pieces)
+    after = losses(tmp_path, model, pieces, moved=moved)
+    assert after[0] == plain[0] and after[1:] != pytest.approx(plain[1:], abs=1e-4)
+    off = losses(tmp_path, model, pieces, off=[{"kind": "cross", "layer": 0, "head": 0}])
+    assert off != pytest.approx(plain, abs=1e-4)
 
 
 def test_other_networks_are_refused(tmp_path):
@@ -230,8 +223,8 @@ def test_a_head_switched_off_is_one_whose_output_is_not_read(tmp_path):
         assert found != pytest.approx(losses(tmp_path, model, pieces, off=[{**off[0], "by": "mean"}]), abs=1e-4)
 
 
-def test_forced_pieces_moved_rows_and_the_tree(tmp_path):
-    model = model_data(write_tiny_checkpoint(tmp_path / "tiny"), "float32")
+def test_forced_pieces_moved_rows_and_the_tree(tmp_path, tiny_checkpoint):
+    model = model_data(tiny_checkpoint, "float32")
     plain = intervene(tmp_path, model, beam=3)
     assert plain["ended"]
     total = -sum(losses(tmp_path, model, plain["pieces"]))

@@ -9,6 +9,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 from tiny import ENGLISH, SPANISH
+from toy import toy_config
 
 import nmt
 from nmt import Aligner, Translator, UserError, train
@@ -57,6 +58,55 @@ def test_a_wrong_option_is_named_and_the_nearest_suggested(translator):
         translator.translate("cat", quality=2)
     with pytest.raises(UserError, match="no option 'read_ahead'"):
         translator.translate("cat", read_ahead=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"batch_size": 0}, "batch_size is 0; it must be a whole number from 1"),
+        ({"batch_size": "64"}, "batch_size is '64'"),
+        ({"prefix": 5}, "prefix is 5; it must be text"),
+        ({"heads": "yes"}, "heads is 'yes'; it must be True or False"),
+        ({"word_probabilities": 1}, "word_probabilities is 1"),
+        ({"long": "cut"}, "long is 'cut'; it must be refuse or split"),
+        ({"beam": "5"}, "beam is '5'; it must be a whole number"),
+        ({"temperature": -1}, "temperature is -1; it must be a number"),
+        ({"seed": "x"}, "seed is 'x'"),
+    ],
+)
+def test_a_wrong_value_says_what_is_right(translator, options, said):
+    for call in (translator.translate, translator.stream):
+        with pytest.raises(UserError, match=said):
+            call(["cat"], **options)
+
+
+def test_what_is_no_text_is_refused(translator, shipped):
+    for wrong in (5, None, b"cat"):
+        with pytest.raises(UserError, match="is no list of texts"):
+            translator.translate(wrong)
+    with pytest.raises(UserError, match="line 2 is 5; it must be text"):
+        translator.translate(["cat", 5])
+    with pytest.raises(UserError, match="stream a list"):  # it would be read letter by letter
+        translator.stream("cat")
+    assert len(translator.translate(text for text in ("cat", "boat"))) == 2
+    for pair in (("cat", None), (5, "gato")):
+        with pytest.raises(UserError, match="must be text"):
+            translator.score(*pair)
+    for pairs in (["cat", "gato"], [("cat", None)], [("cat", "gato", "chat")], [5]):
+        with pytest.raises(UserError, match="pair 1 is .*; it must be"):
+            shipped.align(pairs)
+    with pytest.raises(UserError, match="two sentences"):
+        shipped.align("cat")
+
+
+def test_a_configuration_is_trained_by_its_name(tmp_path):
+    toy_config(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        directory = train(str(tmp_path / "run.yaml"))
+    assert Translator.load(directory).translate("1 2").text is not None
+    with pytest.raises(UserError, match="cannot read the configuration"):
+        train(tmp_path / "none.yaml")
 
 
 def test_every_repr_is_short(shipped):

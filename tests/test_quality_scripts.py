@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import Fork
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import ENGLISH, SPANISH
@@ -228,8 +229,21 @@ def test_the_record_keeps_whose_translations_of_a_test_set_came_before(scripts):
     assert len(scored_before(record, {**second, "decoding": {"beam": 6}})) == 2
 
 
-def test_a_step_of_the_speed_run_trains_both_sides_and_tells(tmp_path, capsys):
+def test_a_step_of_the_speed_run_trains_both_sides_and_tells(tmp_path, capsys, monkeypatch):
     from toy import toy_config
+
+    from nmt.cli.common import run as run_command
+    from nmt.cli.train import main as train
+
+    real = subprocess.run
+
+    def in_a_fork(command, **options):
+        if "nmt.cli.train" not in command:
+            return real(command, **options)
+        status, errors = Fork(lambda: run_command("nmt-train", train, command[3:])).wait()
+        return subprocess.CompletedProcess(command, status, "", errors)
+
+    monkeypatch.setattr(subprocess, "run", in_a_fork)
 
     config = toy_config(tmp_path, training={"max_steps": 10})
     step = ["01-rate", "no learning", "--config", str(config), "--minutes", "5", "--every", "5", "--seeds", "1", "2"]

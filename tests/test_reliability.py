@@ -142,7 +142,7 @@ def hold(directory: Path, ready) -> None:
 def test_a_second_run_is_refused_and_a_killed_ones_lock_taken_over(tmp_path, command):
     path = toy_config(tmp_path, training={"max_steps": 1})
     directory = tmp_path / "run"
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     ready = context.Event()
     owner = context.Process(target=hold, args=(directory, ready))
     owner.start()
@@ -190,7 +190,7 @@ def encode(config: Path, barrier) -> None:
 
 def test_two_runs_that_encode_the_same_corpus_at_once(tmp_path):
     path = toy_config(tmp_path, training={"max_steps": 1})
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     barrier = context.Barrier(2)
     both = [context.Process(target=encode, args=(path, barrier)) for _ in range(2)]
     for process in both:

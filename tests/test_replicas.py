@@ -6,9 +6,9 @@ from tiny import ENGLISH, SPANISH, tiny_config, tiny_subwords
 from torch import nn
 
 from nmt.models import build_model
+from nmt.training.gradients import AT_MOST, Replicas
 from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
 from nmt.training.pairs import make_batch
-from nmt.training.replicas import AT_MOST, Replicas
 
 
 class SummedLoss(nn.Module):

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import ENGLISH, write_tiny_checkpoint
+from tiny import ENGLISH
 
 from nmt import Translator
 from nmt.errors import UserError
@@ -74,9 +74,8 @@ def actors(process: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the actors in /proc, which Linux has")
-def test_a_killed_actor_loses_and_repeats_nothing(tmp_path):
+def test_a_killed_actor_loses_and_repeats_nothing(tmp_path, tiny_checkpoint):
     pytest.importorskip("ray", reason="ray is not installed: pip install -e .[ray]")
-    checkpoint = write_tiny_checkpoint(tmp_path / "checkpoint")
     sentences = [f"{ENGLISH[number % len(ENGLISH)][:-1]} {number}." for number in range(240)]
     sentences[100] = "stars " * 100  # longer than the model takes
     (tmp_path / "text.txt").write_text("".join(f"{one}\n" for one in sentences), encoding="utf-8")
@@ -84,7 +83,7 @@ def test_a_killed_actor_loses_and_repeats_nothing(tmp_path):
     pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
     output = tmp_path / "out"
     command = [sys.executable, SCRIPT, tmp_path / "text.txt", tmp_path / "rows.parquet", "--output", output]
-    command += ["--checkpoint", checkpoint, "--workers", "2", "--column", "text", "--beam", "1"]
+    command += ["--checkpoint", tiny_checkpoint, "--workers", "2", "--column", "text", "--beam", "1"]
     command += ["--slice-bytes", "500", "--slice-rows", "15"]
     # Ray's workers yield to everything else (niceness 15), and the suite may run beside other work.
     environment = {**os.environ, "RAY_worker_niceness": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
@@ -105,7 +104,7 @@ def test_a_killed_actor_loses_and_repeats_nothing(tmp_path):
     assert [(row["id"], row["text"]) for row in found[240:]] == list(zip(rows["id"], rows["text"], strict=True))
     (refused,) = [row for row in found if row["problem"]]
     assert refused["source"] == sentences[100] and refused["translation"] is None
-    translator = Translator.load(checkpoint)
+    translator = Translator.load(tiny_checkpoint)
     for row in [*found[:20], *found[241:250]]:
         alone = translator.translate(row.get("source") or row["text"], beam=1)
         assert (row["translation"], row["alignment"]) == (alone.text, alone.pharaoh)

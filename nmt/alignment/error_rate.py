@@ -23,7 +23,7 @@ class GoldPair:
     spanish_id: int
     sure: frozenset[Link]
     possible: frozenset[Link]
-    """The links that are possible and not sure."""
+    """Links that are possible but not sure."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class AlignmentScore:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its bootstrap interval."""
+    """A value and its bootstrap interval."""
 
     value: float
     low: float
@@ -58,8 +58,7 @@ class Interval:
 def read_gold(path: str | Path) -> list[GoldPair]:
     """Read a tab-separated file with the header `english_id spanish_id sure possible`, links in Pharaoh form.
 
-    Raises:
-        UserError: when the file cannot be read, has other columns or a bad line, which it names.
+    Raises UserError, with the line, for a file that cannot be read or is malformed.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -86,7 +85,7 @@ def _gold_pair(row: list[str], where: str) -> GoldPair:
 
 
 def score(alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair]) -> AlignmentScore:
-    """The scores of one system's links, which stand in the order of the gold pairs."""
+    """Score one system's links, in the order of the gold pairs."""
     links, sure, linked_sure, linked_possible = _counts(alignments, gold).sum(axis=0).tolist()
     precision = linked_possible / links if links else 1.0
     recall = linked_sure / sure if sure else 1.0
@@ -126,14 +125,14 @@ def _counts(alignments: Sequence[Collection[Link]], gold: Sequence[GoldPair]) ->
 
 
 def _error_rate(counts: np.ndarray) -> np.ndarray:
-    """[..., 4] -> [...]; without any links and any sure links nothing is wrong."""
+    """[..., 4] -> [...]; 0 without any links and sure links."""
     links, sure, linked_sure, linked_possible = np.moveaxis(counts, -1, 0)
     whole = links + sure
     return np.where(whole > 0, 1 - (linked_sure + linked_possible) / np.maximum(whole, 1), 0.0)
 
 
 def _resample(counts: np.ndarray, samples: int) -> np.ndarray:
-    """[samples, 4]: the sums over as many pairs as there are, drawn with replacement, always the same."""
+    """[samples, 4]: sums over pairs drawn with replacement, with a fixed seed."""
     drawn = np.random.default_rng(1).integers(len(counts), size=(samples, len(counts)))
     return counts[drawn].sum(axis=1)
 

@@ -1,4 +1,4 @@
-"""The sentences of gold pairs, looked up in the corpus by their numbers."""
+"""Looking up the sentences of gold pairs in the corpus, by number."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 def english_spanish_corpus() -> Corpus:
-    """The corpus that gold pairs are numbered by: Tatoeba, English to Spanish.
-
-    Raises:
-        UserError: when it is not in the cache and cannot be fetched.
-    """
+    """The corpus that numbers the gold pairs: Tatoeba, English to Spanish. Raises UserError if it cannot be fetched."""
     from nmt.config import DataConfig
     from nmt.corpus import load_corpus
 
@@ -26,10 +22,9 @@ def english_spanish_corpus() -> Corpus:
 
 
 def find_sentences(gold: Sequence[GoldPair], corpus: Corpus) -> list[tuple[str, str]]:
-    """The (English, Spanish) sentences of each gold pair; the corpus runs from English to Spanish.
+    """The (English, Spanish) sentences of each gold pair in an English-Spanish corpus.
 
-    Raises:
-        UserError: for a pair that the corpus does not have, and for a link that leads out of its pair.
+    Raises UserError for a pair that is not in the corpus, and for a link outside its pair.
     """
     wanted = {(pair.english_id, pair.spanish_id): None for pair in gold}
     sentences: dict[tuple[int, int], tuple[str, str]] = {}

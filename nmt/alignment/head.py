@@ -7,22 +7,23 @@ this module follows line by line.
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from threadpoolctl import ThreadpoolController
 
 from nmt.alignment import Link
+from nmt.alignment.groups import full_links
 from nmt.alignment.links import threshold_links
 from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, find_checkpoint, save_arrays
 from nmt.errors import UserError
 from nmt.text.subwords import Subwords
-from nmt.text.word_pieces import word_pieces
 from nmt.text.words import split_words
 from nmt.untrusted import tensor_shapes
 
@@ -53,6 +54,11 @@ class AlignedPair:
 
     def __repr__(self) -> str:
         return f"AlignedPair({len(self.source_words)} and {len(self.target_words)} words, {len(self.links)} links)"
+
+    @cached_property
+    def full_links(self) -> list[Link]:
+        """Links with those of articles and prepositions to the word that they belong to (`nmt.alignment.groups`)."""
+        return full_links(self.probabilities, self.source_words, self.target_words)
 
     @property
     def pharaoh(self) -> str:
@@ -156,7 +162,10 @@ class Aligner:
         """
         if isinstance(source, str) != isinstance(target, str):
             raise UserError("align takes two sentences, or one list of (source, target) pairs")
-        pairs = [(source, target)] if isinstance(source, str) else source
+        pairs = [(source, target)] if isinstance(source, str) else list(source)
+        for number, pair in enumerate(pairs, 1):
+            if not isinstance(pair, Sequence) or [isinstance(text, str) for text in pair] != [True, True]:
+                raise UserError(f"pair {number} is {reprlib.repr(pair)}; it must be (source, target)")
         words = [[[word.text for word in split_words(text)] for text in pair] for pair in pairs]
         aligned = self.align_words([(first, second) for first, second in words])
         return aligned[0] if isinstance(source, str) else aligned
@@ -167,7 +176,7 @@ class Aligner:
     def align_words(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[AlignedPair]:
         """As `align`, for pairs of words that are split already."""
         sides = [(target, source) if self.swapped else (source, target) for source, target in pairs]
-        results: list[AlignedPair | None] = [None] * len(pairs)
+        matrices = [np.zeros((len(target), len(source)), np.float32) for source, target in pairs]
         for batch in _batches(sides):
             with _numpys_products().limit(limits=1):
                 logits = self.logits([sides[number] for number in batch])
@@ -176,10 +185,10 @@ class Aligner:
             for row, number in enumerate(batch):
                 first, second = sides[number]
                 cells = probabilities[row, : len(second), : len(first)]
-                results[number] = self._result(pairs[number], cells.T if self.swapped else cells)
+                matrices[number] = np.ascontiguousarray(cells.T if self.swapped else cells, np.float32)
         return [
-            result or self._result(pair, np.zeros((len(pair[1]), len(pair[0])), np.float32))
-            for result, pair in zip(results, pairs, strict=True)
+            AlignedPair(list(source), list(target), matrix, threshold_links(matrix, self.threshold))
+            for (source, target), matrix in zip(pairs, matrices, strict=True)
         ]
 
     def logits(self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> np.ndarray:
@@ -193,7 +202,8 @@ class Aligner:
         x_context, y_context = self._context(x, x_index, "source_context"), self._context(y, y_index, "target_context")
         scores += y_context @ x_context.transpose(0, 2, 1)
         scores *= np.float32(x.shape[1] ** -0.5)
-        scores += self._positions(x_index.shape[1], y_index.shape[1], x_lengths, y_lengths) + parameters["offset"]
+        plain, scaled = relative_positions(x_index.shape[1], y_index.shape[1], x_lengths, y_lengths)
+        scores += parameters["positions.plain"][plain] + parameters["positions.scaled"][scaled] + parameters["offset"]
         x_absent = np.arange(x_index.shape[1])[None, None, :] >= x_lengths[:, None, None]
         y_absent = np.arange(y_index.shape[1])[None, :, None] >= y_lengths[:, None, None]
         kept = np.where(x_absent | y_absent, np.float32(-1e9), scores)
@@ -219,7 +229,7 @@ class Aligner:
             self._pieces = {}
         known = self._pieces  # this one, though another thread may begin anew meanwhile
         if unknown := [word for word in words if word not in known]:
-            known.update(zip(unknown, word_pieces(self.subwords, unknown), strict=True))
+            known.update(zip(unknown, self.subwords.word_pieces(unknown), strict=True))
         return [known[word] for word in words]
 
     def _context(self, vectors: np.ndarray, index: np.ndarray, name: str) -> np.ndarray:
@@ -231,10 +241,6 @@ class Aligner:
             layer = parameters[f"{name}.0.weight"][:, shift * width : (shift + 1) * width]
             hidden = hidden + (vectors @ layer.T)[padded[:, shift : shift + length]]
         return np.maximum(hidden, 0) @ parameters[f"{name}.2.weight"].T + parameters[f"{name}.2.bias"]
-
-    def _positions(self, *sizes: Any) -> np.ndarray:
-        plain, scaled = relative_positions(*sizes)
-        return self.parameters["positions.plain"][plain] + self.parameters["positions.scaled"][scaled]
 
     def _convolve(self, over_source: np.ndarray, over_target: np.ndarray) -> np.ndarray:
         """Two maps [batch, target, source] -> [batch, target, source]."""
@@ -248,10 +254,6 @@ class Aligner:
         hidden = np.maximum(patches @ kernel.reshape(channels, -1).T + self.parameters["cells.bias"], 0)
         result = hidden @ self.parameters["cells_out.weight"].reshape(channels) + self.parameters["cells_out.bias"]
         return result.reshape(batch, target, source)
-
-    def _result(self, pair: tuple[Sequence[str], Sequence[str]], probabilities: np.ndarray) -> AlignedPair:
-        links = threshold_links(probabilities, self.threshold)
-        return AlignedPair(list(pair[0]), list(pair[1]), np.ascontiguousarray(probabilities, np.float32), links)
 
 
 @cache

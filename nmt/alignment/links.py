@@ -1,6 +1,6 @@
 """From attention to links.
 
-A matrix is [target words, source words + 1]; its last column is `</s>`, that is "aligned to nothing".
+A matrix is [target words, source words + 1]; the last column, `</s>`, means "aligned to nothing".
 """
 
 from collections.abc import Sequence
@@ -9,20 +9,35 @@ import numpy as np
 
 from nmt.alignment import Link
 
+LEAST = 0.25
+"""Of a target word's attention, what links a source word that no target word looks at most."""
+
 
 def argmax_links(matrix: np.ndarray) -> list[Link]:
-    """Each target word with the source word it attends to most; none where that is the last column."""
+    """Link each target word to the source word that it attends to most, unless that is the last column."""
     source_words = matrix.shape[1] - 1
     best = matrix.argmax(axis=1)
     return sorted((int(source), target) for target, source in enumerate(best) if source < source_words)
 
 
+def attention_links(matrix: np.ndarray) -> list[Link]:
+    """How links are read off attention: `argmax_links`, and from the other side each source word that these leave out
+    with the target word that looks at it most, if that gives it `LEAST` or more (tuned on development sentences)."""
+    links = argmax_links(matrix)
+    if not len(matrix):
+        return links
+    weights = matrix[:, :-1]
+    free = set(range(weights.shape[1])) - {source for source, _ in links}
+    looked = weights.argmax(axis=0)  # [source words]: the target word
+    return sorted([*links, *((own, int(looked[own])) for own in free if weights[looked[own], own] >= LEAST)])
+
+
 def threshold_links(matrix: np.ndarray, threshold: float) -> list[Link]:
-    """Every link whose weight is above the threshold; the matrix [target words, source words] has no last column."""
+    """Links with a weight above the threshold; the matrix [target words, source words] has no last column."""
     targets, sources = np.nonzero(matrix > threshold)
     return sorted(zip(sources.tolist(), targets.tolist(), strict=True))
 
 
 def transpose(links: Sequence[Link]) -> set[Link]:
-    """The links of the other direction: (source, target) for each (target, source)."""
+    """Reverse the direction of links."""
     return {(target, source) for source, target in links}

@@ -16,9 +16,9 @@ def format_links(links: Iterable[Link]) -> str:
 
 
 def parse_links(text: str, where: str = "the alignment") -> list[Link]:
-    """The links of one line, separated by white space; sorted and each once.
+    """The links of one line, separated by white space, sorted and unique.
 
-    Raises UserError for anything that is not a link; `where` names the line in it, such as `corpus.align, line 3`.
+    Raises UserError for anything else; `where` locates the line, as in `corpus.align, line 3`.
     """
     links = set()
     for token in text.split():
@@ -30,10 +30,9 @@ def parse_links(text: str, where: str = "the alignment") -> list[Link]:
 
 
 def read_pharaoh(path: str | Path) -> Iterator[list[Link]]:
-    """The links of each line of a file, read as they are asked for; an empty line is a pair without links.
+    """Yield the links of each line of a file; an empty line is a pair without links.
 
-    Raises:
-        UserError: when the file cannot be read, or names the line and the token that is no link.
+    Raises UserError for a file that cannot be read, and for a token that is not a link, with its line.
     """
     try:
         with open(path, encoding="utf-8-sig") as lines:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 Membership = Sequence[Sequence[int]]
 """For each piece the words that it belongs to: mostly one, none for `</s>` and other special pieces."""
+TOGETHER = 32
+"""Sentence pairs whose matrices are padded to one size."""
 
 
 def word_attention(
@@ -46,8 +49,8 @@ def word_attention(
     pieces = (len(target_words_of_piece), len(source_words_of_piece))
     if attention.shape[-2:] != pieces:
         raise ValueError(f"attention is {attention.shape[-2:]}, but words are given for {pieces} pieces")
-    gather = _shares(source_words_of_piece, source_words)  # [source pieces, source words + 1]
-    share = _shares(target_words_of_piece, target_words)[:, :target_words]  # [target pieces, target words]
+    gather = _shares([source_words_of_piece], [source_words])[0]  # [source pieces, source words + 1]
+    share = _shares([target_words_of_piece], [target_words])[0, :, :-1]  # [target pieces, target words]
     total = share.sum(axis=0)  # [target words]
     average = (share / np.where(total > 0, total, 1)).T  # [target words, target pieces]
     matrix = average @ (attention @ gather)  # [..., target words, source words + 1]
@@ -61,10 +64,42 @@ def over_words(attention: np.ndarray, source: Encoding, target: Encoding) -> np.
     return word_attention(attention, *members, len(source.words), len(target.words))
 
 
-def _shares(words_of_piece: Membership, words: int) -> np.ndarray:
-    """[pieces, words + 1], rows summing to 1: the share of each piece that belongs to each word, or to none."""
-    shares = np.zeros((len(words_of_piece), words + 1))
-    for piece, members in enumerate(words_of_piece):
-        for word in members or (words,):
-            shares[piece, word] += 1 / (len(members) or 1)
-    return shares
+def all_over_words(
+    attention: Sequence[np.ndarray], sources: Sequence[Encoding], targets: Sequence[Encoding]
+) -> Iterator[np.ndarray]:
+    """`over_words` of many sentence pairs, whose attention is [target pieces, source pieces + 1], many at a time."""
+    for first in range(0, len(attention), TOGETHER):
+        part = slice(first, first + TOGETHER)
+        yield from _together(attention[part], sources[part], targets[part])
+
+
+def _together(
+    attention: Sequence[np.ndarray], sources: Sequence[Encoding], targets: Sequence[Encoding]
+) -> Iterator[np.ndarray]:
+    columns, rows = ([len(encoding.words) for encoding in side] for side in (sources, targets))
+    gather = _shares([[*source.words_of_piece, ()] for source in sources], columns)
+    share = _shares([target.words_of_piece for target in targets], rows)
+    total = share.sum(axis=1, keepdims=True)  # [pairs, 1, target words + 1]
+    padded = np.zeros((len(attention), share.shape[1], gather.shape[1]))
+    for own, matrix in zip(padded, attention, strict=True):
+        own[: matrix.shape[0], : matrix.shape[1]] = matrix
+    average = np.moveaxis(share / np.where(total > 0, total, 1), 1, 2)  # [pairs, target words + 1, target pieces]
+    found = average @ (padded @ gather)  # [pairs, target words + 1, source words + 1]
+    without = total[:, 0] == 0  # [pairs, target words + 1]
+    for matrix, height, width, empty in zip(found, rows, columns, without, strict=True):
+        matrix[empty, width] = 1
+        yield matrix[:height, : width + 1].astype(np.float32)
+
+
+def _shares(pieces: Sequence[Membership], words: Sequence[int]) -> np.ndarray:
+    """[pairs, most pieces, most words + 1]: the share of each piece that belongs to each word; what belongs to none is
+    in the column after its pair's last word. Rows sum to 1, those of padding to 0."""
+    counts = [len(words_of_piece) for words_of_piece in pieces]
+    flat = [members or (none,) for own, none in zip(pieces, words, strict=True) for members in own]
+    lengths = np.fromiter(map(len, flat), np.intp, len(flat))
+    pair = np.repeat(np.arange(len(counts)), counts)
+    piece = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+    word = np.fromiter(chain.from_iterable(flat), np.intp)
+    result = np.zeros((len(counts), max(counts), max(words) + 1))
+    result[np.repeat(pair, lengths), np.repeat(piece, lengths), word] = np.repeat(1 / lengths, lengths)
+    return result

@@ -1,7 +1,7 @@
-"""Words given by spaces, as text that looks like training text, and links back over the words as given.
+"""Detokenising words given by spaces, and mapping links back to them.
 
-Tokenised corpora write `Where is the station ?`. A model that has only seen `station?` is given that
-instead; links then come back to the five words that were given.
+Tokenised corpora write `Where is the station ?`; a model trained on `station?` gets that instead, and its links are
+mapped back to the five given words.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from nmt.alignment import Link
 from nmt.text.words import Word, normalize, overlapping, split_words
 
-# What is written against the word before it, and against the word after it.
+# Attached to the previous word, and to the next word.
 CLOSING = re.compile(r"[.,;:!?…%)\]}»”]+|['’](?:s|m|d|ll|re|ve)|n['’]t", re.IGNORECASE)
 OPENING = re.compile(r"[¿¡(\[{«“$£€]+")
 QUOTE = '"'
@@ -35,19 +35,19 @@ class JoinedWords:
         return [self.text[start:end] for start, end in self.spans]
 
     def words_of_tokens(self, tokens: Sequence[Word]) -> list[list[int]]:
-        """For each token of `text` the given words that it overlaps: `don't` overlaps both of `do n't`."""
+        """For each token of `text`, the given words that it overlaps: `don't` overlaps both of `do n't`."""
         return [list(found) for found in overlapping([(token.start, token.end) for token in tokens], self.spans)]
 
 
 def given_words(line: str) -> list[str]:
-    """The words of a line, separated by spaces or tabs only: other white space belongs to words."""
+    """Words of a line, separated by spaces or tabs; other white space belongs to words."""
     return [word for word in re.split(r"[ \t]+", line.strip("\r\n")) if word]
 
 
 def join_words(words: Sequence[str]) -> JoinedWords:
-    """Running text of the given words, with punctuation re-attached and the place of each word.
+    """Join words into running text with punctuation attached, and locate each word.
 
-    The words stay whole and in order: joining only decides which spaces between them go.
+    Words stay whole and in order; only spaces between them are removed.
     """
     words = [normalize(word) for word in words]
     text, spans = "", []
@@ -63,14 +63,14 @@ def join_words(words: Sequence[str]) -> JoinedWords:
 
 
 def written_words(text: str) -> JoinedWords:
-    """A sentence as it is written, its words being its word and punctuation tokens."""
+    """A sentence as it is, with its word and punctuation tokens as words."""
     return JoinedWords(normalize(text), [(word.start, word.end) for word in split_words(text)])
 
 
 def links_over_given_words(
     links: Iterable[Link], source_words: Sequence[Sequence[int]], target_words: Sequence[Sequence[int]]
 ) -> list[Link]:
-    """Links between tokens as links between the given words that the tokens overlap (see `words_of_tokens`)."""
+    """Map links between tokens to the given words that the tokens overlap (see `words_of_tokens`)."""
     return sorted(
         {
             (source, target)
@@ -82,7 +82,7 @@ def links_over_given_words(
 
 
 def _attached(words: Sequence[str], position: int, quoted: bool) -> bool:
-    """Whether no space stands before the word at `position`; `quoted` says that a quotation mark is still open."""
+    """Whether the word at `position` has no space before it; `quoted`: a quotation mark is open."""
     if position == 0:
         return False
     before, word = words[position - 1], words[position]
@@ -90,7 +90,7 @@ def _attached(words: Sequence[str], position: int, quoted: bool) -> bool:
     if CLOSING.fullmatch(word) or OPENING.fullmatch(before):
         return True
     if QUOTE in (word, before):
-        # A mark that opens clings to what follows it, one that closes to what stands before it.
+        # An opening mark attaches to the next word, a closing one to the previous.
         return quoted
     if JOINING.fullmatch(word):
         return _is_word(before) and _is_word(after)
@@ -109,5 +109,5 @@ def _is_word(word: str) -> bool:
 
 
 def _stays_composed(before: str, word: str) -> bool:
-    """Whether writing the two together composes no characters across the border (a lone accent, Hangul letters)."""
+    """Whether joining the two composes no characters across the border (a lone accent, Hangul letters)."""
     return normalize(before + word) == before + word

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,9 +18,7 @@ from nmt.alignment.pieces import word_attention
 from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.cli.common import (
-    add_checkpoint_argument,
-    add_invalid_argument,
-    add_output_argument,
+    add_shared,
     answered,
     check_writable,
     command,
@@ -47,19 +46,25 @@ EXAMPLES = """\
 
 Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
 tokens of each side, with --pretokenized the words between spaces."""
+Choice = Callable[["AlignedPair"], list[Link]]
+"""Which links of a pair are taken."""
+STYLES: dict[str, Choice] = {
+    "precise": lambda aligned: aligned.links,
+    "full": lambda aligned: aligned.full_links,
+}
 READ_AHEAD = 256
-"""Pairs aligned together: enough to fill batches, few enough to stream."""
+"""Pairs aligned together, enough to fill batches."""
 
 
 class Pair(NamedTuple):
-    """A pair as running text, with the places of the words that links count."""
+    """A pair as running text, with the words that links refer to."""
 
     source: JoinedWords
     target: JoinedWords
 
 
 class Aligned(NamedTuple):
-    """What is printed for a pair; without a matrix where it could not be aligned."""
+    """The output for one pair; no matrix if it could not be aligned."""
 
     source_words: list[str]
     target_words: list[str]
@@ -80,17 +85,20 @@ def main(arguments: list[str]) -> None:
         raise UserError("give one of FILE.tsv, --source with --target, and --gold")
     if options.gold and options.pretokenized:
         raise UserError("the gold links count word and punctuation tokens: leave --pretokenized out")
+    if options.symmetrize and options.links:
+        raise UserError("give one of --symmetrize and --links: each says how links are chosen")
     if options.gold and options.format == "json":
         raise UserError("--gold prints scores, not links: leave --format out")
     check_writable(options.output)
     check_options(options)
     aligner = learn(_learned_texts(options), options) if options.learn else _load(options.checkpoint)
+    choose = SYMMETRIZED[options.symmetrize] if options.symmetrize else STYLES[options.links or "precise"]
     with writer(options.output) as output:
         if options.gold:
-            print(score_gold(aligner, options.gold, options.symmetrize), file=output)
+            print(score_gold(aligner, options.gold, choose), file=output)
             return
         pairs = as_given(answered(read_pairs(options), output), options.pretokenized)
-        aligned = align(aligner, pairs, options.symmetrize)
+        aligned = align(aligner, pairs, choose)
         for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
             print(FORMATS[options.format](pair), file=output)
 
@@ -102,7 +110,7 @@ def _load(checkpoint: str | None) -> Translator:
 
 
 def _learned_texts(options) -> Iterator[tuple[str, str]]:
-    """The pairs to align as running text; without any the training pairs of `--corpus` alone are learned from."""
+    """The pairs to align as running text; none if only `--corpus` is given."""
     if options.gold:
         from nmt.alignment.error_rate import read_gold
         from nmt.alignment.gold import english_spanish_corpus, find_sentences
@@ -126,12 +134,18 @@ def make_parser():
         "--source", metavar="FILE", help="source sentences, one a line, in the checkpoint's source language"
     )
     arguments.add_argument("--target", metavar="FILE", help="their translations, line by line")
-    add_output_argument(arguments)
-    add_checkpoint_argument(arguments)
+    add_shared(arguments, "--output", "--checkpoint")
     arguments.add_argument(
         "--pretokenized",
         action="store_true",
         help="words are given by spaces, and links count them; the model is given text with punctuation re-attached",
+    )
+    arguments.add_argument(
+        "--links",
+        choices=list(STYLES),
+        metavar="STYLE",
+        help="precise: words that translate each other; full: articles and prepositions too, with the word that they "
+        "belong to (default: precise)",
     )
     arguments.add_argument(
         "--symmetrize",
@@ -146,7 +160,7 @@ def make_parser():
         default="pharaoh",
         help="pharaoh: `0-0 1-2`; json: an object a line with words, matrix, links and their scores (default: pharaoh)",
     )
-    add_invalid_argument(arguments)
+    add_shared(arguments, "--invalid-utf8")
     arguments.add_argument(
         "--gold",
         metavar="FILE.tsv",
@@ -157,7 +171,7 @@ def make_parser():
 
 
 def read_pairs(options) -> Iterator[tuple[str, str] | None]:
-    """The sentence pairs that the arguments name, one by one, and None before each wait for more of them."""
+    """Yield the pairs that the arguments name, and None before each wait for more."""
     if options.corpus and not options.pairs and not options.source:
         yield from corpus_pairs(options.corpus)
         return
@@ -182,7 +196,7 @@ def read_pairs(options) -> Iterator[tuple[str, str] | None]:
 
 
 def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[str, str] | None]:
-    """Lines of two files side by side, and None before a wait in either."""
+    """Lines of two parallel files, and None before a wait in either."""
     files = [arriving_lines(path, invalid) for path in (source, target)]
     for number in count():
         pair = []
@@ -199,7 +213,7 @@ def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[st
 
 
 def as_given(pairs: Iterable[tuple[str, str] | None], pretokenized: bool) -> Iterator[Pair | None]:
-    """Each side as running text: the words between spaces joined, or the sentence as it is."""
+    """Each side as running text: pretokenized words joined, or the sentence as it is."""
     for pair in pairs:
         if pair is None:
             yield None
@@ -209,13 +223,10 @@ def as_given(pairs: Iterable[tuple[str, str] | None], pretokenized: bool) -> Ite
             yield Pair(*map(written_words, pair))
 
 
-def align(
-    aligner: Translator | LearnedAligner, pairs: Iterable[Pair | None], method: str | None = None
-) -> Iterator[Aligned]:
+def align(aligner: Translator | LearnedAligner, pairs: Iterable[Pair | None], choose: Choice) -> Iterator[Aligned]:
     """Align a stream of pairs in order. A pair that cannot be aligned yields no links and prints one warning.
 
-    `method` joins the arg-max links of both directions by one of `SYMMETRIZATIONS`, in place of the head's own links.
-    A None among the pairs asks for the alignments of all before it.
+    `choose` is one of `STYLES` or `SYMMETRIZED`. A None among the pairs asks for the alignments of all before it.
     """
     number = 0
     for chunk in in_chunks(pairs, READ_AHEAD):
@@ -227,7 +238,7 @@ def align(
                 print(f"nmt-align: warning: pair {number} is not aligned: {obstacle}", file=sys.stderr)
                 yield Aligned(pair.source.words, pair.target.words, [], None)
             else:
-                yield _over_given_words(pair, aligned, _links(aligned, method))
+                yield _over_given_words(pair, aligned, choose(aligned))
 
 
 def _obstacle(aligned: AlignedPair) -> str | None:
@@ -241,25 +252,26 @@ def _obstacle(aligned: AlignedPair) -> str | None:
     return None
 
 
-def _links(aligned: AlignedPair, method: str | None) -> list[Link]:
-    if method is None:
-        return aligned.links
-    return SYMMETRIZATIONS[method](argmax_links(aligned.matrix), transpose(argmax_links(aligned.reverse_matrix)))
+def _symmetrized(method: Callable, aligned: AlignedPair) -> list[Link]:
+    """The arg-max links of both directions joined."""
+    return method(argmax_links(aligned.matrix), transpose(argmax_links(aligned.reverse_matrix)))
+
+
+SYMMETRIZED = {name: partial(_symmetrized, method) for name, method in SYMMETRIZATIONS.items()}
 
 
 def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Aligned:
-    """From the model's tokens to the words that links count; the two are the same unless words were given."""
+    """Map the model's tokens to the given words; the two are the same unless pretokenized."""
     source = pair.source.words_of_tokens(split_words(pair.source.text))
     target = pair.target.words_of_tokens(split_words(pair.target.text))
     matrix = word_attention(aligned.matrix, [*source, []], target, len(pair.source.spans), len(pair.target.spans))
     return Aligned(pair.source.words, pair.target.words, links_over_given_words(links, source, target), matrix)
 
 
-def score_gold(aligner: Translator | LearnedAligner, path: str, method: str | None) -> str:
-    """Align the pairs of a gold file and say how well.
+def score_gold(aligner: Translator | LearnedAligner, path: str, choose: Choice) -> str:
+    """Align the pairs of a gold file and return their scores as text.
 
-    Raises:
-        UserError: for a file that is not gold links, and for a checkpoint of other languages.
+    Raises UserError for a malformed file and for a checkpoint of other languages.
     """
     from nmt.alignment.error_rate import read_gold, score
     from nmt.alignment.gold import english_spanish_corpus, find_sentences
@@ -272,9 +284,9 @@ def score_gold(aligner: Translator | LearnedAligner, path: str, method: str | No
         )
     pairs = find_sentences(gold, english_spanish_corpus())
     if languages == ("en", "es"):
-        links = [pair.links for pair in align(aligner, as_given(pairs, False), method)]
+        links = [pair.links for pair in align(aligner, as_given(pairs, False), choose)]
     else:
-        flipped = align(aligner, as_given([(spanish, english) for english, spanish in pairs], False), method)
+        flipped = align(aligner, as_given([(spanish, english) for english, spanish in pairs], False), choose)
         links = [sorted(transpose(pair.links)) for pair in flipped]
     return f"{score(links, gold)}  ({len(gold)} pairs)"
 
@@ -289,7 +301,7 @@ def _as_json(pair: Aligned) -> str:
         {
             "source_words": pair.source_words,
             "target_words": pair.target_words,
-            "attention": matrix,
+            "matrix": matrix,
             "alignment": format_links(pair.links),
             "scores": [matrix[target][source] for source, target in pair.links],
         },

@@ -1,4 +1,4 @@
-"""What all commands share: errors in one line, exit statuses, lines in and out."""
+"""Shared by all commands: one-line errors, exit statuses, common options, output files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import nmt
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
-from nmt.streams import AS_WRITTEN, standard_streams
-from nmt.untrusted import MOST_THREADS
+from nmt.lines import AS_WRITTEN, standard_streams
+from nmt.untrusted import MOST_THREADS, WIDEST_BEAM
 
 Item = TypeVar("Item")
 USER_ERROR = 2
@@ -30,49 +30,46 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> int:
-    """Run a command: UserError is one line on standard error and status 2, Ctrl-C is 130, a reader that left is 0.
+    """Run a command and return its exit status: 2 for UserError, 130 for Ctrl-C, 0 if the reader of a pipe has left.
 
-    A closed terminal and SIGTERM are as Ctrl-C is, a warning is a line too, and losing standard error ends nothing.
+    Errors and warnings are one line each on standard error, whose loss ends nothing. SIGTERM and a closed terminal
+    count as Ctrl-C.
     """
-    # Threads that spin while they wait take the core that another job needs; libgomp reads this as torch is loaded.
+    # Spinning threads take cores from other jobs; libgomp reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with ExitStack() as within:
         within.enter_context(standard_streams())
         within.enter_context(_ends_as_by_ctrl_c())
         within.enter_context(warnings.catch_warnings())
         warnings.showwarning = lambda text, *_: print(f"{name}: warning: {text}", file=sys.stderr)
-        status = _run(name, main, arguments)
+        try:
+            status = main(sys.argv[1:] if arguments is None else arguments) or 0
+            sys.stdout.flush()
+        except UserError as error:
+            print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+            status = USER_ERROR
+        except KeyboardInterrupt as interruption:
+            print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
+            status = INTERRUPTED
+        except OSError as error:  # a full disk, a directory that may not be written to
+            if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout)):
+                status = 0  # the reader (such as `| head`) has what it wanted
+            else:
+                print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+                status = USER_ERROR
         try:
             sys.stdout.flush()
-        except OSError:  # told already; keep the interpreter's own flush quiet too
+        except OSError:  # reported already; silence the interpreter's own flush too
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return status
 
 
-def _run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None) -> int:
-    try:
-        status = main(sys.argv[1:] if arguments is None else arguments) or 0
-        sys.stdout.flush()
-        return status
-    except UserError as error:
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt as interruption:
-        print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
-        return INTERRUPTED
-    except OSError as error:  # a full disk, a directory that may not be written to
-        if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout)):
-            return 0  # the reader of results (such as `| head`) has what it wanted
-        print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
-        return USER_ERROR
-
-
 class ReaderLeft(BrokenPipeError):
-    """Nobody reads the named pipe of `--output` any more."""
+    """The reader of the named pipe given as `--output` has left."""
 
 
 def _has_no_reader(stream: TextIO) -> bool:
-    """Whether a stream is a pipe or a socket that nobody reads."""
+    """Whether a stream is a pipe or socket without a reader."""
     watch = select.poll()
     try:
         watch.register(stream.fileno(), 0)
@@ -83,7 +80,7 @@ def _has_no_reader(stream: TextIO) -> bool:
 
 @contextmanager
 def _ends_as_by_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise KeyboardInterrupt, where they would end the process at once (nohup ignores one)."""
+    """SIGTERM and SIGHUP raise KeyboardInterrupt, unless they are handled or ignored already (nohup)."""
 
     def stop(number: int, _frame: object) -> None:
         raise KeyboardInterrupt("terminated" if number == signal.SIGTERM else "the terminal was closed")
@@ -106,7 +103,7 @@ def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], 
 
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser whose help ends in examples, and whose errors are UserError."""
+    """An argument parser whose help ends with examples and whose errors are UserError."""
     arguments = Parser(
         prog=name,
         description=description,
@@ -119,7 +116,7 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses in one line: an unknown option with the nearest known one, and empty values of options."""
+    """Reports errors as UserError, suggests the nearest option for an unknown one, and rejects empty values."""
 
     def parse_args(self, args=None, namespace=None):
         """Raises UserError."""
@@ -148,56 +145,10 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}{question} (see {self.prog} --help)")
 
 
-def add_checkpoint_argument(arguments: argparse.ArgumentParser) -> None:
-    """--checkpoint."""
-    arguments.add_argument(
-        "--checkpoint",
-        metavar="DIR",
-        help="directory, or the name of a shipped one: tatoeba-en-es (English to Spanish, the default) or "
-        "tatoeba-es-en (Spanish to English)",
-    )
-
-
-def add_checkpoint_arguments(arguments: argparse.ArgumentParser, threads: int | None = None) -> None:
-    """--checkpoint, --engine and --threads (`threads` is its default), as commands that translate have them."""
-    add_checkpoint_argument(arguments)
-    arguments.add_argument(
-        "--engine",
-        choices=["auto", "torch", "ctranslate2"],
-        default="auto",
-        help="auto takes CTranslate2 for every network that it can compute (default: auto)",
-    )
-    shown = f"CPU threads (default: {threads or 'all cores'})"
-    arguments.add_argument("--threads", type=thread_count, metavar="N", default=threads, help=shown)
-
-
-def add_search_arguments(arguments: argparse.ArgumentParser) -> None:
-    """--beam, --length-penalty and --batch-size."""
-    arguments.add_argument("--beam", type=positive, metavar="N", help="beam size; 1 is greedy search")
-    arguments.add_argument("--length-penalty", type=float, metavar="X", help="exponent of the length penalty")
-    arguments.add_argument(
-        "--batch-size", type=positive, default=64, metavar="N", help="sentences translated together (default: 64)"
-    )
-
-
-def add_invalid_argument(arguments: argparse.ArgumentParser) -> None:
-    """--invalid-utf8, as every command that reads lines to work on has it."""
-    arguments.add_argument(
-        "--invalid-utf8",
-        choices=["refuse", "replace"],
-        default="refuse",
-        help="bytes that are not UTF-8: refuse them with their line, or replace them by U+FFFD (default: refuse)",
-    )
-
-
-def add_output_argument(arguments: argparse.ArgumentParser) -> None:
-    """--output, as every command that writes line by line has it."""
-    arguments.add_argument(
-        "--output",
-        metavar="FILE",
-        help="a file that appears when all lines are done; those done before an error or Ctrl-C are kept in "
-        "FILE.unfinished (default: standard output)",
-    )
+def add_shared(arguments: argparse.ArgumentParser, *names: str) -> None:
+    """Add options of `SHARED` by their names."""
+    for name in names:
+        arguments.add_argument(name, **SHARED[name])
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -216,32 +167,65 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 positive = whole_number(1, 10**9)
+beam_size = whole_number(1, WIDEST_BEAM)
+"""Of --beam, and of --n-best, which is a beam at least as wide."""
 thread_count = whole_number(1, MOST_THREADS)
+SHARED: dict[str, dict[str, Any]] = {
+    "--checkpoint": {
+        "metavar": "DIR",
+        "help": "a directory, or a shipped checkpoint: tatoeba-en-es (English to Spanish, the default) or "
+        "tatoeba-es-en (Spanish to English)",
+    },
+    "--engine": {
+        "choices": ["auto", "torch", "ctranslate2"],
+        "default": "auto",
+        "help": "auto uses CTranslate2 where it supports the network, else PyTorch (default: auto)",
+    },
+    "--threads": {"type": thread_count, "metavar": "N", "help": "CPU threads (default: all cores)"},
+    "--beam": {"type": beam_size, "metavar": "N", "help": "beam size; 1 is greedy search"},
+    "--length-penalty": {"type": float, "metavar": "X", "help": "exponent of the length penalty"},
+    "--batch-size": {
+        "type": positive,
+        "default": 64,
+        "metavar": "N",
+        "help": "sentences translated together (default: 64)",
+    },
+    "--invalid-utf8": {
+        "choices": ["refuse", "replace"],
+        "default": "refuse",
+        "help": "invalid UTF-8: refuse it with its line number, or replace it by U+FFFD (default: refuse)",
+    },
+    "--output": {
+        "metavar": "FILE",
+        "help": "a file, written when all lines are done; after an error or Ctrl-C the finished ones are in "
+        "FILE.unfinished (default: standard output)",
+    },
+}
+"""Options that several commands have alike."""
+TRANSLATING = ("--checkpoint", "--engine", "--threads", "--beam", "--length-penalty", "--batch-size")
+"""Those of every command that translates."""
 
 
 def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]:
-    """Sentences given as arguments. Raises UserError for bytes that are not UTF-8, and for the name of a file.
+    """Decode sentences given as arguments. Raises UserError for invalid UTF-8, and for a file name given as text.
 
-    `for_files` says how the command is given one.
+    `for_files` shows how to pass a file instead.
     """
-    for text in texts:
+    typed = []
+    for number, text in enumerate(texts, 1):
         if os.path.isfile(text):
             raise UserError(f"{text} is a file: did you mean {for_files.format(text)}?")
-    return [_as_typed(text, number, invalid) for number, text in enumerate(texts, 1)]
-
-
-def _as_typed(text: str, number: int, invalid: str) -> str:
-    """An argument's bytes as UTF-8, whatever the locale; else what Python read in them by the locale."""
-    try:
-        return os.fsencode(text).decode("utf-8")
-    except UnicodeError:
-        if _SURROGATES.search(text) and invalid == "refuse":
-            raise UserError(f"TEXT {number} is not UTF-8; convert it, or ask for --invalid-utf8 replace") from None
-        return _SURROGATES.sub("\ufffd", text)
+        try:
+            typed.append(os.fsencode(text).decode("utf-8"))  # whatever the locale
+        except UnicodeError:
+            if _SURROGATES.search(text) and invalid == "refuse":
+                raise UserError(f"TEXT {number} is not UTF-8; convert it, or ask for --invalid-utf8 replace") from None
+            typed.append(_SURROGATES.sub("\ufffd", text))
+    return typed
 
 
 def answered(items: Iterable[Item | None], output: TextIO) -> Iterator[Item | None]:
-    """Pass on what arrives; at None, a wait for more, flush the answers to what came before."""
+    """Pass items on; at None, a wait for more, flush the output for those before it."""
     for item in items:
         yield item
         if item is None:
@@ -250,9 +234,9 @@ def answered(items: Iterable[Item | None], output: TextIO) -> Iterator[Item | No
 
 @contextmanager
 def writer(path: str | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears whole when the block has succeeded.
+    """Yield standard output, or a file that appears when the block succeeds.
 
-    What was written before an error or Ctrl-C is kept in FILE.unfinished (see `nmt.files.atomic_path`).
+    After an error or Ctrl-C, what was written is kept in FILE.unfinished (see `nmt.files.atomic_path`).
     """
     if path in (None, "-") or _is_standard_output(str(path)):
         yield sys.stdout
@@ -283,7 +267,7 @@ def _is_standard_output(path: str) -> bool:
 
 
 def with_progress(items: Iterable, unit: str, wanted: bool) -> Iterable:
-    """A progress bar on standard error around `items`, when wanted and when it is a terminal."""
+    """Wrap `items` in a progress bar if wanted and standard error is a terminal."""
     if not wanted or not sys.stderr.isatty():
         return items
     from tqdm import tqdm
@@ -292,12 +276,12 @@ def with_progress(items: Iterable, unit: str, wanted: bool) -> Iterable:
 
 
 def in_one_line(text: str) -> str:
-    """A translation for a file of lines: a network can spell out a line feed in bytes."""
+    """Replace line ends, which a network can spell out in bytes."""
     return text.replace("\n", " ").replace("\r", " ")
 
 
 def draw(translations: list, path: str, gold: list | None = None) -> None:
-    """Draw translations: an explorer page for .html, else a figure, with gold links where they are given."""
+    """Draw translations as an explorer page for .html, else as a figure, with gold links if given."""
     if picture_format(path) == PAGE:
         from nmt.inspection.explorer import explorer_page
 
@@ -310,6 +294,6 @@ def draw(translations: list, path: str, gold: list | None = None) -> None:
 
 
 def check_writable(path: str | Path | None) -> None:
-    """Refuse an output path before the work is done. Raises UserError."""
+    """Raise UserError for an output path in a missing directory, before any work is done."""
     if path is not None and not os.path.isdir(parent := os.path.dirname(os.path.realpath(path))):
         raise UserError(f"cannot write {path}: there is no directory {parent}")

@@ -6,9 +6,8 @@ import json
 import sys
 
 from nmt.cli.common import (
-    add_checkpoint_arguments,
-    add_invalid_argument,
-    add_search_arguments,
+    TRANSLATING,
+    add_shared,
     check_writable,
     command,
     in_one_line,
@@ -29,12 +28,10 @@ EXAMPLES = """\
 def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
     commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
-    add_checkpoint_arguments(commands)
-    commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test)")
+    commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test, or dev without one)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
-    add_invalid_argument(commands)
-    add_search_arguments(commands)
+    add_shared(commands, "--invalid-utf8", *TRANSLATING)
     commands.add_argument(
         "--tokenize", choices=TOKENIZERS, help="sacreBLEU's tokenizer for BLEU (default: the target language's)"
     )
@@ -54,8 +51,7 @@ def main(arguments: list[str]) -> None:
     if options.everyday:
         _everyday(translator, options)
         return
-    split = options.split or "test"
-    sources, references, name = _from_files(options) if options.source else _from_split(translator, split)
+    sources, references, name = _from_files(options) if options.source else _from_split(translator, options.split)
     result = evaluate(
         translator,
         sources,
@@ -98,8 +94,11 @@ def _everyday(translator, options) -> None:
         print(f"{kind:<12}{count:>5}{shares[0]:>7}{shares[1]:>10}{chrf:>7.1f}")
 
 
-def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str]:
-    """The unique source sentences of a split of the checkpoint's corpus, each with all its translations."""
+def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str]], str]:
+    """The unique source sentences of a split of the checkpoint's corpus, each with all its translations.
+
+    Without a name test, or dev where the corpus has no test.
+    """
     from nmt.checkpoint import CONFIG
     from nmt.config import load_config
     from nmt.corpus import load_corpus, references
@@ -111,6 +110,7 @@ def _from_split(translator, split: str) -> tuple[list[str], list[list[str]], str
             f"the checkpoint's corpus cannot be had ({error}); run this where nmt-train ran, or give --source and "
             "--reference"
         ) from error
+    split = split or ("dev" if corpus.test is None else "test")
     pairs = corpus.test if split == "test" else corpus.dev
     if pairs is None:
         raise UserError("the checkpoint's corpus has no test split; use --split dev, or --source and --reference")

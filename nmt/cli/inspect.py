@@ -10,15 +10,14 @@ from itertools import islice
 from pathlib import Path
 
 from nmt.cli.common import (
-    add_checkpoint_arguments,
-    add_invalid_argument,
-    add_search_arguments,
+    TRANSLATING,
+    add_shared,
+    beam_size,
     check_arguments,
     check_writable,
     command,
     draw,
     parser,
-    positive,
 )
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
@@ -124,7 +123,7 @@ def make_parser():
         "nmt-inspect", "Look at a translation: its alignment, every attention head, learning curves.", EXAMPLES
     )
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
-    add_invalid_argument(arguments)
+    add_shared(arguments, "--invalid-utf8")
     arguments.add_argument(
         "--output",
         metavar="FILE",
@@ -136,10 +135,11 @@ def make_parser():
         help="draw a grid of all heads of this kind instead of the alignment",
     )
     arguments.add_argument("--gold", metavar="FILE", help="mark these links too: one line a sentence, in Pharaoh form")
-    arguments.add_argument("--n-best", type=positive, default=1, metavar="N", help="hypotheses a sentence (default: 1)")
+    arguments.add_argument(
+        "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
+    )
     arguments.add_argument("--curves", nargs="+", metavar="CHECKPOINT", help="draw these runs' learning curves instead")
-    add_checkpoint_arguments(arguments)
-    add_search_arguments(arguments)
+    add_shared(arguments, *TRANSLATING)
     return arguments
 
 

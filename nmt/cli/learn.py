@@ -185,7 +185,7 @@ def _train_head(pairs: WordPairs, targets: np.ndarray, training: HeadTraining, k
         subwords, start = Subwords.train(counted, PIECES), None
     else:
         subwords, start = known.subwords, known.parameters
-        training = replace(training, config=replace(training.config, **known.sizes))
+        training = replace(training, config=training.config.model_copy(update=known.sizes))
     corpus = WordCorpus.from_pairs(pairs, subwords)
     return Aligner(train_head(corpus, targets, training, start), subwords, THRESHOLD)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.cli.common import command, parser
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> None:
     """Parse the arguments and train."""
     options = make_parser(arguments).parse_intermixed_args(arguments)
     config = of_own_data(options) if options.data else of_file(options)
+    from nmt.files import expanded
     from nmt.training.device import Interrupted
     from nmt.training.run import train
 
@@ -34,6 +36,9 @@ def main(arguments: list[str]) -> None:
         train(config, resume=options.resume, overwrite=options.overwrite)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; go on with --resume") from None
+    finally:
+        if options.data and not expanded(config.checkpoint).exists():  # no run has begun
+            written_configuration(config).unlink(missing_ok=True)
 
 
 def of_file(options: Namespace) -> RunConfig:
@@ -45,6 +50,8 @@ def of_file(options: Namespace) -> RunConfig:
             raise UserError(f"--{name} belongs to --data; change a configuration's keys with key=value")
     if not options.config:
         raise UserError("give a CONFIG, or --data with your own pairs; see --help")
+    if os.path.isfile(options.config) and not options.config.endswith((".yaml", ".yml")):
+        raise UserError(f"{options.config} is no .yaml file: did you mean --data {options.config}?")
     return load_config(options.config, options.overrides)
 
 
@@ -52,7 +59,6 @@ def of_own_data(options: Namespace) -> RunConfig:
     """The recipe's configuration for --data; writes it beside the checkpoint and prints it."""
     from nmt.checkpoint import write_text
     from nmt.corpus import load_corpus
-    from nmt.files import expanded
     from nmt.recipe import as_yaml, expectation, own_data
 
     # `--data FILE key=value`: argparse takes the override for a file, or for CONFIG.
@@ -63,10 +69,11 @@ def of_own_data(options: Namespace) -> RunConfig:
         raise UserError(f"give CONFIG or --data, not both ({wrong[0]})")
     minutes = 30.0 if options.minutes is None else options.minutes
     config = own_data(files, options.source, options.target, minutes, options.checkpoint, overrides)
-    directory = expanded(config.checkpoint)
-    path = directory.with_name(f"{directory.name}.yaml")
+    path = written_configuration(config)
     text = as_yaml(config, f"Chosen by nmt-train --data for {minutes:g} minutes; edit, then: nmt-train {path}")
     if path.exists() and path.read_text(encoding="utf-8") != text and not options.overwrite:
+        if options.resume:
+            raise UserError(f"{path} is another: resume with nmt-train {path} --resume [training.max_minutes=N]")
         raise UserError(f"{path} is there already; train it with nmt-train {path}, or replace it with --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
@@ -74,6 +81,14 @@ def of_own_data(options: Namespace) -> RunConfig:
     if told := expectation(len(load_corpus(config.data).train)):
         print(told, file=sys.stderr)
     return config
+
+
+def written_configuration(config: RunConfig) -> Path:
+    """Where --data writes the configuration: beside the checkpoint."""
+    from nmt.files import expanded
+
+    directory = expanded(config.checkpoint)
+    return directory.with_name(f"{directory.name}.yaml")
 
 
 def make_parser(arguments_given: list[str]):

@@ -9,18 +9,16 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from nmt.cli.common import (
-    add_checkpoint_arguments,
-    add_invalid_argument,
-    add_output_argument,
-    add_search_arguments,
+    TRANSLATING,
+    add_shared,
     answered,
+    beam_size,
     check_arguments,
     check_writable,
     command,
     draw,
     in_one_line,
     parser,
-    positive,
     with_progress,
     writer,
 )
@@ -57,6 +55,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"cannot write {options.attention}: --attention writes .safetensors, so name it that")
     given = check_arguments(options.text, options.invalid_utf8, "--input {}")
     from nmt.confidence import with_warning
+    from nmt.inspection.terminal import wants_colour
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -64,6 +63,7 @@ def main(arguments: list[str]) -> None:
         translator.require_attention()
     kept: list = []
     with writer(options.output) as output:
+        options.marked = wants_colour(output)
         lines = given or answered(arriving_lines(options.input, options.invalid_utf8), output)
         translations = translator.stream(
             lines,
@@ -80,7 +80,8 @@ def main(arguments: list[str]) -> None:
         for number, translation in enumerate(with_warning(progress, translator.source)):
             for line in FORMATS[options.format](number, translation, options):
                 print(line, file=output)
-            _check_drawable(number, translation, options)
+            if options.show or options.plot or options.attention:
+                _check_drawable(number, translation, options)
             if options.show:
                 print(_picture(translation, output), file=output)
             if options.plot or options.attention:
@@ -106,9 +107,7 @@ def make_parser():
     arguments = parser("nmt-translate", "Translate text, one sentence a line, with its alignment.", EXAMPLES)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     arguments.add_argument("--input", metavar="FILE", help="UTF-8 text, one sentence a line; - is standard input")
-    add_output_argument(arguments)
-    add_checkpoint_arguments(arguments)
-    add_search_arguments(arguments)
+    add_shared(arguments, "--output", *TRANSLATING)
     arguments.add_argument(
         "--long",
         choices=["refuse", "split"],
@@ -116,14 +115,16 @@ def make_parser():
         help="lines longer than the model takes: refuse them, or split them and join the translations and their "
         "alignment; nothing is ever cut off (default: refuse)",
     )
-    add_invalid_argument(arguments)
-    arguments.add_argument("--n-best", type=positive, default=1, metavar="N", help="hypotheses a sentence (default: 1)")
+    add_shared(arguments, "--invalid-utf8")
+    arguments.add_argument(
+        "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
+    )
     arguments.add_argument(
         "--format",
         choices=list(FORMATS),
         default="text",
-        help="text: the translation alone, or `line ||| translation ||| score` with --n-best, lines from 0; json: one "
-        "object a line",
+        help="text: the translation alone (a terminal underlines doubtful words), or `line ||| "
+        "translation ||| score` with --n-best, lines from 0; json: one object a line",
     )
     arguments.add_argument(
         "--link-probabilities", action="store_true", help="json: add the alignment head's probability of every link"
@@ -136,10 +137,16 @@ def make_parser():
 
 def _as_text(number: int, translation: Translation, options) -> Iterator[str]:
     if options.n_best == 1 or not translation.source_words:  # an empty line stays an empty line
-        yield in_one_line(translation.text)
+        yield in_one_line(_marked(translation) if options.marked else translation.text)
         return
     for hypothesis in translation.hypotheses or [translation]:
         yield f"{number} ||| {in_one_line(hypothesis.text)} ||| {hypothesis.score:.4f}"
+
+
+def _marked(translation: Translation) -> str:
+    from nmt.inspection.terminal import marked_text
+
+    return marked_text(translation)
 
 
 def _as_json(_number: int, translation: Translation, options) -> Iterator[str]:

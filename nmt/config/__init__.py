@@ -2,7 +2,7 @@
 
 from nmt.config.loading import apply_override, dump_config, load_config, parse_config
 from nmt.config.tree import (
-    STANDARD_HEAD_MINUTES,
+    AlignerConfig,
     AugmentConfig,
     DataConfig,
     DecodingConfig,
@@ -13,7 +13,7 @@ from nmt.config.tree import (
 )
 
 __all__ = [
-    "STANDARD_HEAD_MINUTES",
+    "AlignerConfig",
     "AugmentConfig",
     "DataConfig",
     "DecodingConfig",

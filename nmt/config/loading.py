@@ -10,12 +10,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from nmt.config.tree import RunConfig
+from nmt.config.model import Section
+from nmt.config.tree import RunConfig, section_of
 from nmt.errors import UserError
 
 LARGEST_FILE = 100_000
 """Largest configuration file, in bytes."""
-RENAMED = {"training.consistency": "training.r_drop"}
+RENAMED = {"training.consistency": "training.r_drop", "training.guided_alignment": "alignment.links"}
 """Old keys that are still accepted, and their names now."""
 
 
@@ -97,7 +98,7 @@ def rename_old_keys(tree: dict[str, Any], origin: str, warn: bool = True) -> Non
             continue
         if key in target:
             raise UserError(f"{origin}: {old} is the old name of {new}; leave it out")
-        if warn:
+        if warn and values[old_key] is not None:
             warnings.warn(f"{origin}: {old} is now {new}", FutureWarning, stacklevel=3)
         tree[section] = target
         target[key] = values.pop(old_key)
@@ -140,7 +141,7 @@ def _explain(item: Any) -> str:
 
 
 def _keys_beside(location: tuple) -> list[str]:
-    section: Any = RunConfig
+    section: type[Section] = RunConfig
     for part in location[:-1]:
-        section = section.model_fields[part].annotation
+        section = section_of(section.model_fields[part].annotation) or section
     return list(section.model_fields)

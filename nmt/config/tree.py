@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -159,9 +160,6 @@ class TrainingConfig(Section):
     the single best."""
     average_count: int = Field(5, ge=1, lt=2**63)
     """How many validations' weights are averaged."""
-    guided_alignment: str | None = None
-    """Train the alignment head on these links, not its own teachers': a Pharaoh file (source-target, over words and
-    punctuation marks) with one line per training pair after filtering."""
     weights: Literal["float32", "float16"] = "float32"
     """Type of the finished checkpoint's weights; float16 halves the file and does not affect training."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -202,6 +200,53 @@ class DecodingConfig(Section):
     """... plus so many."""
 
 
+class AlignerConfig(Section):
+    """Sizes and steps of the alignment head's training; the defaults are the standard recipe."""
+
+    width: int = Field(96, ge=1, le=4096)
+    """Width of the head's word vectors and similarity spaces."""
+    hidden: int = Field(192, ge=1, le=16384)
+    """Hidden width of its context encoders."""
+    context: int = Field(2, ge=0, le=32)
+    """Words on each side that a context encoder sees."""
+    channels: int = Field(16, ge=1, le=1024)
+    """Channels of the convolution over the alignment matrix."""
+    model_1_iterations: int = Field(5, ge=0, lt=2**31)
+    """Iterations of IBM model 1 that start the hidden Markov models, where these teach."""
+    hmm_iterations: int = Field(1, ge=0, lt=2**31)
+    """Iterations of the hidden Markov models."""
+    teacher_width: int = Field(128, ge=1, le=4096)
+    """Width of the mixture models."""
+    teacher_steps: int = Field(1200, ge=0, lt=2**31)
+    """Optimiser steps of each of the two mixture models; with 0 the hidden Markov models teach in their place."""
+    student_steps: int = Field(1800, ge=1, lt=2**31)
+    """Optimiser steps of the head itself."""
+    batch_words: int = Field(4000, ge=1, lt=2**31)
+    """Padded words of the longer side in a batch, at most."""
+    learning_rate: float = Field(4e-3, gt=0)
+    """Peak learning rate of teachers and head."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout of their word vectors."""
+    own_vector_count: int = Field(3, ge=1, lt=2**31)
+    """Words of several pieces seen this often have a vector of their own in the mixture models."""
+    longest: int = Field(60, ge=1, le=512)
+    """Longer sentences (in words) are left out of training."""
+
+    @classmethod
+    def for_minutes(cls, minutes: float) -> AlignerConfig:
+        """A recipe that takes about so many minutes of two idle cores (`processes=2`), on 138,000 short pairs.
+
+        The budget becomes steps by measured speeds and not by the clock, so results stay reproducible. Below five
+        minutes the teachers are hidden Markov models, which take 20 seconds of it; below three the head is smaller too.
+        """
+        seconds = max(1.0, minutes * 60)
+        if minutes >= 5:
+            return cls(teacher_steps=int(seconds * 2.4), student_steps=int(seconds * 2.4))
+        sizes = {"width": 64, "hidden": 96} if minutes < 3 else {}
+        steps = max(1, int(seconds / 10), int((seconds - 20) * (3 if minutes < 3 else 2.4)))
+        return cls(teacher_steps=0, student_steps=steps, **sizes)
+
+
 class AlignmentConfig(Section):
     """The alignment head (`nmt/models/alignment_head.py`), trained after the translator."""
 
@@ -211,6 +256,11 @@ class AlignmentConfig(Section):
     minutes: float | None = Field(None, gt=0)
     """Its budget in minutes of two idle cores, turned into steps. Default: the standard recipe,
     ten minutes, or a quarter of `training.max_minutes` if that is less."""
+    recipe: AlignerConfig | None = None
+    """Sizes and steps in place of those that the minutes give."""
+    links: str | None = None
+    """Train the head on these links, not its own teachers': a Pharaoh file (source-target, over words and punctuation
+    marks) with one line per training pair after filtering."""
     training_pairs: int = Field(500_000, ge=1, lt=2**63)
     """Training pairs that it is trained on, at most, evenly spread over the corpus; memory grows with them."""
     layer: int | None = Field(None, ge=0)
@@ -218,7 +268,7 @@ class AlignmentConfig(Section):
     else the last but one."""
     guide_weight: float = Field(0.0, ge=0)
     """Guided attention (Garg et al. 2019): weight of the cross-entropy between the attention of `guided_heads` and the
-    alignment head's link probabilities (or `training.guided_alignment`); 0 is off."""
+    alignment head's link probabilities; 0 is off."""
     guided_heads: int = Field(1, ge=1, le=1024)
     """How many heads of `layer` are guided, from the first on; their mean is shown."""
 
@@ -247,10 +297,11 @@ class RunConfig(Section):
     def _fits_together(self) -> RunConfig:
         if self.training.r_drop and not round(256 * self.model.dropout):  # dropout acts in steps of 1/256
             raise ValueError("training.r_drop needs model.dropout of 1/256 or more")
-        if self.training.guided_alignment and not self.alignment.head:
-            raise ValueError("training.guided_alignment is for the alignment head; set alignment.head: true")
-        if self.alignment.guide_weight and not self.alignment.head:
-            raise ValueError("alignment.guide_weight needs the alignment head; set alignment.head: true")
+        for key in ("links", "recipe", "guide_weight"):
+            if getattr(self.alignment, key) and not self.alignment.head:
+                raise ValueError(f"alignment.{key} needs the alignment head; set alignment.head: true")
+        if self.alignment.recipe and self.alignment.minutes:
+            raise ValueError("alignment.minutes and alignment.recipe exclude each other; leave one out")
         if self.alignment.guide_weight and self.subwords.sampling:
             raise ValueError("alignment.guide_weight and subwords.sampling exclude each other; set one of them to 0")
         if self.data.augment.phrases and not self.alignment.guide_weight:
@@ -265,12 +316,19 @@ class RunConfig(Section):
         return self
 
     @property
-    def head_minutes(self) -> float | None:
-        """The alignment head's budget in minutes of two idle cores; None: the standard recipe."""
-        if self.alignment.minutes is None and self.training.max_minutes is not None:
-            quarter = self.training.max_minutes / 4
-            return quarter if quarter < STANDARD_HEAD_MINUTES else None
-        return self.alignment.minutes
+    def head_minutes(self) -> float:
+        """The alignment head's budget in minutes of two idle cores, about, where `alignment.recipe` is not given."""
+        if self.alignment.minutes is not None:
+            return self.alignment.minutes
+        return min(STANDARD_HEAD_MINUTES, (self.training.max_minutes or math.inf) / 4)
+
+    @property
+    def head_recipe(self) -> AlignerConfig:
+        """How the alignment head is trained."""
+        if self.alignment.recipe:
+            return self.alignment.recipe
+        standard = self.alignment.minutes is None and self.head_minutes == STANDARD_HEAD_MINUTES
+        return AlignerConfig() if standard else AlignerConfig.for_minutes(self.head_minutes)
 
 
 def alignment_layer(config: RunConfig) -> int | None:
@@ -281,13 +339,18 @@ def alignment_layer(config: RunConfig) -> int | None:
     return layer if layer is not None else last if config.alignment.guide_weight else max(0, last - 1)
 
 
+def section_of(annotation: Any) -> type[Section] | None:
+    """The class of a key that holds a section, required or not."""
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
+
+
 def describe_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[tuple[str, str, str]]:
     """Every key of the tree as (path, default, meaning), for `nmt-train --help`."""
     rows = []
     for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            rows += describe_keys(kind, f"{prefix}{name}.")
+        if inner := section_of(field.annotation):
+            rows += describe_keys(inner, f"{prefix}{name}.")
         else:
             default = "required" if field.is_required() else "" if field.default is None else str(field.default)
             rows.append((prefix + name, default, " ".join((field.description or "").split())))

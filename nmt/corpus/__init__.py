@@ -1,4 +1,4 @@
-"""Sentence pairs: from a package index, the Hugging Face Hub or local files to Arrow data sets in splits."""
+"""Parallel corpora in splits: from Tatoeba, the Hugging Face Hub or local files to Arrow data sets."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["Corpus", "SentencePair", "load_corpus", "references"]
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """A parallel corpus in splits, on disk (Arrow, memory-mapped) and not in memory.
+    """A parallel corpus in splits, memory-mapped from Arrow files.
 
     Attributes:
         train, dev, test: columns "source" and "target" (str), and "source_id" and "target_id" (int)
             where the corpus numbers its sentences. `test` is None when the corpus has none.
-        sha256: of the file that the pairs stand in (Tatoeba: the pinned .tsv; several local files: of
-            the list of their hashes); of the kept sentences for a Hub data set.
-        report: "corpus" (one line), "held_out" where dev was taken from train, and "splits": for each split
-            the pairs "read" and "kept", those "dropped" by reason, and the "sha256" of its sentences.
+        sha256: of the file (Tatoeba: the pinned .tsv; several local files: of the list of their hashes), or of the
+            kept sentences for a Hub data set.
+        report: "corpus" (one line), "held_out" if dev was taken from train, and "splits": for each split the numbers
+            of pairs "read", "kept" and "dropped" by reason, and the "sha256" of its sentences.
     """
 
     train: datasets.Dataset
@@ -44,7 +44,7 @@ class Corpus:
         return f"Corpus({self.report['corpus']}: {kept})"
 
     def describe(self) -> str:
-        """The report for people: one line for the corpus and one for each split."""
+        """The report as text: one line for the corpus and one for each split."""
         lines = [f"corpus: {self.report['corpus']}"]
         for name, counts in self.report["splits"].items():
             dropped = [f"{count:,} {reason}" for reason, count in counts["dropped"].items()]
@@ -57,15 +57,13 @@ class Corpus:
 
 
 def load_corpus(data: DataConfig) -> Corpus:
-    """The corpus that a configuration names, from the cache when it has been read before.
+    """Load the configured corpus, from the cache if it was read before.
 
-    The filters (`min_words`, `max_words`, `max_length_ratio`, `drop_identical`, `max_pairs`) hold for
-    the training pairs; dev and test keep every pair but those with an empty side, so that a score
-    does not depend on how training data was cleaned. `max_pairs` stops reading the training pairs.
-    A Hub or file corpus without dev gets one: see `nmt.corpus.splits.hold_out`.
+    The filters (`min_words`, `max_words`, `max_length_ratio`, `drop_identical`, `max_pairs`) apply to training pairs;
+    dev and test only lose pairs with an empty side, so scores do not depend on how training data was cleaned. Reading
+    stops at `max_pairs` training pairs. A Hub or file corpus without dev gets one: see `nmt.corpus.splits.hold_out`.
 
-    Raises:
-        UserError: for data that cannot be found, fetched or understood, and for an empty split.
+    Raises UserError for data that cannot be found, fetched or parsed, and for an empty split.
     """
     from nmt.corpus.store import key_of, open_or_build, write_split
 
@@ -123,10 +121,9 @@ def _why_empty(name: str, counts: dict[str, Any], description: str) -> str:
 
 
 def references(split: datasets.Dataset) -> tuple[list[str], list[list[str]]]:
-    """The unique source sentences in the order of their first pair, and for each all its target sentences.
+    """Unique source sentences in order of first occurrence, each with all its target sentences as references.
 
-    A source sentence that occurs in several pairs is translated once and compared with the target
-    sentences of all of them; equal target sentences count once.
+    Equal target sentences count once.
     """
     targets: dict[str, dict[str, None]] = {}
     for batch in split.iter(batch_size=1000):

@@ -1,17 +1,17 @@
-"""Which part of a record is the source sentence and which the target sentence."""
+"""Finding the source and target sentences in a record."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from nmt.errors import UserError
 
-# Keys that lead to a value, outermost first.
 Column = tuple[str, ...]
+"""Path of keys, outermost first."""
 _MISSING = object()
 
 
 def value_at(record: Any, column: Column) -> Any:
-    """The value that the keys lead to, or a mark that there is none."""
+    """The value at a path of keys, or `_MISSING`."""
     for key in column:
         if not isinstance(record, Mapping) or key not in record:
             return _MISSING
@@ -20,13 +20,12 @@ def value_at(record: Any, column: Column) -> Any:
 
 
 def find_column(record: Mapping[str, Any], side: str, language: str, name: str | int | None, where: str) -> Column:
-    """The keys of one side ("source" or "target") in records like this one.
+    """The path of one side ("source" or "target") in records like this one.
 
-    A configured name is a key, or keys with dots between them (`translation.en`). Without one it is the
-    language code, at the top or within `translation`, else "source" or "target".
+    A configured name is a key or a dotted path (`translation.en`). The default is the language code, at the top level
+    or within `translation`, else "source" or "target".
 
-    Raises:
-        UserError: when there is no such column; it lists those that there are.
+    Raises UserError, listing the existing columns, if there is none.
     """
     if name is not None:
         candidates = [(str(name),), tuple(str(name).split("."))]
@@ -45,10 +44,9 @@ def find_column(record: Mapping[str, Any], side: str, language: str, name: str |
 
 
 def sentence_at(record: Mapping[str, Any], column: Column, where: str) -> str:
-    """The sentence in that column; null is an empty sentence (which the filters count and drop).
+    """The sentence in that column; null is an empty sentence, which the filters count and drop.
 
-    Raises:
-        UserError: when the value is absent, no text, or text that is not Unicode (a lone surrogate).
+    Raises UserError if the value is absent, not text, or not valid Unicode (a lone surrogate).
     """
     value = value_at(record, column)
     name = ".".join(column)

@@ -1,4 +1,4 @@
-"""Filters: which training pairs are worth learning from, and how many were left out and why."""
+"""Filtering training pairs, with counts of what was dropped and why."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from nmt.corpus.origin import SentencePair
 
 @dataclass(frozen=True)
 class Filters:
-    """Limits on training pairs; words are those between white space, so the word limits do not hold for
-    scripts that write none (Chinese, Japanese, Thai).
+    """Limits on training pairs. Words are separated by white space, so word limits do not suit scripts without spaces.
 
-    A pair without a word on either side is always left out. `max_length_ratio` is the longer side's
-    words over the shorter's; `max_pairs` (at least 1) takes the first so many of the pairs that pass.
+    Pairs with an empty side are always dropped. `max_length_ratio` is the number of words of the longer side over that
+    of the shorter; `max_pairs` (at least 1) keeps the first pairs that pass.
     """
 
     min_words: int = 1
@@ -43,7 +42,7 @@ class Filters:
         report: dict[str, Any],
         in_dev: Callable[[SentencePair], bool] | None = None,
     ) -> Iterator[SentencePair]:
-        """The pairs that pass, and that are not `in_dev`; `report` gets the counts "read", "kept" and "dropped"."""
+        """Yield the pairs that pass and are not `in_dev`; counts "read", "kept" and "dropped" go into `report`."""
         report.update({"read": 0, "kept": 0, "dropped": {}})
         for pair in pairs:
             report["read"] += 1
@@ -59,5 +58,5 @@ class Filters:
                 return
 
 
-# What dev and test sets go through: they are there to be measured on, so only what cannot be measured goes.
 ONLY_EMPTY = Filters(min_words=1, max_words=2**62)
+"""The filter of dev and test sets: it drops only pairs with an empty side, which cannot be scored."""

@@ -1,4 +1,4 @@
-"""Sentence pairs of a data set on the Hugging Face Hub (or of a local directory in one of its formats)."""
+"""Sentence pairs of a data set on the Hugging Face Hub, or of a local directory in one of its formats."""
 
 from __future__ import annotations
 
@@ -44,12 +44,11 @@ class HubSplit:
 
 
 def hub(data: DataConfig, cache: Path) -> PairSource:
-    """The pairs of the data set `data.name`; train, dev and test are its splits or slices ("train[:1%]").
+    """The pairs of the data set `data.name`, downloaded on first use; train, dev and test are splits or slices of it
+    ("train[:1%]").
 
-    It is downloaded when the cache does not have it. Code that comes with a data set is never run.
-
-    Raises:
-        UserError: when it has no such data set, configuration, split or column, or cannot be reached.
+    Code that comes with a data set is never run. Raises UserError if the Hub cannot be reached or has no such data set,
+    configuration, split or column.
     """
     if data.name is None:
         raise UserError("data.name is missing: give the data set's name on the Hub, such as bentrevett/multi30k")
@@ -89,9 +88,8 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
         as_text = {"keep_default_na": False} if hasattr(builder.config, "keep_default_na") else {}
         return datasets.load_dataset(data.name, data.configuration, split=split, **where, **as_text)
     except ConnectionError as error:
-        raise UserError(f"the Hub cannot be reached for {what} ({_line(error)}): go online and try again") from error
-    # The library raises its own errors, ValueError for an unknown configuration or split, OSError and what its
-    # readers and HTTP client have; whichever it is, the name, configuration and split are what a user can mend.
+        raise UserError(f"the Hub cannot be reached for {what} ({_line(error)}): check the network") from error
+    # The library raises many kinds of errors; in any case name, configuration and split are what a user can fix.
     except Exception as error:
         raise UserError(
             f"cannot load {what}, split {split!r} ({_line(error)}): check data.name, data.configuration and {key}"
@@ -99,6 +97,6 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
 
 
 def _line(error: Exception) -> str:
-    """What went wrong in one line; the library wraps the error that tells it in one that does not."""
+    """The error in one line; the library wraps the telling error in one that is not."""
     cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else None
     return " ".join(str(cause or error).split())[:300] or type(error).__name__

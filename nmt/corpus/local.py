@@ -24,10 +24,10 @@ Pairs = Iterable[SentencePair]
 
 
 def read_text(path: Path) -> Iterator[str]:
-    """`read_lines` for a corpus. Raises UserError for a NUL byte too, which no text has but UTF-16 and binary files."""
+    """`read_lines`; also raises UserError for a NUL byte, which marks UTF-16 and binary files."""
     for number, line in enumerate(read_lines(path), start=1):
         if "\0" in line:
-            raise UserError(f"{path}:{number}: a NUL byte, so this is not UTF-8 text: convert it")
+            raise UserError(f"{path}:{number}: a NUL byte, so this is not UTF-8 text; convert it")
         yield line
 
 
@@ -133,11 +133,7 @@ class JSONLines:
 
 
 def reader(data: DataConfig, key: str, value: str | list[str]) -> tuple[Pairs, list[Path]]:
-    """The reader for one split's configured value, and the files that it reads.
-
-    Raises:
-        UserError: for a missing file and for a name that tells no format.
-    """
+    """The reader of one configured split, and its files. Raises UserError for a missing file or unknown format."""
     if isinstance(value, list):
         if len(value) != 2:
             raise UserError(f"{key} names {len(value)} files: give one .tsv or .jsonl, or [source file, target file]")
@@ -163,13 +159,10 @@ def reader(data: DataConfig, key: str, value: str | list[str]) -> tuple[Pairs, l
 
 
 def local(data: DataConfig) -> PairSource:
-    """The pairs of local files, `data.train` and perhaps `data.dev` and `data.test`.
+    """The pairs of the local files `data.train` and, if given, `data.dev` and `data.test`.
 
-    Paths are relative to the working directory. The cache knows files by their content, so a changed
-    file is read anew and a moved one is not.
-
-    Raises:
-        UserError: for files that are missing; on reading, for files that are not what they should be.
+    Paths are relative to the working directory. The cache identifies files by content, so changed files are read again
+    and moved ones are not. Raises UserError for missing files, and, on reading, for malformed ones.
     """
     configured = {name: getattr(data, name) for name in ("train", "dev", "test") if getattr(data, name) is not None}
     if "train" not in configured:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SentencePair:
-    """A sentence and its translation, with their numbers where the corpus numbers its sentences."""
+    """A sentence and its translation, with their ids if the corpus has any."""
 
     source: str
     target: str
@@ -16,14 +16,14 @@ class SentencePair:
 
 @dataclass(frozen=True)
 class PairSource:
-    """Where pairs come from: what identifies them, and how to read them when they are not in the cache.
+    """Where pairs come from: what identifies them, and how to read them if they are not cached.
 
     Attributes:
-        description: one line for people.
-        identity: changes whenever the pairs do; the cache is keyed by it.
-        sha256: of the files that the pairs stand in; None when there are no such files (Hub).
-        numbered: whether the pairs carry `source_id` and `target_id`.
-        read: gives the pairs of each split ("train", "dev", perhaps "test"); each can be iterated again.
+        description: one line for messages.
+        identity: the cache key; changes whenever the pairs do.
+        sha256: of the files; None for the Hub, which has none.
+        numbered: whether the pairs have `source_id` and `target_id`.
+        read: returns the pairs of each split ("train", "dev", perhaps "test"), which can be iterated repeatedly.
     """
 
     description: str

@@ -1,4 +1,4 @@
-"""Splits that share no sentence: training data must not tell the answers of the test."""
+"""Splits that share no sentence, so that training data does not leak the test set."""
 
 import hashlib
 import heapq
@@ -14,14 +14,14 @@ MOST_HELD_OUT = 1000
 
 
 def normalise(sentence: str) -> str:
-    """What makes two sentences "the same": NFKC, casefolded, runs of letters, marks and digits joined by a space."""
+    """A key for equal sentences: NFKC, casefolded, runs of letters, marks and digits joined by a space."""
     return " ".join(
         regex.findall(r"[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]*", unicodedata.normalize("NFKC", sentence).casefold())
     )
 
 
 def components(pairs: Iterable[tuple[str, str]]) -> list[int]:
-    """For each pair the first pair of its connected component.
+    """For each pair, the first pair of its connected component.
 
     Two pairs are connected when they share a normalised sentence on the same side, transitively
     (union-find with path halving: Tarjan and van Leeuwen 1984, https://doi.org/10.1145/62.2160).
@@ -45,7 +45,7 @@ def components(pairs: Iterable[tuple[str, str]]) -> list[int]:
 
 
 def tatoeba_splits(pairs: Sequence[tuple[str, str]], numbers: Sequence[int]) -> list[str]:
-    """The split ("train", "dev" or "test") of each pair, whole components at a time.
+    """The split ("train", "dev" or "test") of each pair; components are never divided.
 
     A component's key is the smallest of its sentence `numbers` (Tatoeba's, of the English side), so a
     split does not depend on the order of the file. SHA-256 of the key modulo 1000: below 10 is test,
@@ -65,12 +65,11 @@ def _tatoeba_split(key: int) -> str:
 
 
 def hold_out(pairs: Iterable[SentencePair]) -> tuple[list[SentencePair], Callable[[SentencePair], bool]]:
-    """A dev set for a corpus that has none, and whether a pair may therefore not be in train.
+    """A dev set for a corpus without one, and a test of which pairs must therefore stay out of train.
 
-    Dev is one pair in a hundred, at most 1,000: the first pair of each of the source sentences whose
-    SHA-256 is smallest, which is a sample that does not depend on the order of the corpus, found in
-    one pass and little memory. Train is then every pair that shares neither of its normalised
-    sentences with dev.
+    Dev is one pair in a hundred, at most 1,000: the first pair of each of the source sentences with the smallest
+    SHA-256, a sample independent of the order of the corpus, found in one pass and little memory. Train keeps the pairs
+    that share no normalised sentence with dev.
     """
     sample: dict[int, SentencePair] = {}
     largest_first: list[int] = []

@@ -1,4 +1,4 @@
-"""Pairs as Arrow files in the cache: written once as a stream, then memory-mapped, whatever their number."""
+"""Cached Arrow files of pairs, streamed to disk once and then memory-mapped."""
 
 import hashlib
 import itertools
@@ -14,18 +14,18 @@ from tqdm import tqdm
 from nmt.corpus.origin import SentencePair
 from nmt.files import built_once, sha256_of
 
-# Part of every key: raise it when the same input comes to give other pairs.
 LAYOUT = 2
+"""Part of every key; raise it when the same input gives other pairs."""
 ROWS_AT_A_TIME = 1000
 
 
 def key_of(**settings: object) -> str:
-    """A name for the cache entry: SHA-256 of everything that the pairs depend on."""
+    """Name of a cache entry: a hash of everything that the pairs depend on."""
     return hashlib.sha256(json.dumps({"layout": LAYOUT, **settings}, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def write_split(path: Path, pairs: Iterable[SentencePair], numbered: bool) -> str:
-    """Write pairs to an Arrow file; the SHA-256 of all sentences in order (each ended by a line feed)."""
+    """Write pairs to an Arrow file; returns the SHA-256 of all sentences in order, each ended by a line feed."""
     columns = {"source": "string", "target": "string"} | (
         {"source_id": "int64", "target_id": "int64"} if numbered else {}
     )
@@ -43,9 +43,9 @@ def write_split(path: Path, pairs: Iterable[SentencePair], numbered: bool) -> st
 def open_or_build(
     directory: Path, build: Callable[[Path], dict[str, Any]]
 ) -> tuple[dict[str, datasets.Dataset], dict[str, Any]]:
-    """The splits in a cache entry and its report; `build(empty directory) -> report` writes them when they are absent.
+    """The splits of a cache entry and its report; `build(empty directory) -> report` writes a missing one.
 
-    An entry whose files cannot be read, or are not as they were written, is built again.
+    Damaged entries are rebuilt.
     """
 
     def write(empty: Path) -> None:
@@ -57,10 +57,10 @@ def open_or_build(
 
 
 def _open(directory: Path) -> tuple[dict[str, datasets.Dataset], dict[str, Any]] | None:
-    """The entry, or None when it is absent or damaged."""
+    """The entry, or None if it is missing or damaged."""
     try:
         report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
-        # (Entries of early versions have no checksums.)
+        # Entries of early versions have no checksums.
         if any(sha256_of(directory / name) != value for name, value in report.pop("files", {}).items()):
             return None
         splits = {name: datasets.Dataset.from_file(str(directory / f"{name}.arrow")) for name in report["splits"]}

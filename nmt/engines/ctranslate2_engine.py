@@ -21,7 +21,7 @@ from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, Checkpoint
 from nmt.engines.conversion import convert, not_for_ctranslate2
 from nmt.errors import UserError
 from nmt.files import built_once, cache_directory, temporary_directory
-from nmt.search.options import Hypothesis, SearchOptions, length_penalty
+from nmt.search.options import Hypothesis, SearchOptions, length_penalty, n_best_of
 from nmt.text.subwords import Subwords
 
 LAYOUT = 1
@@ -97,7 +97,7 @@ class CTranslate2Engine:
             again = search([sources[number] for number in alike], limit)
             for number, hypotheses in zip(alike, again, strict=True):
                 found[number] = hypotheses
-        return [hypotheses[: options.n_best] for hypotheses in found]
+        return [n_best_of(hypotheses, options.n_best) for hypotheses in found]
 
     def _search(
         self,

@@ -38,7 +38,8 @@ def export_to_huggingface(checkpoint: Checkpoint, directory: str | Path) -> Path
     """
     config = load_config(checkpoint.path(CONFIG), warn=False)
     subwords = Subwords.load(checkpoint.path(SUBWORDS))
-    if obstacle := not_for_huggingface(config.model) or _tokenizer_obstacle(subwords):
+    unigram = _proto(subwords).trainer_spec.model_type == 1
+    if obstacle := not_for_huggingface(config.model) or (None if unigram else "subwords.model_type bpe"):
         raise UserError(f"transformers has no architecture for {obstacle}; {checkpoint.directory} stays with nmt")
     model = TorchEngine.load(checkpoint, len(subwords)).model
     arrays = converted(config.model, {name: tensor.numpy() for name, tensor in own_weights(model).items()})
@@ -52,8 +53,11 @@ def export_to_huggingface(checkpoint: Checkpoint, directory: str | Path) -> Path
             "bad_words_ids": [[PADDING], [UNKNOWN], [START]],
         },
         "tokenizer.json": tokenizer(subwords),
-        "tokenizer_config.json": _special_tokens()
-        | {
+        "tokenizer_config.json": {
+            "pad_token": "<pad>",
+            "unk_token": "<unk>",
+            "bos_token": "<s>",
+            "eos_token": "</s>",
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": config.model.max_length,
             "clean_up_tokenization_spaces": False,
@@ -167,14 +171,6 @@ def _config(config: ModelConfig, vocabulary: int) -> dict[str, Any]:
 
 def _special_ids() -> dict[str, int]:
     return {"pad_token_id": PADDING, "bos_token_id": START, "eos_token_id": END, "decoder_start_token_id": START}
-
-
-def _special_tokens() -> dict[str, str]:
-    return {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
-
-
-def _tokenizer_obstacle(subwords: Subwords) -> str | None:
-    return None if _proto(subwords).trainer_spec.model_type == 1 else "subwords.model_type bpe"
 
 
 def _proto(subwords: Subwords) -> Any:

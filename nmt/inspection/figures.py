@@ -9,6 +9,7 @@ from typing import cast
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from nmt.confidence import LOW_WORD, doubtful, in_words
 from nmt.errors import UserError
 from nmt.inspection.colours import GOLD_COLOUR, LINK_COLOUR
 from nmt.inspection.drawing import (
@@ -28,6 +29,9 @@ from nmt.inspection.formats import FIGURES, picture_format
 from nmt.inspection.labels import width_of
 from nmt.inspection.panel import Links, Panel, shelves
 from nmt.translation import AttentionMaps, Translation
+
+LEGEND = 0.24
+"""Inches below the panels for one row of the legend."""
 
 
 def plot_alignment(
@@ -71,6 +75,10 @@ def alignment_figure(
     first, (left, top) = panels[0], positions[0]
     colour_bar(figure, width - 0.65, top + first.top, max(min(first.height, 1.8), 1.0))
     shown = [] if names else [translations[0].attention_name]  # panels of several kinds are named by the caller
+    if any(any(doubtful(translation)) for translation in translations):
+        shown.append(f"word ?: doubtful, confidence below {LOW_WORD:g}")
+    if len(translations) == 1 and translations[0].confidence is not None:
+        shown.append(in_words(translations[0].confidence))
     _legend(figure, (left + first.left) / width, any(gold_lists), [name for name in shown if name])
     return figure
 
@@ -151,8 +159,8 @@ def _legend(figure: Figure, left: float, gold: bool, shown: list[str]) -> None:
     handles += [Line2D([], [], marker="s", color=FAINT, label=name, **style) for name in shown]
     figure.legend(
         handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(left, 0),
+        loc="upper left",  # further rows go below the figure, which is saved with them
+        bbox_to_anchor=(left, LEGEND / figure.get_size_inches()[1]),
         ncols=3,
         fontsize=8,
         frameon=False,

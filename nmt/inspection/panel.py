@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from nmt.confidence import doubtful
 from nmt.inspection.colours import GOLD_COLOUR, LINK_COLOUR
 from nmt.inspection.drawing import (
     FAINT,
@@ -56,7 +57,7 @@ class Panel:
         source = [*translation.source_words, END_OF_SENTENCE]
         upright = all(width_of(visible(word)) <= 2 for word in translation.source_words)
         room = max(extent(word, cls.label_size(cell))[0] for word in source)
-        side = max((extent(word, cls.label_size(cell))[0] for word in translation.target_words), default=0.0)
+        side = max((extent(word, cls.label_size(cell))[0] for word in _marked(translation)), default=0.0)
         return cls(translation, attention, gold, cell, side + 2 * PAD, room + 2 * PAD, upright)
 
     @staticmethod
@@ -104,7 +105,7 @@ class Panel:
             direction: dict = {"verticalalignment": "bottom"} if self.upright and not end else UPWARDS
             look: dict = {"color": FAINT, "style": "italic"} if end else {}
             write(axes, column, -0.5, word, size, offset=(0, PAD), **direction, **look)
-        for row, word in enumerate(translation.target_words):
+        for row, word in enumerate(_marked(translation)):
             edge = columns - 0.5 if mirrored else -0.5
             write(axes, edge, row, word, size, offset=(-PAD, 0), horizontalalignment="right")
         outline: dict = {"fill": False, "edgecolor": LINK_COLOUR, "linewidth": 1.5, "gid": "link"}
@@ -140,6 +141,11 @@ class Panel:
                 horizontalalignment="center",
                 verticalalignment="top",
             )
+
+
+def _marked(translation: Translation) -> list[str]:
+    """The target words, doubtful ones with a question mark."""
+    return [word + " ?" * doubt for word, doubt in zip(translation.target_words, doubtful(translation), strict=True)]
 
 
 def shelves(panels: list[Panel]) -> tuple[list[tuple[float, float]], float, float]:

@@ -7,9 +7,10 @@ from typing import TextIO
 import numpy as np
 import wcwidth
 
-from nmt.confidence import in_words
+from nmt.confidence import LOW, LOW_WORD, doubtful, in_words
 from nmt.inspection.colours import colour_table, text_on
 from nmt.inspection.labels import reads_right_to_left, shorten, width_of
+from nmt.text.words import split_words
 from nmt.translation import END_OF_SENTENCE, Translation
 
 SHADES = " .:-=+*#%@"
@@ -18,7 +19,9 @@ SHADES = " .:-=+*#%@"
 _CELL = 3
 _TALLEST_LABEL = 12
 _MOST_DOWNWARDS = 12
-_RESET = "\x1b[0m"
+_RESET, _DIM, _UNDERLINED = "\x1b[0m", "\x1b[2m", "\x1b[4m"
+_DOUBT = "?"
+"""Stands after a doubtful word beside the matrix."""
 
 
 def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
@@ -26,14 +29,29 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) ->
     return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb" and stream.isatty()
 
 
+def marked_text(translation: Translation) -> str:
+    """The translation with doubtful words underlined and, if it is low, its confidence after it, dim."""
+    text, done = "", 0
+    for word, doubt in zip(split_words(translation.text), doubtful(translation), strict=False):
+        if doubt:
+            text += f"{translation.text[done : word.start]}{_UNDERLINED}{word.text}{_RESET}"
+            done = word.end
+    text += translation.text[done:]
+    confidence = translation.confidence
+    if confidence is None or confidence >= LOW:
+        return text
+    return f"{text}  {_DIM}({in_words(confidence)}){_RESET}"
+
+
 def render_alignment(
     translation: Translation, width: int = 80, colour: bool = False, true_colour: bool | None = None
 ) -> str:
     """The alignment matrix as lines of at most `width` columns: source words on top, read downwards.
 
-    More than twelve source words stand above the matrix in reading order instead, with the numbers of their columns.
-    Each cell is three columns wide; `[ ]` around it is a link. A matrix that is too wide goes on in further panels
-    below, and long target words are shortened. Below a width of 12 columns the matrix is drawn as if there were 12.
+    More than twelve source words stand above the matrix in reading order instead, with the numbers of their
+    columns. Each cell is three columns wide; `[ ]` around it is a link. A doubtful target word has a `?` after it.
+    A matrix that is too wide goes on in further panels below, and long target words are shortened. Below a width of
+    12 columns the matrix is drawn as if there were 12.
 
     Args:
         translation: what to draw.
@@ -49,7 +67,9 @@ def render_alignment(
         true_colour = os.environ.get("COLORTERM") in {"truecolor", "24bit"}
     width = max(width, 12)
     source = [*translation.source_words, END_OF_SENTENCE]
-    longest = max((width_of(shorten(word, width)) for word in translation.target_words), default=0)
+    doubts = doubtful(translation)
+    words = [word + _DOUBT * doubt for word, doubt in zip(translation.target_words, doubts, strict=True)]
+    longest = max((width_of(shorten(word, width)) for word in words), default=0)
     side = min(longest, max(width // 3, 4))
     per_panel = max((width - side - 1) // _CELL, 1)
     links = set(alignment)
@@ -61,14 +81,17 @@ def render_alignment(
         if start:
             lines.append("")
         lines += _header([headings[column] for column in columns], side)
-        for row, word in enumerate(translation.target_words):
+        for row, word in enumerate(words):
             cells = (
                 _cell(float(attention[row, column]), (column, row) in links, colour, true_colour) for column in columns
             )
-            lines.append(_label(word, side, side) + " " + "".join(cells))
+            lines.append(_side(word, side, doubts[row] and colour) + " " + "".join(cells))
     lines += ["", *_legend(width, colour, true_colour)]
     if translation.attention_name and width_of(translation.attention_name) <= width:
         lines.append(translation.attention_name)
+    doubt = f"{_DOUBT} doubtful: word confidence below {LOW_WORD:g}"
+    if any(doubts) and len(doubt) <= width:
+        lines.append(doubt)
     if translation.confidence is not None and len(in_words(translation.confidence)) <= width:
         lines.append(in_words(translation.confidence))
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -125,6 +148,12 @@ def _label(word: str, side: int, most: int) -> str:
     # A left-to-right mark keeps terminals that know about direction from turning the whole line round.
     mark = "\N{LEFT-TO-RIGHT MARK}" if reads_right_to_left([word]) else ""
     return mark + " " * (side - width_of(word)) + word + mark
+
+
+def _side(word: str, side: int, dim: bool) -> str:
+    """A target word's label; its last character dim where that is the mark of doubt."""
+    label = _label(word, side, side)
+    return f"{label[:-1]}{_DIM}{_DOUBT}{_RESET}" if dim and label.endswith(_DOUBT) else label
 
 
 def _cell(weight: float, link: bool, colour: bool, true_colour: bool) -> str:

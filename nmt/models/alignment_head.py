@@ -14,50 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.alignment.head import CLIP
-
-
-@dataclass(frozen=True)
-class AlignerConfig:
-    """Sizes and budget of the alignment head's training; the defaults are the shipped recipe."""
-
-    width: int = 96
-    """Width of the alignment head's word vectors and similarity spaces."""
-    hidden: int = 192
-    """Hidden width of its context encoders."""
-    context: int = 2
-    """Words on each side that a context encoder sees."""
-    channels: int = 16
-    """Channels of the convolution over the alignment matrix."""
-    model_1_iterations: int = 5
-    """Iterations of IBM model 1 that start the hidden Markov models, where they teach."""
-    hmm_iterations: int = 1
-    teacher_width: int = 128
-    teacher_steps: int = 1200
-    """Optimiser steps of each of the two mixture models; with 0 the hidden Markov models teach in their place."""
-    student_steps: int = 1800
-    """Optimiser steps of the alignment head itself."""
-    batch_words: int = 4000
-    """Padded words of the longer side in a batch, at most."""
-    learning_rate: float = 4e-3
-    dropout: float = 0.1
-    own_vector_count: int = 3
-    """Words of several pieces seen this often have a vector of their own in the mixture models."""
-    longest: int = 60
-    """Longer sentences (in words) are left out of training."""
-
-    @classmethod
-    def for_minutes(cls, minutes: float) -> AlignerConfig:
-        """A recipe that takes about so many minutes of two idle cores (`processes=2`), on 138,000 short pairs.
-
-        The budget becomes steps by measured speeds and not by the clock, so results stay reproducible. Below five
-        minutes the teachers are hidden Markov models, which take 20 seconds of it; below three the head is smaller too.
-        """
-        seconds = max(1.0, minutes * 60)
-        if minutes >= 5:
-            return cls(teacher_steps=int(seconds * 2.4), student_steps=int(seconds * 2.4))
-        sizes = {"width": 64, "hidden": 96} if minutes < 3 else {}
-        steps = max(1, int(seconds / 10), int((seconds - 20) * (3 if minutes < 3 else 2.4)))
-        return cls(teacher_steps=0, student_steps=steps, **sizes)
+from nmt.config import AlignerConfig
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nmt.models.word_corpus import FORWARD, REVERSE, WordPairs
+from nmt.text.cognates import alike
 
 NULL = 0.03
 """Probability that a word comes from no word of the other side."""
@@ -26,6 +27,10 @@ UNIFORM_JUMPS = 0.2
 """Share of the jumps that is uniform (Och and Ney 2003, section 2.1.2)."""
 STEM_COUNT = 30.0
 """Occurrences that the lexicon of stems weighs in a word's own lexicon."""
+ALIKE = 0.5
+"""Words that are less alike (`nmt.text.cognates`) count as not alike at all."""
+ALIKE_COUNT = 10.0
+"""Occurrences that the words which look like a word weigh in its lexicon."""
 UNIGRAM_COUNT = 100.0
 """Occurrences that the unigram distribution weighs in the null word's lexicon."""
 BLOCK_CELLS = 2**17
@@ -51,7 +56,8 @@ class JointHmm:
     The HMM of Vogel et al. (1996) with a null word (Och and Ney 2003, section 2.1), started by IBM model 1 (Brown et
     al. 1993). Both directions' posteriors are multiplied cell by cell before they are counted, so each learns what the
     other agrees with (Liang et al. 2006, "Alignment by Agreement", equation 5). The lexicon of a word is smoothed by
-    that of its stem: (c(x, y) + m p(stem y | stem x) p(y | stem y)) / (c(x) + m). A mark and a word are never linked.
+    that of its stem and by the words that look like it: (c(x, y) + m p(stem y | stem x) p(y | stem y) + n l(y | x)) /
+    (c(x) + m + n). A mark and a word are never linked.
     """
 
     def __init__(self, pairs: WordPairs, workers: int = 1) -> None:
@@ -67,8 +73,12 @@ class JointHmm:
         for block in self.blocks:
             together.index_add_(0, block.cells.flatten(), torch.ones(block.cells.numel()))
         dice = self.possible * together / (self.counts[0][self.words[0]] + self.counts[1][self.words[1]]).clamp_min(1)
+        self.alike = self._alike_counts()
         # Lexicons [table]: p(target word | source word), p(source word | target word); and those of the null words.
-        self.lexicon = [dice / _sums(dice, own, self.counts[side])[own] for side, own in enumerate(self.words)]
+        self.lexicon = []
+        for side, own in enumerate(self.words):
+            share = dice / _sums(dice, own, self.counts[side])[own]
+            self.lexicon.append(self._lexicon(side, self.counts[side][own] * share, self.counts[side]))
         self.null = self.unigrams[::-1]
         jumps = torch.arange(-JUMP, JUMP + 1)
         start = (-(jumps - 1).abs() / 2).exp() * torch.where(jumps == 1, 3.0, 1.0)
@@ -132,8 +142,8 @@ class JointHmm:
         smooth = self._stem_lexicons(agreed)
         lexicon = []
         for side, own in enumerate(self.words):
-            total = _sums(agreed, own, self.counts[side], least=0)[own]
-            lexicon.append((agreed + STEM_COUNT * smooth[side]) / (total + STEM_COUNT) * self.possible)
+            total = _sums(agreed, own, self.counts[side], least=0) + STEM_COUNT
+            lexicon.append(self._lexicon(side, agreed + STEM_COUNT * smooth[side], total))
         for count, unigram in zip(nulls, self.unigrams[::-1], strict=True):
             count[0] = 0
             count += UNIGRAM_COUNT * unigram
@@ -141,6 +151,19 @@ class JointHmm:
         if jumps[0].sum() > 0:
             even = UNIFORM_JUMPS / (2 * JUMP + 1)
             self.jumps = [(1 - UNIFORM_JUMPS) * jump / jump.sum() + even for jump in jumps]
+
+    def _lexicon(self, side: int, counts: Tensor, total: Tensor) -> Tensor:
+        """[table]: counts [table] of `total` [types] occurrences, and those of words that look alike, as shares."""
+        own, alike = self.words[side], self.alike[side]
+        whole = total + _sums(alike, own, self.counts[side], least=0)
+        return (counts + alike) / whole[own].clamp_min(1e-9) * self.possible
+
+    def _alike_counts(self) -> list[Tensor]:
+        """Two of [table]: `ALIKE_COUNT` l(y | x), which is in proportion to the square of how much alike they are."""
+        similar = torch.from_numpy(alike(self.pairs.table, (self.words[0].numpy(), self.words[1].numpy())))
+        similar = torch.where(similar >= ALIKE, similar, 0.0).square() * self.possible
+        totals = [_sums(similar, own, self.counts[side])[own] for side, own in enumerate(self.words)]
+        return [ALIKE_COUNT * similar / total for total in totals]
 
     def _stem_lexicons(self, agreed: Tensor) -> list[Tensor]:
         """Two of [table]: p(stem y | stem x) p(y | stem y), and the same from the other side."""

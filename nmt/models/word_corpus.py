@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from nmt.batching import pad
 from nmt.errors import UserError
 from nmt.models.alignment_head import Sentences, WordTypes
 from nmt.text.subwords import PADDING, Subwords
-from nmt.text.word_pieces import word_pieces
-from nmt.text.words import split_words
+from nmt.text.words import is_punctuation, split_words
 
 FORWARD, REVERSE = 0, 1
 STEM = 4
@@ -140,12 +138,7 @@ class WordCorpus(WordPairs):
         return digest.hexdigest()
 
 
-def is_punctuation(word: str) -> bool:
-    """Whether a word is a mark that stands for no word; `%`, `&`, `@`, `#` and mathematical signs stand for one."""
-    return all(unicodedata.category(character)[0] == "P" for character in word) and word not in "%&@#"
-
-
 def _word_types(table: Sequence[str], counts: np.ndarray, subwords: Subwords) -> WordTypes:
-    pieces = [[PADDING], *word_pieces(subwords, table)]
+    pieces = [[PADDING], *subwords.word_pieces(table)]
     starts = np.concatenate([[0], np.cumsum([len(word) for word in pieces])])
     return WordTypes(np.concatenate(pieces).astype(np.int64), starts, counts)

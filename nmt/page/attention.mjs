@@ -47,7 +47,8 @@ export class MultiHeadAttention {
         weights?.set(scores, (head * rows + row) * columns);
         const [out, value] = [(row * heads + head) * valueWidth, heads * keyWidth + head * valueWidth];
         for (let j = 0; j < scores.length; j += 1) {
-          for (let i = 0; i < valueWidth; i += 1) joined[out + i] += scores[j] * keysValues[j][value + i];
+          const [weight, values] = [scores[j], keysValues[j]];
+          for (let i = 0; i < valueWidth; i += 1) joined[out + i] += weight * values[value + i];
         }
       }
     }

@@ -21,9 +21,9 @@ export function besideView(parts, { theme }) {
     parts.title.textContent = title;
     const [marks] = differences(other.targetWords, shown.targetWords);
     parts.text.replaceChildren(...markedWords(other, marks));
-    parts.score.textContent = `Score ${other.score.toFixed(2)}`;
-    parts.matrix.hidden = !other.heads;
-    if (!other.heads) return;
+    parts.score.textContent = `Score ${other.score.toFixed(2)}.`;
+    parts.matrix.hidden = !other.heads?.cross;
+    if (parts.matrix.hidden) return;
     view = viewOf(other, settledView(other, state));
     matrix.draw(view, { threshold: state.threshold, colours: theme.colours() });
   }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -22,8 +21,7 @@ from nmt.inspection.explorer import (
     VIEWS,
     bundle,
     colour_tables,
-    content_hash,
-    embedded_json,
+    document,
     explorer_file,
     fill,
     filled,
@@ -43,9 +41,12 @@ ENGINE = (
     "product.mjs",
     "linear.mjs",
     "attention.mjs",
+    "scores.mjs",
+    "interface.mjs",
     "interventions.mjs",
     "state.mjs",
     "transformer.mjs",
+    "recurrent.mjs",
     "options.mjs",
     "beam.mjs",
     "arrays.mjs",
@@ -86,35 +87,30 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
             subwords.append(own)
         model["subwords"] = subwords.index(own)
     data = {"models": models, "subwords": subwords, "colours": colour_tables(), "worker": _bundle(ENGINE)}
-    style, script = "".join(map(explorer_file, STYLES)) + _text("page.css"), _bundle(PAGE)
-    policy = (
-        f"default-src 'none'; script-src '{content_hash(script)}' 'wasm-unsafe-eval'; "
-        f"style-src '{content_hash(style)}'; worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
-    )
     pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)
-    parts = {
-        "policy": policy,
-        "title": html.escape(f"Translator {pairs}"),
-        "style": style,
-        "panel": filled("panel.html", heads=_text("heads.html"), tools=_text("tools.html")),
-        "data": embedded_json(data),
-        "script": script,
-    }
-    return fill(_text("page.html"), parts)
+    panel = filled("panel.html", heads=_text("heads.html"), tools=_text("tools.html"))
+    return document(
+        title=f"Translator {pairs}",
+        body=fill(_text("page.html"), {"panel": panel}),
+        data=data,
+        style="".join(map(explorer_file, STYLES)) + _text("page.css"),
+        script=_bundle(PAGE),
+        engine=True,
+    )
 
 
 def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
     """One checkpoint for `Translator` in translator.mjs."""
     opened = Checkpoint(find_checkpoint(checkpoint))
     config = load_config(opened.path(CONFIG), warn=False).model
-    if config.type != "transformer" or config.attention != "full":
-        network = f"{config.type} with {config.attention} attention" if config.attention else config.type
+    if config.attention in ("local", "linear"):
         raise UserError(
-            f"{opened.directory}: the page has no engine for {network}; give a transformer with full attention"
+            f"{opened.directory}: the page has no engine for {config.type} with {config.attention} attention; give a "
+            "transformer with full attention, or a recurrent network"
         )
     arrays = load_arrays(opened.path(WEIGHTS))
     _check(arrays, config, opened.directory)
-    subwords = Subwords.load(opened.path(SUBWORDS), opened.path(KNOWN_WORDS) if opened.has(KNOWN_WORDS) else None)
+    subwords = Subwords.load(opened.path(SUBWORDS), opened.path(KNOWN_WORDS) if KNOWN_WORDS in opened.files else None)
     return {
         "name": opened.directory.resolve().name,
         "source": opened.metadata.source,

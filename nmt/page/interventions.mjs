@@ -4,6 +4,8 @@
 export const ABLATIONS = ["zero", "mean"];
 /** The kinds of attention, and the field of a checkpoint's `model` section that says how many layers there are. */
 const LAYERS = { encoder: "encoder_layers", decoder: "decoder_layers", cross: "decoder_layers" };
+/** The kinds of attention of each network. */
+const KINDS = { transformer: Object.keys(LAYERS), rnnsearch: ["cross"], rnnencdec: [] };
 
 export class Interventions {
   /**
@@ -14,8 +16,10 @@ export class Interventions {
    * @throws {RangeError} for what the model does not have
    */
   constructor({ off = [], moved = [] }, config, sourcePieces) {
+    const kinds = KINDS[config.type];
+    if (kinds.length === 0 && off.length + moved.length > 0) throw new RangeError("the model has no attention to change");
     for (const { kind, layer, head, by = "zero" } of off) {
-      if (!LAYERS[kind]) throw new RangeError(`there is no kind of attention ${kind}; there are ${Object.keys(LAYERS).join(", ")}`);
+      if (!kinds.includes(kind)) throw new RangeError(`there is no kind of attention ${kind}; there are ${kinds.join(", ")}`);
       if (!ABLATIONS.includes(by)) throw new RangeError(`a head is switched off by ${ABLATIONS.join(" or ")}, not by ${by}`);
       check(`${kind} layer`, layer, config[LAYERS[kind]]);
       check("head", head, config.heads);

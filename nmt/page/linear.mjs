@@ -14,7 +14,7 @@ export class Linear {
   /** The layer of this name among a checkpoint's arrays. */
   static named(arrays, name) {
     const { values, shape } = arrays[`${name}.weight`];
-    return new Linear(values, arrays[`${name}.bias`].values, shape[1]);
+    return new Linear(values, arrays[`${name}.bias`]?.values ?? null, shape[1]);
   }
 
   /** x [rows, inputs] to [rows, outputs]. */
@@ -46,7 +46,11 @@ export class Linear {
     for (let o = whole; o < outputs; o += 1) {
       for (let row = 0; row < rows; row += 1) y[row * outputs + o] = dot(x, row * inputs, weight, o * inputs, inputs);
     }
-    if (bias) for (let i = 0; i < y.length; i += 1) y[i] += bias[i % outputs];
+    if (bias) {
+      for (let first = 0; first < y.length; first += outputs) {
+        for (let o = 0; o < outputs; o += 1) y[first + o] += bias[o];
+      }
+    }
     return y;
   }
 }
@@ -82,7 +86,9 @@ export class LayerNorm {
 }
 
 export function relu(x) {
-  return x.map((value) => (value > 0 ? value : 0));
+  const y = new Float32Array(x.length);
+  for (let i = 0; i < x.length; i += 1) y[i] = x[i] > 0 ? x[i] : 0;
+  return y;
 }
 
 /** x + y, element by element. */

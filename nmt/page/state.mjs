@@ -2,21 +2,18 @@
 
 export class DecoderState {
   /**
-   * @param perSentence shared by all hypotheses: for each layer the source's keys and values
-   * @param perHypothesis for each hypothesis, for each layer, its past positions' keys and values
+   * @param perSentence shared by all hypotheses, such as the encoder's output
+   * @param perHypothesis one per hypothesis, such as a recurrent state
+   * @param length positions written so far
    */
-  constructor(perSentence, perHypothesis) {
+  constructor(perSentence, perHypothesis, length) {
     this.perSentence = perSentence;
     this.perHypothesis = perHypothesis;
-  }
-
-  /** Positions written so far. */
-  get length() {
-    return this.perHypothesis[0][0].length;
+    this.length = length;
   }
 
   /** The state of hypotheses that continue those at `parents`. */
   select(parents) {
-    return new DecoderState(this.perSentence, parents.map((parent) => this.perHypothesis[parent]));
+    return new DecoderState(this.perSentence, parents.map((parent) => this.perHypothesis[parent]), this.length);
   }
 }

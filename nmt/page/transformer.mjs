@@ -1,7 +1,8 @@
 /** The transformer (Vaswani et al. 2017), as nmt/models/transformer.py, for one sentence at a time. */
 
 import { MultiHeadAttention } from "./attention.mjs";
-import { LayerNorm, Linear, logSoftmax, relu, sum } from "./linear.mjs";
+import { Model } from "./interface.mjs";
+import { LayerNorm, Linear, relu, sum } from "./linear.mjs";
 import { DecoderState } from "./state.mjs";
 
 /** Residual connection and layer normalisation around a sublayer: post-norm as in the paper, or pre-norm. */
@@ -83,14 +84,9 @@ class DecoderLayer {
   }
 }
 
-export class Transformer {
-  /** @param config the checkpoint's `model` section @param arrays {name: {values, shape}}, named as PyTorch does */
+export class Transformer extends Model {
   constructor(config, arrays) {
-    this.config = config;
-    const { values } = arrays.output_weight;
-    this.output = new Linear(values, arrays.output_bias.values, config.width);
-    this.sourceEmbedding = arrays["source_embedding.weight"]?.values ?? values;
-    this.targetEmbedding = arrays["target_embedding.weight"]?.values ?? values;
+    super(config, arrays);
     this.positions = arrays.positions?.values ?? fixedPositions(config);
     this.encoderLayers = stack(config.encoder_layers, (n) => new EncoderLayer(arrays, `encoder_layers.${n}`, config));
     this.decoderLayers = stack(config.decoder_layers, (n) => new DecoderLayer(arrays, `decoder_layers.${n}`, config));
@@ -102,7 +98,7 @@ export class Transformer {
 
   /** Piece ids, `</s>` last, to the memory [source, width] and each layer's weights [heads, source, source]. */
   encode(source, interventions) {
-    let x = this.embed(this.sourceEmbedding, source, 0);
+    let x = this.place(this.embed(this.sourceEmbedding, source), 0);
     const weights = this.encoderLayers.map((layer, number) => {
       const layerWeights = new Float32Array(this.config.heads * source.length ** 2);
       x = layer.forward(x, layerWeights, interventions.of("encoder", number));
@@ -115,7 +111,7 @@ export class Transformer {
   decode(target, memory, interventions) {
     const { heads, width } = this.config;
     const [rows, columns] = [target.length, memory.length / width];
-    let x = this.embed(this.targetEmbedding, target, 0);
+    let x = this.place(this.embed(this.targetEmbedding, target), 0);
     const weights = this.decoderLayers.map((layer, number) => {
       const own = { decoder: new Float32Array(heads * rows * rows), cross: new Float32Array(heads * rows * columns) };
       x = layer.forward(x, layer.crossAttention.project(memory), own, editsOf(interventions, number));
@@ -124,15 +120,18 @@ export class Transformer {
     return { states: this.decoderNorm.forward(x), weights };
   }
 
-  /** The state before the first step, with one hypothesis: the memory's keys and values, an empty cache. */
+  /**
+   * The state before the first step, with one hypothesis: each layer's keys and values of the memory, and for each hypothesis
+   * each layer's own, none yet.
+   */
   start(memory) {
     const projected = this.decoderLayers.map((layer) => layer.crossAttention.project(memory));
-    return new DecoderState(projected, [this.decoderLayers.map(() => [])]);
+    return new DecoderState(projected, [this.decoderLayers.map(() => [])], 0);
   }
 
   /** One position: pieces [beam] to log-probabilities [beam, vocabulary] of the next, and the next state. */
   step(pieces, state, interventions) {
-    let x = this.embed(this.targetEmbedding, pieces, state.length, true);
+    let x = this.place(this.embed(this.targetEmbedding, pieces), state.length, 0);
     const caches = pieces.map(() => []);
     this.decoderLayers.forEach((layer, number) => {
       const before = state.perHypothesis.map((layers) => layers[number]);
@@ -141,24 +140,16 @@ export class Transformer {
       x = after;
       grown.forEach((cache, hypothesis) => caches[hypothesis].push(cache));
     });
-    return [this.logProbabilities(this.decoderNorm.forward(x)), new DecoderState(state.perSentence, caches)];
+    return [this.logProbabilities(this.decoderNorm.forward(x)), new DecoderState(state.perSentence, caches, state.length + 1)];
   }
 
-  /** States [rows, width] to log-probabilities [rows, vocabulary] of the next piece. */
-  logProbabilities(states) {
-    return logSoftmax(this.output.forward(states), this.output.outputs);
-  }
-
-  /** Section 3.4: embeddings scaled by sqrt(width), plus positions from `first` on, or `first` alone for all. */
-  embed(embedding, pieces, first, same = false) {
+  /** Section 3.4: embeddings x [rows, width] plus positions, in place: that of row r is `first` + r `stride`. */
+  place(x, first, stride = 1) {
     const { width } = this.config;
-    const x = new Float32Array(pieces.length * width);
-    pieces.forEach((piece, row) => {
-      const position = (same ? first : first + row) * width;
-      for (let i = 0; i < width; i += 1) {
-        x[row * width + i] = embedding[piece * width + i] * Math.sqrt(width) + this.positions[position + i];
-      }
-    });
+    for (let i = 0; i < x.length; i += 1) {
+      const row = Math.floor(i / width);
+      x[i] += this.positions[(first + row * stride) * width + (i % width)];
+    }
     return x;
   }
 }

@@ -8,9 +8,11 @@ import { Interventions } from "./interventions.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
 import { sentences } from "./parts.mjs";
 import { END, PADDING, START, Subwords, UNKNOWN, withLostSlots } from "./subwords.mjs";
+import { RNNEncoderDecoder, RNNSearch } from "./recurrent.mjs";
 import { splitWords } from "./words.mjs";
 import { Transformer } from "./transformer.mjs";
 
+const MODELS = { transformer: Transformer, rnnsearch: RNNSearch, rnnencdec: RNNEncoderDecoder };
 const FORBIDDEN = [PADDING, UNKNOWN, START];
 /** Next pieces listed for every step. */
 const CANDIDATES = 5;
@@ -22,7 +24,7 @@ export class Translator {
   constructor(data) {
     this.data = data;
     this.subwords = new Subwords(data.subwords, data.knownWords);
-    this.model = new Transformer(data.config, loadArrays(data.weights));
+    this.model = new MODELS[data.config.type](data.config, loadArrays(data.weights));
     this.remembered = new Map();
   }
 
@@ -146,6 +148,7 @@ export class Translator {
 
   /** [[source word, target word]]: where each target word looks most, in the attention that is shown. */
   links({ cross }, source, target) {
+    if (!cross) return [];
     const words = aggregate(
       headMatrix(cross, this.data.alignmentLayer, this.data.alignmentHead ?? MEAN),
       groupsOfWords([...target.wordsOfPiece, []], target.words.length),
@@ -163,7 +166,7 @@ export class Translator {
     const { heads } = this.data.config;
     return {
       encoder: stacked(weights, heads, columns, columns),
-      decoder: stacked(decoded.weights.map(({ decoder }) => decoder), heads, rows, rows),
+      decoder: stacked(decoded.weights.map(({ decoder }) => decoder).filter(Boolean), heads, rows, rows),
       cross: stacked(decoded.weights.map(({ cross }) => cross), heads, rows, columns),
       sourcePieces: this.subwords.pieces([...source, END]),
       targetPieces: this.subwords.pieces([...target, END]),
@@ -184,6 +187,7 @@ export class Translator {
 
 /** Layers' weights [heads, rows, columns] as one tensor. */
 function stacked(layers, heads, rows, columns) {
+  if (layers.length === 0) return null;
   const values = new Float32Array(layers.length * heads * rows * columns);
   layers.forEach((layer, number) => values.set(layer, number * layer.length));
   return { layers: layers.length, heads, rows, columns, values };

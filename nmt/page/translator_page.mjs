@@ -2,7 +2,7 @@
 
 import { attentionPanel } from "../inspection/explorer/attention_panel.mjs";
 import { html } from "../inspection/explorer/dom.mjs";
-import { confidences, groups, headName } from "../inspection/explorer/model.mjs";
+import { END, confidences, groups, headName } from "../inspection/explorer/model.mjs";
 import { nBestView } from "../inspection/explorer/n_best_view.mjs";
 import { themes } from "../inspection/explorer/themes.mjs";
 import { MEAN } from "../inspection/explorer/weights.mjs";
@@ -144,8 +144,9 @@ async function findHeads(mine, { model, off, moved }) {
   const before = await lossWithout([]);
   const found = [];
   for (const kind of ["cross", "encoder", "decoder"]) {
-    for (let layer = 0; layer < one.heads[kind].layers; layer += 1) {
-      for (let head = 0; head < one.heads[kind].heads; head += 1) {
+    const { layers, heads } = one.heads[kind] ?? { layers: 0 };
+    for (let layer = 0; layer < layers; layer += 1) {
+      for (let head = 0; head < heads; head += 1) {
         found.push({ kind, layer, head, gain: (await lossWithout([{ kind, layer, head }])) - before });
         if (mine !== asked) return;
       }
@@ -179,12 +180,13 @@ function draw() {
   find("target-label").textContent = `To ${languageName(model.target)}`;
   const sentence = sentenceOf(shown);
   const own = sentence?.hypotheses[state.hypothesis] ?? sentence;
-  find("attention").hidden = !own?.heads;
+  find("attention").hidden = !own?.heads?.cross;
+  find("search").hidden = !own?.heads;
   drawTranslation();
   drawChanges(model, sentence);
   drawBeside();
   if (own?.heads) {
-    state = panel.draw(own, state, marks(own));
+    if (own.heads.cross) state = panel.draw(own, state, marks(own));
     hypotheses.draw(sentence.hypotheses, state.hypothesis);
     drawTools();
     tree.draw(sentence.tree, state.beam);
@@ -213,12 +215,15 @@ function drawTranslation() {
     const [, marked] = chosen && besides ? differences(besides.targetWords, one.targetWords) : [[], []];
     const wordNode = (word, place) => {
       const title = `probability ${Math.round(100 * sure[place])} %`;
-      return html("span", { class: sure[place] < 0.5 ? "unsure" : "", title }, word);
+      const looks = chosen && state.hypothesis === 0 && one.heads.cross && {
+        onpointerenter: () => panel.pointAtWord(place), onpointerleave: () => panel.pointAtWord(null),
+      };
+      return html("span", { class: sure[place] < 0.5 ? "word unsure" : "word", title, ...looks }, word);
     };
     return [...(number > 0 ? [" "] : []), ...markedWords(one, marked, wordNode)];
   });
   find("translation").replaceChildren(...nodes);
-  find("score").textContent = `Score ${shown.score.toFixed(2)}: log-probability divided by the length penalty, nearer to 0 is better. Words of a probability under 50 % are underlined.`;
+  find("score").textContent = `Score ${shown.score.toFixed(2)}: log-probability divided by the length penalty, nearer to 0 is better. Words of a probability under 50 % are underlined${besides ? "; words that differ are marked" : ""}.`;
 }
 
 function pieceText(piece) {
@@ -232,7 +237,11 @@ function chip(text, without) {
 /** Each change as a button that takes it back. */
 function drawChanges(model, sentence) {
   const chips = [];
-  if (state.forced.length > 0) chips.push(chip(`begins with “${state.forced.map(pieceText).join("").trim()}”`, { forced: [], moved: [] }));
+  if (state.forced.length > 0) {
+    const ends = state.forced.at(-1) === END;
+    const text = state.forced.slice(0, ends ? -1 : undefined).map(pieceText).join("").trim();
+    chips.push(chip(`${ends ? "is" : "begins with"} “${text}”`, { forced: [], moved: [] }));
+  }
   for (const one of state.off) {
     chips.push(chip(`off (${one.by ?? "zero"}): ${headName(one.kind, one.layer, one.head)}`, { off: state.off.filter((head) => head !== one) }));
   }
@@ -292,15 +301,19 @@ function drawTools() {
     find(`off-${by}`).disabled = !able;
   }
   find("matter").setAttribute("aria-pressed", state.matter);
-  find("heads-help").textContent = able
-    ? "A head that is off gives zero, or the mean of all that it could look at."
-    : "Choose a head above to switch it off.";
+  find("heads-help").textContent = headsHelp(able, off);
   find("heads-that-matter").replaceChildren(...(gains ?? []).map(({ kind, layer, head, gain }) =>
-    html("button", { type: "button", onclick: () => look({ kind, layer, head }) }, `★ ${headName(kind, layer, head)}: loss +${gain.toFixed(2)}`)));
+    html("button", { type: "button", onclick: () => look({ kind, layer, head }) }, `★ ${headName(kind, layer, head)}: +${gain.toFixed(2)}`)));
   find("move-tools").hidden = state.kind !== "cross";
   find("scope").querySelector("[value=head]").disabled = !able;
   find("scope").value = scopeOf(able);
   find("move").disabled = !(pinned && pinned.row !== null && pinned.column !== null);
+}
+
+function headsHelp(able, off) {
+  if (gains) return "★ without this head the loss of this translation grows most; a click shows the head:";
+  if (off) return off.by === "mean" ? "This head is off: it looks at everything alike." : "This head is off: it gives zero.";
+  return able ? "A head that is off gives zero, or the mean of all that it could look at." : "Choose a head above to switch it off.";
 }
 
 /** Whose attention a drag moves: as the reader has chosen, but a mean has no head. */

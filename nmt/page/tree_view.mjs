@@ -1,6 +1,6 @@
 /** Beam search as a tree: every hypothesis that it held, with scores and why it ended. */
 
-import { html, svg, textWidth } from "../inspection/explorer/dom.mjs";
+import { html, moveOf, svg, textWidth } from "../inspection/explorer/dom.mjs";
 
 const FONT = "13px system-ui, sans-serif";
 const ROW = 26;
@@ -11,6 +11,8 @@ const PAD = 7;
 export function treeView(holder, readout, { onChoose }) {
   function draw(tree, beam) {
     const { places, rows, columns } = layoutOf(tree);
+    const best = Math.max(0, tree.findIndex(({ rank }) => rank === 0));
+    let tapped = null;
     const width = columns.at(-1).x + columns.at(-1).width + 2;
     const lines = tree.map((node, number) => (node.parent < 0 ? null : edge(places[node.parent], places[number], columns)));
     const groups = tree.map((node, number) => {
@@ -19,13 +21,15 @@ export function treeView(holder, readout, { onChoose }) {
       const text = fateOf(tree, number, beam);
       const kind = node.rank === 0 ? "best" : node.fate;
       return svg("g", {
-        class: `node ${kind}`, tabindex: 0, role: "button", "aria-label": text, "data-node": number,
+        class: `node ${kind}`, tabindex: number === best ? 0 : -1, role: "button", "aria-label": text, "data-node": number,
         onpointerenter: () => light(number), onfocus: () => light(number), onpointerleave: () => light(null), onblur: () => light(null),
-        onclick: () => choose(number),
+        onclick: (event) => (event.pointerType === "touch" && tapped !== number ? tap(number) : choose(number)),
         onkeydown: (event) => {
-          if (event.key !== "Enter" && event.key !== " ") return;
+          const move = moveOf(event);
+          if (!move && event.key !== "Enter" && event.key !== " ") return;
           event.preventDefault();
-          choose(number);
+          if (move) groups[neighbour(tree, places, number, move)]?.focus();
+          else choose(number);
         },
       }, svg("rect", { x, y, width: room, height: ROW - 6, rx: 5 }), svg("text", { x: x + room / 2, y: y + ROW / 2 - 3, "text-anchor": "middle", "dominant-baseline": "central" }, node.piece));
     });
@@ -35,6 +39,12 @@ export function treeView(holder, readout, { onChoose }) {
       groups.forEach((group, one) => group.classList.toggle("lit", path.has(one)));
       lines.forEach((line, one) => line?.classList.toggle("lit", path.has(one)));
       readout.textContent = number === null ? hint(beam) : fateOf(tree, number, beam);
+    }
+
+    /** A finger cannot point: its first tap shows what a pointer would, its second chooses. */
+    function tap(number) {
+      tapped = number;
+      light(number);
     }
 
     function choose(number) {
@@ -53,23 +63,26 @@ export function treeView(holder, readout, { onChoose }) {
 }
 
 function hint(beam) {
-  return `Each column is a step, with the ${beam} best beginnings that the search held. Point at one to see its score and why it ended; click, and the translation begins with it.`;
+  const held = beam === 1 ? "the best beginning" : `the ${beam} best beginnings`;
+  return `Each column is a step, with ${held} that the search held. Point at one, or use the arrow keys, to see its score and why it ended; click, and the translation begins with it.`;
 }
 
-/** A node's column and height; a parent stands beside its best child, children in order of their scores. */
+/**
+ * A node's column and height: a parent stands beside its best child, children in order of their scores, each as high as the
+ * ones before it let all of its own stand.
+ */
 function layoutOf(tree) {
+  const places = tree.map(() => null);
+  tree.forEach(({ parent }, number) => { places[number] = { column: parent < 0 ? 0 : places[parent].column + 1, y: 0 }; });
   const children = tree.map(() => []);
   tree.forEach(({ parent }, number) => parent >= 0 && children[parent].push(number));
-  for (const own of children) own.sort((a, b) => tree[b].logProbability - tree[a].logProbability);
-  const places = tree.map(() => null);
-  let rows = 0;
-  const stack = [[0, 0]];
-  while (stack.length > 0) {
-    const [number, column] = stack.pop();
-    places[number] = { column, y: rows * ROW };
-    if (children[number].length === 0) rows += 1;
-    stack.push(...children[number].toReversed().map((child) => [child, column + 1]));
+  const shapes = tree.map(() => null);
+  for (let number = tree.length - 1; number >= 0; number -= 1) { // each after its children
+    const best = children[number].toSorted((a, b) => tree[b].logProbability - tree[a].logProbability);
+    shapes[number] = shapeOf(number, places[number].column, best.map((child) => shapes[child]));
   }
+  for (const [number, row] of shapes[0].rows) places[number].y = row * ROW;
+  const rows = Math.max(...shapes[0].bottoms.values()) + 1;
   const columns = [];
   tree.forEach(({ piece }, number) => {
     const { column } = places[number];
@@ -82,6 +95,29 @@ function layoutOf(tree) {
     x += column.width + GAP;
   }
   return { places, rows, columns };
+}
+
+/** A node over its children's shapes: {rows, [[node, row]] from its own row 0 on; tops and bottoms, by column}. */
+function shapeOf(number, column, children) {
+  const [rows, tops, bottoms] = [[[number, 0]], new Map([[column, 0]]), new Map([[column, 0]])];
+  children.forEach((child, place) => {
+    const free = [...child.tops].map(([at, top]) => (bottoms.get(at) ?? -1) + 1 - top);
+    const down = place === 0 ? 0 : Math.max(1, ...free);
+    for (const [node, row] of child.rows) rows.push([node, row + down]);
+    for (const [at, top] of child.tops) tops.set(at, Math.min(tops.get(at) ?? Infinity, top + down));
+    for (const [at, bottom] of child.bottoms) bottoms.set(at, Math.max(bottoms.get(at) ?? 0, bottom + down));
+  });
+  return { rows, tops, bottoms };
+}
+
+/** The node that an arrow key goes to: the parent, the best child, or the next in the column. */
+function neighbour(tree, places, number, [down, right]) {
+  if (right < 0) return tree[number].parent;
+  const column = places[number].column + right;
+  const there = tree.map((_, one) => one)
+    .filter((one) => places[one].column === column && (right === 0 || tree[one].parent === number))
+    .toSorted((a, b) => places[a].y - places[b].y);
+  return there[right > 0 ? 0 : there.indexOf(number) + down];
 }
 
 function edge(from, to, columns) {

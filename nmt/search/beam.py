@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.models.decoder_state import DecoderState
 from nmt.search.continuations import Expansion, best_continuations
-from nmt.search.options import Hypothesis, SearchOptions, length_penalty
+from nmt.search.options import Hypothesis, SearchOptions, length_penalty, n_best_of
 
 Decoder = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
 """Pieces [batch, beam] and a state to log-probabilities [batch, beam, vocabulary] and the next state."""
@@ -158,15 +158,17 @@ def is_decided(beams: Beams, length: int, options: SearchOptions) -> Tensor:
 def collect(results: list[list[Hypothesis]], beams: Beams, decided: Tensor, options: SearchOptions) -> None:
     """Write the n-best lists of the decided sentences into `results`."""
     fields = (beams.finished, beams.finished_scores, beams.finished_lengths)
-    rows = [field[decided, : options.n_best].tolist() for field in fields]
+    rows = [field[decided].tolist() for field in fields]
     for sentence, *columns in zip(beams.sentences[decided].tolist(), *rows, strict=True):
+        found = []
         for pieces, score, length in zip(*columns, strict=True):
             if score == float("-inf"):
                 continue
             ended = length > 0
             size = abs(length)
             total = score * length_penalty(size, options.length_penalty)
-            results[sentence].append(Hypothesis(pieces[1 : size + (not ended)], total, score, ended))
+            found.append(Hypothesis(pieces[1 : size + (not ended)], total, score, ended))
+        results[sentence] = n_best_of(found, options.n_best)
 
 
 def _follow(x: Tensor, places: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numbers
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,13 @@ class Hypothesis:
     attention: np.ndarray | None = None
     """[target pieces, source pieces + 1], the last column `</s>`: cross-attention of the alignment layer, averaged over
     its heads, where the engine returns it."""
+    rivals: tuple[Hypothesis, ...] = field(default=(), compare=False, repr=False)
+    """The other hypotheses that its search finished, best first; these have no rivals."""
+
+
+def n_best_of(found: Sequence[Hypothesis], n_best: int) -> list[Hypothesis]:
+    """The first `n_best` of a search's finished hypotheses, each with the others as its rivals."""
+    return [replace(one, rivals=(*found[:number], *found[number + 1 :])) for number, one in enumerate(found[:n_best])]
 
 
 def length_penalty(length: int | float, exponent: float) -> float:

@@ -1,4 +1,4 @@
-"""A text in parts that the model translates one by one: its sentences, and of long ones clauses, else words."""
+"""Splitting a text into parts to translate one by one: sentences, and long ones into clauses, then words."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CUTS = (re.compile(r"(?<=[,;:—–،؛、，；：])\s+"), re.compile(r"\s+"),
 
 
 class Part(NamedTuple):
-    """A part and the character of the whole text at which it begins."""
+    """A part and its first character in the whole text."""
 
     start: int
     encoding: Encoding
 
 
 def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
-    """Every sentence of `whole` that has pieces (by sentencex, which knows the language's abbreviations)."""
+    """Sentences of `whole` that have pieces, found by sentencex, which knows the language's abbreviations."""
     texts = sentencex.segment(language, whole.text)
     if len(texts) == 1:
         return [Part(0, whole)] if whole.ids else []
@@ -32,7 +32,7 @@ def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
     for end in edges[1:]:
         text = whole.text[first:end]
         start, encoding = first + len(text) - len(text.lstrip()), subwords.encode(text.strip())
-        if not encoding.ids and encoding.copied:  # an emoji after the full stop belongs to the sentence before it
+        if not encoding.ids and encoding.copied:  # an emoji after the full stop joins the sentence before it
             if not parts:
                 continue
             start, encoding = parts[-1].start, subwords.encode(whole.text[parts.pop().start : end].strip())
@@ -43,10 +43,10 @@ def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
 
 
 def split_text(subwords: Subwords, whole: Encoding, longest: int, language: str) -> list[Part]:
-    """Every sentence of `whole` as a part; those of more than `longest` pieces are cut again and again near the middle.
+    """Split `whole` into sentences, and sentences of more than `longest` pieces repeatedly near the middle.
 
-    What is cut ends up with half of `longest` at most, which leaves room for a translation of twice the length.
-    Together the parts hold every character that has pieces. A part that no cut can shorten is one character.
+    Cut parts have at most half of `longest` pieces, which leaves room for a translation of twice the length. The parts
+    cover every character that has pieces; the smallest part is one character.
     """
     parts: list[Part] = []
     for sentence in sentences(subwords, whole, language):
@@ -68,7 +68,7 @@ def _cut(subwords: Subwords, sentence: Part, longest: int) -> list[Part]:
         start += text[start:end].index(piece[0])
         end = start + len(piece)
         if end - start == 1 or bisect_left(starts, end) - bisect_left(starts, start) <= most:
-            encoding = subwords.encode(piece)  # may have a piece more than it had within the sentence
+            encoding = subwords.encode(piece)  # may have one piece more than within the sentence
             if end - start == 1 or len(encoding.ids) <= most:
                 if encoding.ids:
                     parts.append(Part(sentence.start + start, encoding))
@@ -79,7 +79,7 @@ def _cut(subwords: Subwords, sentence: Part, longest: int) -> list[Part]:
 
 
 def _middle(cuts: list[list[int]], start: int, end: int) -> int:
-    """The cut nearest to the middle of text[start:end], strictly inside, of the best kind that there is."""
+    """The cut nearest to the middle of text[start:end], strictly inside, of the best available kind."""
     middle = (start + end) // 2
     for places in cuts:
         number = bisect_left(places, middle)
@@ -90,6 +90,6 @@ def _middle(cuts: list[list[int]], start: int, end: int) -> int:
 
 
 def words_of_part(whole: Encoding, part: Part) -> list[int]:
-    """For each word of a part the word of the whole that it is, or is a piece of."""
+    """For each word of a part, the word of the whole that contains it."""
     ends = [word.end for word in whole.words]
     return [bisect_right(ends, part.start + word.start) for word in part.encoding.words]

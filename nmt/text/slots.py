@@ -17,15 +17,15 @@ import regex
 from nmt.text.copied import PHONE
 
 NAMES = "\ue000\ue001\ue002\ue003"
-"""The slots of a sentence's names, in the order of their first occurrence."""
+"""Placeholders of a sentence's names, in order of first occurrence."""
 NUMBERS = "\ue004\ue005\ue006\ue007"
-"""The slots of its numbers."""
+"""Placeholders of its numbers."""
 RARE = 5
-"""A capitalised word of fewer training pairs than this is not known if half of them copy it, or there is but one."""
+"""A capitalised word in fewer training pairs than this is unknown if half of them copy it, or if there is only one."""
 STEM = 4
-"""Fewest first letters that tell of a kinship between two words."""
+"""Fewest initial letters that relate two words."""
 KINSHIP = 0.6
-"""Their share of a word's letters."""
+"""Share of a word's letters that must agree."""
 
 Span = tuple[int, int]
 """First and one-past-last character."""
@@ -41,11 +41,11 @@ _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\
 _EMPHASIS = regex.compile(r"(?<![\w'-])\p{Lu}{3,}(?![\w'-])")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _BETWEEN = regex.compile(r" (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*")
-"""What stands between the parts of one name."""
+"""Between the parts of one name."""
 
 
 class Slot(NamedTuple):
-    """A placeholder and the characters that it stands for, `end` one past the last."""
+    """A placeholder and the span that it stands for."""
 
     start: int
     end: int
@@ -53,14 +53,14 @@ class Slot(NamedTuple):
 
 
 class KnownWords:
-    """The words of the source language that a translator has been trained on; other capitalised words are names."""
+    """Source words seen in training; other capitalised words are names."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self.words = frozenset(words)
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
-        """All words of the source sentences, but for capitalised ones that are `RARE`."""
+        """All words of the source sentences except `RARE` capitalised ones."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
@@ -76,8 +76,8 @@ class KnownWords:
     def is_name(self, text: str, start: int, end: int) -> bool:
         """Whether the capitalised word at text[start:end] is unknown, in lower case too.
 
-        At the beginning of a sentence any word is capitalised: there it must also have no known relative, a word in
-        lower case with the same beginning.
+        The first word of a sentence, which is capitalised anyway, must also have no known relative: a lower-case word
+        with the same beginning.
         """
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
@@ -113,24 +113,24 @@ class KnownWords:
 
 
 def _stem(word: str) -> str:
-    """In lower case and without accents."""
+    """Lower-case the word and strip its accents."""
     letters = unicodedata.normalize("NFD", word.lower())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def name_spans(text: str) -> list[Span]:
-    """Every capitalised word of two letters or more, without a possessive's `'s`."""
+    """Capitalised words of two letters or more, without a possessive `'s`."""
     return [match.span() for match in _NAME.finditer(text)]
 
 
 def number_spans(text: str) -> list[Span]:
-    """Every number of more than one character."""
+    """Numbers of more than one character."""
     return [match.span() for match in _NUMBER.finditer(text) if match.end() - match.start() > 1]
 
 
 def find_slots(text: str, known: KnownWords) -> list[Slot]:
-    """The slots of `text` in order: its names, of one word or several, and its numbers. Equal texts share one; when all
-    are taken, what follows stays as it is."""
+    """Slots of the names (of one word or several) and numbers in `text`, in order. Equal texts share a slot; beyond the
+    last slot, text stays as it is."""
     names: list[Span] = []
     unknown = {(start, end) for start, end in name_spans(text) if known.is_name(text, start, end)}
     for start, end in sorted(unknown.union(known.foreign_words(text))):
@@ -141,7 +141,7 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
 
 
 def numbered(text: str, spans: Iterable[Span], characters: Sequence[str]) -> list[Slot]:
-    """A slot for each of the spans, of the `characters` in their order."""
+    """Assign `characters` to the spans, in order."""
     taken: dict[str, str] = {}
     slots = []
     for start, end in spans:
@@ -159,7 +159,7 @@ def shared_slots(
     characters: Sequence[str],
     key: Callable[[str], object] = str,
 ) -> tuple[list[Slot], list[Slot]]:
-    """The same slots on both sides for spans of (source, target) that are equal by `key`, where each is there once."""
+    """The same slots on both sides for spans with equal `key` that occur once on each side."""
     sides: list[dict[object, Span]] = []
     for text, side in zip(pair, spans, strict=True):
         found: dict[object, list[Span]] = {}
@@ -172,7 +172,7 @@ def shared_slots(
 
 
 def fill(text: str, slots: Iterable[Slot]) -> tuple[str, list[Span]]:
-    """`text` with each slot's character in place of what it stands for, and for each character its span in `text`."""
+    """Replace slots by their placeholders; also returns the span in `text` of each resulting character."""
     result, spans, done = "", [], 0
     for slot in sorted(slots):
         result += text[done : slot.start] + slot.character

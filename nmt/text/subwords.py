@@ -31,6 +31,8 @@ SAMPLED_FROM = 32
 LONGEST_SENTENCE = 2**24
 """Bytes; SentencePiece trains on no longer ones, 4,192 by default, and says nothing."""
 _SLOTS = frozenset(NAMES + NUMBERS)
+LONGEST_WORD = 16
+"""Pieces of a single word, at most; only strings that are no words have as many."""
 REMEMBERED_WORDS = 20_000
 """Words whose segmentations subword sampling keeps, some 3 kB each."""
 
@@ -232,6 +234,19 @@ class Subwords:
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Piece ids alone, for many sentences."""
         return self._processor.encode([plain_text(_storable(normalize(text))) for text in texts], num_threads=1)
+
+    def word_pieces(self, words: Sequence[str]) -> list[list[int]]:
+        """For each word the piece ids of its lower-cased form encoded on its own; never empty.
+
+        The bare space that SentencePiece puts before a word whose first piece has none of its own is left out, so
+        that `?` has the same pieces after a space as after a word.
+        """
+        result = []
+        for ids in self.encode_ids([word.lower() for word in words]):
+            if len(ids) > 1 and self._pieces[ids[0]] == SPACE:
+                ids = ids[1:]
+            result.append(ids[:LONGEST_WORD] or [UNKNOWN])
+        return result
 
     def sample_ids(self, texts: Sequence[str], smoothing: float, seed: int) -> list[list[int]]:
         """Piece ids of a segmentation drawn for each sentence (Kudo 2018, section 3.3; unigram models only).

@@ -1,6 +1,6 @@
-"""One form for what is typed in many: quotes, apostrophes, dashes, spaces, and characters that nobody sees.
+"""Typographic normalisation of quotes, apostrophes, dashes, spaces and invisible characters.
 
-SentencePiece's own rule (NFKC) already unifies ellipses and full-width forms.
+SentencePiece's NFKC rule already unifies ellipses and full-width forms.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ PLAIN = str.maketrans(
         ),
     }
 )
-"""Variants and the character that stands for them, one for one."""
+"""Variants and their plain character, one for one."""
 # Soft hyphens, zero-width spaces, marks of direction, variation selectors; not joiners, which emoji and scripts need.
 # And the private-use characters that stand for names and numbers (`nmt.text.slots`).
 INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
 
 
 def plain_text(text: str) -> str:
-    """The text with plain quotes, apostrophes, dashes and spaces, and without invisible characters."""
+    """Replace quotes, apostrophes, dashes and spaces by plain ones, and remove invisible characters."""
     return INVISIBLE.sub("", text.translate(PLAIN))
 
 
@@ -42,7 +42,7 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[
 
 
 def is_capitals(text: str) -> bool:
-    """Whether a text of four letters or more is typed in capitals throughout."""
+    """Whether a text of four letters or more is all in capitals."""
     return text.upper() == text and sum(letter.upper() != letter.lower() for letter in text) >= 4
 
 

@@ -1,4 +1,4 @@
-"""Word and punctuation tokens: the unit of every alignment, matrix and picture of this project."""
+"""Word and punctuation tokens, the unit of every alignment, matrix and picture."""
 
 import unicodedata
 from bisect import bisect_left, bisect_right
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import regex
 
-# A word keeps its inner apostrophes and its combining marks (to which `re` does not give \w); every punctuation mark
-# stands alone, but for its own marks and, in emoji, for what a joiner joins.
+# A word includes inner apostrophes and combining marks (which `re` does not count as \w); every punctuation mark is a
+# token with its own combining marks and, in emoji, whatever a joiner joins.
 WORD_PATTERN = regex.compile(r"\w+(?:['’]\w+)*|[^\w\s](?:\p{M}|\u200d[^\w\s])*")
 
 
@@ -30,10 +30,15 @@ def split_words(text: str) -> list[Word]:
     return [Word(match.group(), match.start(), match.end()) for match in WORD_PATTERN.finditer(normalize(text))]
 
 
-def overlapping(spans: Iterable[tuple[int, int]], words: Sequence[tuple[int, int]]) -> list[range]:
-    """For each span (first and one-past-last character) the words that it overlaps; the words follow each other.
+def is_punctuation(word: str) -> bool:
+    """Whether a word is a mark that stands for no word; `%`, `&`, `@`, `#` and mathematical signs stand for one."""
+    return all(unicodedata.category(character)[0] == "P" for character in word) and word not in "%&@#"
 
-    An empty range begins at the word that the span leads to.
+
+def overlapping(spans: Iterable[tuple[int, int]], words: Sequence[tuple[int, int]]) -> list[range]:
+    """For each span (first, one past last character), the range of the words that it overlaps; words are in order.
+
+    An empty range starts at the next word.
     """
     starts, ends = [start for start, _ in words], [end for _, end in words]
     return [range(bisect_right(ends, start), bisect_left(starts, end)) for start, end in spans]

@@ -16,10 +16,10 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -30,15 +30,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nmt.alignment import Link
 from nmt.batching import BatchSampler
+from nmt.config import AlignerConfig
 from nmt.errors import UserError
 from nmt.files import atomic_path
-from nmt.models.alignment_head import AlignerConfig, AlignmentHead
+from nmt.lines import keep_standard_error
+from nmt.models.alignment_head import AlignmentHead
 from nmt.models.alignment_hmm import JointHmm
 from nmt.models.alignment_teacher import MixtureAligner
 from nmt.models.word_corpus import FORWARD, REVERSE, WordCorpus, WordPairs
-from nmt.streams import keep_standard_error
 from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
 
@@ -72,11 +72,11 @@ def train_aligner(
     subwords: Subwords,
     training: HeadTraining,
     directory: str | Path,
-    links: Sequence[Collection[Link]] | None = None,
+    links: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Train an alignment head on sentence pairs (first language, second language); returns its parameters, float32.
 
-    With `links`, those of each pair (first language's word, second language's word), no teacher is trained and the
+    With `links` [links, 3], each (pair, first language's word, second language's word), no teacher is trained and the
     head learns them instead: guided alignment (Chen et al. 2016; Garg et al. 2019, section 4.2).
 
     `directory` keeps the mixture models' posteriors, so an interrupted run starts again at the stage it was in. Raises
@@ -119,7 +119,7 @@ def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) 
     batches = len(training.sampler(corpus).batches(0))
     # What the teachers' files do not depend on: the head's own sizes, and its steps beyond one epoch.
     fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}
-    parts = f"{corpus.fingerprint()} {json.dumps({**asdict(config), **fixed})} {training.seed}"
+    parts = f"{corpus.fingerprint()} {json.dumps({**config.model_dump(), **fixed})} {training.seed}"
     key = hashlib.sha256(parts.encode()).hexdigest()[:12]
     files = [directory / f"aligner-teacher-{name}-{key}.npz" for name in ("forward", "reverse")]
     missing = [(direction, path) for direction, path in enumerate(files) if _posteriors(path) is None]
@@ -194,22 +194,12 @@ def train_head(
     return {name: value.detach().numpy().copy() for name, value in head.state_dict().items()}
 
 
-def cells_of_links(corpus: WordCorpus, links: Sequence[Collection[Link]]) -> np.ndarray:
-    """[all cells], float32: 1 for the links of each pair that was given, 0 elsewhere.
-
-    Raises UserError when there are links of fewer pairs, or a link leads out of its pair.
-    """
+def cells_of_links(corpus: WordCorpus, links: np.ndarray) -> np.ndarray:
+    """[all cells], float32: 1 for `links` [links, 3] (pair that was given, source word, target word), 0 elsewhere."""
     cells = np.zeros(corpus.cell_starts[-1], np.float32)
-    for row, number in enumerate(corpus.kept):
-        if number >= len(links):
-            raise UserError(f"there are links of {len(links)} sentence pairs only; give a line for every training pair")
-        matrix = corpus.matrix_of(row, cells)
-        rows, columns = matrix.shape
-        for source, target in links[number]:
-            if source >= columns or target >= rows:
-                where = f"pair {number + 1}"
-                raise UserError(f"{where}: {source}-{target} leads out of a pair of {columns} and {rows} words")
-            matrix[target, source] = 1
+    pair, source, target = links[np.isin(links[:, 0], corpus.kept)].T
+    row = np.searchsorted(corpus.kept, pair)
+    cells[corpus.cell_starts[row] + target * corpus.lengths[FORWARD][row] + source] = 1
     return cells
 
 

@@ -1,4 +1,4 @@
-"""The model card: what a finished checkpoint is, for people, in its README.md."""
+"""The model card of a finished checkpoint, its README.md."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nmt.training.log import read_log
 
 CARD = "README.md"
 LICENCES = {"tatoeba": "CC BY 2.0 FR, attribution: tatoeba.org and its contributors"}
-ASK = "as its publisher says; look there before you pass the checkpoint on"
+ASK = "set by its publisher; check it before you redistribute the checkpoint"
 
 
 def write_card(directory: Path, config: RunConfig, corpus: Corpus, metadata: dict[str, Any]) -> None:
-    """Write the card of a finished run from its metadata and its log. A card that is there already is kept."""
+    """Write the card of a finished run from its metadata and its log. An existing card is kept."""
     if (directory / CARD).exists():
         return
     model, head = config.model, metadata.get("alignment_head")

@@ -1,4 +1,4 @@
-"""The run's directory: who may use it, what is in it, and how a run begins or resumes there."""
+"""The directory of a run: locking, contents, beginning and resuming."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ OWN_FILES = (
     CARD,
     METADATA,
 )
-"""What a run writes into its directory, the lock aside."""
+"""Files of a run, except the lock."""
 BUDGET = {"max_steps", "max_epochs", "max_minutes", "patience"}
-"""Keys of `training` that may change when a run is resumed."""
+"""Keys of `training` that may change when a run resumes."""
 LAUNCH = "training/launch"
-"""The torchrun launch that began the run."""
+"""Which torchrun launch began the run."""
 
 
 @contextlib.contextmanager
 def run_lock(directory: Path) -> Iterator[None]:
-    """Lock `directory` for this process; creates it, and removes it again if it stays empty.
+    """Lock `directory` for this process; create it, and remove it again if it stays empty.
 
     The lock is the kernel's (flock) on the file `.lock`, which names the owner. The kernel releases it when the owner
-    ends; after a crash only the name is left, and the next run takes over with a warning. Across hosts it works on file
-    systems that share flock, such as NFS without local locks. Raises UserError while another process holds it.
+    ends; after a crash only the name remains, and the next run takes over with a warning. Across hosts it needs a file
+    system that shares flock, such as NFS without local locks. Raises UserError while another process holds it.
     """
     made = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
@@ -59,14 +59,14 @@ def run_lock(directory: Path) -> Iterator[None]:
     try:
         with FileLock(path, timeout=0):
             if left := _owner(path):
-                print(f"taking over the lock of {left}, which did not end in order", file=sys.stderr)
+                print(f"taking over the lock of {left}, which did not exit cleanly", file=sys.stderr)
             since = time.strftime("%Y-%m-%d %H:%M:%S %z")
             path.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "since": since}))
             try:
                 yield
             finally:
-                with contextlib.suppress(OSError):  # a read-only disk must not hide the error that ended the run
-                    path.unlink()  # still ours: filelock handles processes that opened the file meanwhile
+                with contextlib.suppress(OSError):  # a read-only disk must not hide the original error
+                    path.unlink()  # filelock handles processes that opened the file meanwhile
                     if made:
                         directory.rmdir()
     except Timeout:
@@ -83,7 +83,7 @@ def check_place(directory: Path, resume: bool) -> None:
 
 
 def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite: bool) -> State | None:
-    """The state to resume from, or None to begin; removes temporary files of killed writes. Raises UserError."""
+    """The state to resume from, or None to begin; also removes temporary files of killed writes. Raises UserError."""
     for name in OWN_FILES:
         remove_scratch(directory / name)
     if not resume:
@@ -105,7 +105,7 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     changed = [key for key in now if before[key] != now[key]]
     guided = earlier.alignment.guide_weight or config.alignment.guide_weight
     if changed == ["alignment"] and state and state.progress.finished and not guided:
-        print("the translator is finished; its alignment is made anew", file=sys.stderr)
+        print("the translator is finished; training its alignment head anew", file=sys.stderr)
     elif changed:
         raise UserError(
             f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
@@ -123,7 +123,7 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
 
 
 def changed_budget(before: RunConfig, now: RunConfig) -> str:
-    """What a resumed run changes in its budget, in a line that says what becomes of the learning rate; else empty."""
+    """One line on the changed budget of a resumed run and its learning rate; empty if unchanged."""
     changes = [
         f"training.{key} {old} -> {new}"
         for key in sorted(BUDGET)
@@ -139,13 +139,13 @@ def changed_budget(before: RunConfig, now: RunConfig) -> str:
 
 
 def write_changes(directory: Path, config: RunConfig, state: State) -> None:
-    """Write the configuration of a resumed run whose budget has changed, or the alignment of its finished translator;
-    the files of another alignment are removed."""
+    """Write the configuration of a resumed run whose budget changed, or the alignment of its finished translator; an
+    alignment head of the old configuration is removed."""
     earlier = load_config(directory / CONFIG, warn=False)
     if earlier.alignment != config.alignment:
         state.change_alignment(dump_config(config))
         (directory / ALIGNER).unlink(missing_ok=True)
-        shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)  # it returns the attention of the former layer
+        shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)  # it returns the attention of the old layer
     elif not changed_budget(earlier, config):
         return
     write_text(directory / CONFIG, dump_config(config))
@@ -167,7 +167,7 @@ def _holds_a_run(directory: Path) -> bool:
 
 
 def began_before_restart(directory: Path, overwrite: bool) -> bool:
-    """Whether torchrun restarted this process to continue a run that the same launch began here."""
+    """Whether torchrun restarted this process to continue a run that its launch began here."""
     try:
         before, now = json.loads((directory / LAUNCH).read_text()), launch()
         return same_launch(before, now) and (before == now or not overwrite)
@@ -176,7 +176,7 @@ def began_before_restart(directory: Path, overwrite: bool) -> bool:
 
 
 def begin_directory(directory: Path, config: RunConfig, subwords: Subwords) -> None:
-    """Remove an earlier run's files, then write configuration and subword model, which make the run resumable.
+    """Remove an earlier run's files, then write the configuration and subword model, from which the run can resume.
 
     Other files stay.
     """
@@ -195,7 +195,7 @@ def begin_directory(directory: Path, config: RunConfig, subwords: Subwords) -> N
 
 
 def _owner(path: Path) -> str | None:
-    """The owner named in the lock file, in words; None if it names none."""
+    """The owner named in the lock file; None if there is none."""
     try:
         told = json.loads(path.read_text())
         return f"process {told['process']} on {told['host']} (since {told['since']})"

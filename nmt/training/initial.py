@@ -1,4 +1,4 @@
-"""Begin a run with the subword model, weights and alignment head of a finished checkpoint (`training.initial`)."""
+"""Starting a run from the subword model, weights and alignment head of a checkpoint (`training.initial`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nmt.text.subwords import Subwords
 
 @dataclass(frozen=True)
 class Initial:
-    """The checkpoint that a run begins with."""
+    """The checkpoint that a run starts from."""
 
     checkpoint: Checkpoint
     subwords: Subwords
@@ -28,7 +28,7 @@ class Initial:
         return cls(checkpoint, Subwords.load(checkpoint.path(SUBWORDS)))
 
     def copy_weights(self, model: Model) -> None:
-        """Give `model` the checkpoint's weights; pieces that the checkpoint lacks keep theirs.
+        """Copy the checkpoint's weights into `model`; pieces that the checkpoint lacks keep their own.
 
         Raises UserError when the network is another one.
         """
@@ -44,7 +44,7 @@ class Initial:
 
     def copy_head(self, path: Path, subwords: Subwords) -> dict | None:
         """Write the checkpoint's alignment head for `subwords`; returns its record, None when there is no head."""
-        if not self.checkpoint.has(ALIGNER):
+        if ALIGNER not in self.checkpoint.files:
             return None
         Aligner.read(self.checkpoint.path(ALIGNER), self.subwords).save(path, subwords=subwords)
         return self.checkpoint.metadata.record.get("alignment_head", {})

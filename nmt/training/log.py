@@ -8,13 +8,14 @@ import math
 import sys
 import time
 import warnings
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from nmt.checkpoint import write_text
-from nmt.config import STANDARD_HEAD_MINUTES
 
 if TYPE_CHECKING:
     from nmt.config import RunConfig
@@ -25,8 +26,9 @@ LOG = "log.jsonl"
 
 
 class RunLog:
-    """Appends records of two kinds: "train" (step, epoch, loss, learning_rate, tokens_per_second, seconds) and
-    "validation" (step, loss, bleu, chrf, seconds). Losses are nats per target piece."""
+    """Appends records of two kinds: "train" (step, epoch, loss, learning_rate, tokens_per_second, seconds, and
+    `augmented`: the pairs of each kind of `data.augment` since the last record) and "validation" (step, loss, bleu,
+    chrf, seconds). Losses are nats per target piece."""
 
     def __init__(self, directory: Path, resumed_step: int) -> None:
         """Drops records after `resumed_step`, which a resumed run writes again."""
@@ -56,15 +58,17 @@ class RunLog:
             self.tensorboard.close()
 
 
-def describe_budget(config: RunConfig) -> str:
-    """One line: the budgets of translator and alignment head, in the order in which they are trained."""
+def describe_budget(config: RunConfig, has_head: bool = False) -> str:
+    """One line: the budgets of translator and alignment head, unless it `has_head`, in the order of their training."""
     budget = config.training
     parts = ((budget.max_steps, "steps"), (budget.max_epochs, "epochs"), (budget.max_minutes, "minutes"))
     limits = [f"{most:,.10g} {unit}" for most, unit in parts if most is not None]
     translator = f"{' or '.join(limits)} for the translator"
-    if not config.alignment.head:
+    if has_head or not config.alignment.head:
         return f"budget: {translator}"
-    head = f"about {config.head_minutes or STANDARD_HEAD_MINUTES:g} minutes of two idle cores for the alignment head"
+    recipe = config.alignment.recipe
+    limit = f"{recipe.student_steps:,} steps" if recipe else f"about {config.head_minutes:g} minutes of two idle cores"
+    head = f"{limit} for the alignment head"
     first, second = (head, translator) if config.alignment.guide_weight else (translator, head)
     return f"budget: {first}, then {second}"
 
@@ -75,9 +79,13 @@ class Meter:
     EVERY = 20
     """Steps from one record to the next."""
 
-    def __init__(self, log: RunLog | None, progress: Progress, warmup_steps: int = 0) -> None:
-        """Warns of a warm-up of `warmup_steps` that the budget will not reach."""
+    def __init__(
+        self, log: RunLog | None, progress: Progress, warmup_steps: int = 0, augmented: Mapping[str, int] | None = None
+    ) -> None:
+        """Warns of a warm-up of `warmup_steps` that the budget will not reach. `augmented` goes on counting."""
         self.log, self.progress, self.warmup_steps = log, progress, warmup_steps
+        self.augmented = {} if augmented is None else augmented
+        self.recorded: Counter[str] = Counter()
         form = "{percentage:5.1f}%|{bar}|{elapsed}<{remaining}{postfix}"
         self.bar = tqdm(total=100.0, unit="%", disable=None if log else True, bar_format=form)
         self.restart()
@@ -110,6 +118,9 @@ class Meter:
         speed = self.tokens / (time.monotonic() - self.since)
         step = self.progress.step
         self.bar.set_postfix_str(f"step {step}, loss {mean:.3f}, {speed:,.0f} tokens/s, rate {rate:.1e}")
+        counts = Counter(self.augmented)
+        more = {"augmented": dict(counts - self.recorded)} if counts else {}
+        self.recorded = counts
         self.log.write(
             "train",
             step,
@@ -118,8 +129,16 @@ class Meter:
             learning_rate=rate,
             tokens_per_second=round(speed),
             seconds=round(self.progress.seconds, 2),
+            **more,
         )
         self.restart()
+
+    def close(self) -> None:
+        """Close the bar, and print how many pairs were augmented."""
+        self.bar.close()
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.augmented.items() if count)
+        if self.log and kinds:
+            tqdm.write(f"augmented pairs: {kinds}", file=sys.stderr)
 
 
 def report(scores: Scores, progress: Progress, log: RunLog) -> None:

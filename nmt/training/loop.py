@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,14 +14,13 @@ from nmt.batching import BatchSampler
 from nmt.config import TrainingConfig
 from nmt.errors import UserError
 from nmt.models import Model
-from nmt.text.subwords import PADDING
 from nmt.training.context import Run
 from nmt.training.device import Interrupted, graceful_signals
+from nmt.training.gradients import Gradients
 from nmt.training.log import Meter, RunLog, report
-from nmt.training.loss import Objective, StepLoss, non_finite_reason
+from nmt.training.loss import non_finite_reason
 from nmt.training.optimizers import AnyOptimizer
 from nmt.training.pairs import EncodedPairs, Feed
-from nmt.training.replicas import Replicas
 from nmt.training.schedule import learning_rate
 from nmt.training.state import Progress, needed_steps, save_state, write_weights
 from nmt.training.validation import Scores
@@ -53,7 +52,7 @@ def run_steps(
 
     log = RunLog(run.directory, progress.step) if ranks.leads else None
     with graceful_signals() as stop, contextlib.closing(log) if log else contextlib.nullcontext():
-        meter = Meter(log, progress, settings.warmup_steps)
+        meter = Meter(log, progress, settings.warmup_steps, pairs.augmented)
         while not progress.finished:
             rate = learning_rate(settings, progress.step + 1, share)
             for group in optimizer.param_groups:
@@ -94,32 +93,7 @@ def run_steps(
                 meter.restart()
             if stopping:
                 raise Interrupted(f"stopped at step {progress.step}, all saved")
-        meter.bar.close()
-
-
-class Gradients:
-    """The forward and backward passes of a step, shared among ranks and cores."""
-
-    def __init__(self, run: Run, model: Model, pairs: EncodedPairs) -> None:
-        settings = run.config.training
-        self.run, self.pairs = run, pairs
-        self.loss = run.ranks.parallel(StepLoss(model, Objective.of(run.config, run.device)))
-        self.replicas = Replicas(self.loss, settings.seed, torch.get_num_threads() if run.ranks.count == 1 else 1)
-
-    def add(self, fed: Sequence[tuple[np.ndarray, int]], step: int) -> tuple[float, int]:
-        """Add the gradients of a step's batches, given as (rows, sampling seed): the mean loss per target piece.
-
-        Returns the summed loss in nats of this rank's batches, and the target pieces of all ranks' batches.
-        """
-        ranks = self.run.ranks
-        batches = [self.pairs.batch(rows, seed).to(self.run.device) for rows, seed in ranks.share(fed)]
-        tokens = int(*ranks.sum(sum(int((batch.labels != PADDING).sum()) for batch in batches)))
-        loss = 0.0
-        for number, batch in enumerate(batches):
-            with ranks.communicating(self.loss, wanted=batch is batches[-1]):
-                # DDP averages gradients over ranks; times their number, that is the sum over the step's batches.
-                loss += self.replicas.backward(batch, ranks.count / tokens, (step, ranks.rank, number))
-        return loss, tokens
+        meter.close()
 
 
 def spent(settings: TrainingConfig, progress: Progress, feed: Feed) -> float:

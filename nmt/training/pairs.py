@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,8 @@ class EncodedPairs:
         self.variation = variation or Variation()
         key = hashlib.sha256(f"2 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
         self.guide: Guide | None = None
+        self.augmented: Counter[str] = Counter()
+        """Pairs of this process' batches that each kind of augmentation was drawn for."""
         self._varies = self.variation.augmenter is not None or self.variation.guided
         kinds = {"ids": np.uint16, "ends": np.int64, **({"words": np.uint16} if self._varies else {})}
         place = cache / "encoded" / (f"{key}-words" if self._varies else key)
@@ -156,6 +159,7 @@ class EncodedPairs:
         random = np.random.default_rng(seed)
         candidates = self._candidates[numbers]
         kinds = augmenter.draw(candidates, random)
+        self.augmented.update(dict(zip(augmenter.config.model_dump(), kinds.sum(axis=0).tolist(), strict=True)))
         examples = {}
         for row in np.flatnonzero(kinds.any(axis=1) | candidates[:, 0]).tolist():
             pair = self.pairs[int(numbers[row])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -11,6 +10,7 @@ import platform
 import shutil
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from nmt.alignment import Link
 from nmt.alignment.head import Aligner, save_aligner
 from nmt.alignment.pharaoh import read_pharaoh
 from nmt.calibration import calibrate_checkpoint
@@ -32,13 +31,12 @@ from nmt.checkpoint import (
     write_checkpoint_metadata,
     write_text,
 )
-from nmt.config import RunConfig, alignment_layer
+from nmt.config import RunConfig, alignment_layer, load_config
 from nmt.corpus import Corpus, load_corpus
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, expanded, sha256_of
 from nmt.languages import check_languages
 from nmt.models import Model, build_model, load_weights
-from nmt.models.alignment_head import AlignerConfig
 from nmt.text.slots import KnownWords
 from nmt.text.subwords import Subwords
 from nmt.text.words import split_words
@@ -67,14 +65,16 @@ from nmt.training.state import Progress, State, average, averaged_steps, state_d
 from nmt.training.validation import Validator, dev_loss
 
 HEAD_RECORD = "training/alignment-head.json"
-"""How the alignment head was trained."""
+"""Record of the alignment head's training."""
 
 
-def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> Path:
-    """Train the model that `config` describes; returns its checkpoint, the directory `config.checkpoint`.
+def train(config: RunConfig | str | Path, resume: bool = False, overwrite: bool = False) -> Path:
+    """Train the model that `config`, or the YAML file of that name, describes; returns its checkpoint, the directory
+    `config.checkpoint`.
 
     Raises UserError for impossible requests, and Interrupted after a signal, once the state is saved.
     """
+    config = config if isinstance(config, RunConfig) else load_config(config)
     check_languages(config.data)
     device = choose_device(config.training.device)
     torch.set_num_threads(config.training.threads or torch.get_num_threads())
@@ -88,29 +88,29 @@ def train(config: RunConfig, resume: bool = False, overwrite: bool = False) -> P
                 state = check_directory(directory, config, resume, overwrite)
             corpus = load_corpus(config.data)
             ranks.tell(corpus.describe())
-            ranks.tell(describe_budget(config))
-            if ranks.leads and config.alignment.head:  # fail on a bad links file before training starts
-                guiding_links(config, corpus)
+            # Fail on a bad links file before training starts.
+            links = guiding_links(config, corpus) if ranks.leads and config.alignment.links else None
             begins = ranks.leads and state is None
             if state:
                 for name in state.restore_files(directory):
-                    ranks.tell(f"{directory / name} was lost or altered: put back as it was")
+                    ranks.tell(f"{directory / name} was missing or altered; restored")
                 write_changes(directory, config, state)
             initial = Initial.load(config.training.initial) if config.training.initial and begins else None
             subwords = new_subwords(config, corpus, initial) if begins else load_subwords(directory)
             train_pairs, dev_pairs = encode_splits(config, corpus, subwords, ranks.tell)
-            if begins:  # all checks have passed: an earlier run may be removed
+            if begins:  # all checks have passed, so an earlier run may be removed
                 begin_directory(directory, config, subwords)
                 if initial and config.alignment.head and (record := initial.copy_head(directory / ALIGNER, subwords)):
                     write_text(directory / HEAD_RECORD, json.dumps(record))
+            ranks.tell(describe_budget(config, (directory / ALIGNER).exists()))
             run = Run(config, directory, corpus, subwords, ranks, device)
             if config.alignment.guide_weight:
                 if not (directory / ALIGNER).exists():
-                    train_alignment_head(run)
+                    train_alignment_head(run, links)
                 train_pairs.guide = guide_of(run)
         metadata = train_translator(run, train_pairs, dev_pairs, state)
         if ranks.leads:
-            finish_checkpoint(run, metadata)
+            finish_checkpoint(run, metadata, links)
     return directory
 
 
@@ -129,7 +129,7 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
         progress = state.progress
         check_unchanged(progress, corpus, subwords)
         state.restore(model, optimizer)
-        if ranks.leads and not progress.finished:  # both describe weights that are about to change
+        if ranks.leads and not progress.finished:  # both describe the old weights
             (directory / METADATA).unlink(missing_ok=True)
             shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)
     elif config.training.initial:
@@ -143,7 +143,7 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
 
 
 def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Progress) -> dict:
-    """Write the averaged or the best weights, whichever have the lower dev loss; returns the checkpoint's metadata."""
+    """Write the averaged or the best weights, whichever has the lower dev loss; returns the metadata."""
     config, directory = run.config, run.directory
     place = state_directory(directory, progress.step)
     steps = averaged_steps(config.training, progress.validations)
@@ -181,14 +181,14 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
     }
 
 
-def finish_checkpoint(run: Run, metadata: dict) -> None:
-    """Train the alignment head, if configured, and write model card and metadata."""
+def finish_checkpoint(run: Run, metadata: dict, links: np.ndarray | None) -> None:
+    """Train the alignment head, if configured and not done before, and write model card and metadata."""
     try:
         if run.config.alignment.head:
             if not (run.directory / ALIGNER).exists():
-                train_alignment_head(run)
+                train_alignment_head(run, links)
             metadata["alignment_head"] = json.loads((run.directory / HEAD_RECORD).read_text())
-    except (UserError, Interrupted):  # the translator is complete without its alignment head
+    except (UserError, Interrupted):  # the translator works without its alignment head
         write_checkpoint_metadata(run.directory, metadata)
         print(f"the translator in {run.directory} is done; only its alignment head is missing", file=sys.stderr)
         raise
@@ -198,14 +198,15 @@ def finish_checkpoint(run: Run, metadata: dict) -> None:
     print(f"checkpoint: {run.directory}", file=sys.stderr)
 
 
-def train_alignment_head(run: Run) -> None:
-    """Train and write the alignment head, which reads the corpus and nothing of the translator, and its record.
+def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
+    """Train the alignment head, which depends on the corpus and not on the translator, and write it with its record.
+
+    With `links`, those of `guiding_links`, it learns these.
 
     Raises UserError, and Interrupted after Ctrl-C.
     """
     config, directory, corpus = run.config, run.directory, run.corpus
-    minutes = config.head_minutes
-    recipe = AlignerConfig() if minutes is None else AlignerConfig.for_minutes(minutes)
+    recipe = config.head_recipe
     chosen = spread(len(corpus.train), config.alignment.training_pairs)
     batches = corpus.train.select(chosen).iter(batch_size=1000)
     pairs = (pair for rows in batches for pair in zip(rows["source"], rows["target"], strict=True))
@@ -216,16 +217,15 @@ def train_alignment_head(run: Run) -> None:
     def report(stage: str, step: int, steps: int, loss: float) -> None:
         tqdm.write(f"{stage} {step}/{steps}, loss {loss:.3f}", file=sys.stderr)
 
-    release_memory()  # the teachers are trained in processes of their own, beside what this one holds
+    release_memory()  # the teachers train in processes of their own, beside this one
     training = HeadTraining(recipe, config.training.seed, processes, report)
-    links = guiding_links(config, corpus)
     try:
         parameters = train_aligner(pairs, run.subwords, training, directory / "training", links)
     except KeyboardInterrupt:
         raise Interrupted("stopped in the alignment head's training") from None
     record = {
-        **dataclasses.asdict(recipe),
-        "minutes": round((time.monotonic() - started) / 60, 1),  # of this sitting: kept teachers count nothing
+        **recipe.model_dump(),
+        "minutes": round((time.monotonic() - started) / 60, 1),  # of this run: kept teachers are not counted
         "processes": processes,
         "seed": config.training.seed,
     }
@@ -251,33 +251,33 @@ def guide_of(run: Run) -> Guide:
 
 
 def spread(pairs: int, most: int) -> range:
-    """Indices of at most `most` of `pairs` pairs, evenly spaced."""
+    """Evenly spaced indices of at most `most` of `pairs` pairs."""
     return range(0, pairs, -(-pairs // most))
 
 
-def guiding_links(config: RunConfig, corpus: Corpus) -> list[list[Link]] | None:
-    """The links of the pairs that the alignment head learns from, out of a Pharaoh file with a line for every pair.
+def guiding_links(config: RunConfig, corpus: Corpus) -> np.ndarray:
+    """The links of `alignment.links` for the pairs that the alignment head learns from.
 
-    Raises UserError when their numbers differ, or a link leads out of its pair.
+    [links, 3], int32: the pair's place among these, source word, target word. Raises UserError when the file has not a
+    line for every training pair, or a link leads out of its pair.
     """
-    if config.training.guided_alignment is None:
-        return None
-    path, pairs = expanded(config.training.guided_alignment), len(corpus.train)
-    chosen = spread(pairs, config.alignment.training_pairs)
-    links, lines = [], 0
+    path, pairs = expanded(str(config.alignment.links)), len(corpus.train)
+    places = {number: place for place, number in enumerate(spread(pairs, config.alignment.training_pairs))}
+    links, lines = array("i"), 0
     for number, found in enumerate(read_pharaoh(path)):
         lines += 1
-        if number < pairs and number in chosen:
-            row = corpus.train[number]
-            words = [len(split_words(row[side])) for side in ("source", "target")]
-            for source, target in found:
-                if source >= words[0] or target >= words[1]:
-                    where = f"{path}, line {lines}: {source}-{target}"
-                    raise UserError(f"{where} leads out of a pair of {words[0]} and {words[1]} words; mend the line")
-            links.append(found)
+        if number not in places:
+            continue
+        row = corpus.train[number]
+        words = [len(split_words(row[side])) for side in ("source", "target")]
+        for source, target in found:
+            if source >= words[0] or target >= words[1]:
+                where = f"{path}, line {lines}: {source}-{target}"
+                raise UserError(f"{where} leads out of a pair of {words[0]} and {words[1]} words; mend the line")
+            links.extend((places[number], source, target))
     if lines != pairs:
         raise UserError(f"{path} has {lines:,} lines, and there are {pairs:,} training pairs; they must match")
-    return links
+    return np.array(links, np.int32).reshape(-1, 3)
 
 
 def check_unchanged(progress: Progress, corpus: Corpus, subwords: Subwords) -> None:
@@ -306,8 +306,10 @@ def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subword
 
 
 def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = None) -> Subwords:
-    """The subword model of a new run: that of the checkpoint that it begins with, or one trained on both sides of the
-    training pairs; with the known words where there are placeholders. Raises UserError."""
+    """The subword model of a new run: its initial checkpoint's, or one trained on both sides of the training pairs.
+
+    With placeholders it knows the words of the training pairs. Raises UserError.
+    """
     subwords = initial.subwords if initial else train_subwords(config, corpus)
     if not config.subwords.slots:
         return subwords
@@ -338,7 +340,7 @@ def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
 def encode_splits(
     config: RunConfig, corpus: Corpus, subwords: Subwords, tell: Callable[[str], None]
 ) -> tuple[EncodedPairs, EncodedPairs]:
-    """The train and dev splits as piece ids; `tell` reports dropped pairs. Raises UserError if none are left."""
+    """Encode the train and dev splits; `tell` reports dropped pairs. Raises UserError if none are left."""
     cache = cache_directory(config.data.cache)
     hashes = {name: counts["sha256"] for name, counts in corpus.report["splits"].items()}
     longest = config.model.max_length

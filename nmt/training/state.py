@@ -1,13 +1,13 @@
-"""Saved states, from which a run resumes bit for bit. Each is a directory, written atomically and self-contained.
+"""Saved states, from which a run resumes bit for bit. Each is a self-contained directory, written atomically.
 
 training/step-N/
     progress.json              position in the corpus, clock, validations
     weights-M.safetensors      weights of step N and of every step that the final average may need
     optimizer.pt               the optimizer's state
-    config.yaml, subwords.model, log.jsonl    copies, as of known-words.txt and a guiding aligner.safetensors
+    config.yaml, subwords.model, log.jsonl    copies; also of known-words.txt and a guiding aligner.safetensors
     checksums.json             SHA-256 of each file
 
-A state depends on no other file, so a damaged file costs at most one state.
+A state depends on no other file, so damage to a file costs at most one state.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CHECKSUMS, PROGRESS, OPTIMIZER = "checksums.json", "progress.json", "optimizer.p
 COPIED = (CONFIG, SUBWORDS, LOG)
 """Files of the run that each state copies."""
 OPTIONAL = (KNOWN_WORDS, ALIGNER)
-"""The same, where the run has them."""
+"""Copied if the run has them."""
 
 
 @dataclass
@@ -89,7 +89,7 @@ class State:
         optimizer.load_state_dict(tensors["optimizer"])
 
     def restore_files(self, directory: Path) -> list[str]:
-        """Restore the run's files; returns the names of those that were lost or altered, the log aside, which grows."""
+        """Restore the run's files; returns the names of the missing or altered ones, except the log, which grows."""
         changed = []
         for name in (*COPIED, *OPTIONAL):
             path, copy = directory / name, self.place / name
@@ -102,7 +102,7 @@ class State:
         return changed
 
     def change_alignment(self, configuration: str) -> None:
-        """Replace the configuration's copy, and drop that of the alignment head, which is trained anew."""
+        """Replace the copied configuration and drop the copied alignment head, which is trained anew."""
         write_text(self.place / CONFIG, configuration)
         hashes = json.loads((self.place / CHECKSUMS).read_text())
         hashes[CONFIG] = sha256_of(self.place / CONFIG)
@@ -166,14 +166,14 @@ def average(place: Path, steps: list[int]) -> dict[str, torch.Tensor]:
     for step in steps:
         path = place / _weights_name(step)
         if sha256_of(path) != hashes[path.name]:
-            raise UserError(f"{path} has been damaged since it was written; go on from the state before with --resume")
+            raise UserError(f"{path} was damaged after it was written; resume from the previous state with --resume")
         for name, tensor in safetensors.torch.load_file(path).items():
             total[name] = total.get(name, 0) + tensor.double()
     return {name: (tensor / len(steps)).float() for name, tensor in total.items()}
 
 
 def averaged_steps(settings: TrainingConfig, validations: list[list[float]]) -> list[int]:
-    """The steps to average if training ended after these validations, each [dev loss, step]."""
+    """Steps to average if training ended after these validations, each [dev loss, step]."""
     if settings.average == "none":
         return [int(min(validations)[1])]
     ranked = sorted(validations) if settings.average == "best" else validations[::-1]
@@ -181,7 +181,7 @@ def averaged_steps(settings: TrainingConfig, validations: list[list[float]]) -> 
 
 
 def needed_steps(settings: TrainingConfig, validations: list[list[float]]) -> list[int]:
-    """The steps whose weights the end of training needs: those of the average, and the best."""
+    """Steps whose weights the end of training needs: those to average, and the best."""
     if not validations:
         return []
     return sorted({*averaged_steps(settings, validations), int(min(validations)[1])})
@@ -216,7 +216,7 @@ def _take_over(directory: Path, name: str, into: Path) -> None:
             continue
         if sha256_of(into / name) == wanted:
             return
-    raise UserError(f"{name} is damaged or missing in {directory / 'training'}; go on from the state before it")
+    raise UserError(f"{name} is damaged or missing in {directory / 'training'}; resume from the previous state")
 
 
 def _checked_progress(place: Path) -> Progress:

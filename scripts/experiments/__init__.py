@@ -1,1 +1,1 @@
-"""The experiments of docs/attention.md: a module each, what they share in `common`."""
+"""The experiments of docs/attention.md, one module each; `common` holds what they share."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""What *it* looks at: the Spanish adjective agrees with the antecedent, so the translation shows which noun it is.
+"""What *it* attends to: the Spanish adjective agrees with the antecedent, so the translation shows which noun it is.
 
     python -m scripts.experiments.antecedent [--quick] [--sentences N] [--output DIR] [--checkpoints DIR]
 
@@ -39,7 +39,7 @@ from scripts.report import COLOURS, ROOT, interval, prepare, wilson
 PAIRS = ROOT / "data" / "antecedent" / "english-spanish.tsv"
 KINDS = ("alone", "between", "adjective")
 DRAWN = 101
-"""The pair of the first figure, the one of Vaswani et al. 2017 or like it."""
+"""The pair of the first figure, after Vaswani et al. 2017."""
 BATCH = 40
 """Sentences translated at a time."""
 
@@ -71,7 +71,7 @@ class Trial(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Translate the pairs, look into the encoder, move weights, write the page."""
+    """Translate the pairs, measure encoder attention, move weights, write the page."""
     experiment = Experiment.start(__file__, __doc__, arguments)
     translator, _, model = any_transformer(experiment)
     sentences = read_pairs(PAIRS)
@@ -160,7 +160,7 @@ def move_all(
 
 
 def readings(sentences: Sequence[Sentence], texts: Sequence[str]) -> Table:
-    """Pairs by readings right, and the share of right genders, for every kind."""
+    """Pairs by number of right readings, and share of right genders, for each kind."""
     agreements = np.array([one.agreement(text) for one, text in zip(sentences, texts, strict=True)]).reshape(-1, 2)
     kinds = np.array([one.kind for one in sentences[::2]])
     rows: list[list[str | int | float]] = []
@@ -240,6 +240,7 @@ def draw_pair(translator: Translator, sentences: Sequence[Sentence], best: Head,
         encoding = translator.subwords.encode(one.text)
         weights = translator.attention(one.text, "").encoder[best.layer, :, :-1]
         words = [word.text for word in encoding.words]
+        axes.set_title(one.text, fontsize=9, color=INK)
         draw_lines(axes, over_words(weights, encoding, encoding), words, words.index("it"))
     figure.legend(
         handles=[

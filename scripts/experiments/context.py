@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Context decides: the same English word needs another Spanish word, and the rest of the sentence says which.
+"""Context decides: an ambiguous English word needs one of two Spanish words, and the rest of the sentence says which.
 
     python -m scripts.experiments.context [--quick] [--output DIR] [--checkpoints DIR]
 
@@ -44,13 +44,13 @@ class Sentence(NamedTuple):
 
 
 class Readings(NamedTuple):
-    """What a model made of the sentences."""
+    """Translations and judgements of one model."""
 
     translations: list[str]
     right: np.ndarray
     """[pairs, 2], bool."""
     wrong: np.ndarray
-    """[pairs, 2], bool: the other reading's word, and not this one's."""
+    """[pairs, 2], bool: only the other reading's word."""
 
     @property
     def chosen(self) -> tuple[int, float, float]:
@@ -70,7 +70,7 @@ class Readings(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Translate the pairs with every model, look into the encoders, write the page."""
+    """Translate the pairs with every model, measure encoder attention, write the page."""
     experiment = Experiment.start(__file__, __doc__, arguments)
     sentences = read_pairs(PAIRS)[: 20 if experiment.quick else None]
     translators = {} if experiment.quick else {"shipped": Translator.load(engine="torch", threads=1)}

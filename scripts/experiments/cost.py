@@ -28,13 +28,13 @@ from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.models import joined_tatoeba
 from scripts.experiments.common.tables import Table
 from scripts.experiments.common.timing import exponent, peak_bytes, seconds
-from scripts.report import COLOURS, legend, prepare
+from scripts.report import COLOURS, legend, logarithmic, prepare
 
 WIDTH, WINDOW = 32, 8
 """Of the head, and of local attention: positions on either side."""
 LENGTHS = tuple(128 * 2**power for power in range(8))
 LIMIT = 4e9
-"""Bytes: a kind of attention ends where the next length would need more."""
+"""Bytes; a kind of attention stops before a length that needs more."""
 MEGABYTE = 2**20
 
 KINDS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -56,7 +56,7 @@ LONG = 45
 
 @dataclass(frozen=True)
 class Cost:
-    """One head on so many positions: seconds and bytes of the forward pass, and of forward and backward."""
+    """Seconds and bytes of one head, forward only and forward with backward."""
 
     positions: int
     forward: float
@@ -75,11 +75,11 @@ class Quality:
     """BLEU of all dev sentences, of the short and of the long ones."""
     loss: float
     minutes: float
-    """Of processor time for training."""
+    """Processor time of training."""
 
 
 def measure(kind: str, lengths: Sequence[int], least: float) -> list[Cost]:
-    """The costs of a kind of attention, up to the length where memory ends."""
+    """Measure a kind of attention, up to the memory limit."""
     attend = KINDS[kind]
     costs: list[Cost] = []
     for positions in lengths:
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def growth_table(costs: dict[str, list[Cost]]) -> Table:
-    """The exponents, and how far each kind came."""
+    """The fitted exponents and the longest length of each kind."""
     rows = []
     for kind, found in costs.items():
         sizes = [cost.positions for cost in found]
@@ -166,7 +166,7 @@ def cost_table(costs: dict[str, list[Cost]]) -> Table:
 
 
 def quality_table(qualities: dict[str, Quality]) -> Table:
-    """What each model translates like."""
+    """Quality of each model."""
     return Table(
         ["self-attention", "BLEU", "BLEU, short", "BLEU, long", "dev loss", "minutes of training"],
         [(name, x.bleu, x.short, x.long, x.loss, x.minutes) for name, x in qualities.items()],
@@ -186,7 +186,7 @@ def draw(costs: dict[str, list[Cost]], path: Path) -> None:
         axes.set_xscale("log", base=2)
         ticks = [cost.positions for cost in costs["linear"]]
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks], rotation=45)
-        axes.set_yscale("log")
+        logarithmic(axes.yaxis)
     legend(figure.axes[0])
     save(figure, path)
 

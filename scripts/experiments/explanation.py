@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Is attention an explanation? Its order of the source words against what leaving each word out does to the output.
+"""Is attention an explanation? Compare it with the effect of leaving out each source word.
 
     python -m scripts.experiments.explanation [--quick] [--output DIR]
     NMT_CHECKPOINT=checkpoints/quickstart python -m scripts.experiments.explanation --output DIR
@@ -34,10 +34,10 @@ from scripts.experiments.common.tables import Table
 from scripts.report import COLOURS, interval, prepare
 
 SENTENCES = 200
-"""Measured, after CHOOSING others on which the best head is chosen."""
+"""Sentences measured, after CHOOSING others that select the best head."""
 CHOOSING = 100
 FEWEST = 4
-"""Source words of a sentence: an order of fewer says nothing."""
+"""Fewest source words of a sentence."""
 OTHER = "another measure: the word's embeddings set to zero"
 HEAD = "alignment head"
 ROLLOUT = "attention, rolled out through the encoder"
@@ -47,7 +47,7 @@ DIAGONAL = "nearness to the diagonal"
 def scores_by_method(
     maps: AttentionMaps, source: Encoding, target: Encoding, draw: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """What needs no further pass of the model: [target words, source words] for every reading of attention."""
+    """Scores [target words, source words] of every method that needs no further pass of the model."""
     sizes = len(source.words), len(target.words)
 
     def read(attention: np.ndarray) -> np.ndarray:
@@ -66,9 +66,9 @@ def scores_by_method(
 
 
 def measure(translator: Translator, texts: list[str], seed: int) -> dict[str, np.ndarray]:
-    """Every method's agreement with the effects of leaving out: [2, sentences], Kendall's tau and the same choice.
+    """Agreement of each method with the effects of leaving out: [2, sentences], Kendall's tau and equal top word.
 
-    Sentences that the model has nothing to say to are left out.
+    Skips sentences with an empty translation.
     """
     subwords = translator.subwords
     engine = TorchEngine.load(translator.checkpoint, len(subwords), threads=1)

@@ -26,15 +26,15 @@ from nmt.translator import Translator
 from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.models import ARCHITECTURES, JOINED, join, multi30k, multi30k_model, tatoeba_model
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, legend, prepare
+from scripts.report import MODEL_COLOURS, legend, prepare
 
 JOINED_TATOEBA, MULTI30K = "Tatoeba, joined", "Multi30k"
 BOUNDS = {JOINED_TATOEBA: (5, 10, 20, 30, 40, 50, 60, 80), MULTI30K: (8, 10, 12, 14, 16, 20, 40)}
-"""The most source words of each bucket."""
+"""Upper bound of source words of each bucket."""
 FEWEST = 30
-"""Sentences of the smallest bucket that is scored."""
+"""Fewest sentences of a scored bucket."""
 LONG = 30
-"""A joined sentence of more words counts as long."""
+"""Longer joined sentences count as long."""
 SHIPPED = "shipped, never trained on joined sentences"
 Bucket = tuple[int, int, np.ndarray]
 """Least and most source words, and the numbers of the sentences."""
@@ -147,8 +147,8 @@ def draw(path: Path, tests: dict[str, Test], buckets: dict[str, list[Bucket]]) -
     for panel, (corpus, test) in enumerate(tests.items()):
         axes = figure.add_subplot(1, 2, panel + 1)
         prepare(axes, corpus, "source words", "BLEU")
-        for number, name in enumerate(test.translations):
-            look = {"color": FAINT, "linestyle": "--"} if name == SHIPPED else {"color": COLOURS[number]}
+        for name in test.translations:
+            look = {"color": FAINT, "linestyle": "--"} if name == SHIPPED else {"color": MODEL_COLOURS[name]}
             groups = [numbers for _, _, numbers in buckets[corpus]]
             lengths = [np.mean([len(test.sources[n].split()) for n in numbers]) for numbers in groups]
             scores = [test.bleu(name, numbers) for numbers in groups]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""What heads do: the habits of every head of a trained transformer, and the translator without it.
+"""What heads do: the habits of every head of a trained transformer, and the translator without each.
 
     python -m scripts.experiments.heads [--quick] [--output DIR]
     NMT_CHECKPOINT=checkpoints/quickstart python -m scripts.experiments.heads --output DIR
@@ -41,24 +41,24 @@ from scripts.experiments.common.tables import Table
 from scripts.raw_attention import GOLD, over_word_pairs
 
 MARKED = 0.15
-"""A habit names a head's role when its share exceeds that of a head that looks everywhere alike by so much."""
+"""Least excess over uniform attention for a habit to name a head's role."""
 SENTENCES = 500
-"""Unique dev sentences, drawn at random, that everything but AER is measured on."""
+"""Random unique dev sentences for every measure except AER."""
 SAMPLES = 2000
 """Of the bootstrap."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """What the model loses with a head."""
+    """What the model loses without a head."""
 
     bleu: float
-    """BLEU without it less BLEU with it."""
+    """BLEU without it minus BLEU with it."""
     low: float
     high: float
     """The 95% interval of that."""
     loss: float
-    """Nats a target piece that the loss rises."""
+    """Rise of the loss, nats a target piece."""
 
     @property
     def certain(self) -> bool:
@@ -69,7 +69,7 @@ class Use:
 def uses(
     engine: TorchEngine, translate: Callable[[], list[str]], batches: list[Batch], bleu: Bleu
 ) -> tuple[float, float, dict[Head, Use]]:
-    """(BLEU, loss, what each head is worth) of the engine's model."""
+    """BLEU and loss of the engine's model, and the use of each head."""
     model = engine.model
     intact, loss = bleu.counts(translate()), mean_loss(model, batches)
     found = {}
@@ -98,7 +98,7 @@ def error_rates(translator: Translator, gold: Sequence[GoldPair], pairs: Sequenc
 
 
 def role(of: Habits, everywhere: Habits, kind: str) -> str:
-    """The habit that stands out most from looking everywhere alike, or "spread"."""
+    """The habit with the largest excess over uniform attention, or "spread"."""
     names = {"previous": "previous", "same": "same", "next": "next", "punctuation": "punctuation"}
     names["special"] = "<s>" if kind == "decoder" else "</s>"
     excess = {habit: getattr(of, habit) - getattr(everywhere, habit) for habit in names}
@@ -107,7 +107,7 @@ def role(of: Habits, everywhere: Habits, kind: str) -> str:
 
 
 def gold_pairs(data: DataConfig, corpus: Corpus) -> tuple[list[GoldPair], list[tuple[str, str]]]:
-    """The gold links and their sentences; none when the corpus is another than theirs."""
+    """The gold links and their sentences; none for another corpus."""
     if (data.corpus, data.source, data.target) != ("tatoeba", "en", "es"):
         return [], []
     gold = read_gold(GOLD)

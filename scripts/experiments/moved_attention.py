@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Attention as cause: move the weight on one source word to another, and see which word is written.
+"""Attention as cause: move the weight on one source word to another and see which word is written.
 
     python -m scripts.experiments.moved_attention [--quick] [--sentences N] [--output DIR] [--checkpoints DIR]
     NMT_CHECKPOINT=tatoeba-es-en python -m scripts.experiments.moved_attention --output DIR
@@ -40,13 +40,13 @@ from scripts.report import COLOURS, prepare, wilson
 SENTENCES = 500
 """Unique dev sentences, drawn at random; each gives one word at most."""
 PAIRS = 20_000
-"""Training pairs, drawn at random, that the known translations are counted in."""
+"""Random training pairs for counting known translations."""
 FUNCTION_WORDS = 100
 """The most frequent words of each language are not content words."""
 LONGEST_WORD = 10
 """Pieces of a word that is written after a move, at most."""
 WORDS = ("aligned to other", "aligned to random", "random to other")
-"""From which source word weight is moved to which; the first is the question, the others are controls."""
+"""Source words that weight moves between; the first is the question, the others are controls."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Example:
     accepted: frozenset[str]
     """Known translations of the other word, in lower case."""
     to_come: bool | None
-    """Whether the other word's own translation comes after this word; None: it has no single one."""
+    """Whether the other word's own translation comes after this word, or None if it has no single one."""
 
     @property
     def first(self) -> int:
@@ -83,7 +83,7 @@ class Example:
 
 
 class Written(NamedTuple):
-    """What the model wrote under one move."""
+    """The word written under one move."""
 
     word: str
     other: bool
@@ -144,7 +144,7 @@ class Finder:
     translator: Translator
     known: Lexicon
     function_words: int
-    """How many of the most frequent words of a language are no content words."""
+    """Number of the most frequent words that do not count as content words."""
     draw: np.random.Generator
 
     def examples(self, texts: Sequence[str], engine: TorchEngine) -> Iterator[Example]:
@@ -187,10 +187,10 @@ class Finder:
 def head_sets(
     translator: Translator, examples: Sequence[Example], attention: Sequence[np.ndarray]
 ) -> dict[str, list[Head]]:
-    """The heads that weight is moved in: one, the layer that is shown, all layers.
+    """The sets of heads in which weight is moved: one head, the shown layer, all layers.
 
-    The one is the guided head, or without guidance the one that gives the aligned words most; attention is
-    [layers, heads, target pieces, source pieces] of each example.
+    The one head is the guided one, or without guidance the one that attends most to aligned words. attention holds
+    [layers, heads, target pieces, source pieces] for each example.
     """
     layers, numbers = attention[0].shape[:2]
     shown = translator.checkpoint.metadata.alignment_layer or 0
@@ -236,9 +236,9 @@ def write_on(
     attention: np.ndarray,
     cases: dict[Case, tuple[list[Head], int, int]],
 ) -> dict[Case, Written]:
-    """Write the word anew in every case, greedily after the translation's own beginning.
+    """Rewrite the word greedily in every case, after the translation's own prefix.
 
-    All steps from the word's first piece on are under the move.
+    The move applies from the word's first piece on.
     """
     first, column = example.first, example.target.ids[example.first]
     by_head: dict[Head, list[Move]] = {}
@@ -302,7 +302,7 @@ def table(found: dict[Case, list[Written]]) -> Table:
 
 
 def order(found: dict[Case, list[Written]], examples: Sequence[Example]) -> Table:
-    """The moves to the other word, by whether the translation has written that word's translation already."""
+    """Moves to the other word, by whether its translation has already been written."""
     rows: list[list[str | int | float]] = []
     for (heads, what), cases in found.items():
         for label, wanted in (("still to come", True), ("written before", False)):

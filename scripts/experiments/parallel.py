@@ -1,11 +1,10 @@
 #!/usr/bin/env python
-"""Parallel against step by step: training tokens a second of `rnnsearch` and the transformer as sentences grow.
+"""Parallel against sequential: training tokens a second of `rnnsearch` and the transformer as sentences grow.
 
     python -m scripts.experiments.parallel [--quick] [--output DIR]
 
-Vaswani et al. (2017, section 4, Table 1): a recurrent layer takes as many steps after one another as there are
-positions, self-attention one. Both models have about as many parameters and get batches of as many tokens, of random
-pieces.
+Vaswani et al. (2017, section 4, Table 1): a recurrent layer takes as many sequential steps as there are positions,
+self-attention one. Both models have about the same number of parameters and read batches of equally many random pieces.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from nmt.training.pairs import make_batch
 from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.tables import Table
 from scripts.experiments.common.timing import seconds
-from scripts.report import COLOURS, legend, prepare
+from scripts.report import MODEL_COLOURS, legend, prepare
 
 LENGTHS = (8, 16, 32, 64, 128, 256)
 """Pieces of each sentence, `</s>` included, both sides."""
@@ -104,9 +103,9 @@ def draw_figure(speeds: dict[str, list[Speed]], path: Path) -> None:
     figure = new_figure(6, 3.8)
     axes = figure.subplots()
     prepare(axes, "Training, one thread", "pieces of a sentence", "target tokens a second")
-    for colour, (model, found) in zip(COLOURS, speeds.items(), strict=False):
+    for model, found in speeds.items():
         paces = [speed.tokens_per_second for speed in found]
-        axes.plot([speed.length for speed in found], paces, marker="o", color=colour, label=model)
+        axes.plot([speed.length for speed in found], paces, marker="o", color=MODEL_COLOURS[model], label=model)
     axes.set_xscale("log", base=2)
     axes.set_xticks([speed.length for speed in found], [str(speed.length) for speed in found])
     axes.set_ylim(bottom=0)

@@ -26,7 +26,7 @@ from scripts.experiments.common.tables import Table
 from scripts.report import COLOURS, prepare
 
 FEW = 10_000
-"""Training pairs of the rows that ask what dropout does where data are few."""
+"""Training pairs of the rows that test dropout on little data."""
 BASE, FEW_DATA = "base", "few data"
 VARIANTS: dict[str, list[tuple[str, list[str]]]] = {
     BASE: [(f"base, seed {seed}", [f"training.seed={seed}"]) for seed in (1, 2, 3)],

@@ -20,7 +20,7 @@ from nmt.training.run import encode_splits, make_subwords
 from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.softness import Fresh, Look, fresh_layer, train
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, legend, prepare
+from scripts.report import COLOURS, legend, logarithmic, prepare
 
 WIDTHS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 TRAINED_WIDTHS = (4, 16, 64, 256, 1024)
@@ -81,7 +81,7 @@ def tables(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], li
 
 
 def name(scaled: bool) -> str:
-    """The pair's member in a table or a legend."""
+    """Label in a table or a legend."""
     return "with" if scaled else "without"
 
 
@@ -95,16 +95,14 @@ def draw(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], list
         ("Fresh: softmax gradient", "median over queries", True, fresh, lambda x: max(x.jacobian, 1e-12)),
         ("Fresh: gradient at a query", "root mean square", True, fresh, lambda x: x.query_gradient_mean),
         ("Trained: entropy, last step", "share of uniform", False, runs, lambda x: x[-1].entropy),
-        ("Step 0: gradient of all W^Q and W^K", "norm", True, runs, lambda x: x[0].gradient),
+        ("Step 0: gradient of $W^Q$ and $W^K$", "norm", True, runs, lambda x: x[0].gradient),
         ("Trained: dev loss", "nats a piece", False, runs, lambda x: x[-1].loss),
     ]
-    for place, (title, unit, logarithmic, values, read) in zip(axes.flat, panels, strict=True):
+    for place, (title, unit, wide, values, read) in zip(axes.flat, panels, strict=True):
         prepare(place, title, "d", unit)
         place.set_xscale("log", base=4)
         ticks = sorted({d for d, _ in values})[:: 1 if len(values) < 12 else 2]
         place.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-        if logarithmic:
-            place.set_yscale("log")
         for scaled in (True, False):
             points = [(d, read(x)) for (d, one), x in values.items() if one == scaled]
             place.plot(
@@ -114,6 +112,8 @@ def draw(fresh: dict[tuple[int, bool], Fresh], runs: dict[tuple[int, bool], list
                 markersize=4,
                 label=f"{name(scaled)} the scale",
             )
+        if wide:
+            logarithmic(place.yaxis)
     legend(axes[0, 0])
     save(figure, path)
 

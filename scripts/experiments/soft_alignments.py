@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def tatoeba_gold() -> tuple[list[tuple[str, str]], list[GoldPair]]:
-    """The hand-aligned pairs of Tatoeba's test split."""
+    """Hand-aligned pairs of Tatoeba's test split."""
     gold = read_gold(GOLD)
     return find_sentences(gold, english_spanish_corpus()), gold
 
@@ -99,7 +99,7 @@ def read(name: str, translator: Translator, pairs: Sequence[tuple[str, str]]) ->
 
 
 def diagonal(pairs: Sequence[tuple[str, str]]) -> Reading:
-    """What knows the lengths alone: every target word looks at the source word as far on in its sentence."""
+    """Baseline by lengths alone: every target word attends to the source word at the same relative position."""
     matrices = []
     for source, target in pairs:
         columns, rows = len(split_words(source)), len(split_words(target))
@@ -109,13 +109,13 @@ def diagonal(pairs: Sequence[tuple[str, str]]) -> Reading:
 
 
 def crossing(pair: GoldPair) -> frozenset[Link]:
-    """The sure links that cross another sure link: their words stand in another order in the other language."""
+    """Sure links that cross another sure link."""
     crossed = [(a, b) for a, b in combinations(pair.sure, 2) if (a[0] - b[0]) * (a[1] - b[1]) < 0]
     return frozenset(link for both in crossed for link in both)
 
 
 def swapped(pair: GoldPair) -> frozenset[Link]:
-    """The sure links of two neighbouring words whose translations are neighbours in the other order."""
+    """Sure links of two neighbouring words whose translations are swapped neighbours."""
     firsts = [(s, t) for s, t in pair.sure if (s + 1, t - 1) in pair.sure]
     return frozenset(link for s, t in firsts for link in ((s, t), (s + 1, t - 1)))
 
@@ -154,7 +154,8 @@ def draw(
         for number in chosen
         for reading in readings
     ]
-    plot_alignment(panels, path, gold=[sorted(gold[number].sure) for number in chosen for _ in readings])
+    links = [sorted(gold[number].sure) for number in chosen for _ in readings]
+    plot_alignment(panels, path, links, [reading.model for _ in chosen for reading in readings])
 
 
 if __name__ == "__main__":

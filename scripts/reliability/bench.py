@@ -1,4 +1,4 @@
-"""Unbroken runs to compare with, and the record of what became of broken ones."""
+"""Reference runs, and the record of what happened to broken ones."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ SAME = ("config.yaml", "subwords.model", "weights.safetensors", "aligner.safeten
 
 
 class Lost(Exception):
-    """A run that did not end as it must."""
+    """Raised when a run did not end as it must."""
 
 
 def must(fact: bool, otherwise: str) -> None:
-    """Raise Lost when something is not as it must be."""
+    """Raise Lost unless the fact holds."""
     if not fact:
         raise Lost(otherwise)
 
 
 class Bench:
-    """Configurations with their unbroken runs, and the record of what was done to others."""
+    """Configurations with their unbroken runs, and the record of faults."""
 
     def __init__(self, place: Path, runs: int, seed: int) -> None:
         self.place, self.runs, self.seed = place, runs, seed
@@ -48,7 +48,7 @@ class Bench:
         self.lost: dict[str, list[str]] = {}
 
     def begin(self, kind: str) -> None:
-        """Start the record of a kind anew, and its random numbers."""
+        """Reset the record and the random numbers for a kind."""
         self.count, self.lost = {}, {}
         self.draw = random.Random(f"{kind} {self.seed}")
 
@@ -58,7 +58,7 @@ class Bench:
 
     @contextlib.contextmanager
     def trial(self, name: str, story: list[str]) -> Iterator[Path]:
-        """Give a directory for a run and note how it ends; `story` tells what was done to it."""
+        """Provide a directory for a run and record how it ends; `story` describes the fault."""
         directory = self.place / "run"
         self.count[name] = self.count.get(name, 0) + 1
         try:
@@ -73,7 +73,7 @@ class Bench:
             print(f"... {told}; lost {sum(map(len, self.lost.values()))}", file=sys.stderr)
 
     def moment(self, whole: Ended, meanwhile: Callable[[], None] | None = None) -> Moment:
-        """A random moment of a run: three of four are among its file operations."""
+        """Draw a moment of a run; three of four are among its file operations."""
         if meanwhile is None and self.draw.random() < 0.25:
             return Moment(delay=self.draw.uniform(0, whole.seconds))
         delay = 0.0 if meanwhile or self.draw.random() < 0.5 else self.draw.uniform(0, 0.01)
@@ -81,9 +81,9 @@ class Bench:
 
 
 def finish(config: Path, directory: Path, whole: Path, newest: str | None, damaged: str | None = None) -> list[str]:
-    """Resume until the end and compare with the unbroken run; returns what the resumption said.
+    """Resume to the end and compare with the unbroken run; returns the messages.
 
-    `newest` is the state that it must go on from, `damaged` the one that it must call damaged.
+    The run must resume from the state `newest` and report the state `damaged`.
     """
     begun = (directory / "config.yaml").exists()
     ended = train(config, directory, *(["--resume"] if begun or newest else []))
@@ -98,7 +98,7 @@ def finish(config: Path, directory: Path, whole: Path, newest: str | None, damag
 
 
 def compare(directory: Path, whole: Path) -> None:
-    """Raise Lost unless a finished checkpoint is the unbroken one."""
+    """Raise Lost unless a finished checkpoint equals the unbroken one."""
     for name in SAME:
         there = [(one / name).read_bytes() if (one / name).exists() else b"" for one in (directory, whole)]
         if name == "config.yaml":  # its one difference is the directory's own name
@@ -123,5 +123,5 @@ def validations(directory: Path) -> list[dict]:
 
 
 def newest_state(directory: Path) -> str | None:
-    """The name of the newest state that is in its place."""
+    """Name of the newest complete state."""
     return max((path.name for path in (directory / "training").glob("step-*")), default=None)

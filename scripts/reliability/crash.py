@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Break training in every way that a machine can, go on with --resume, and compare with an unbroken run bit for bit.
+"""Break training, resume it, and compare with an unbroken run bit for bit.
 
-    python -m scripts.reliability.crash                    # the full form: 200 kills and all other kinds
+    python -m scripts.reliability.crash                    # 200 kills and all other kinds
     python -m scripts.reliability.crash --runs 5 --seed 3  # a short one
     python -m scripts.reliability.crash --kinds kill disk
 
@@ -10,9 +10,9 @@ disk (full at a random file operation), readonly (the directory, from a random f
 an unfinished and of a finished run: cut short, emptied, deleted, a bit flipped), hopeless (every saved state damaged),
 load (a finished checkpoint damaged likewise, and loaded). disk and readonly mount file systems and need root.
 
-A run is survived when it ends with the unbroken run's weights, dev losses and metadata, and the resumption named the
-newest whole state and what was wrong with newer ones; or, where that cannot be (hopeless, load), when it is refused in
-one line and nothing is changed. The last lines are the rows of docs/reliability.md; status 1 when anything was lost.
+A run survives if it ends with the unbroken run's weights, dev losses and metadata, and resuming named the newest
+intact state and the fault of newer ones; or, where that is impossible (hopeless, load), if it is refused in one line
+and nothing changes. The last lines are the rows of docs/reliability.md; the status is 1 if anything was lost.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from scripts.reliability.trainer import warm_up  # noqa: E402
 
 
 def main() -> int:
-    """Run the kinds that are asked for and print what became of them."""
+    """Run the chosen kinds and print the results."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--runs", type=int, default=200, metavar="N", help="kills; from 100 on, all else in full")
     arguments.add_argument("--seed", type=int, default=1, metavar="N", help="of all moments and damages (default: 1)")

@@ -1,12 +1,13 @@
 #!/usr/bin/env python
-"""Training by several processes: how far its weights are from one process', and whether killed workers lose anything.
+"""Training by several processes: difference from one process, and killed workers.
 
     python -m scripts.reliability.distributed                # 20 kills
     python -m scripts.reliability.distributed --part kills --kills 3
 
-Agreement: 1, 2 and 3 processes take the same 20 steps, without dropout; the largest difference of any weight is told,
-once for all weights and once without the biases of keys, whose gradient is zero but for rounding (softmax does not see
-what all keys share) and is scaled up by Adam. With two batches a step the sum of two gradients has one order.
+Agreement: 1, 2 and 3 processes take the same 20 steps, without dropout; it prints the largest difference of any
+weight, once for all weights and once without the biases of keys, whose gradient is zero but for rounding (softmax
+does not see what all keys share) and is scaled up by Adam. With two batches a step the sum of two gradients has one
+order.
 
 Kills: two processes train with dropout under torchrun --max-restarts; a random one is killed at a random moment. The
 run must end with the weights of an unbroken one, bit for bit.
@@ -38,7 +39,7 @@ STEPS = 20
 
 
 def main() -> int:
-    """Print the figures; status 1 when a kill lost something."""
+    """Print the figures; status 1 if a kill lost something."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--part", choices=["agreement", "kills"], help="do only this")
     arguments.add_argument("--kills", type=int, default=20, metavar="N", help="workers killed (default: 20)")
@@ -69,7 +70,7 @@ def agreement(place: Path) -> None:
 
 
 def kills(place: Path, wanted: int, draw: random.Random) -> int:
-    """Kill workers until so many kills came before the end of their run; print the runs and what was lost."""
+    """Kill workers until `wanted` kills hit a running worker; print the runs and losses."""
     config = write_configuration(place, max_steps=200, validate_every=20)
     whole, broken = place / "whole", place / "broken"
     started = time.monotonic()

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""Feed commands, configurations, corpora and checkpoints what nobody should, and count what becomes of it.
+"""Fuzz commands, configurations, corpora and checkpoints, and count the outcomes.
 
     python -m scripts.reliability.fuzz                                  every target, 100,000 cases each
     python -m scripts.reliability.fuzz translate align --cases 5000 --seed 7
 
 A case is a line, a pair, a sentence in other clothes, a configuration, or a damaged checkpoint whose checksums were
-made to agree. It is answered rightly, or refused by UserError in one line; anything else (another exception, a wrong
+made to agree. It is answered correctly, or refused by UserError in one line; anything else (another exception, a wrong
 answer, a crash, two gigabytes more memory) is a failure: its seed is printed and the status is 1. Cases run in one
 process a target, many at once.
 """
@@ -29,7 +29,7 @@ BATCH = {"translate": 1000, "align": 1000, "meaning": 1000, "config": 100, "corp
 
 
 def run_batch(target: str, seed: str, cases: int, place: str) -> Counter:
-    """Counts of a batch by outcome; raises what is a failure."""
+    """Count the outcomes of a batch; raises on a failure."""
     from scripts.reliability import fuzz_files, fuzz_lines
 
     module = fuzz_lines if target in ("translate", "align", "meaning") else fuzz_files
@@ -44,7 +44,7 @@ def prepare(place: Path) -> None:
 
 
 def fuzz(target: str, cases: int, seed: int, place: Path) -> bool:
-    """Run a target and print its counts; whether nothing failed."""
+    """Run a target and print its counts; returns whether all cases passed."""
     counts: Counter = Counter()
     start = time.monotonic()
     with ProcessPoolExecutor(1) as pool:
@@ -70,7 +70,7 @@ def fuzz(target: str, cases: int, seed: int, place: Path) -> bool:
 
 
 def main() -> int:
-    """Run the targets; status 1 when one failed."""
+    """Run the targets; status 1 if one failed."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)} (default: all)")
     arguments.add_argument("--cases", type=int, default=100_000, metavar="N", help="of each target, at least")

@@ -23,7 +23,7 @@ from scripts.reliability import nasty
 from scripts.reliability.fuzz_lines import check_translation, ensure
 
 MEMORY = 2 * 2**30
-"""Bytes that a target may take beyond what its process has at first."""
+"""Bytes that a target may allocate beyond its start."""
 SMALL = """\
 checkpoint: checkpoints/x
 data: {corpus: files, source: en, target: es, train: [a.txt, b.txt], max_length_ratio: 3.0, cache: ~/x}
@@ -43,7 +43,7 @@ def limit_memory() -> None:
 
 
 def config(seed: str, cases: int, place: Path) -> Counter:
-    """Configurations: refused in one line, or read, and then the same when written and read again."""
+    """Configurations are refused in one line, or equal themselves after writing and reading."""
     limit_memory()
     chance, counts = random.Random(seed), Counter()
     path = place / "run.yaml"
@@ -86,13 +86,13 @@ def _override(chance: random.Random) -> str:
 
 
 def one_line(error: UserError) -> str:
-    """The outcome of a refusal, whose message must fit one line of a terminal without filling it."""
+    """Outcome of a refusal; its message must be short."""
     ensure(0 < len(str(error)) < 20_000, "message of", len(str(error)))
     return "refused"
 
 
 def corpus(seed: str, cases: int, place: Path) -> Counter:
-    """Corpora in every format: each pair comes back as it was, or the file is refused with its line."""
+    """Corpora in every format: each pair is read unchanged, or the file is refused with its line."""
     limit_memory()
     from nmt.corpus.local import local
 
@@ -147,7 +147,7 @@ def _plain(chance: random.Random, form: str) -> str:
 
 
 def checkpoint(seed: str, cases: int, place: Path) -> Counter:
-    """A file of a checkpoint is altered and its checksum made to agree: it is refused, or it translates."""
+    """Alter a file of a checkpoint and fix its checksum: it is refused, or it translates."""
     chance, counts = random.Random(seed), Counter()
     good, bad = place / "checkpoint", place / "altered"
     if not bad.exists():
@@ -189,7 +189,7 @@ def signed(metadata: dict) -> dict:
 
 
 def attempt(directory: Path, engine: str) -> None:
-    """Translate a sentence with everything that a checkpoint has, and check the answer."""
+    """Translate a sentence with all parts of a checkpoint and check the answer."""
     from nmt.translator import Translator
 
     translator = Translator.load(directory, engine, threads=1)  # type: ignore[arg-type]

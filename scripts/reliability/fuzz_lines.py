@@ -161,16 +161,16 @@ def check_translation(found: dict, source: str) -> None:
     known = [word.text for word in split_words(source)]
     ensure(found["source_words"] == known, found["source_words"], known)
     ensure(found["target_words"] == [word.text for word in split_words(found["translation"])], found)
-    check_alignment(found, len(known))
+    check_alignment(found, found["attention"], len(known))
 
 
-def check_alignment(found: dict, sources: int) -> None:
+def check_alignment(found: dict, rows: list, sources: int) -> None:
     """The matrix's shape and rows, and the links' bounds and order."""
     targets = len(found["target_words"])
     if not targets:
-        ensure(not found["attention"] and not found["alignment"], found)
+        ensure(not rows and not found["alignment"], found)
         return
-    matrix = np.array(found["attention"])
+    matrix = np.array(rows)
     ensure(matrix.shape == (targets, sources + 1), matrix.shape, found)
     ensure(np.allclose(matrix.sum(axis=-1), 1, atol=1e-4) and (matrix >= 0).all(), "rows of", found)
     links = [tuple(map(int, link.split("-"))) for link in found["alignment"].split()]
@@ -221,8 +221,8 @@ def align(seed: str, cases: int, place: Path) -> Counter:
         for side, text in zip(("source_words", "target_words"), pair, strict=True):
             words = [word.text for word in split_words(text)]
             ensure(found[side] == words, found[side], "of", text)
-        if all(found[side] for side in ("source_words", "target_words")) or found["attention"]:
-            check_alignment(found, len(found["source_words"]))
+        if all(found[side] for side in ("source_words", "target_words")) or found["matrix"]:
+            check_alignment(found, found["matrix"], len(found["source_words"]))
         else:
             ensure(found["alignment"] == "", found)
     return Counter(answered=cases)

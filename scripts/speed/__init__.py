@@ -1,1 +1,1 @@
-"""The speed claims of docs/speed.md: a module each; contestants run in processes of their own."""
+"""The speed claims of docs/speed.md, one module each; contestants run in their own processes."""

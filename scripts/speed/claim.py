@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Told:
-    """What the replies say: a table, and ratios and amounts for the summary, each with its name."""
+    """A table, and named ratios and amounts for the summary."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]

@@ -1,4 +1,4 @@
-"""The cold-start claim: the time of whole processes, beside that of importing torch alone."""
+"""The cold-start claim: time of whole processes, beside importing torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = {
 
 
 def measure(quick: bool) -> dict:
-    """Seconds of each command, in turns; the first round warms the file cache and is not kept."""
+    """Time each command, in turns; the first round warms the file cache and is dropped."""
     found: dict[str, list[dict]] = {name: [] for name in COMMANDS}
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("OMP_NUM_THREADS", None)

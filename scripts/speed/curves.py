@@ -1,4 +1,4 @@
-"""The claim that nothing is bought with accuracy: losses of the fast path beside those of a plain one."""
+"""The accuracy claim: losses of the fast path beside those of a plain one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nmt.batching import BatchSampler
 from nmt.inspection.drawing import new_figure, save
 from nmt.models import build_model
 from nmt.models.dropout import Dropout
+from nmt.training.gradients import Replicas
 from nmt.training.loss import Objective, StepLoss, batch_loss, plain_cross_entropy
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import Batch
-from nmt.training.replicas import Replicas
 from scripts import captions
 from scripts.report import COLOURS, THREADS, legend, prepare
 from scripts.speed.claim import Claim, Told
@@ -26,7 +26,7 @@ BATCH_TOKENS = 1024
 
 
 def measure(quick: bool) -> dict:
-    """The losses of every step: without dropout by one seed, in float64, with it by several; both paths each."""
+    """Losses of every step by both paths: without dropout with one seed in float64, with dropout with several."""
     steps, seeds = (10, 2) if quick else (STEPS, SEEDS)
     torch.set_num_threads(THREADS)
     pairs, vocabulary = captions.encoded(captions.config())
@@ -60,7 +60,7 @@ def losses(path: str, dropout: float, seed: int, steps: int, pairs, vocabulary: 
 
 
 def fast_path(model, settings, seed: int) -> Callable[[Batch, int, int], float]:
-    """What the training loop does."""
+    """The training loop's path."""
     replicas = Replicas(StepLoss(model, Objective(settings.label_smoothing)), seed, THREADS)
     return lambda batch, tokens, step: replicas.backward(batch, 1 / tokens, (step,))
 
@@ -103,16 +103,14 @@ def tell(replies: dict) -> Told:
 
 
 def draw(replies: dict, path: str) -> None:
-    """Both paths' mean curves."""
-    figure = new_figure(7, 3.2)
-    axes = figure.add_subplot()
-    prepare(axes, "", "step", "nats a piece")
-    for name, style in (("fast", "-"), ("plain", "--")):
-        for dropout in ("0.0", "0.3"):
+    """Both paths' mean curves, a panel for each dropout."""
+    figure = new_figure(10, 3.2)
+    for axes, dropout in zip(figure.subplots(1, 2, sharey=True), ("0.0", "0.3"), strict=True):
+        prepare(axes, f"dropout {float(dropout):g}", "step", "nats a piece")
+        for name, style in (("fast", "-"), ("plain", "--")):
             curve = np.mean(replies[f"{name}, dropout {dropout}"], axis=0)
-            colour = COLOURS[name == "plain"]
-            axes.plot(curve, style, color=colour, linewidth=1.2, label=f"{name}, dropout {dropout}")
-    legend(axes)
+            axes.plot(curve, style, color=COLOURS[name == "plain"], linewidth=1.2, label=f"{name} path")
+    legend(figure.axes[0])
     figure.tight_layout()
     save(figure, path)
 

@@ -61,12 +61,12 @@ def tatoeba_test() -> tuple[list[str], list[list[str]]]:
 
 
 def by_length(lines: list[str]) -> list[int]:
-    """Their numbers, shortest first."""
+    """Line numbers, shortest line first."""
     return sorted(range(len(lines)), key=lambda number: len(lines[number]))
 
 
 def measure(quick: bool) -> dict:
-    """Replies of every contestant on both sets; the quick form is Tatoeba without JoeyNMT, one turn."""
+    """Measure every contestant on both sets; the quick form is one turn on Tatoeba without JoeyNMT."""
     sources, target = tatoeba_test()
     texts = {"tatoeba": sources} if quick else {"tatoeba": sources, "multi30k": captions.test_set(2016)[0]}
     found = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nmt.errors import UserError
 from nmt.inspection.drawing import FAINT, INK, new_figure, save
-from scripts.report import COLOURS, ROOT, legend, prepare
+from scripts.report import COLOURS, ROOT, legend, logarithmic, prepare
 from scripts.speed.claim import Claim, Told
 from scripts.speed.turns import Contestant, contest
 
@@ -91,9 +91,10 @@ def draw(replies: dict, path: str) -> None:
             sizes = [one["pairs"] for one in corpus]
             axes.plot(sizes, [one["pairs"] / one["seconds"] for one in corpus], "o-", color=INK, ms=3, label="pairs/s")
             axes.plot(sizes, [one["peak_bytes"] / 1e6 for one in corpus], "s--", color=FAINT, ms=3, label="peak, MB")
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        prepare(axes, {"corpus": "preparing a corpus"}.get(subject, f"tokens a second against {subject}"), "", "")
+        title, unit = ("preparing a corpus", "pairs") if subject == "corpus" else (f"against {subject}", subject)
+        prepare(axes, title, unit, "" if subject == "corpus" else "tokens a second")
+        logarithmic(axes.xaxis)
+        logarithmic(axes.yaxis)
         legend(axes)
     figure.tight_layout()
     save(figure, path)

@@ -19,7 +19,7 @@ TENTHS = 10
 def measure(quick: bool) -> dict:
     """Greedy translation of short lines; when each tenth was written, and the peak of memory.
 
-    Every fifth line ends in a word of its own, so that what is remembered of words must be bounded.
+    Every fifth line ends in a unique word, so caches of words must be bounded.
     """
     lines = 20_000 if quick else LINES
     short = sorted({line for line in tatoeba_test()[0] if len(line) < 25})

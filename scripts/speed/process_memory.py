@@ -13,7 +13,7 @@ from scripts.watch import Watch, proportional, tree
 
 
 def run_and_watch(command: Sequence[str], input_path: str | None = None) -> dict:
-    """Run it to its end; seconds, and the largest sum of its processes' proportional memory (shared pages once)."""
+    """Run a command; returns seconds and the peak proportional memory of its process tree."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("OMP_NUM_THREADS", None)
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Where a training step's time goes, by operator, from torch's profiler: the plain loop before, this project after."""
+"""Time of a training step by operator, from torch's profiler: a plain loop and this project."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ WORKERS = Path(__file__).resolve().parent / "workers"
 
 @dataclass
 class Contestant:
-    """One of those compared: a module of `workers/`, its arguments, and how it is asked."""
+    """A module of `workers/`, its arguments, and its request."""
 
     name: str
     script: str
@@ -55,7 +55,7 @@ class Process:
         )
 
     def answer(self) -> dict:
-        """Its next reply. Raises UserError when it has died."""
+        """Read the next reply. Raises UserError if the process has died."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -72,7 +72,7 @@ class Process:
         return self.answer()
 
     def end(self) -> None:
-        """Let it go."""
+        """End the process."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()

@@ -32,7 +32,7 @@ test("words outside the longest common subsequence differ", () => {
 });
 
 test("interventions change only the weights that they are about", () => {
-  const config = { heads: 2, encoder_layers: 2, decoder_layers: 1, max_length: 9 };
+  const config = { type: "transformer", heads: 2, encoder_layers: 2, decoder_layers: 1, max_length: 9 };
   const changes = new Interventions({ off: [{ kind: "encoder", layer: 1, head: 0, by: "mean" }], moved: [{ step: 2, to: [1] }] }, config, 4);
   assert.equal(changes.of("encoder", 0), null);
   assert.equal(changes.of("decoder", 0), null);
@@ -43,7 +43,7 @@ test("interventions change only the weights that they are about", () => {
 });
 
 test("interventions in what the model does not have are refused", () => {
-  const config = { heads: 2, encoder_layers: 2, decoder_layers: 1, max_length: 9 };
+  const config = { type: "transformer", heads: 2, encoder_layers: 2, decoder_layers: 1, max_length: 9 };
   for (const [off, moved] of [
     [[{ kind: "alignment", layer: 0, head: 0 }], []],
     [[{ kind: "cross", layer: 1, head: 0 }], []],
@@ -51,4 +51,11 @@ test("interventions in what the model does not have are refused", () => {
     [[], [{ step: 0, to: [4] }]],
     [[], [{ step: 0, to: [] }]],
   ]) assert.throws(() => new Interventions({ off, moved }, config, 4), RangeError);
+});
+
+test("what a recurrent model does not have is refused", () => {
+  const config = { type: "rnnsearch", heads: 1, encoder_layers: 1, decoder_layers: 1, max_length: 9 };
+  assert.equal(new Interventions({ off: [{ kind: "cross", layer: 0, head: 0 }] }, config, 4).off.length, 1);
+  assert.throws(() => new Interventions({ off: [{ kind: "encoder", layer: 0, head: 0 }] }, config, 4), RangeError);
+  assert.throws(() => new Interventions({ moved: [{ step: 0, to: [1] }] }, { ...config, type: "rnnencdec" }, 4), RangeError);
 });

@@ -13,6 +13,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from nmt.confidence import LOW_WORD, doubtful, in_words
 from nmt.errors import UserError
 from nmt.inspection.colours import colour_table
 from nmt.inspection.labels import visible
@@ -58,22 +59,38 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
     """
     if not translations:
         raise UserError("nothing to explore: give at least one sentence")
-    style = "".join(map(explorer_file, STYLES))
-    script = bundle({name: explorer_file(name) for name in SCRIPTS})
-    policy = (
-        f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+    name = visible(translations[0].source)[:80]
+    panel = filled("panel.html", heads="", tools="")
+    return document(
+        title=f"{name} – attention explorer",
+        body=filled(
+            "template.html",
+            panel=panel,
+            body_class="compact" if compact else "full",
+            low_word=f"{LOW_WORD:g}",
+        ),
+        data=page_data(translations),
+        style="".join(map(explorer_file, STYLES)),
+        script=bundle({name: explorer_file(name) for name in SCRIPTS}),
     )
-    parts = {
-        "policy": policy,
-        "title": html.escape(f"{visible(translations[0].source)[:80]} – attention explorer"),
-        "style": style,
-        "panel": filled("panel.html", heads="", tools=""),
-        "body_class": "compact" if compact else "full",
-        "data": embedded_json(page_data(translations)),
-        "script": script,
-    }
-    return filled("template.html", **parts)
+
+
+def document(title: str, body: str, data: object, style: str, script: str, engine: bool = False) -> str:
+    """A page of one file. Its content security policy allows its own style and script, by their hashes, and no request.
+
+    Args:
+        title: in the browser's tab.
+        body: markup, from `<body>` on.
+        data: what the script finds as JSON in `#data`.
+        engine: whether the script also makes a worker and runs WebAssembly.
+    """
+    scripts, workers = (" 'wasm-unsafe-eval'", "worker-src blob:; ") if engine else ("", "")
+    policy = (
+        f"default-src 'none'; script-src '{content_hash(script)}'{scripts}; style-src '{content_hash(style)}'; "
+        f"{workers}img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    parts = {"policy": policy, "title": html.escape(title), "style": style, "body": body, "script": script}
+    return filled("document.html", **parts, data=embedded_json(data))
 
 
 def page_data(translations: Sequence[Translation]) -> dict:
@@ -119,6 +136,8 @@ def _hypothesis(translation: Translation) -> dict:
     return {
         "text": visible(translation.text),
         "score": float(translation.score),
+        "confidence": None if translation.confidence is None else in_words(translation.confidence),
+        "doubtful": [word for word, doubt in enumerate(doubtful(translation)) if doubt],
         "sourceWords": [visible(word) for word in translation.source_words],
         "targetWords": [visible(word) for word in translation.target_words],
         "links": [[int(source), int(target)] for source, target in alignment],

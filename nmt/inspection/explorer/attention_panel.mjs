@@ -3,7 +3,7 @@
 import { html } from "./dom.mjs";
 import { linesView } from "./lines_view.mjs";
 import { matrixView, weightText } from "./matrix_view.mjs";
-import { KINDS, describe, kindsOf, settledView, steps, stepsViewOf, viewOf } from "./model.mjs";
+import { KINDS, describe, groups, kindsOf, settledView, steps, stepsViewOf, viewOf } from "./model.mjs";
 import { stepsView } from "./steps_view.mjs";
 import { miniature, thumbnails } from "./thumbnails.mjs";
 
@@ -129,6 +129,13 @@ export function attentionPanel({ theme, onChange, acts = {} }) {
     find("table-body").replaceChildren(html("table", {}, html("caption", {}, view.title), html("thead", {}, head), html("tbody", {}, ...body)));
   }
 
+  /** Light up a target word, or nothing for null, as if the pointer were on its label. */
+  function pointAtWord(word) {
+    if (word === null || view.kind === "encoder") return point(null);
+    const row = view.unit === "words" ? word : (groups(hypothesis, view.kind).row[word][0]?.[0] ?? null);
+    return point(row === null ? null : { row, column: null });
+  }
+
   function unpin() {
     pinned = null;
     acts.onPin?.(null);
@@ -141,5 +148,5 @@ export function attentionPanel({ theme, onChange, acts = {} }) {
   find("table").addEventListener("toggle", () => find("table").open && drawTable());
   document.addEventListener("keydown", (event) => event.key === "Escape" && unpin());
 
-  return { draw, unpin };
+  return { draw, pointAtWord, unpin };
 }

@@ -55,7 +55,7 @@ export function matrixView(holder, { onPoint, onPin, onMove = null }) {
       row: svg("rect", { class: "band", x: 0, width: left + columns * cell, height: cell }),
       column: svg("rect", { class: "band", y: 0, width: cell, height: top + rows * cell }),
       cell: svg("rect", { class: "cursor", width: cell, height: cell }),
-      rowLabels: view.rowLabels.map((label, row) => rowLabel(layout, label, row)),
+      rowLabels: view.rowLabels.map((label, row) => rowLabel(layout, label, row, view.doubtful?.includes(row))),
       columnLabels: view.columnLabels.map((label, column) => columnLabel(layout, label, column)),
       links: [...links.children],
     };
@@ -195,8 +195,8 @@ function gridPath({ cell, left, top }, rows, columns) {
   return path;
 }
 
-function rowLabel({ cell, left, y }, label, row) {
-  const place = { x: left - PAD, y: y(row) + cell / 2, "text-anchor": "end", "dominant-baseline": "central" };
+function rowLabel({ cell, left, y }, label, row, doubtful) {
+  const place = { class: doubtful ? "doubtful" : "", x: left - PAD, y: y(row) + cell / 2, "text-anchor": "end", "dominant-baseline": "central" };
   return svg("text", { ...place, "data-row": row }, svg("title", {}, label), shortened(label, LONGEST));
 }
 

@@ -9,19 +9,19 @@ export const START = "<s>";
 export const KINDS = {
   alignment: {
     name: "Alignment", rows: "target", columns: "source",
-    meaning: "Each row is a target word: the darker a cell, the more the network looked at that source word while writing it. Boxes are links.",
+    meaning: "Each row is a target word: the stronger a cell, the more the network looked at that source word to write it. Boxes are links.",
   },
   cross: {
     name: "Cross-attention", rows: "target", columns: "source",
-    meaning: "Each row is a step of the translation: the darker a cell, the more the decoder looked at that source position while writing it.",
+    meaning: "Each row is a step of the translation: the stronger a cell, the more the decoder looked at that source position.",
   },
   encoder: {
     name: "Encoder self-attention", rows: "source", columns: "source",
-    meaning: "Each row is a source position: the darker a cell, the more that other source position went into it.",
+    meaning: "Each row is a source position: the stronger a cell, the more that other source position went into it.",
   },
   decoder: {
     name: "Decoder self-attention", rows: "target", columns: "written before",
-    meaning: "Each row is a step of the translation: the darker a cell, the more the decoder looked back at what it had written there.",
+    meaning: "Each row is a step of the translation: the stronger a cell, the more the decoder looked back at what it had written there.",
   },
 };
 
@@ -73,6 +73,7 @@ export function viewOf(hypothesis, state) {
       rowLabels: hypothesis.targetWords,
       columnLabels: [...hypothesis.sourceWords, END],
       links: hypothesis.links.map(([source, target]) => [target, source]),
+      doubtful: hypothesis.doubtful,
     };
   }
   return {

@@ -1,1 +1,1 @@
-"""What the experiments share: options, models, tables, and a toy corpus for their quick forms."""
+"""Shared by the experiments: options, models, tables, and a toy corpus for their quick forms."""

@@ -1,4 +1,4 @@
-"""Is attention an explanation? Kendall's tau, and what leaving a source word out does to every target word."""
+"""Kendall's tau, and the effect of leaving out a source word on every target word."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nmt.text.subwords import END, PADDING, START, Encoding
 
 
 def kendall_tau(first: np.ndarray, second: np.ndarray) -> float:
-    """Kendall's tau-b of two rows of numbers [n]: 1 for the same order, -1 for the opposite, 0 for no relation.
+    """Kendall's tau-b of two rows of numbers [n]: 1 for equal order, -1 for opposite, 0 for none.
 
-    Pairs of equal numbers count for neither (Kendall 1945). NaN where one row is constant.
+    Ties count for neither (Kendall 1945). NaN if a row is constant.
     """
     upper = np.triu_indices(len(first), k=1)
     a, b = (np.sign(row[:, None] - row[None, :])[upper] for row in (np.asarray(first), np.asarray(second)))
@@ -27,9 +27,9 @@ def kendall_tau(first: np.ndarray, second: np.ndarray) -> float:
 
 @contextmanager
 def scaled_embeddings(model: Transformer, factors: Tensor) -> Iterator[None]:
-    """Within the block the encoder's embeddings are multiplied by `factors` [batch, source].
+    """Multiply the encoder's embeddings by `factors` [batch, source] within the block.
 
-    A factor of 0 takes what a piece says and leaves its place; the gradient at factors of 1 is gradient x input.
+    A factor of 0 removes a piece's content and keeps its position; the gradient at 1 is gradient x input.
     """
     handle = model.source_embedding.register_forward_hook(lambda _module, _inputs, output: output * factors[..., None])
     try:
@@ -39,7 +39,7 @@ def scaled_embeddings(model: Transformer, factors: Tensor) -> Iterator[None]:
 
 
 class Sentence:
-    """A sentence pair under a model: a source, and the target that is explained."""
+    """A source and the target to explain, under a model."""
 
     def __init__(self, model: Transformer, source: Encoding, target: Encoding) -> None:
         self.model, self.source, self.target = model, source, target
@@ -48,9 +48,9 @@ class Sentence:
 
     @torch.inference_mode()
     def left_out(self) -> np.ndarray:
-        """The fall of each target word's log-probability when a source word's pieces are removed.
+        """Drop of each target word's log-probability when a source word's pieces are removed.
 
-        [target words, source words]; the model's own target is given to it (teacher forcing).
+        [target words, source words], with teacher forcing.
         """
         kept = [np.flatnonzero(~covered[:-1]) for covered in self.source_pieces]
         ids = np.array(self.source.ids)
@@ -60,7 +60,7 @@ class Sentence:
 
     @torch.inference_mode()
     def silenced(self) -> np.ndarray:
-        """The same when a source word's embeddings are set to zero and its positions stay."""
+        """The same with a source word's embeddings set to zero and its positions kept."""
         rows = 1 + len(self.source_pieces)
         factors = torch.ones(rows, len(self.source.ids) + 1)
         factors[1:] -= torch.from_numpy(self.source_pieces).float()
@@ -68,7 +68,7 @@ class Sentence:
         return (scores[0] - scores[1:]).T.numpy()
 
     def gradient_times_input(self) -> np.ndarray:
-        """The gradient of each target word's log-probability along each source word's embeddings, times these.
+        """Gradient of each target word's log-probability along each source word's embeddings, times the embeddings.
 
         [target words, source words]: to first order, what `silenced` measures (Shrikumar et al. 2017).
         """
@@ -93,7 +93,7 @@ class Sentence:
 
 
 def coverage(sentence: Encoding) -> np.ndarray:
-    """[words, pieces + 1], True where a piece covers a word; the last column is `</s>`, which covers none."""
+    """Mask [words, pieces + 1] of the pieces that cover each word; the last column is `</s>`, which covers none."""
     covered = np.zeros((len(sentence.words), len(sentence.ids) + 1), dtype=bool)
     for piece, words in enumerate(sentence.words_of_piece):
         covered[words, piece] = True
@@ -101,10 +101,10 @@ def coverage(sentence: Encoding) -> np.ndarray:
 
 
 def rollout(encoder: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """Attention followed through the encoder to its input (Abnar and Zuidema 2020, section 3).
+    """Attention rolled out through the encoder to its input (Abnar and Zuidema 2020, section 3).
 
-    encoder [layers, heads, source, source], cross [layers, heads, target, source]. Each layer's mean over heads
-    stands beside the residual connection: half of the mass stays where it is. Returns [target, source].
+    encoder [layers, heads, source, source], cross [layers, heads, target, source]. Each layer's mean
+    over heads is averaged with the identity, for the residual connection. Returns [target, source].
     """
     mixed = np.eye(encoder.shape[-1])
     for layer in encoder.mean(axis=1):
@@ -113,10 +113,9 @@ def rollout(encoder: np.ndarray, cross: np.ndarray) -> np.ndarray:
 
 
 def agreement(scores: np.ndarray, effects: np.ndarray) -> tuple[float, float]:
-    """How far `scores` [target words, source words] order the source words as `effects` do.
+    """Agreement of `scores` with `effects`, both [target words, source words].
 
-    The mean of Kendall's tau over the target words (NaN where every one is constant), and the share of target words
-    whose highest source word is the same by both.
+    Mean Kendall's tau over target words (NaN if all are constant), and share of target words with the same top word.
     """
     taus = np.array([kendall_tau(*rows) for rows in zip(scores, effects, strict=True)])
     known = taus[np.isfinite(taus)]

@@ -1,4 +1,4 @@
-"""An experiment from its arguments to its page in docs/results: options, models trained or found, what it cost."""
+"""An experiment from its arguments to its page in docs/results: options, models, tables, cost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONFIGS = ROOT / "configs" / "experiments"
 RESULTS = ROOT / "docs" / "results"
 TOY_DATA = "Toy data: this shows that the experiment runs, and nothing about its question."
 COST = "cost.json"
-"""In a checkpoint's directory: processor and wall seconds of its training, over all sittings."""
+"""In a checkpoint's directory: processor and wall seconds of its training, summed over all sessions."""
 
 
 @dataclass
@@ -39,12 +39,12 @@ class Experiment:
     """One run of an experiment.
 
     Attributes:
-        name: of the script and of its directory in docs/results.
-        command: what reproduces it.
-        quick: the form for tests: toy corpus, tiny networks, few steps; it shows that the experiment runs, not more.
-        output: directory of the page, its tables and its pictures.
-        checkpoints: directory of the trained models; those of the same configuration are used again.
-        seed: of everything random that is not a model's training, whose seed is in its configuration.
+        name: the directory in docs/results, and the script with underscores.
+        command: reproduces it.
+        quick: toy corpus, tiny networks, few steps: shows only that the experiment runs.
+        output: directory of the page, tables and pictures.
+        checkpoints: directory of the trained models, reused if the configuration is the same.
+        seed: of everything random outside training, whose seed is in the configuration.
     """
 
     name: str
@@ -54,16 +54,16 @@ class Experiment:
     checkpoints: Path
     seed: int = 1
     sentences: int | None = None
-    """How many sentences are asked for; None: the experiment's default."""
+    """Number of sentences, or None for the experiment's default."""
     trained: dict[str, dict] = field(default_factory=dict)
-    """Metadata of every model asked for, with the processor and wall `seconds` of its training."""
+    """Metadata of every model used, with the processor and wall seconds of its training."""
     started: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.perf_counter()))
     training: float = 0.0
-    """Processor seconds that this run itself has spent on training."""
+    """Processor seconds of training within this run."""
 
     @classmethod
     def start(cls, script: str, description: str | None, arguments: Sequence[str]) -> Experiment:
-        """The experiment of a script (its `__file__`), with its options read."""
+        """Parse the options of a script, given by its `__file__`."""
         stem = Path(script).stem
         name = stem.replace("_", "-")
         parser = argparse.ArgumentParser(
@@ -95,19 +95,19 @@ class Experiment:
         return cls(name, command, options.quick, output, checkpoints, sentences=options.sentences)
 
     def config(self, name: str, *overrides: str, run: str | None = None) -> RunConfig:
-        """`configs/experiments/NAME.yaml` with `key=value` overrides, its checkpoint among this experiment's.
+        """`configs/experiments/NAME.yaml` with `key=value` overrides and a checkpoint in `checkpoints`.
 
-        The quick form replaces the corpus, the sizes and the budget before `overrides` are applied.
+        The quick form replaces corpus, sizes and budget before applying `overrides`.
         """
         small = self._quick_overrides(name) if self.quick else []
         directory = f"checkpoint={json.dumps(str(self.checkpoints / (run or name)))}"
         return load_config(CONFIGS / f"{name}.yaml", [*small, *overrides, directory])
 
     def train(self, name: str, *overrides: str, run: str | None = None) -> Path:
-        """The checkpoint directory of a configuration; trained as nmt-train does when it is not there yet.
+        """Train a configuration unless its checkpoint exists; returns the directory.
 
-        `run` names the checkpoint when it differs from the configuration's NAME. A run that was stopped is resumed.
-        Raises UserError when the directory holds a run of another configuration.
+        `run` names the checkpoint if not NAME. A stopped run is resumed. Raises UserError if the directory holds a run
+        of another configuration.
         """
         config = self.config(name, *overrides, run=run)
         directory = Path(config.checkpoint)
@@ -124,15 +124,15 @@ class Experiment:
         return directory
 
     def translator(self, name: str, *overrides: str, run: str | None = None) -> Translator:
-        """The same model, as a translator by PyTorch on one thread."""
+        """Load the trained model as a PyTorch translator on one thread."""
         return Translator.load(self.train(name, *overrides, run=run), engine="torch", threads=1)
 
     def write(
         self, tables: Sequence[Table], pictures: Sequence[str] = ("figure.png",), facts: Sequence[str] = ()
     ) -> None:
-        """Write the tables, as CSV files and blocks of the page in `output`, and what they were made with.
+        """Write the tables as CSV files and as blocks of the page in `output`, with settings and cost.
 
-        `pictures` are files in `output` already; `facts` are lines of the page's block `run`, such as the corpus.
+        `pictures` are files in `output`; `facts` are lines of the page's block `run`, such as the corpus.
         """
         for table in tables:
             write_text(self.output / f"{table.name}.csv", table.csv())
@@ -197,7 +197,7 @@ class Experiment:
 
 
 def _mark(picture: Path) -> None:
-    """Write over a PNG that it shows toy data."""
+    """Label a PNG as toy data."""
     with Image.open(picture) as image:
         marked = Image.new("RGB", (image.width, image.height + 40), "white")
         marked.paste(image, (0, 40))

@@ -1,4 +1,4 @@
-"""The heads of a transformer one by one: what each looks at, and the model without it."""
+"""The heads of a transformer: what each attends to, and the model without it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Habits:
-    """What a head does on average, over all queries but `<s>` and `</s>`; shares are of its attention."""
+    """Averages of a head over all queries except `<s>` and `</s>`; shares of its attention."""
 
     offset: float
-    """Position that is looked at less the query's own, in pieces; for cross-attention less the target's position."""
+    """Attended position minus the query's, in pieces; for cross-attention minus the target's position."""
     previous: float
     same: float
     next: float
-    """Shares of the positions before, at and after the query's own, where there is one; 0 in a causal decoder."""
+    """Shares of the positions before, at and after the query's own, if present; 0 in a causal decoder."""
     special: float
     """Share of the source's `</s>`; for decoder self-attention of `<s>`."""
     punctuation: float
@@ -57,10 +57,10 @@ def heads_of(model: Transformer) -> list[Head]:
 
 @contextmanager
 def removed(model: Transformer, head: Head) -> Iterator[None]:
-    """Within the block the model is without the head: its columns of the output matrix W^O are zero.
+    """Remove a head within the block: its columns of the output matrix W^O are zero.
 
-    MultiHead = sum over heads of head_i W_i^O + b (Vaswani et al. 2017, section 3.2.2), so its term is gone and
-    nothing else (Michel et al. 2019, section 2.3).
+    MultiHead = sum over heads of head_i W_i^O + b (Vaswani et al. 2017, section 3.2.2), so only its term is gone
+    (Michel et al. 2019, section 2.3).
     """
     output = attention_of(model, head).output
     width = output.in_features // model.config.heads
@@ -74,7 +74,7 @@ def removed(model: Transformer, head: Head) -> Iterator[None]:
 
 
 def habits(maps: Iterable[AttentionMaps]) -> dict[Head | str, Habits]:
-    """The habits of every head, and under each kind's name those of one that looks everywhere alike."""
+    """Habits of every head and, under each kind's name, those of uniform attention."""
     totals: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
     for one in maps:
         source, target = one.source_pieces, ["<s>", *one.target_pieces[:-1]]

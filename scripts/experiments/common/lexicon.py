@@ -19,9 +19,9 @@ from scripts.experiments.common.toy import toy_links
 from scripts.raw_attention import over_word_pairs
 
 LEAST = 5
-"""One-to-one links of a source word whose translations count as known."""
+"""Fewest one-to-one links of a source word with known translations."""
 MAIN, OTHERS = 0.3, 0.05
-"""Share of a known word's links that its most frequent translation needs, and each of the others."""
+"""Least share of a known word's links of its most frequent translation, and of each other one."""
 
 Linked = tuple[list[str], list[str], list[Link]]
 """Source words, target words and their links."""
@@ -56,14 +56,14 @@ class Lexicon:
 
 
 def one_to_one(links: Iterable[Link]) -> list[Link]:
-    """The links of words that have no other link."""
+    """Links between words that have no other link."""
     links = list(links)
     sources, targets = (Counter(side) for side in zip(*links, strict=True)) if links else ({}, {})
     return [(s, t) for s, t in links if sources[s] == targets[t] == 1]
 
 
 def link(translator: Translator, pairs: Sequence[tuple[str, str]]) -> list[Linked]:
-    """Align pairs by the alignment head, or without one by the attention that is shown, one to one."""
+    """Align pairs by the alignment head, or without one one-to-one by the shown attention."""
     if translator.aligner is not None:
         found = translator.align(pairs)
         return [(one.source_words, one.target_words, one.links) for one in found]
@@ -76,7 +76,7 @@ def link(translator: Translator, pairs: Sequence[tuple[str, str]]) -> list[Linke
 
 
 def greedy_links(matrix: np.ndarray) -> list[Link]:
-    """One-to-one links of [target words, source words + 1]: the heaviest cell first, of words that have none yet."""
+    """One-to-one links of [target words, source words + 1]: heaviest cells first, among unlinked words."""
     cells = matrix[:, :-1]
     links: list[Link] = []
     for cell in np.argsort(-cells, axis=None, kind="stable"):
@@ -87,15 +87,15 @@ def greedy_links(matrix: np.ndarray) -> list[Link]:
 
 
 def lexicon(experiment: Experiment, translator: Translator, pairs: Sequence[tuple[str, str]]) -> Lexicon:
-    """The lexicon of the pairs, computed once and kept among the experiment's checkpoints.
+    """The lexicon of the pairs, cached among the experiment's checkpoints.
 
-    The quick form knows the links of its toy corpus.
+    The quick form uses the known links of its toy corpus.
     """
     if experiment.quick:
         sides = [(_words(source), _words(target)) for source, target in pairs]
         return Lexicon.of([(*pair, toy_links(*pair)) for pair in sides], least=2)
     checkpoint = translator.checkpoint
-    linked_by = checkpoint.files[ALIGNER if checkpoint.has(ALIGNER) else WEIGHTS]
+    linked_by = checkpoint.files[ALIGNER if ALIGNER in checkpoint.files else WEIGHTS]
     key = hashlib.sha256(json.dumps([linked_by, LEAST, list(pairs)]).encode()).hexdigest()
     path = experiment.checkpoints / "lexicons" / f"{key[:16]}.json"
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Sentences that differ in little: accepted forms of a word, and how much a word looks at the one that decides."""
+"""Minimal pairs: accepted forms of a word, and how much a word attends to its clue."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from nmt.translator import Translator
 
 
 def accepted_pattern(forms: str) -> re.Pattern[str]:
-    """Whole words that are one of the forms, which bars separate; `*` stands for any ending."""
+    """Pattern of whole words from forms separated by `|`; `*` matches any ending."""
     alternatives = "|".join(re.escape(form).replace(r"\*", r"\w*") for form in forms.split("|"))
     return re.compile(rf"\b(?:{alternatives})\b", re.IGNORECASE)
 
 
 class Look(NamedTuple):
-    """What a word of each sentence gives to its clue in the encoder, and what their distance alone would bring."""
+    """Encoder attention from a word to its clue in each sentence, and the mean at the same distance."""
 
     shares: np.ndarray
     """[sentences, layers, heads]"""
@@ -28,7 +28,7 @@ class Look(NamedTuple):
 
     @property
     def best(self) -> tuple[int, int]:
-        """Layer and head, from 0, whose share exceeds the expected one most."""
+        """Layer and head, from 0, with the largest excess over the expected share."""
         excess = self.shares.mean(axis=0) - self.expected.mean(axis=0)
         layer, head = np.unravel_index(excess.argmax(), excess.shape)
         return int(layer), int(head)
@@ -43,7 +43,7 @@ class Look(NamedTuple):
 
 
 def look(translator: Translator, cases: Sequence[tuple[str, str, str]]) -> Look:
-    """How much each head of the encoder gives, from a word to a clue: cases are (sentence, word, clue)."""
+    """Measure the attention of each encoder head from word to clue; cases are (sentence, word, clue)."""
     totals: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(1))
     counts: dict[int, int] = defaultdict(int)
     places = []

@@ -1,4 +1,4 @@
-"""The models that several experiments ask about, and the corpora that they are trained on."""
+"""Models shared by several experiments, and their training corpora."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scripts.report import ROOT
 
 ARCHITECTURES = ("rnnencdec", "rnnsearch", "transformer")
 JOINED = (1, 2, 3, 4, 6, 8, 10)
-"""How many sentence pairs are joined into one."""
+"""Numbers of sentence pairs joined into one."""
 Pair = tuple[str, str]
 Pairs = list[Pair]
 
@@ -53,15 +53,14 @@ def multi30k_model(experiment: Experiment, architecture: str) -> Path:
 
 
 def multi30k(experiment: Experiment) -> list[str]:
-    """Overrides that read Multi30k from local files, where these are, instead of from the Hub."""
+    """Overrides that read Multi30k from local files, if present, instead of the Hub."""
     return [] if experiment.quick else captions.local_files()
 
 
 def joined_tatoeba(experiment: Experiment) -> list[str]:
-    """Overrides for a corpus of Tatoeba's pairs, alone and joined; writes it when it is not there.
+    """Overrides for a corpus of Tatoeba's pairs, alone and joined, written on first use.
 
-    Tatoeba's sentences are short. Joined they are as long as JOINED says, and no model can be blamed for lengths
-    that it never saw: training has joined pairs too.
+    Tatoeba's sentences are short. Training has joined pairs too, so models have seen the lengths of the tests.
     """
     if experiment.quick:
         return []  # the toy corpus has long sentences
@@ -69,7 +68,7 @@ def joined_tatoeba(experiment: Experiment) -> list[str]:
 
 
 def few_tatoeba(experiment: Experiment, count: int) -> list[str]:
-    """Overrides for a corpus of `count` of Tatoeba's training pairs, drawn by chance, and all of dev."""
+    """Overrides for a random sample of `count` of Tatoeba's training pairs, and all of dev."""
     if experiment.quick:
         return ["data.max_pairs=100"]
     return _corpus(experiment, f"few-{count}", lambda pairs, draw: draw.sample(pairs, count), lambda pairs, _: pairs)
@@ -90,7 +89,7 @@ def _corpus(experiment: Experiment, name: str, *choices: Callable[[Pairs, random
 
 
 def regrouped(pairs: Pairs, draw: random.Random) -> Iterable[Pair]:
-    """Every pair once, in a random order, in groups whose sizes are JOINED: each size has as many pairs."""
+    """Join every pair once, in random order, into groups of the sizes JOINED, each with as many pairs."""
     order = draw.sample(pairs, len(pairs))
     first = 0
     while first < len(order):
@@ -100,7 +99,7 @@ def regrouped(pairs: Pairs, draw: random.Random) -> Iterable[Pair]:
 
 
 def join(pairs: Pairs) -> Pair:
-    """One pair of the texts of several."""
+    """Join pairs into one."""
     if not pairs:
         raise UserError("there is nothing to join")
     return " ".join(source for source, _ in pairs), " ".join(target for _, target in pairs)

@@ -1,4 +1,4 @@
-"""Attention as cause: move attention weights from some positions to others, and let the model go on."""
+"""Move attention weights between positions while the model runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scripts.experiments.common.habits import Head, attention_of
 
 
 class Move(NamedTuple):
-    """All weight that some queries of a sentence give to the columns `taken` goes to `given`, in equal parts."""
+    """Move all weight of some queries from the columns `taken` to `given`, in equal parts."""
 
     row: int
     """Of the batch."""
@@ -30,11 +30,11 @@ class Move(NamedTuple):
 
 
 Moves = Mapping[Head, Sequence[Move]]
-"""What is moved in each head; the other heads are left alone."""
+"""Moves by head; other heads stay as they are."""
 
 
 def move(weights: Tensor, moves: Sequence[Move]) -> None:
-    """Move one head's weights [batch, target, source] in place; rows sum to 1 as before."""
+    """Move one head's weights [batch, target, source] in place; rows still sum to 1."""
     for row, queries, taken, given in moves:
         kept = weights[row, queries]  # [queries, source]
         mass = kept[:, taken].sum(dim=1, keepdim=True)
@@ -45,7 +45,7 @@ def move(weights: Tensor, moves: Sequence[Move]) -> None:
 
 @contextmanager
 def moved(model: Transformer, moves: Moves) -> Iterator[None]:
-    """Within the block the heads' weights are moved after the softmax, whenever a batch passes through them."""
+    """Move the heads' weights after the softmax within the block."""
     by_module: dict[MultiHeadAttention, dict[int, Sequence[Move]]] = {}
     for head, own in moves.items():
         by_module.setdefault(attention_of(model, head), {})[head.number] = own

@@ -20,14 +20,14 @@ from nmt.training.pairs import Batch, EncodedPairs
 from nmt.training.schedule import learning_rate
 
 POSITIONS = 64
-"""Of the sequences that the fresh layer reads."""
+"""Length of the sequences for a fresh layer."""
 SATURATED = 1e-3
-"""A softmax gradient (Frobenius norm of the Jacobian) below this is counted as vanished; uniform weights have 0.12."""
+"""A softmax gradient (Frobenius norm of the Jacobian) below this counts as vanished; uniform weights have 0.12."""
 LOOKS = 5
-"""How often a training run is looked at, its first and its last step among them."""
+"""Number of snapshots of a training run, first and last step included."""
 
 WATCHED = 256
-"""Dev pairs that a run is looked at with."""
+"""Dev pairs of a snapshot."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Fresh:
     query_gradient: float
     """Norm of a random loss's gradient with respect to a query vector, median over queries."""
     query_gradient_mean: float
-    """The same, root mean square over queries: what a step of training sums up."""
+    """The same, root mean square over queries."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A model at one step of its training, on some dev sentences."""
+    """A snapshot of a model in training, on some dev pairs."""
 
     step: int
     loss: float
@@ -60,7 +60,7 @@ class Look:
 
 
 def unscaled(layer: nn.Module) -> nn.Module:
-    """Take the scale out of every attention in `layer`: queries come multiplied by the root of d."""
+    """Undo the scale in every attention of `layer` by multiplying queries by the root of d."""
     for module in layer.modules():
         if isinstance(module, MultiHeadAttention):
             root = math.sqrt(module.query.out_features // module.heads)
@@ -69,8 +69,8 @@ def unscaled(layer: nn.Module) -> nn.Module:
 
 
 def with_unit_components(layer: nn.Module) -> nn.Module:
-    """Draw query and key weights anew so that each component of a query or key has variance 1 after layer
-    normalisation, as the argument supposes; Glorot's initialisation makes wide keys smaller."""
+    """Redraw query and key weights so that each component of a query or key has variance 1 after layer
+    normalisation, as the argument assumes; Glorot's initialisation makes wide keys smaller."""
     for module in layer.modules():
         if isinstance(module, MultiHeadAttention):
             keys = module.query.out_features
@@ -80,9 +80,9 @@ def with_unit_components(layer: nn.Module) -> nn.Module:
 
 
 def softmax_jacobian_norm(weights: Tensor) -> Tensor:
-    """||diag(p) - p p^T|| (Frobenius) of the softmax that gave p [..., n]: [...].
+    """Frobenius norm ||diag(p) - p p^T|| of the softmax Jacobian at p [..., n]: [...].
 
-    Its square is sum p^2 - 2 sum p^3 + (sum p^2)^2; 0 for a weight of 1 on one place.
+    Its square is sum p^2 - 2 sum p^3 + (sum p^2)^2; 0 for a one-hot p.
     """
     p = weights.double()
     square = p.square().sum(-1)
@@ -90,12 +90,12 @@ def softmax_jacobian_norm(weights: Tensor) -> Tensor:
 
 
 def entropy_share(weights: Tensor, visible: Tensor) -> Tensor:
-    """Entropy of the rows [..., n], as a share of log(`visible`) [...], the entropy of uniform weights over so many."""
+    """Entropy of the rows [..., n] as a share of log(`visible`) [...], that of uniform weights."""
     return torch.special.entr(weights.double()).sum(-1) / visible.double().log()
 
 
 def fresh_layer(d: int, scaled: bool, sentences: int, seed: int) -> Fresh:
-    """One head with keys of width d and fresh weights over unit-normal vectors."""
+    """Measure one head with keys of width d and fresh weights on unit-normal vectors."""
     torch.manual_seed(seed)
     layer = MultiHeadAttention(d, 1)
     with_unit_components(layer)
@@ -121,7 +121,7 @@ def fresh_layer(d: int, scaled: bool, sentences: int, seed: int) -> Fresh:
 
 
 def look(model: Transformer, batch: Batch, step: int) -> Look:
-    """What attention and its gradient are at this step."""
+    """Measure attention and its gradient at this step."""
     model.eval()
     model.zero_grad()
     pieces = int((batch.labels != PADDING).sum())
@@ -154,7 +154,7 @@ def look(model: Transformer, batch: Batch, step: int) -> Look:
 
 
 def train(config: RunConfig, pairs: EncodedPairs, dev: EncodedPairs, vocabulary: int, scaled: bool) -> list[Look]:
-    """Looks at a run of `config`. Same seed, same batches, same first weights whether scaled or not."""
+    """Train `config` and take snapshots. Seed, batches and first weights are the same whether scaled or not."""
     settings = config.training
     torch.manual_seed(settings.seed)
     model = build_model(config.model, vocabulary)

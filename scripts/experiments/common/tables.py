@@ -20,12 +20,12 @@ class Table:
     rows: Sequence[Sequence[Value]]
     digits: int = 2
     name: str = "table"
-    """Of the page's block, and of the CSV file without its suffix."""
+    """Name of the page's block and stem of the CSV file."""
     shown: bool = True
     """Whether the page shows the table or only links to its CSV file."""
 
     def markdown(self) -> str:
-        """The table in Markdown, or a link."""
+        """The table in Markdown, or a link to its CSV file."""
         if not self.shown:
             return f"[{self.name}.csv]({self.name}.csv)"
         return report.table(self.columns, [[self._cell(value) for value in row] for row in self.rows])

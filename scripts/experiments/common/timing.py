@@ -1,4 +1,4 @@
-"""How time and memory grow: measured on this machine, and as an exponent."""
+"""Measure how time and memory grow, as an exponent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
 LONG_END = 4
-"""The exponent is fitted to so many of the longest sizes: at the short end fixed costs hide the growth."""
+"""Number of the longest sizes that the exponent is fitted to: fixed costs hide the growth of short ones."""
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float], last: int = LONG_END) -> float:
@@ -27,8 +27,9 @@ def exponent(sizes: Sequence[float], values: Sequence[float], last: int = LONG_E
 
 
 def seconds(work: Callable[[], object], least: float = 0.5, fewest: int = 3) -> float:
-    """The processor time of a call: the least of as many calls as take `least` seconds together, after one that is not
-    counted. On one thread that is the time on an idle machine, and what else the machine does can only add to it."""
+    """Processor time of a call: the minimum over calls of `least` seconds in total, after a warm-up call.
+
+    Other work on the machine can only add to it."""
     work()
     times: list[float] = []
     while len(times) < fewest or sum(times) < least:
@@ -39,7 +40,7 @@ def seconds(work: Callable[[], object], least: float = 0.5, fewest: int = 3) -> 
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """The most memory that torch's CPU allocator has given out during a call, beyond what it had before."""
+    """Peak memory of torch's CPU allocator during a call, beyond what was allocated before."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         work()
     with tempfile.TemporaryDirectory() as directory:

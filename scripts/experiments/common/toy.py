@@ -22,7 +22,7 @@ def toy_pair(draw: random.Random, clauses: int) -> tuple[str, str]:
 
 
 def write_toy_corpus(directory: Path) -> dict[str, str]:
-    """Write train.tsv, dev.tsv and test.tsv, the same each time, unless they are there; returns their paths."""
+    """Write train.tsv, dev.tsv and test.tsv unless they exist, always the same; returns their paths."""
     draw = random.Random(1)
     seen: set[tuple[str, str]] = set()
     paths = {}

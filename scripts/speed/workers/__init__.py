@@ -1,1 +1,1 @@
-"""What runs in processes of its own: contestants of the claims."""
+"""The contestants, each in its own process."""

@@ -2,16 +2,16 @@
 
 import { readFileSync } from "node:fs";
 
-import { sentences } from "../../nmt/page/parts.mjs";
-import { Translator } from "../../nmt/page/translator.mjs";
+import { sentences } from "../nmt/page/parts.mjs";
+import { Translator } from "../nmt/page/translator.mjs";
 
 const read = (path) => JSON.parse(readFileSync(path, "utf-8"));
 const translator = new Translator(read(process.argv[2]));
-const { lines, beam, nBest, task } = read(process.argv[3]);
+const { lines, beam, nBest, oneSentence, task } = read(process.argv[3]);
 const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
   ...rest,
   sentences: undefined,
-  heads: heads && Object.fromEntries(Object.entries(heads).map(([name, value]) => [name, value.layers ? [...value.values] : value])),
+  heads: heads && Object.fromEntries(Object.entries(heads).map(([name, value]) => [name, value?.layers ? [...value.values] : value])),
   ...(whole && { hypotheses: hypotheses.map((one) => plain(one, false)) }),
 });
 
@@ -26,7 +26,7 @@ const tasks = {
   losses: ({ line, pieces, ...options }) => translator.losses(line, pieces, options),
   texts: (line) => {
     const begun = performance.now();
-    const { text, score } = translator.translate(line, { beam });
+    const { text, score } = translator.translate(line, { beam, oneSentence });
     return { text, score, milliseconds: performance.now() - begun };
   },
 };

@@ -1,22 +1,53 @@
-"""Data parallelism over cores: one replica of the network per core, each running its share of the batch on one thread.
+"""From batches to gradients, over ranks and cores.
 
-Threads that split every small operation synchronise thousands of times a step; replicas synchronise once.
+Each core runs its share of a batch on a replica of the network, on one thread: threads that split every small operation
+would synchronise thousands of times a step, replicas synchronise once.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import nn
 
+from nmt.models import Model
 from nmt.models.dropout import Dropout
-from nmt.training.pairs import Batch
+from nmt.text.subwords import PADDING
+from nmt.training.context import Run
+from nmt.training.loss import Objective, StepLoss
+from nmt.training.pairs import Batch, EncodedPairs
 
 AT_MOST = 4
 """Most replicas: Python runs one thread at a time between operations, and shares of a batch become small."""
+
+
+class Gradients:
+    """The forward and backward passes of a step, shared among ranks and cores."""
+
+    def __init__(self, run: Run, model: Model, pairs: EncodedPairs) -> None:
+        settings = run.config.training
+        self.run, self.pairs = run, pairs
+        self.loss = run.ranks.parallel(StepLoss(model, Objective.of(run.config, run.device)))
+        self.replicas = Replicas(self.loss, settings.seed, torch.get_num_threads() if run.ranks.count == 1 else 1)
+
+    def add(self, fed: Sequence[tuple[np.ndarray, int]], step: int) -> tuple[float, int]:
+        """Add the gradients of a step's batches, given as (rows, sampling seed): the mean loss per target piece.
+
+        Returns the summed loss in nats of this rank's batches, and the target pieces of all ranks' batches.
+        """
+        ranks = self.run.ranks
+        batches = [self.pairs.batch(rows, seed).to(self.run.device) for rows, seed in ranks.share(fed)]
+        tokens = int(*ranks.sum(sum(int((batch.labels != PADDING).sum()) for batch in batches)))
+        loss = 0.0
+        for number, batch in enumerate(batches):
+            with ranks.communicating(self.loss, wanted=batch is batches[-1]):
+                # DDP averages gradients over ranks; times their number, that is the sum over the step's batches.
+                loss += self.replicas.backward(batch, ranks.count / tokens, (step, ranks.rank, number))
+        return loss, tokens
 
 
 class Replicas:
