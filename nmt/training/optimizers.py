@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias, cast
 
@@ -46,7 +48,8 @@ class Muon(torch.optim.Optimizer):
 
     Steps are scaled to the usual size of Adam's (Liu et al. 2025, equation 4), so both share learning rate and weight
     decay. torch.optim.Muon with `adjust_lr_fn="match_rms_adamw"` (PyTorch 2.9 or newer) computes the same in bfloat16,
-    one matrix at a time; here matrices of the same shape are multiplied in one batch.
+    one matrix at a time; here those of the same shape are multiplied in batches, one for each CPU thread: threads that
+    split every small product wait for each other longer than they multiply.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class Muon(torch.optim.Optimizer):
         """parameters: matrices; compute_dtype: the type to multiply them in, None for their own."""
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.compute_dtype = compute_dtype
+        on_cpu = self.param_groups[0]["params"][0].device.type == "cpu"
+        self.threads = torch.get_num_threads() if on_cpu else 1
+        self.pool = ThreadPoolExecutor(self.threads, initializer=lambda: torch.set_num_threads(1))
 
-    @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update every matrix that has a gradient."""
         for group in self.param_groups:
@@ -69,12 +74,17 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     alike.setdefault(parameter.shape, []).append(parameter)
-            for shape, parameters in alike.items():
-                momenta = torch.stack([self.add_gradient(parameter, group["momentum"]) for parameter in parameters])
-                directions = orthogonal(momenta.to(self.compute_dtype or momenta.dtype))  # [matrices, rows, columns]
-                for parameter, direction in zip(parameters, directions, strict=True):
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(direction, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+            shares = [found[own :: self.threads] for found in alike.values() for own in range(self.threads)]
+            list(self.pool.map(partial(self.update, group), filter(None, shares)))
+
+    @torch.no_grad()
+    def update(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
+        """Update matrices of one shape."""
+        momenta = torch.stack([self.add_gradient(parameter, group["momentum"]) for parameter in parameters])
+        directions = orthogonal(momenta.to(self.compute_dtype or momenta.dtype))  # [matrices, rows, columns]
+        for parameter, direction in zip(parameters, directions, strict=True):
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.add_(direction, alpha=-group["lr"] * 0.2 * max(parameter.shape) ** 0.5)
 
     def add_gradient(self, parameter: nn.Parameter, momentum: float) -> Tensor:
         """Add a matrix's gradient to its momentum; returns Nesterov's look-ahead momentum."""
