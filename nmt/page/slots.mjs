@@ -101,7 +101,7 @@ export function findSlots(text, known) {
     if (last && BETWEEN.test(text.slice(last[1], start))) last[1] = end;
     else names.push([start, end]);
   }
-  const numbers = spansOf(NUMBER, text).filter(([start, end]) => end - start > 1);
+  const numbers = spansOf(NUMBER, text).filter(([start, end]) => !["0", "1"].includes(text.slice(start, end)));
   const slots = [...numbered(text, names, NAMES), ...numbered(text, numbers, NUMBERS)];
   return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
 }

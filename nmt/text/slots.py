@@ -124,8 +124,8 @@ def name_spans(text: str) -> list[Span]:
 
 
 def number_spans(text: str) -> list[Span]:
-    """Numbers of more than one character."""
-    return [match.span() for match in _NUMBER.finditer(text) if match.end() - match.start() > 1]
+    """Every number but 0 and 1, which tell what number the words around them have."""
+    return [match.span() for match in _NUMBER.finditer(text) if match.group() not in ("0", "1")]
 
 
 def find_slots(text: str, known: KnownWords) -> list[Slot]:
