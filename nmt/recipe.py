@@ -22,7 +22,7 @@ PAIRS_A_MINUTE = 60_000
 """Pairs of some ten words that two cores train on in a minute, about."""
 PREPARED_A_MINUTE = 100_000
 """Pairs whose words are found and aligned in a minute, about: what augmentation and guided attention need first."""
-PREPARATION = 0.3
+PREPARATION = 0.2
 """Most of the budget that this may take."""
 AUGMENT = {"names": 0.3, "numbers": 0.8, "lower": 0.06, "unmarked": 0.05, "title": 0.01}
 """Shares of the pairs, as in the configurations of the shipped translators."""
