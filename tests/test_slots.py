@@ -81,6 +81,12 @@ def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
     assert not find_slots("I saw Nara", KnownWords.of(pairs + pairs[:1]))
 
 
+def test_numbers_are_known_where_most_pairs_write_them_in_another_form():
+    spelled, copied = [("3 cats", "tres gatos")] * 2, [("5 cats", "5 gatos")] * 3
+    assert [slot.start for slot in find_slots("3 or 7", KnownWords.of(spelled + copied[:1]))] == [5]
+    assert [slot.start for slot in find_slots("3 or 7", KnownWords.of(spelled + copied))] == [0, 5]
+
+
 def test_shared_slots_are_the_same_on_both_sides():
     pair = ("Ann met Bob and Bob.", "Bob conoció a Ann.")
     source, target = shared_slots(pair, (name_spans(pair[0]), name_spans(pair[1])), NAMES)

@@ -126,13 +126,14 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
 
 
 def front_coded(words: Iterable[str]) -> str:
-    """The words sorted, each as a digit, how many of its first letters are those of the word before, and the rest."""
-    coded, before = "", ""
+    """The words sorted, between bars, each as a digit, how many of its first letters are those of the word before, and
+    the rest."""
+    coded, before = [], ""
     for word in sorted(words):
         shared = len(commonprefix([before, word])[:9])
-        coded += f"{shared}{word[shared:]}"
+        coded.append(f"{shared}{word[shared:]}")
         before = word
-    return coded
+    return "|".join(coded)
 
 
 def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Path) -> None:

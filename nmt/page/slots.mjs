@@ -32,12 +32,10 @@ const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*
 
 /** The words of the source language that a translator has been trained on; other capitalised words are names. */
 export class KnownWords {
-  /** @param coded the words, each as how many of its first letters are those of the word before, and the rest */
+  /** @param coded the words between bars, each as how many of its first letters are the word's before, and the rest */
   constructor(coded) {
     const words = [];
-    for (const [, shared, rest] of coded.matchAll(/(\d)(\D*)/g)) {
-      words.push((words.at(-1) ?? "").slice(0, Number(shared)) + rest);
-    }
+    for (const word of coded.split("|")) words.push((words.at(-1) ?? "").slice(0, Number(word[0])) + word.slice(1));
     this.words = new Set(words);
     this.letters = new Set(`${words.join("").toLowerCase()}'-`);
     this.stems = new Set();
@@ -101,7 +99,8 @@ export function findSlots(text, known) {
     if (last && BETWEEN.test(text.slice(last[1], start))) last[1] = end;
     else names.push([start, end]);
   }
-  const numbers = spansOf(NUMBER, text).filter(([start, end]) => !["0", "1"].includes(text.slice(start, end)));
+  const copied = (number) => !["0", "1"].includes(number) && !known.words.has(number);
+  const numbers = spansOf(NUMBER, text).filter(([start, end]) => copied(text.slice(start, end)));
   const slots = [...numbered(text, names, NAMES), ...numbered(text, numbers, NUMBERS)];
   return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
 }

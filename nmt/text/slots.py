@@ -53,24 +53,31 @@ class Slot(NamedTuple):
 
 
 class KnownWords:
-    """Source words seen in training; other capitalised words are names."""
+    """Source words seen in training; other capitalised words are names, and other numbers are copied."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self.words = frozenset(words)
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
-        """All words of the source sentences except `RARE` capitalised ones."""
+        """All words of the source sentences except `RARE` capitalised ones; numbers too, if most have another form in the
+        translation."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
+        numbers: set[str] = set()
         for source, target in pairs:
-            names = {source[start:end] for start, end in name_spans(source)}
-            seen.update(names)
-            copied.update(names & {target[start:end] for start, end in name_spans(target)})
+            names, counted = name_spans(source), number_spans(source)
+            own = {source[start:end] for start, end in names + counted}
+            seen.update(own)
+            copied.update(own & {target[start:end] for start, end in name_spans(target) + number_spans(target)})
+            numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
-        rare = {name for name, count in seen.items() if count < RARE and (count == 1 or 2 * copied[name] >= count)}
-        known = (words - rare) | {part for name in seen.keys() - rare for part in name.split("-")}
+        rare = {text for text, count in seen.items() if count < RARE and (count == 1 or 2 * copied[text] >= count)}
+        names = seen.keys() - rare - numbers
+        known = (words - rare) | {part for name in names for part in name.split("-")}
+        if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
+            known |= numbers
         return cls(word for word in known if word == word.lower() or word.lower() not in known)
 
     def is_name(self, text: str, start: int, end: int) -> bool:
@@ -137,7 +144,8 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
         if not names or start >= names[-1][1]:
             joined = names and _BETWEEN.fullmatch(text[names[-1][1] : start])
             names.append((names.pop()[0] if joined else start, end))
-    return sorted(numbered(text, names, NAMES) + numbered(text, number_spans(text), NUMBERS))
+    numbers = [(start, end) for start, end in number_spans(text) if text[start:end] not in known.words]
+    return sorted(numbered(text, names, NAMES) + numbered(text, numbers, NUMBERS))
 
 
 def numbered(text: str, spans: Iterable[Span], characters: Sequence[str]) -> list[Slot]:
