@@ -116,24 +116,17 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports errors as UserError, suggests the nearest option for an unknown one, and rejects empty values."""
+    """Reports errors as UserError, suggests the nearest known option, and rejects empty values of all but TEXT."""
 
-    def parse_args(self, args=None, namespace=None):
+    def parse_known_args(self, args=None, namespace=None):
         """Raises UserError."""
-        return self._none_empty(super().parse_args(args, namespace))
-
-    def parse_intermixed_args(self, args=None, namespace=None):
-        """Raises UserError."""
-        return self._none_empty(super().parse_intermixed_args(args, namespace))
-
-    def _none_empty(self, options: argparse.Namespace) -> argparse.Namespace:
-        # Only text may be empty.
+        options, rest = super().parse_known_args(args, namespace)
         for action in self._actions:
             value = getattr(options, action.dest, None)
             if action.metavar != "TEXT" and "" in (value if isinstance(value, list) else [value]):
                 name = action.option_strings[-1] if action.option_strings else action.metavar
                 raise UserError(f"{name} is empty; give it a value, or leave it out")
-        return options
+        return options, rest
 
     def error(self, message: str) -> NoReturn:
         """Raises UserError."""
