@@ -105,6 +105,14 @@ def logarithmic(axis: Axis, base: float = 10) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def intervals(axes: Axes, rows: Sequence[tuple[str, str, tuple[float, float, float]]]) -> None:
+    """Draw rows of (label, colour, (value, low, high)) from the top down."""
+    for height, (_, colour, (value, low, high)) in enumerate(rows):
+        axes.errorbar(value, height, xerr=[[value - low], [high - value]], fmt="o", color=colour, markersize=4)
+    axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+
+
 def legend(axes: Axes) -> None:
     """Add a legend without a frame."""
     axes.legend(fontsize=8, frameon=False, labelcolor=INK)
