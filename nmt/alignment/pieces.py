@@ -55,14 +55,13 @@ def word_attention(
 
 def over_words(attention: np.ndarray, source: Encoding, target: Encoding) -> np.ndarray:
     """`word_attention` of a sentence pair: [..., target pieces, source pieces + 1], the last column being `</s>`."""
-    members = [*source.words_of_piece, []], target.words_of_piece
-    return word_attention(attention, *members, len(source.words), len(target.words))
+    return next(all_over_words([attention], [source], [target]))
 
 
 def all_over_words(
     attention: Sequence[np.ndarray], sources: Sequence[Encoding], targets: Sequence[Encoding]
 ) -> Iterator[np.ndarray]:
-    """`over_words` of many sentence pairs, whose attention is [target pieces, source pieces + 1], many at a time."""
+    """`over_words` of many sentence pairs, many at a time."""
     for first in range(0, len(attention), TOGETHER):
         part = slice(first, first + TOGETHER)
         columns, rows = ([len(encoding.words) for encoding in side[part]] for side in (sources, targets))

@@ -6,12 +6,11 @@ import argparse
 import difflib
 import os
 import re
-import select
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import nmt
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
-from nmt.lines import AS_WRITTEN, standard_streams
+from nmt.lines import AS_WRITTEN, polled, standard_streams
 from nmt.untrusted import MOST_THREADS, WIDEST_BEAM
 
 Item = TypeVar("Item")
@@ -52,7 +51,7 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
             print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
             status = INTERRUPTED
         except OSError as error:  # a full disk, a directory that may not be written to
-            if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout)):
+            if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and polled(sys.stdout, 0)):
                 status = 0  # the reader (such as `| head`) has what it wanted
             else:
                 print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
@@ -66,16 +65,6 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
 
 class ReaderLeft(BrokenPipeError):
     """The reader of the named pipe given as `--output` has left."""
-
-
-def _has_no_reader(stream: TextIO) -> bool:
-    """Whether a stream is a pipe or socket without a reader."""
-    watch = select.poll()
-    try:
-        watch.register(stream.fileno(), 0)
-    except (OSError, ValueError):  # a stand-in for standard output
-        return False
-    return bool(watch.poll(0))
 
 
 @contextmanager
@@ -197,6 +186,11 @@ SHARED: dict[str, dict[str, Any]] = {
 """Options that several commands have alike."""
 TRANSLATING = ("--checkpoint", "--engine", "--threads", "--beam", "--length-penalty", "--batch-size")
 """Those of every command that translates."""
+
+
+def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `stream` is a terminal that shows colour and the user has not said no (https://no-color.org)."""
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb" and stream.isatty()
 
 
 def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]:

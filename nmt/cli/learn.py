@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
 
     config = AlignerConfig.for_minutes(options.minutes)
     known = _known_head(options)
-    sample, left_out = _sample(_with_corpus(texts, options.corpus))
+    sample, left_out = _sample(chain(texts, corpus_pairs(options.corpus) if options.corpus else ()))
     pairs = WordPairs.read(sample, config.longest)
     left_out += len(sample) - len(pairs)
     if len(pairs) < FEW_PAIRS and known is None:
@@ -82,11 +83,11 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
     head = known
     if options.save or (left_out and head is None):
         head = _train_head(pairs, targets, training, known)
-    languages = _languages(options)
+    source, target = (options.languages or ("en-es" if options.gold else UNDETERMINED)).split("-")
     if options.save and head is not None:
-        _save(head, Path(options.save), languages, options.minutes)
+        _save(head, Path(options.save), (source, target), options.minutes)
     matrices = {sample[number]: pairs.matrix_of(row, targets) for row, number in enumerate(pairs.kept)}
-    return LearnedAligner(matrices, head, languages)
+    return LearnedAligner(matrices, head, (source, target))
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -111,12 +112,6 @@ def corpus_pairs(path: str) -> Iterator[tuple[str, str]]:
 
     for rows in load_corpus(load_config(path).data).train.iter(batch_size=1000):
         yield from zip(rows["source"], rows["target"], strict=True)
-
-
-def _with_corpus(texts: Iterable[tuple[str, str]], corpus: str | None) -> Iterator[tuple[str, str]]:
-    yield from texts
-    if corpus:
-        yield from corpus_pairs(corpus)
 
 
 def _sample(texts: Iterable[tuple[str, str]]) -> tuple[Texts, int]:
@@ -201,11 +196,6 @@ def _save(head: Aligner, directory: Path, languages: tuple[str, str], minutes: f
     metadata = {"source": languages[0], "target": languages[1], "max_length": LONGEST, "alignment_layer": 0}
     write_checkpoint_metadata(directory, {**metadata, "decoding": {}, "alignment_head": {"minutes": minutes}})
     _say(f"alignment head: {directory}")
-
-
-def _languages(options: argparse.Namespace) -> tuple[str, str]:
-    source, target = (options.languages or ("en-es" if options.gold else UNDETERMINED)).split("-")
-    return source, target
 
 
 def _report():

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from nmt.cli.common import (
     TRANSLATING,
@@ -19,6 +19,7 @@ from nmt.cli.common import (
     draw,
     in_one_line,
     parser,
+    wants_colour,
     with_progress,
     writer,
 )
@@ -55,7 +56,6 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"cannot write {options.attention}: --attention writes .safetensors, so name it that")
     given = check_arguments(options.text, options.invalid_utf8, "--input {}")
     from nmt.confidence import with_warning
-    from nmt.inspection.terminal import wants_colour
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -83,7 +83,10 @@ def main(arguments: list[str]) -> None:
             if options.show or options.plot or options.attention:
                 _check_drawable(number, translation, options)
             if options.show:
-                print(_picture(translation, output), file=output)
+                from nmt.inspection.terminal import render_alignment
+
+                width = shutil.get_terminal_size((80, 24)).columns
+                print(render_alignment(translation, width, options.marked), file=output)
             if options.plot or options.attention:
                 kept.append(translation)
                 if len(kept) > PICTURES_AT_MOST:
@@ -137,16 +140,15 @@ def make_parser():
 
 def _as_text(number: int, translation: Translation, options) -> Iterator[str]:
     if options.n_best == 1 or not translation.source_words:  # an empty line stays an empty line
-        yield in_one_line(_marked(translation) if options.marked else translation.text)
+        text = translation.text
+        if options.marked:
+            from nmt.inspection.terminal import marked_text
+
+            text = marked_text(translation)
+        yield in_one_line(text)
         return
     for hypothesis in translation.hypotheses or [translation]:
         yield f"{number} ||| {in_one_line(hypothesis.text)} ||| {hypothesis.score:.4f}"
-
-
-def _marked(translation: Translation) -> str:
-    from nmt.inspection.terminal import marked_text
-
-    return marked_text(translation)
 
 
 def _as_json(_number: int, translation: Translation, options) -> Iterator[str]:
@@ -154,12 +156,6 @@ def _as_json(_number: int, translation: Translation, options) -> Iterator[str]:
 
 
 FORMATS = {"text": _as_text, "json": _as_json}
-
-
-def _picture(translation, output: TextIO) -> str:
-    from nmt.inspection.terminal import render_alignment, wants_colour
-
-    return render_alignment(translation, shutil.get_terminal_size((80, 24)).columns, wants_colour(output))
 
 
 def _save_attention(translations: Iterable, path: str) -> None:

@@ -1,8 +1,6 @@
 """An alignment matrix in the terminal: shaded blocks in colour, plain characters without."""
 
 import os
-from collections.abc import Mapping
-from typing import TextIO
 
 import numpy as np
 import wcwidth
@@ -22,11 +20,6 @@ _MOST_DOWNWARDS = 12
 _RESET, _DIM, _UNDERLINED = "\x1b[0m", "\x1b[2m", "\x1b[4m"
 _DOUBT = "?"
 """Stands after a doubtful word beside the matrix."""
-
-
-def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether `stream` is a terminal that shows colour and the user has not said no (https://no-color.org)."""
-    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb" and stream.isatty()
 
 
 def marked_text(translation: Translation) -> str:

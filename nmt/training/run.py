@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import shutil
 import sys
 import time
 from array import array
@@ -23,7 +22,6 @@ from nmt.alignment.pharaoh import read_pharaoh
 from nmt.calibration import calibrate_checkpoint
 from nmt.checkpoint import (
     ALIGNER,
-    CTRANSLATE2,
     KNOWN_WORDS,
     METADATA,
     SUBWORDS,
@@ -129,9 +127,8 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
         progress = state.progress
         check_unchanged(progress, corpus, subwords)
         state.restore(model, optimizer)
-        if ranks.leads and not progress.finished:  # both describe the old weights
-            (directory / METADATA).unlink(missing_ok=True)
-            shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)
+        if ranks.leads and not progress.finished:
+            (directory / METADATA).unlink(missing_ok=True)  # it describes the old weights
     elif config.training.initial:
         Initial.load(config.training.initial).copy_weights(model)
     progress.corpus, progress.subwords = corpus.sha256, subwords.sha256
