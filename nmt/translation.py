@@ -242,9 +242,7 @@ def join_translations(
     joined = []
     for number in range(min(map(len, lists))):
         group = [found[number] for found in lists]
-        confidence, evidence = joined_confidence(group)
-        whole = _join(source, source_words, group, places)
-        joined.append(replace(whole, confidence=confidence, evidence=evidence))
+        joined.append(_join(source, source_words, group, places))
     return replace(joined[0], hypotheses=joined) if len(joined) > 1 else joined[0]
 
 
@@ -255,6 +253,7 @@ def _join(
     weights = [max(1, len(part.target_words)) for part in parts]
     score = float(np.average([part.score for part in parts], weights=weights))
     text = " ".join(part.text for part in parts if part.text)
+    confidence, evidence = joined_confidence(parts)
     whole = Translation(
         source,
         text,
@@ -264,6 +263,8 @@ def _join(
         None,
         None,
         word_probabilities=_joined_values([part.word_probabilities for part in parts]),
+        confidence=confidence,
+        evidence=evidence,
         word_confidence=_joined_values([part.word_confidence for part in parts if part.target_words]),
     )
     if any(part.alignment is None for part in parts):

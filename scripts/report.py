@@ -66,10 +66,10 @@ def duration(minutes: float) -> str:
     return f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{60 * minutes:.0f} seconds"
 
 
-def interval(values: np.ndarray, samples: int = 10_000, seed: int = 1) -> tuple[float, float, float]:
+def interval(values: np.ndarray) -> tuple[float, float, float]:
     """The mean of `values` [n] without NaNs, and its 95% percentile bootstrap interval (Efron and Tibshirani 1993)."""
     values = values[np.isfinite(values)]
-    drawn = np.random.default_rng(seed).integers(len(values), size=(samples, len(values)))
+    drawn = np.random.default_rng(1).integers(len(values), size=(10_000, len(values)))
     low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
 
@@ -95,9 +95,9 @@ def prepare(axes: Axes, title: str, across: str, upwards: str) -> None:
     axes.spines[["left", "bottom"]].set_color(FAINT)
 
 
-def logarithmic(axis: Axis, base: float = 10) -> None:
+def logarithmic(axis: Axis) -> None:
     """Make an axis that has its data logarithmic, with a few labels in plain numbers that cannot collide."""
-    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)  # type: ignore[attr-defined]
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")  # type: ignore[attr-defined]
     low, high = axis.get_view_interval()
     narrow = (1, 3) if axis.axis_name == "x" else (1, 2, 5)  # type: ignore[attr-defined]
     axis.set_major_locator(LogLocator(10, subs=narrow if high / low <= 100 else (1,)))

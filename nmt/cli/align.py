@@ -91,7 +91,9 @@ def main(arguments: list[str]) -> None:
         raise UserError("--gold prints scores, not links: leave --format out")
     check_writable(options.output)
     check_options(options)
-    aligner = learn(_learned_texts(options), options) if options.learn else _load(options.checkpoint)
+    from nmt.translator import Translator
+
+    aligner = learn(_learned_texts(options), options) if options.learn else Translator.load(options.checkpoint)
     choose = SYMMETRIZED[options.symmetrize] if options.symmetrize else STYLES[options.links or "precise"]
     with writer(options.output) as output:
         if options.gold:
@@ -101,12 +103,6 @@ def main(arguments: list[str]) -> None:
         aligned = align(aligner, pairs, choose)
         for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
             print(FORMATS[options.format](pair), file=output)
-
-
-def _load(checkpoint: str | None) -> Translator:
-    from nmt.translator import Translator
-
-    return Translator.load(checkpoint)
 
 
 def _learned_texts(options) -> Iterator[tuple[str, str]]:

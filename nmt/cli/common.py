@@ -165,6 +165,7 @@ SHARED: dict[str, dict[str, Any]] = {
     },
     "--threads": {"type": thread_count, "metavar": "N", "help": "CPU threads (default: all cores)"},
     "--beam": {"type": beam_size, "metavar": "N", "help": "beam size; 1 is greedy search"},
+    "--n-best": {"type": beam_size, "default": 1, "metavar": "N", "help": "hypotheses a sentence (default: 1)"},
     "--length-penalty": {"type": float, "metavar": "X", "help": "exponent of the length penalty"},
     "--batch-size": {
         "type": positive,
@@ -191,6 +192,12 @@ TRANSLATING = ("--checkpoint", "--engine", "--threads", "--beam", "--length-pena
 def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether `stream` is a terminal that shows colour and the user has not said no (https://no-color.org)."""
     return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb" and stream.isatty()
+
+
+def searching(options: argparse.Namespace) -> dict[str, Any]:
+    """The keywords of `Translator.translate` that a command's options set."""
+    names = ("beam", "n_best", "length_penalty", "batch_size")
+    return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
 def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]:

@@ -12,6 +12,7 @@ from nmt.cli.common import (
     command,
     in_one_line,
     parser,
+    searching,
     writer,
 )
 from nmt.errors import UserError
@@ -52,15 +53,7 @@ def main(arguments: list[str]) -> None:
         _everyday(translator, options)
         return
     sources, references, name = _from_files(options) if options.source else _from_split(translator, options.split)
-    result = evaluate(
-        translator,
-        sources,
-        references,
-        options.tokenize,
-        beam=options.beam,
-        length_penalty=options.length_penalty,
-        batch_size=options.batch_size,
-    )
+    result = evaluate(translator, sources, references, options.tokenize, **searching(options))
     if options.output:
         with writer(options.output) as file:
             file.writelines(f"{in_one_line(text)}\n" for text in result.translations)
@@ -81,8 +74,7 @@ def _everyday(translator, options) -> None:
     rows = read_everyday(options.everyday, translator.source)
 
     def translate(texts: list[str]) -> list[str]:
-        settings = {"beam": options.beam, "length_penalty": options.length_penalty, "batch_size": options.batch_size}
-        return [translation.text for translation in translator.stream(texts, **settings)]
+        return [translation.text for translation in translator.stream(texts, **searching(options))]
 
     measures = score_everyday(translate, rows)
     if options.format == "json":

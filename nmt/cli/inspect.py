@@ -12,12 +12,12 @@ from pathlib import Path
 from nmt.cli.common import (
     TRANSLATING,
     add_shared,
-    beam_size,
     check_arguments,
     check_writable,
     command,
     draw,
     parser,
+    searching,
 )
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
@@ -70,14 +70,7 @@ def _draw(options, lines: list[str], gold: list | None, kind: str) -> None:
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
-    translations = translator.translate(
-        lines,
-        heads=kind == PAGE or bool(options.heads),
-        batch_size=options.batch_size,
-        beam=options.beam,
-        n_best=options.n_best,
-        length_penalty=options.length_penalty,
-    )
+    translations = translator.translate(lines, heads=kind == PAGE or bool(options.heads), **searching(options))
     if options.heads:
         from nmt.inspection.figures import plot_heads
 
@@ -135,9 +128,7 @@ def make_parser():
         help="draw a grid of all heads of this kind instead of the alignment",
     )
     arguments.add_argument("--gold", metavar="FILE", help="mark these links too: one line a sentence, in Pharaoh form")
-    arguments.add_argument(
-        "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
-    )
+    add_shared(arguments, "--n-best")
     arguments.add_argument("--curves", nargs="+", metavar="CHECKPOINT", help="draw these runs' learning curves instead")
     add_shared(arguments, *TRANSLATING)
     return arguments

@@ -108,10 +108,9 @@ def check_options(options: argparse.Namespace) -> None:
 def corpus_pairs(path: str) -> Iterator[tuple[str, str]]:
     """The training pairs of a configuration."""
     from nmt.config import load_config
-    from nmt.corpus import load_corpus
+    from nmt.corpus import load_corpus, pairs_of
 
-    for rows in load_corpus(load_config(path).data).train.iter(batch_size=1000):
-        yield from zip(rows["source"], rows["target"], strict=True)
+    yield from pairs_of(load_corpus(load_config(path).data).train)
 
 
 def _sample(texts: Iterable[tuple[str, str]]) -> tuple[Texts, int]:

@@ -12,13 +12,13 @@ from nmt.cli.common import (
     TRANSLATING,
     add_shared,
     answered,
-    beam_size,
     check_arguments,
     check_writable,
     command,
     draw,
     in_one_line,
     parser,
+    searching,
     wants_colour,
     with_progress,
     writer,
@@ -69,12 +69,9 @@ def main(arguments: list[str]) -> None:
             lines,
             heads=bool(options.attention) or plot == PAGE,
             attention=options.format == "json" or bool(options.show or options.plot),
-            batch_size=options.batch_size,
             read_ahead=len(given) or READ_AHEAD,
             long=options.long,
-            beam=options.beam,
-            n_best=options.n_best,
-            length_penalty=options.length_penalty,
+            **searching(options),
         )
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
         for number, translation in enumerate(with_warning(progress, translator.source)):
@@ -118,10 +115,7 @@ def make_parser():
         help="lines longer than the model takes: refuse them, or split them and join the translations and their "
         "alignment; nothing is ever cut off (default: refuse)",
     )
-    add_shared(arguments, "--invalid-utf8")
-    arguments.add_argument(
-        "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
-    )
+    add_shared(arguments, "--invalid-utf8", "--n-best")
     arguments.add_argument(
         "--format",
         choices=list(FORMATS),

@@ -61,20 +61,15 @@ def beam_search(
     sentence is decided when `beam` of its hypotheses have finished, when no live one can still reach
     the n-best list, or at its longest length, where the live ones are taken as they are.
     """
-    end, forbidden = special.end, list(special.forbidden)
     beams = initial_beams(torch.tensor(max_lengths, device=state.per_sentence[0].device), options, special)
     results: list[list[Hypothesis]] = [[] for _ in max_lengths]
     for length in range(1, max(max_lengths) + 1):
         log_probabilities, state = decoder(beams.live[:, :, -1], state)  # [batch, beam, vocabulary]
-        log_probabilities[..., forbidden] = -torch.inf
-        if length <= options.min_length:
-            log_probabilities[..., end] = -torch.inf
-        if length <= len(options.prefix):
-            force(log_probabilities, options.prefix[length - 1])
+        constrain(log_probabilities, length, options, special)
         # Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
         expansion = best_continuations(beams.live_scores, log_probabilities, 2 * options.beam)
-        beams = finish(beams, expansion, length, options, end)
-        parents, beams = advance(beams, expansion, options.beam, end)
+        beams = finish(beams, expansion, length, options, special.end)
+        parents, beams = advance(beams, expansion, options.beam, special.end)
         decided = is_decided(beams, length, options)
         if decided.any():
             collect(results, beams, decided, options)
@@ -89,11 +84,16 @@ def beam_search(
     return results
 
 
-def force(log_probabilities: Tensor, piece: int) -> None:
-    """Forbid every piece but one, in place; its log-probability stays."""
-    kept = log_probabilities[..., piece].clone()
-    log_probabilities.fill_(-torch.inf)
-    log_probabilities[..., piece] = kept
+def constrain(log_probabilities: Tensor, length: int, options: SearchOptions, special: SpecialPieces) -> None:
+    """Forbid, in place, what may not be the piece number `length` of a hypothesis; the others keep their values."""
+    log_probabilities[..., list(special.forbidden)] = -torch.inf
+    if length <= options.min_length:
+        log_probabilities[..., special.end] = -torch.inf
+    if length <= len(options.prefix):
+        piece = options.prefix[length - 1]
+        kept = log_probabilities[..., piece].clone()
+        log_probabilities.fill_(-torch.inf)
+        log_probabilities[..., piece] = kept
 
 
 def initial_beams(max_lengths: Tensor, options: SearchOptions, special: SpecialPieces) -> Beams:

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 
 from nmt.errors import UserError
 from nmt.inspection.drawing import INK, colour_map
+from nmt.lines import read_lines
 from nmt.translator import Translator
 
 
@@ -62,8 +63,7 @@ class Look(NamedTuple):
 
 def read_sides(path: Path) -> list[dict[str, str]]:
     """The rows of a table of minimal pairs, two of a pair after another. Raises UserError when they are not."""
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = list(csv.DictReader(read_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE))
     if [int(row["pair"]) for row in rows] != [1 + number // 2 for number in range(len(rows))]:
         raise UserError(f"{path}: the sentences of a pair must follow one another, numbered from 1")
     return rows
