@@ -53,15 +53,18 @@ class Slot(NamedTuple):
 
 
 class KnownWords:
-    """Source words seen in training; other capitalised words are names, and other numbers are copied."""
+    """Source words seen in training; other capitalised words are names.
+
+    Where the training pairs do not copy numbers, these are known words too, and get no placeholders.
+    """
 
     def __init__(self, words: Iterable[str]) -> None:
         self.words = frozenset(words)
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
-        """All words of the source sentences except `RARE` capitalised ones; numbers too, if most have another form in the
-        translation."""
+        """All words of the source sentences except `RARE` capitalised ones; numbers too, where most pairs do not copy
+        them."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()

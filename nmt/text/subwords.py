@@ -191,7 +191,8 @@ class Subwords:
         plain, places = without(text, ())
         copied = [(places[start], places[end - 1] + 1) for start, end in copied_spans(plain)]
         if copied:
-            plain, places = without(text, copied)
+            before, (plain, places) = places, without(text, copied)
+            slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
         usual = self._truecase(plain) if shouted else plain
         if self.known_words and slots is None and not shouted:
@@ -312,6 +313,17 @@ class Subwords:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""
         return [self._pieces[number] for number in ids]
+
+
+def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -> list[Slot]:
+    """The slots of a text some of whose characters are left out: `before` and `after` are the places in the whole text
+    of the characters that were there, and of those that are left."""
+    left = {place: number for number, place in enumerate(after)}
+    return [
+        Slot(left[first], left[last] + 1, slot.character)
+        for slot in slots
+        if (first := before[slot.start]) in left and (last := before[slot.end - 1]) in left
+    ]
 
 
 def _storable(text: str) -> str:
