@@ -77,8 +77,7 @@ class KnownWords:
             numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
         rare = {text for text, count in seen.items() if count < RARE and (count == 1 or 2 * copied[text] >= count)}
-        names = seen.keys() - rare - numbers
-        known = (words - rare) | {part for name in names for part in name.split("-")}
+        known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
             known |= numbers
         return cls(word for word in known if word == word.lower() or word.lower() not in known)
