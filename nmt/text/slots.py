@@ -1,7 +1,7 @@
-"""Placeholders for names and numbers, which a sentence copies as they are.
+"""Placeholders for names and numbers, which are copied verbatim from source to translation.
 
-The network reads and writes one piece a slot, a private-use character; the text that it stands for is put back into the
-translation.
+The network reads and writes one piece per slot, a private-use character; decoding replaces it by the text it stands
+for.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ class KnownWords:
         return not (_BEGINNING.search(text[:start]) and _stem(name)[:letters] in self._stems)
 
     def foreign_words(self, text: str) -> list[Span]:
-        """The words with a letter that no known word has; none where these are more than every other word."""
+        """Words with a letter that no known word has; none if they are half of all words or more."""
         words = [match.span() for match in _WHOLE_WORD.finditer(text)]
         foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
         return foreign if 2 * len(foreign) < len(words) else []
 
     def without_emphasis(self, text: str) -> str:
-        """The text with words in capitals, of three letters or more, in their usual form where that alone is known."""
+        """Rewrite words in capitals (three letters or more) in their usual form, if only that form is known."""
 
         def usual(match: regex.Match) -> str:
             word, lower = match.group(), match.group().lower()
