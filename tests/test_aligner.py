@@ -112,12 +112,12 @@ def test_same_seed_same_head_and_stages_are_kept(subwords, tmp_path):
         return train_aligner(pairs, subwords, training, directory)
 
     first = run(tmp_path / "a", 1)
-    assert stages == ["forward teacher", "reverse teacher", "alignment head"]
+    assert stages[-3:] == ["forward teacher", "reverse teacher", "alignment head"]
     again = run(tmp_path / "b", 1)
     resumed = run(tmp_path / "a", 1)
-    assert stages == ["alignment head"]
+    assert stages[-1] == "alignment head" and "forward teacher" not in stages
     other = run(tmp_path / "a", 2)
-    assert stages[0] == "forward teacher"
+    assert "forward teacher" in stages
     for name, value in first.items():
         np.testing.assert_array_equal(value, again[name])
         np.testing.assert_array_equal(value, resumed[name])

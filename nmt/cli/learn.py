@@ -7,8 +7,10 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +21,8 @@ from nmt.errors import UserError
 if TYPE_CHECKING:
     from nmt.alignment.head import Aligner
     from nmt.alignment.learned import LearnedAligner
-    from nmt.models.word_corpus import WordPairs
+    from nmt.models.word_corpus import WordCorpus, WordPairs
+    from nmt.text.subwords import Subwords
     from nmt.training.alignment import HeadTraining
 
 Texts = list[tuple[str, str]]
@@ -60,8 +63,9 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
     """
     from nmt.alignment.learned import LearnedAligner
     from nmt.models.alignment_head import AlignerConfig
-    from nmt.models.word_corpus import WordPairs
-    from nmt.training.alignment import HeadTraining, teach_hmm
+    from nmt.models.word_corpus import WordCorpus, WordPairs
+    from nmt.text.subwords import Subwords
+    from nmt.training.alignment import HeadTraining, teach
 
     config = AlignerConfig.for_minutes(options.minutes)
     known = _known_head(options)
@@ -77,12 +81,16 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
         config, processes=min(2, os.cpu_count() or 1), on_progress=_report(), keeps_interrupted=True
     )
     cells = None if known is None else _cells_of(known, pairs, sample)
-    targets = teach_hmm(pairs, training, cells)
+    words = [word for table in pairs.table for word in table]
+    subwords = known.subwords if known else Subwords.train(words, PIECES)
+    corpus = WordCorpus.from_pairs(pairs, subwords)
+    with TemporaryDirectory() as directory:
+        targets = teach(corpus, training, Path(directory), cells)
     if cells is not None:
         targets = (targets + cells) / 2
     head = known
     if options.save or (left_out and head is None):
-        head = _train_head(pairs, targets, training, known)
+        head = _train_head(corpus, subwords, targets, training, known)
     source, target = (options.languages or ("en-es" if options.gold else UNDETERMINED)).split("-")
     if options.save and head is not None:
         _save(head, Path(options.save), (source, target), options.minutes)
@@ -165,22 +173,16 @@ def _cells_of(head: Aligner, pairs: WordPairs, texts: Texts) -> np.ndarray:
     return cells
 
 
-def _train_head(pairs: WordPairs, targets: np.ndarray, training: HeadTraining, known: Aligner | None) -> Aligner:
-    from dataclasses import replace
-
+def _train_head(
+    corpus: WordCorpus, subwords: Subwords, targets: np.ndarray, training: HeadTraining, known: Aligner | None
+) -> Aligner:
     from nmt.alignment.head import Aligner
     from nmt.alignment.learned import THRESHOLD
-    from nmt.models.word_corpus import WordCorpus
-    from nmt.text.subwords import Subwords
     from nmt.training.alignment import train_head
 
-    if known is None:
-        counted = [word for table in pairs.table for word in table]
-        subwords, start = Subwords.train(counted, PIECES), None
-    else:
-        subwords, start = known.subwords, known.parameters
+    if known is not None:
         training = replace(training, config=training.config.model_copy(update=known.sizes))
-    corpus = WordCorpus.from_pairs(pairs, subwords)
+    start = None if known is None else known.parameters
     return Aligner(train_head(corpus, targets, training, start), subwords, THRESHOLD)
 
 

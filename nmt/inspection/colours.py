@@ -1,4 +1,4 @@
-"""The one colour scale of every picture: lightness says the weight, so that it survives print and colour blindness.
+"""The colour scale of all pictures: lightness encodes the weight, so it survives print and colour blindness.
 
 The scale is a path in OKLab (Ottosson 2020, "A perceptual color space for image processing"): lightness falls linearly
 with the weight and the hue stays blue, the hue that red-green colour blindness leaves alone.

@@ -87,7 +87,7 @@ class Run:
         return [step for step, _ in pairs], [float(number) for _, number in pairs]
 
     def minutes(self, step: float) -> float | None:
-        """When a step was taken, between the records; None where the log has no times."""
+        """Minutes until a step, interpolated between records; None if the log has no times."""
         steps, seconds = self.series("train", "seconds")
         return float(np.interp(step, [0, *steps], [0, *seconds])) / 60 if steps else None
 
@@ -139,7 +139,7 @@ def plot_curves(directories: Sequence[str | Path], path: str | Path) -> None:
 
 
 def read_runs(directories: Sequence[str | Path]) -> list[Run]:
-    """The runs, named by as much of their directories as tells them apart. Raises UserError as `plot_curves`."""
+    """Read the runs, each named by the shortest distinguishing end of its path. Raises UserError as `plot_curves`."""
     if not directories:
         raise UserError("no learning curves to draw: name at least one checkpoint directory")
     paths = [Path(os.path.realpath(directory)) for directory in directories]
