@@ -17,15 +17,7 @@ from nmt.alignment.pharaoh import format_links
 from nmt.alignment.pieces import word_attention
 from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
-from nmt.cli.common import (
-    add_shared,
-    answered,
-    check_writable,
-    command,
-    parser,
-    with_progress,
-    writer,
-)
+from nmt.cli.common import add_shared, answered, check_writable, command, parser, with_progress, writer
 from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn
 from nmt.errors import UserError
 from nmt.lines import END, arriving_lines, in_chunks
@@ -48,10 +40,7 @@ Links are source-target, counted from 0 (Pharaoh form), one line a pair. They co
 tokens of each side, with --pretokenized the words between spaces."""
 Choice = Callable[["AlignedPair"], list[Link]]
 """Which links of a pair are taken."""
-STYLES: dict[str, Choice] = {
-    "precise": lambda aligned: aligned.links,
-    "full": lambda aligned: aligned.full_links,
-}
+STYLES: dict[str, Choice] = {"precise": lambda aligned: aligned.links, "full": lambda aligned: aligned.full_links}
 READ_AHEAD = 256
 """Pairs aligned together, enough to fill batches."""
 

@@ -5,16 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from nmt.cli.common import (
-    TRANSLATING,
-    add_shared,
-    check_writable,
-    command,
-    in_one_line,
-    parser,
-    searching,
-    writer,
-)
+from nmt.cli.common import TRANSLATING, add_shared, check_writable, command, in_one_line, parser, searching, writer
 from nmt.errors import UserError
 from nmt.evaluation import TOKENIZERS
 from nmt.lines import read_lines

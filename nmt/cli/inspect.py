@@ -9,16 +9,7 @@ import webbrowser
 from itertools import islice
 from pathlib import Path
 
-from nmt.cli.common import (
-    TRANSLATING,
-    add_shared,
-    check_arguments,
-    check_writable,
-    command,
-    draw,
-    parser,
-    searching,
-)
+from nmt.cli.common import TRANSLATING, add_shared, check_arguments, check_writable, command, draw, parser, searching
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.lines import read_lines

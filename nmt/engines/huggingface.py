@@ -213,10 +213,7 @@ def tokenizer(subwords: Subwords) -> dict[str, Any]:
             "pair": [{"Sequence": {"id": "A", "type_id": 0}}, end, {"Sequence": {"id": "B", "type_id": 0}}, end],
             "special_tokens": {"</s>": {"id": "</s>", "ids": [END], "tokens": ["</s>"]}},
         },
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [{"type": "ByteFallback"}, space],
-        },
+        "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, space]},
         "model": {
             "type": "Unigram",
             "unk_id": UNKNOWN,

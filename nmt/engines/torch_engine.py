@@ -114,11 +114,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def attention(
-        self,
-        sources: Sequence[list[int]],
-        targets: Sequence[list[int]],
-        candidates: int = 0,
-        layer: int | None = None,
+        self, sources: Sequence[list[int]], targets: Sequence[list[int]], candidates: int = 0, layer: int | None = None
     ) -> list[AttentionWeights]:
         """All attention weights of each (source, target) pair, by one teacher-forced pass; order kept.
 

@@ -120,10 +120,10 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
             axes.imshow(weights[layer, head], cmap=colour_map(), vmin=0, vmax=1, interpolation="nearest", aspect="auto")
             if size and head == 0:
                 for row, label in enumerate(row_labels):
-                    write(axes, -0.7, row, label, size, horizontalalignment="right")
+                    write(axes, (-0.7, row), label, size, horizontalalignment="right")
             if size and layer == 0:
                 for column, label in enumerate(column_labels):
-                    write(axes, column, -0.7, label, size, **UPWARDS)
+                    write(axes, (column, -0.7), label, size, **UPWARDS)
             if layer == 0:
                 middle = (left + panel_width / 2) / width
                 figure.text(middle, 1 - (MARGIN + 0.12) / height, f"head {head + 1}", **style)

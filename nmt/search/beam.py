@@ -49,11 +49,7 @@ class Beams(NamedTuple):
 
 
 def beam_search(
-    decoder: Decoder,
-    state: DecoderState,
-    max_lengths: Sequence[int],
-    options: SearchOptions,
-    special: SpecialPieces,
+    decoder: Decoder, state: DecoderState, max_lengths: Sequence[int], options: SearchOptions, special: SpecialPieces
 ) -> list[list[Hypothesis]]:
     """The `n_best` best hypotheses of each sentence, best first.
 

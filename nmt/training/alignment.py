@@ -171,10 +171,7 @@ def _one_thread() -> Iterator[None]:
 
 @_one_thread()
 def train_head(
-    corpus: WordCorpus,
-    targets: np.ndarray,
-    training: HeadTraining,
-    start: Mapping[str, np.ndarray] | None = None,
+    corpus: WordCorpus, targets: np.ndarray, training: HeadTraining, start: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
     """Train an `AlignmentHead` on link probabilities (or 0/1 links of any origin) of the corpus.
 

@@ -72,11 +72,7 @@ class Augmenter:
         return kinds
 
     def example(
-        self,
-        pair: tuple[str, str],
-        kinds: Sequence[bool],
-        random: np.random.Generator,
-        links: np.ndarray | None = None,
+        self, pair: tuple[str, str], kinds: Sequence[bool], random: np.random.Generator, links: np.ndarray | None = None
     ) -> Example:
         """The pair with these kinds of augmentation; `links`, [target words, source words], are the probabilities of
         its links."""

@@ -21,15 +21,7 @@ from tqdm import tqdm
 from nmt.alignment.head import Aligner
 from nmt.alignment.pharaoh import read_pharaoh
 from nmt.calibration import calibrate_checkpoint
-from nmt.checkpoint import (
-    ALIGNER,
-    KNOWN_WORDS,
-    METADATA,
-    SUBWORDS,
-    WEIGHTS,
-    write_checkpoint_metadata,
-    write_text,
-)
+from nmt.checkpoint import ALIGNER, KNOWN_WORDS, METADATA, SUBWORDS, WEIGHTS, write_checkpoint_metadata, write_text
 from nmt.config import RunConfig, alignment_layer, load_config
 from nmt.corpus import Corpus, load_corpus, pairs_of
 from nmt.errors import UserError

@@ -18,10 +18,7 @@ COMMAND = [sys.executable, "-m", "nmt.cli.translate"]
 COMMANDS = {
     "torch": ('`python -c "import torch"`', [sys.executable, "-c", "import torch"]),
     "translate": (f'`nmt-translate "{SENTENCE}"`', [*COMMAND, SENTENCE]),
-    "align": (
-        "the same with `--format json`: alignment printed",
-        [*COMMAND, "--format", "json", SENTENCE],
-    ),
+    "align": ("the same with `--format json`: alignment printed", [*COMMAND, "--format", "json", SENTENCE]),
     "help": ("`nmt-translate --help`", [*COMMAND, "--help"]),
     "import": ('`python -c "import nmt"`', [sys.executable, "-c", "import nmt"]),
     "python": ('`python -c "pass"`', [sys.executable, "-c", "pass"]),
