@@ -19,6 +19,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from nmt.checkpoint import write_text
+from nmt.inspection.colours import COLOURS
 from nmt.inspection.drawing import FAINT, GRID, INK
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +28,6 @@ PEERS = ROOT / ".venv-peers" / "bin" / "python"
 """The Python of JoeyNMT's environment, made by scripts/speed/peers.sh."""
 THREADS = 2
 """CPU threads of every contestant."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Okabe and Ito's palette (2008), safe for every kind of colour vision."""
 MODEL_COLOURS = dict(zip(("rnnencdec", "rnnsearch", "transformer"), COLOURS, strict=False))
 """A model's colour in every picture."""
 
