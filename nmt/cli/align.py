@@ -1,4 +1,16 @@
-"""`nmt-align`: sentence pairs in, word alignments out."""
+"""Align the words of sentence pairs.
+
+examples:
+  nmt-align --source english.txt --target spanish.txt > links.txt
+  nmt-align pairs.tsv --format json | jq .alignment
+  echo "Where is the station? ||| ¿Dónde está la estación?" | nmt-align
+  nmt-align --pretokenized --source english.tok --target spanish.tok --symmetrize grow-diag-final-and
+  nmt-align --gold data/alignments/tatoeba-en-es-dev.tsv
+  nmt-align --learn --source corpus.en --target corpus.de --minutes 2 > links.txt
+
+Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
+tokens of each side, with --pretokenized the words between spaces.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +40,6 @@ if TYPE_CHECKING:
     from nmt.alignment.learned import LearnedAligner
     from nmt.translator import Translator
 
-EXAMPLES = """\
-  nmt-align --source english.txt --target spanish.txt > links.txt
-  nmt-align pairs.tsv --format json | jq .alignment
-  echo "Where is the station? ||| ¿Dónde está la estación?" | nmt-align
-  nmt-align --pretokenized --source english.tok --target spanish.tok --symmetrize grow-diag-final-and
-  nmt-align --gold data/alignments/tatoeba-en-es-dev.tsv
-  nmt-align --learn --source corpus.en --target corpus.de --minutes 2 > links.txt
-
-Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
-tokens of each side, with --pretokenized the words between spaces."""
 Choice = Callable[["AlignedPair"], list[Link]]
 """Which links of a pair are taken."""
 STYLES: dict[str, Choice] = {"precise": lambda aligned: aligned.links, "full": lambda aligned: aligned.full_links}
@@ -108,7 +110,7 @@ def _learned_texts(options) -> Iterator[tuple[str, str]]:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser("nmt-align", "Align the words of sentence pairs.", EXAMPLES)
+    arguments = parser("nmt-align", __doc__)
     arguments.add_argument(
         "pairs",
         nargs="?",

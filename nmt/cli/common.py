@@ -91,14 +91,12 @@ def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], 
     return partial(run, name, main)
 
 
-def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser whose help ends with examples and whose errors are UserError."""
+def parser(name: str, documentation: str | None) -> argparse.ArgumentParser:
+    """An argument parser whose errors are UserError, and whose help is a module's: description, then examples."""
+    description, _, examples = (documentation or "").strip().partition("\n\n")
+    formatter = argparse.RawDescriptionHelpFormatter
     arguments = Parser(
-        prog=name,
-        description=description,
-        epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        prog=name, description=description, epilog=examples, formatter_class=formatter, allow_abbrev=False
     )
     arguments.add_argument("--version", action="version", version=f"{name} {nmt.__version__}")
     return arguments

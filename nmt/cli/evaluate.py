@@ -1,4 +1,11 @@
-"""`nmt-evaluate`: BLEU and chrF of a checkpoint."""
+"""Score a checkpoint with sacreBLEU on its corpus or on files.
+
+examples:
+  nmt-evaluate --checkpoint checkpoints/tatoeba-en-es
+  nmt-evaluate --checkpoint checkpoints/quickstart --split dev --beam 1
+  nmt-evaluate --everyday data/everyday/english-spanish.tsv
+  nmt-evaluate --source flickr.en --reference flickr.de --reference other.de --checkpoint checkpoints/multi30k-en-de
+"""
 
 from __future__ import annotations
 
@@ -10,16 +17,10 @@ from nmt.errors import UserError
 from nmt.evaluation import TOKENIZERS
 from nmt.lines import read_lines
 
-EXAMPLES = """\
-  nmt-evaluate --checkpoint checkpoints/tatoeba-en-es
-  nmt-evaluate --checkpoint checkpoints/quickstart --split dev --beam 1
-  nmt-evaluate --everyday data/everyday/english-spanish.tsv
-  nmt-evaluate --source flickr.en --reference flickr.de --reference other.de --checkpoint checkpoints/multi30k-en-de"""
-
 
 def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
-    commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
+    commands = parser("nmt-evaluate", __doc__)
     commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test, or dev without one)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")

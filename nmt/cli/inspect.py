@@ -1,4 +1,13 @@
-"""`nmt-inspect`: a translation's alignment and attention as a page to explore or a figure, and learning curves."""
+"""Look at a translation: its alignment, every attention head, learning curves.
+
+examples:
+  nmt-inspect "She brought me a cup of tea."                       the page below, opened in the browser
+  nmt-inspect "She brought me a cup of tea." --output tea.html     every layer and head, to explore
+  nmt-inspect "She brought me a cup of tea." --output tea.pdf      the alignment, for a paper
+  nmt-inspect "She brought me a cup of tea." --heads cross --output heads.png
+  nmt-inspect "Good morning." "Where is he?" --n-best 5 --output two.html
+  nmt-inspect --curves checkpoints/tatoeba-en-es checkpoints/other --output curves.png
+"""
 
 from __future__ import annotations
 
@@ -14,13 +23,6 @@ from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.lines import read_lines
 
-EXAMPLES = """\
-  nmt-inspect "She brought me a cup of tea."                       the page below, opened in the browser
-  nmt-inspect "She brought me a cup of tea." --output tea.html     every layer and head, to explore
-  nmt-inspect "She brought me a cup of tea." --output tea.pdf      the alignment, for a paper
-  nmt-inspect "She brought me a cup of tea." --heads cross --output heads.png
-  nmt-inspect "Good morning." "Where is he?" --n-best 5 --output two.html
-  nmt-inspect --curves checkpoints/tatoeba-en-es checkpoints/other --output curves.png"""
 SENTENCES_AT_MOST = 100
 
 
@@ -103,9 +105,7 @@ def _gold(path: str | None, sentences: int) -> list | None:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser(
-        "nmt-inspect", "Look at a translation: its alignment, every attention head, learning curves.", EXAMPLES
-    )
+    arguments = parser("nmt-inspect", __doc__)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     add_shared(arguments, "--invalid-utf8")
     arguments.add_argument(

@@ -1,4 +1,15 @@
-"""`nmt-translate`: text in, translations and their alignment out."""
+"""Translate text, one sentence a line, with its alignment.
+
+examples:
+  nmt-translate "Where is the station?"
+  nmt-translate "She brought me a cup of tea." --show alignment
+  nmt-translate "She brought me a cup of tea." --plot tea.png
+  nmt-translate "She brought me a cup of tea." --plot tea.html    every layer and head, to explore
+  nmt-translate --input english.txt --output spanish.txt
+  nmt-translate --input pages.txt --long split --invalid-utf8 replace
+  cat english.txt | nmt-translate --format json | jq .alignment
+  nmt-translate "He knows." --beam 8 --n-best 3
+"""
 
 from __future__ import annotations
 
@@ -30,15 +41,6 @@ from nmt.lines import arriving_lines
 if TYPE_CHECKING:
     from nmt.translation import Translation
 
-EXAMPLES = """\
-  nmt-translate "Where is the station?"
-  nmt-translate "She brought me a cup of tea." --show alignment
-  nmt-translate "She brought me a cup of tea." --plot tea.png
-  nmt-translate "She brought me a cup of tea." --plot tea.html    every layer and head, to explore
-  nmt-translate --input english.txt --output spanish.txt
-  nmt-translate --input pages.txt --long split --invalid-utf8 replace
-  cat english.txt | nmt-translate --format json | jq .alignment
-  nmt-translate "He knows." --beam 8 --n-best 3"""
 PICTURES_AT_MOST = 100
 
 
@@ -104,7 +106,7 @@ def _check_drawable(number: int, translation: Translation, options) -> None:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser("nmt-translate", "Translate text, one sentence a line, with its alignment.", EXAMPLES)
+    arguments = parser("nmt-translate", __doc__)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     arguments.add_argument("--input", metavar="FILE", help="UTF-8 text, one sentence a line; - is standard input")
     add_shared(arguments, "--output", *TRANSLATING)
