@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from nmt.engines.torch_engine import AttentionWeights, TorchEngine
 
 CHARACTERS_AT_MOST = 1_000_000
-"""Characters that close a chunk before it has all its lines."""
+"""A chunk is closed early once its lines have this many characters."""
 
 
 class Line(NamedTuple):
-    """A line of input and what is translated of it."""
+    """A line of input and the parts of it to translate."""
 
     text: str
     whole: Encoding
     parts: list[Part]
-    """The whole line, or what it was split into; nothing for a line without words."""
+    """The whole line as one part, or the parts that it was split into; empty for a line without words."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Reader:
     """Most pieces that the model takes, `</s>` not counted."""
     long: Long
     one_sentence: bool
-    """Whether a line is taken as it is; else its sentences are translated one by one."""
+    """Whether a line is taken as one sentence; otherwise it is split and its sentences are translated one by one."""
 
     def read(self, texts: Iterable[str | None]) -> Iterator[Line | None]:
         """The lines in order, and None where a chunk must end: at a None among the texts, and before it grows large.
@@ -113,9 +113,9 @@ class WordAligner:
     calibration: Calibration | None
     """Of the confidence, where the checkpoint has one."""
     read_weights: Callable[[list[list[int]], list[list[int]]], list[AttentionWeights]] | None = None
-    """Every head's attention of (source, target) piece ids, where it is wanted."""
+    """Computes every head's attention from source and target piece ids; None if not requested."""
     score: Callable[[list[list[int]], list[list[int]]], list[np.ndarray]] | None = None
-    """Log-probabilities of (source, target) piece ids, where the probability of each word is wanted."""
+    """Computes log-probabilities from source and target piece ids; None if not requested."""
 
     def align(self, lines: Sequence[Line], found: Sequence[list[Hypothesis]]) -> Iterator[Translation]:
         """One translation for each part of the lines, with its n-best list."""
@@ -201,7 +201,7 @@ class Assembler:
 
 
 def over_target_words(log_probabilities: np.ndarray, target: Encoding) -> np.ndarray:
-    """[target pieces + 1] log-probabilities of pieces to [target words]; a piece shares its own among its words."""
+    """Sum log-probabilities [target pieces + 1] over [target words]; a piece of several words is split equally."""
     by_word = np.zeros(len(target.words))
     for value, words in zip(log_probabilities, target.words_of_piece, strict=False):  # the last is that of `</s>`
         by_word[words] += value / max(1, len(words))

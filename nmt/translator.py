@@ -58,7 +58,7 @@ class Translator:
         self.longest = checkpoint.metadata.max_length - 1
         """Most subword pieces of a sentence, `</s>` not counted."""
         self.attends = checkpoint.metadata.alignment_layer is not None
-        """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
+        """Whether the network has attention; without it there is no alignment, even if the checkpoint has a head."""
         known = checkpoint.path(KNOWN_WORDS) if KNOWN_WORDS in checkpoint.files else None
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known)
         self.engine_name = engine
@@ -72,14 +72,14 @@ class Translator:
         """Open a checkpoint directory, or a shipped checkpoint by its name: `tatoeba-en-es`, the default, and
         `tatoeba-es-en`.
 
-        `auto` takes CTranslate2 for every network that it can compute, and PyTorch for the others and for what only
-        PyTorch returns: every layer and head. Raises UserError when the directory is not a whole checkpoint.
+        `auto` uses CTranslate2 where it supports the network, and PyTorch otherwise and for what only PyTorch does:
+        `heads`, `word_probabilities`, `prefix` and sampling. Raises UserError for a missing or damaged checkpoint.
         """
         return cls(Checkpoint(find_checkpoint(checkpoint)), engine, threads)
 
     @property
     def fast(self) -> bool:
-        """Whether CTranslate2 translates."""
+        """Whether CTranslate2 serves the requests that do not need PyTorch."""
         return self.engine_name != "torch" and self._obstacle is None
 
     @cached_property
@@ -102,8 +102,8 @@ class Translator:
     def translate(self, text, **options):
         """Translate one sentence, or a list of them. `nmt.keywords.TranslateOptions` describes the options.
 
-        Raises UserError for an option that does not exist, a sentence that is longer than the model takes, unless it
-        is to be split, and heads of a model without any.
+        Raises UserError for an unknown option, for a sentence longer than the model takes (unless `long` is "split"),
+        and for `heads` from a model without attention.
         """
         check_options(options, TranslateOptions)
         if isinstance(text, str):
@@ -114,10 +114,10 @@ class Translator:
     def stream(self, lines: Iterable[str | None], **options: Unpack[StreamOptions]) -> Iterator[Translation]:
         """Translate an iterable of lines lazily, in order and in bounded memory.
 
-        At most `read_ahead` lines are read before their translations are yielded (with CTranslate2 a few chunks of
-        that); with 1, each line is answered before the next is read. A None among the lines asks for the translations
-        of all lines before it, as `nmt.lines.arriving_lines` does before it waits. `nmt.keywords.StreamOptions`
-        describes the other options. Raises UserError as `translate`.
+        At most `read_ahead` lines are read before their translations are yielded (with CTranslate2, a few chunks of
+        `FAST_CHUNK` lines); with 1, each line is translated before the next is read. A None among the lines flushes:
+        all lines before it are translated first. `nmt.lines.arriving_lines` yields one before each wait for input.
+        `nmt.keywords.StreamOptions` describes the other options. Raises UserError as `translate` does.
         """
         check_options(options, StreamOptions)
         if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
@@ -145,7 +145,7 @@ class Translator:
             self.require_attention()
         if wanted and self.engine_name == "ctranslate2":
             raise UserError(f"the CTranslate2 engine cannot {wanted[0]}; use the engine auto or torch")
-        # `auto` leaves such a request to PyTorch whole, so that all it returns comes from one model.
+        # `auto` serves such a request with PyTorch alone, so that all results come from one model.
         fast = self.fast and not wanted
         engine = self._ctranslate2 if fast else self._torch
         attention = self.attends and (options["attention"] or heads or self.aligner is None)
@@ -187,7 +187,7 @@ class Translator:
     @overload
     def align(self, source: Sequence[tuple[str, str]]) -> list[AlignedPair]: ...
     def align(self, source, target=None):
-        """Word alignment by the alignment head of two given sentences, or of a list of (source, target), order kept.
+        """Align two sentences, or a list of (source, target) pairs in order, with the alignment head.
 
         Raises UserError when the checkpoint has no alignment head.
         """
@@ -228,7 +228,7 @@ class Translator:
         return sides
 
     def search_options(self, **options) -> SearchOptions:
-        """The checkpoint's decoding defaults with `options` in place of those that are not None."""
+        """The checkpoint's decoding defaults, overridden by those `options` that are not None."""
         prefix = options.pop("prefix", ())
         check_options(options, SearchKeywords)
         given = {name: value for name, value in options.items() if value is not None}

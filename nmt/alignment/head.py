@@ -28,9 +28,9 @@ from nmt.text.words import split_words
 from nmt.untrusted import tensor_shapes
 
 LONGEST = 512
-"""Words of a sentence, at most: the matrix of a longer pair is all null and it has no links."""
+"""Most words of a sentence; a pair with a longer one gets a zero matrix and no links."""
 THRESHOLD = 0.45
-"""Links are the cells above it: just below one half, which is where one teacher's certain vote alone stands."""
+"""Cells above it are links: just below 0.5, the teachers' mean if only one direction is certain."""
 CELLS_PER_BATCH = 2**14
 """Padded cells [target, source] that are computed at once; more would leave the processor's caches."""
 CLIP = 20

@@ -15,7 +15,7 @@ THRESHOLD = 0.4
 
 
 class LearnedAligner:
-    """Gives the pairs that were learned from what was learned of each, all others what the head says."""
+    """Aligns learned pairs by their stored matrices, and all others by the head."""
 
     def __init__(self, known: dict[tuple[str, str], np.ndarray], head: Aligner | None, languages: tuple[str, str]):
         """`known` has for each pair of sentences its matrix [target words, source words]; without a `head` there are

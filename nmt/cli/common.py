@@ -31,8 +31,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status: 2 for UserError, 130 for Ctrl-C, 0 if the reader of a pipe has left.
 
-    Errors and warnings are one line each on standard error, whose loss ends nothing. SIGTERM and a closed terminal
-    count as Ctrl-C.
+    Errors and warnings are one line each on standard error; a command continues if standard error is lost. SIGTERM
+    and SIGHUP are handled like Ctrl-C.
     """
     # Spinning threads take cores from other jobs; libgomp reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -251,7 +251,7 @@ def writer(path: str | None) -> Iterator[TextIO]:
 
 
 def _is_standard_output(path: str) -> bool:
-    # /dev/stdout leads to the file that standard output goes to; a new one in its place would lose what stands there.
+    # /dev/stdout may be the file that standard output is redirected to; replacing it would lose its content.
     try:
         return os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError):  # no such file yet; a stand-in for standard output

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Texts = list[tuple[str, str]]
 MOST_CELLS = 40_000_000
-"""Cells of word matrices that are learned from, at most: about two gigabytes at work."""
+"""Most cells of word matrices to learn from: about 2 GB of memory."""
 FEW_PAIRS = 10_000
 PIECES = 8000
 UNDETERMINED = "und-und"
@@ -122,7 +122,7 @@ def corpus_pairs(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _sample(texts: Iterable[tuple[str, str]]) -> tuple[Texts, int]:
-    """Different pairs, evenly spread, that have no more than about `MOST_CELLS` cells; and how many are left out."""
+    """Sample distinct pairs evenly, up to about `MOST_CELLS` cells; also returns how many are left out."""
     stride, cells, total = 1, 0, 0
     chosen: dict[tuple[str, str], int] = {}
     for number, pair in enumerate(texts):

@@ -25,9 +25,9 @@ from nmt.search.options import Hypothesis, SearchOptions, length_penalty, n_best
 from nmt.text.subwords import Subwords
 
 LAYOUT = 1
-"""Raised when the conversion changes what it writes, so that no cached network of before is taken."""
+"""Part of the cache key: increment it whenever the conversion's output changes."""
 AT_MOST = 32
-"""Sentences in a batch: more would leave a core's own cache."""
+"""Most sentences per batch; more overflow a core's own cache."""
 
 _ENGINES: weakref.WeakSet[CTranslate2Engine] = weakref.WeakSet()
 
@@ -66,19 +66,19 @@ class CTranslate2Engine:
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), order kept; with their `attention` where wanted.
+        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested.
 
-        CTranslate2's length penalty is |Y|^exponent, so it is asked for every hypothesis that its beam
-        finished, and the ranking by ours is done here. Special pieces are not suppressed: CTranslate2 would
-        share their mass among the rest, and no label ever was one. (So it does with that of `</s>` before
-        `min_length`: such scores are a little higher than PyTorch's.)
+        CTranslate2's length penalty is |Y|^exponent, so all finished hypotheses are requested and ranked by ours here.
+        Special pieces are not suppressed: they are never labels in training, and CTranslate2 would redistribute their
+        probability over the rest. (It does that with `</s>` before `min_length`, so such scores are slightly higher
+        than PyTorch's.)
         """
         if not sources:
             return []
         search = partial(self._search, options=options, batch_sentences=batch_sentences, attention=attention)
         limits = [min(options.max_length(len(source)), self.longest) for source in sources]
         found = search(sources, max(limits))
-        # CTranslate2 knows one limit for all. Few sentences reach their own: those are searched anew under it.
+        # CTranslate2 takes one length limit per call; the few sentences that exceed their own are searched again.
         over = [
             number
             for number, (hypotheses, limit) in enumerate(zip(found, limits, strict=True))
@@ -100,7 +100,7 @@ class CTranslate2Engine:
         attention: bool,
     ) -> list[list[Hypothesis]]:
         self.translator = self.translator or self._open()
-        # `</s>` is given, not left to CTranslate2, which would leave it out of the attention.
+        # Append `</s>` here: if CTranslate2 appends it, its attention has no column for it.
         spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
         # No batch is so large that a core would have none.
         batch_size = max(1, min(batch_sentences, AT_MOST, -(-len(spelled) // self.cores)))
@@ -185,8 +185,8 @@ def _opened(directory: Path, cores: int) -> ctranslate2.Translator | None:
 
 
 def _leave_to_parent() -> None:
-    """In a forked process: let every engine make its own threads, and keep what would wait for the parent's at its end
-    from ever being freed."""
+    """In a forked child, make every engine reopen its network, and leak the parent's translator: its destructor would
+    wait for threads that the child does not have."""
     for engine in _ENGINES:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine.translator))
         engine.translator = None

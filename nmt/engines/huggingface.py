@@ -182,7 +182,7 @@ def _proto(subwords: Subwords) -> Any:
 def tokenizer(subwords: Subwords) -> dict[str, Any]:
     """The subword model as a `tokenizer.json` of Hugging Face's `tokenizers`.
 
-    Quotes and dashes are unified as `nmt` does; casing up and down, and copying, are left to the caller.
+    Quotes and dashes are unified as in `nmt`; sentences in capitals, copied text and placeholders are not handled.
     """
     proto = _proto(subwords)
     charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode("ascii")

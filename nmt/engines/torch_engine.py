@@ -24,8 +24,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 _process = os.getpid()
 BATCH_TOKENS = 2048
-"""Source positions in a batch at beam 5, and of source and target when attention is read; larger batches are slower on
-a CPU, whose caches they leave."""
+"""Source positions per batch at beam 5, or source plus target positions in scoring and reading attention; larger
+batches overflow a CPU's caches and are slower."""
 SPECIAL = SpecialPieces(START, END, forbidden=(PADDING, UNKNOWN, START))
 
 
@@ -62,10 +62,10 @@ class TorchEngine:
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), order kept; with their `attention` where wanted.
+        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested.
 
-        Sources are sorted by length into batches of at most `batch_sentences`, without padding beyond their own;
-        each core translates a batch at a time.
+        Sources are sorted by length and cut into batches of at most `batch_sentences`, each padded to its own longest;
+        each core translates one batch at a time.
         """
         results: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(source) + 1 for source in sources]
