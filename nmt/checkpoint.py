@@ -3,8 +3,9 @@
 config.yaml           the run's configuration
 subwords.model        the SentencePiece model
 weights.safetensors   the translator
-aligner.safetensors   the alignment head, when there is one
-metadata.json         provenance, scores, the SHA-256 of every file above, and its own of all this
+aligner.safetensors   the alignment head, if there is one
+known-words.txt       the source words of the training pairs, if the translator has placeholders
+metadata.json         provenance, scores, the SHA-256 of every file above and of its own content
 log.jsonl, training/  the run's record, and what `--resume` needs
 """
 
@@ -102,7 +103,7 @@ class Checkpoint:
             ) from error
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is damaged; use another copy of the checkpoint") from error
-        if own not in (None, _digest(record)):  # the checkpoints of early versions have none
+        if own not in (None, _digest(record)):  # optional: old checkpoints and scripts/nano.py write none
             raise UserError(f"{path} does not match its own checksum; use another copy of the checkpoint")
         if wrong := check_metadata(record):
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")

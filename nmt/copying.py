@@ -1,4 +1,4 @@
-"""Insert copied text (links, emoji, names) into a translation."""
+"""Insert into a translation what it copies: links, emoji, and names and numbers whose placeholder was lost."""
 
 from __future__ import annotations
 

@@ -49,8 +49,7 @@ class Augmenter:
         self.numerals = tuple(map(numerals, languages)) if known_words else ({}, {})
 
     def candidates(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
-        """[pairs, 3], bool: which pairs have slots whatever is drawn, since they share a number or an unknown name; and
-        which have names, and which number words, to put slots in place of."""
+        """[pairs, 3], bool: has slots whatever is drawn; would have more with `names`; would have more with `numbers`."""
         order = np.arange(len(NAMES + NUMBERS))
         rows = []
         for pair in map(plain, pairs):

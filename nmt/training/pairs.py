@@ -215,7 +215,7 @@ class Feed:
         self.batches = sampler.batches(progress.epoch)
 
     def next(self) -> tuple[np.ndarray, int]:
-        """The rows [batch] of the next batch and the seed of its subword sampling."""
+        """The rows [batch] of the next batch and the seed of its subword sampling and augmentation."""
         progress = self.progress
         if progress.batch == len(self.batches):
             progress.epoch, progress.batch = progress.epoch + 1, 0
