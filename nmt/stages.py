@@ -178,7 +178,7 @@ class WordAligner:
         links = pair.links if pair else None if attention is None else attention_links(attention)
         probabilities = pair.probabilities if pair else None
         words = None if scores is None else np.exp(over_target_words(scores, target)).tolist()
-        evidence = evidence_of(source, target, hypothesis, links, probabilities, self.subwords.known_words)
+        evidence = evidence_of(source, target, hypothesis, links, probabilities, self.subwords)
         return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words, *evidence)
 
 
