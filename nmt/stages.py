@@ -146,8 +146,7 @@ class WordAligner:
         target, pair, attention, weights, scores = read
         links = pair.links if pair else None if attention is None else attention_links(attention)
         link_probabilities = pair.probabilities if pair else None
-        known = self.subwords.known_words
-        evidence, word_evidence = evidence_of(source, target, hypothesis, links, link_probabilities, known)
+        evidence, word_evidence = evidence_of(source, target, hypothesis, links, link_probabilities, self.subwords)
         made = Translation(
             source=text,
             text=target.text,

@@ -21,7 +21,7 @@ NAMES = "\ue000\ue001\ue002\ue003"
 NUMBERS = "\ue004\ue005\ue006\ue007"
 """Placeholders of its numbers."""
 RARE = 5
-"""A capitalised word or a number in fewer training pairs than this is unknown if seen once, or copied by half of them."""
+"""A capitalised word in fewer training pairs than this is unknown if seen once, or copied by half of them."""
 STEM = 4
 """Fewest initial letters that relate two words."""
 KINSHIP = 0.6

@@ -49,7 +49,7 @@ class Augmenter:
         self.numerals = tuple(map(numerals, languages)) if known_words else ({}, {})
 
     def candidates(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
-        """[pairs, 3], bool: has slots whatever is drawn; would have more with `names`; would have more with `numbers`."""
+        """[pairs, 3], bool: has slots whatever is drawn; has more with `names`; has more with `numbers`."""
         order = np.arange(len(NAMES + NUMBERS))
         rows = []
         for pair in map(plain, pairs):
