@@ -10,12 +10,14 @@ from tiny import write_tiny_checkpoint
 from tools import chromium_browser, program  # noqa: F401
 
 from nmt.checkpoint import SHIPPED, SUBWORDS, WEIGHTS, Checkpoint, load_arrays, shipped_checkpoint
+from nmt.confidence import doubtful
 from nmt.errors import UserError
 from nmt.page.bundle import front_coded, model_data, packed_arrays, translator_page
 from nmt.page.sentencepiece_model import subwords_data
 from nmt.text.parts import sentences
 from nmt.text.slots import KnownWords
 from nmt.text.subwords import Subwords
+from nmt.translation import Translation
 from nmt.translator import Translator
 from scripts import page_parity
 from scripts.page_parity import fuzzed_lines
@@ -117,6 +119,14 @@ def test_sentences_are_pythons(tmp_path, name, language, column):
         assert ours == [text.strip() for text in expected], repr(line)
 
 
+def check_trust(ours: dict, theirs: Translation) -> None:
+    """Links and confidences; neither, for some networks."""
+    assert ours["links"] == (None if theirs.alignment is None else [list(link) for link in theirs.alignment])
+    assert ours["confidence"] == (theirs.confidence and pytest.approx(theirs.confidence, abs=1e-3))
+    assert ours["wordConfidence"] == (theirs.word_confidence and pytest.approx(theirs.word_confidence, abs=1e-3))
+    assert ours["doubtful"] == [word for word, doubt in enumerate(doubtful(theirs)) if doubt]
+
+
 def check_translations(place: Path, checkpoint: str | Path, model: dict, lines: list[str], **options) -> None:
     expected = Translator.load(checkpoint, "torch", threads=1).translate(lines, heads=True, **options)
     n_best = options.get("n_best", 1)
@@ -128,6 +138,7 @@ def check_translations(place: Path, checkpoint: str | Path, model: dict, lines: 
         for their, our in zip(theirs.hypotheses or [theirs], ours["hypotheses"], strict=True):
             assert our["text"] == their.text
             assert our["score"] == pytest.approx(their.score, abs=1e-3)
+            check_trust(our, their)
             assert (our["sourceWords"], our["targetWords"]) == (their.source_words, their.target_words)
             assert our["heads"]["targetPieces"] == their.heads.target_pieces
             assert our["heads"]["sourceWordsOfPiece"] == their.source_word_of_piece
@@ -188,12 +199,24 @@ def test_other_networks_are_refused(tmp_path):
         model_data(directory)
 
 
+@pytest.mark.parametrize("name, column", [(SHIPPED[0], "english"), (SHIPPED[1], "spanish")])
+def test_links_and_confidence_are_pythons(tmp_path, name, column):
+    lines = [*everyday(column)[::12], "see https://nmt.example 😀 and Zblorg, 12"]
+    expected = Translator.load(name, "torch", threads=1).translate(lines, beam=5, one_sentence=True)
+    found = run_engine(tmp_path, model_data(name, "float32"), task="translate", lines=lines, beam=5)
+    for theirs, ours in zip(expected, found, strict=True):
+        assert ours["text"] == theirs.text
+        check_trust(ours, theirs)
+    assert any(ours["doubtful"] for ours in found)
+
+
 def test_prepared_text_translates_as_pythons(shipped, tmp_path):
     lines = [line for kind in ("token", "upper", "typography", "paragraph") for line in everyday("english", kind)[:3]]
     expected = Translator.load(SHIPPED[0], "torch", threads=1).translate(lines, beam=1)
     found = run_engine(tmp_path, shipped, task="texts", lines=lines, beam=1)
     assert [one["text"] for one in found] == [one.text for one in expected]
     assert [one["score"] for one in found] == pytest.approx([one.score for one in expected], abs=1e-3)
+    assert [one["confidence"] for one in found] == pytest.approx([one.confidence for one in expected], abs=1e-3)
 
 
 def intervene(place: Path, model: dict, **request) -> dict:
@@ -309,7 +332,10 @@ def test_the_page_translates(browser, page_file, width, scheme):
     page.fill("#text", LINES[0])
     wait_for(page, LINES[0])
     assert page.inner_text("#translation") == "Ella me trajo una taza de té."
-    assert re.fullmatch(r"Cross-attention, layer \d, head \d", page.inner_text("#title"))
+    name = Checkpoint(shipped_checkpoint()).attention_name
+    assert page.inner_text("#title").lower() == name and name.endswith("(guided)")
+    assert page.locator(f'.thumbnail[aria-label="{page.inner_text("#title")}"]').count() == 1
+    assert re.match(r"confidence 0\.\d\d ", page.inner_text("#score"))
     labels = page.eval_on_selector_all("#matrix text[data-column]", "all => all.map((one) => one.lastChild.data)")
     assert labels == ["She", "brought", "me", "a", "cup", "of", "tea", ".", "</s>"]
     assert page.is_visible(".thumbnail")
@@ -378,6 +404,7 @@ def test_the_reader_changes_what_the_model_does(browser, page_file):
     settled(page)
     page.select_option("#beam", "1")
     settled(page)
+    page.wait_for_function("() => location.hash.includes('beam=1')")
     assert page.inner_text("#beside-title").startswith("Beside it")
     shown = [page.inner_text(part) for part in ("#translation", "#changes", "#beside-text", "#title")]
     again = browser.new_page(viewport={"width": 390, "height": 844})
