@@ -1,4 +1,4 @@
-"""Batches of a token budget, bucketed by length, in an order that any moment of it can be resumed from."""
+"""Batches of a token budget, bucketed by length, in an order that can be resumed at any batch."""
 
 from __future__ import annotations
 

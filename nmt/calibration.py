@@ -25,7 +25,7 @@ SENTENCES = 1_500
 """Development sentences that are read, at most."""
 FEWEST = 200, 10
 """Without this many sentences, good ones and bad ones among them, there is no calibration."""
-FOREIGN_SHARE = 10
+FOREIGN_SHARE = 50
 """One line in another language, and one in none, for so many sentences."""
 
 

@@ -3,8 +3,9 @@
 config.yaml           the run's configuration
 subwords.model        the SentencePiece model
 weights.safetensors   the translator
-aligner.safetensors   the alignment head, when there is one
-metadata.json         provenance, scores, the SHA-256 of every file above, and its own of all this
+aligner.safetensors   the alignment head, if there is one
+known-words.txt       the source words of the training pairs, if the translator has placeholders
+metadata.json         provenance, scores, the SHA-256 of every file above and of its own content
 log.jsonl, training/  the run's record, and what `--resume` needs
 """
 
@@ -14,7 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,9 +38,6 @@ CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
 )
 KNOWN_WORDS = "known-words.txt"
 """One a line, where names and numbers have placeholders."""
-CTRANSLATE2 = "ctranslate2"
-"""A directory that early versions kept in a checkpoint; it is ignored."""
-
 SHIPPED = ("tatoeba-en-es", "tatoeba-es-en")
 """Shipped checkpoints, the default first."""
 
@@ -61,7 +59,7 @@ def find_checkpoint(given: str | Path | None = None) -> Path:
     return shipped_checkpoint(str(given)) if str(given) in SHIPPED and not directory.is_dir() else directory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
     """The content of `metadata.json`, typed."""
 
@@ -72,13 +70,13 @@ class Metadata:
     """Most subword pieces of a sentence, `</s>` counted."""
     alignment_layer: int | None
     """Decoder layer whose cross-attention is shown; None for a network without attention."""
-    alignment_heads: list[int] | None
+    alignment_heads: list[int] | None = None
     """Guided heads of that layer, whose mean is shown; None for all heads, unguided."""
     decoding: dict[str, float]
     """Defaults of `SearchOptions`."""
-    quantization: str
+    quantization: str = "float32"
     """Weight type for CTranslate2."""
-    confidence: dict[str, float] | None
+    confidence: dict[str, float] | None = None
     """Weights of `nmt.confidence.Calibration`; None for translations without confidence."""
     record: dict[str, Any]
     """The whole object without its checksum; how the checkpoint was trained is here, if known."""
@@ -105,24 +103,14 @@ class Checkpoint:
             ) from error
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path} is damaged; use another copy of the checkpoint") from error
-        if own not in (None, _digest(record)):  # the checkpoints of early versions have none
+        if own not in (None, _digest(record)):  # optional: old checkpoints and scripts/nano.py write none
             raise UserError(f"{path} does not match its own checksum; use another copy of the checkpoint")
         if wrong := check_metadata(record):
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
-        self.metadata = Metadata(
-            source=record["source"],
-            target=record["target"],
-            max_length=record["max_length"],
-            alignment_layer=record["alignment_layer"],
-            alignment_heads=record.get("alignment_heads"),
-            decoding=record["decoding"],
-            quantization=record.get("quantization", "float32"),
-            confidence=record.get("confidence"),
-            record=record,
-        )
-        self.files: dict[str, str] = {
-            name: value for name, value in record["files"].items() if not name.startswith(f"{CTRANSLATE2}/")
-        }
+        typed = {field.name: record[field.name] for field in fields(Metadata) if field.name in record}
+        self.metadata = Metadata(**typed | {"record": record})
+        # Early versions kept CTranslate2's network too.
+        self.files = {name: value for name, value in record["files"].items() if not name.startswith("ctranslate2/")}
         self._checked: set[str] = set()
 
     def __repr__(self) -> str:

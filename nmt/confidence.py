@@ -1,4 +1,4 @@
-"""How far a translation can be trusted: a logistic model of what search, links and the source's words tell.
+"""Confidence in a translation: logistic regression on evidence from the search, the links and the source's words.
 
 Each checkpoint has weights of its own, fitted on its development split by `nmt.calibration`.
 """
@@ -19,23 +19,16 @@ from nmt.text.words import Word, overlapping
 if TYPE_CHECKING:
     from nmt.search.options import Hypothesis
     from nmt.text.slots import KnownWords
-    from nmt.text.subwords import Encoding
+    from nmt.text.subwords import Encoding, Subwords
     from nmt.translation import Translation
 
 Evidence = Mapping[str, float]
-"""What is known of a translation, by the names of `SIGNS`; what a model cannot tell is left out."""
+"""The features of a translation, keyed as `SIGNS`; those that a model cannot provide are absent."""
 
 SIGNS = {
-    "log_probability": 1,  # of a target piece, on average
-    "linked_source": 1,  # share of the source words that have a link
-    "linked_target": 1,  # share of the target words
-    "link_probability": 1,  # of each target word's likeliest link, on average
-    "posterior": 1,  # of a target piece, on average (`posteriors`)
-    "margin": 1,  # log-probability of a piece, less that of the likeliest of the other hypotheses
+    "surprise": -1,  # square root of the negative log-probability a letter
     "letters": 1,  # the logarithm of how many the translation has: chrF is more even over long ones
-    "length": -1,  # |log(target pieces / source pieces)|
-    "pieces": -1,  # source pieces a letter
-    "repeated": -1,  # share of the source's words in lower case that the translation has as they are
+    "agreement": 1,  # how alike the search's other hypotheses are (`agreement`)
     "unknown": -1,  # share of the source's words that the training corpus lacks
 }
 """Every piece of evidence, and whether confidence rises (1) or falls (-1) with it."""
@@ -55,9 +48,11 @@ LOW_WORD = 0.3
 """A word of less confidence is doubtful."""
 _WEIGHTED = {INTERCEPT, WORD_INTERCEPT, *SIGNS, *WORD_SIGNS}
 FOREIGN = 0.4
-"""A line of low confidence looks like another language from this share of unknown words."""
+"""A line of low confidence with at least this share of unknown words looks like another language."""
 LEAST_LOG_PROBABILITY = -50.0
-"""Of a piece: an engine may find -inf."""
+"""Floor of the mean log-probability per piece, because an engine may return -inf."""
+LETTERS_IN_A_ROW = 3
+"""What hypotheses are compared by."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ class Calibration:
     """P(the translation is good) = 1 / (1 + exp(-(intercept + sum of weight times evidence))), also for words."""
 
     weights: Mapping[str, float]
-    """By the names of `SIGNS` and `WORD_SIGNS`, and the intercepts; what is missing has no weight."""
+    """Keyed as `SIGNS` and `WORD_SIGNS`, plus the intercepts; a missing key weighs 0."""
 
     @classmethod
     def of(cls, weights: Mapping[str, float] | None) -> Calibration | None:
@@ -92,7 +87,7 @@ def evidence_of(
     hypothesis: Hypothesis,
     links: Sequence[Link] | None,
     link_probabilities: np.ndarray | None,
-    known: KnownWords | None,
+    subwords: Subwords,
 ) -> tuple[dict[str, float], np.ndarray]:
     """The evidence for one hypothesis, and for each of its words [words, `WORD_SIGNS`].
 
@@ -101,70 +96,63 @@ def evidence_of(
         hypothesis: the translation as the search returned it.
         links: (source word, target word); None from a model without attention.
         link_probabilities: [target words, source words], from the alignment head.
-        known: words of the training corpus.
+        subwords: the spelling of pieces, and the words of the training corpus.
     """
-    words = _translated(source)
-    shares = posteriors(hypothesis)
-    found = {**_search_evidence(hypothesis, shares), **_text_evidence(source, target, words)}
+    written = "".join(subwords.pieces(hypothesis.pieces))
+    others = ["".join(subwords.pieces(one.pieces)) for one in hypothesis.rivals]
+    letters, pieces = max(1, len(written)), len(hypothesis.pieces) + 1
+    log_probability = max(min(hypothesis.log_probability, 0.0), pieces * LEAST_LOG_PROBABILITY)
+    found = {
+        "surprise": math.sqrt(-log_probability / letters),
+        "letters": math.log(letters),
+        "agreement": agreement(written, others, [one.log_probability for one in hypothesis.rivals]),
+    }
     by_word = np.zeros((len(target.words), len(WORD_SIGNS)))
     by_word[:, 0] = 1.0
-    by_word[:, 2] = found["log_probability"]
-    for share, covered in zip(shares, target.words_of_piece, strict=False):
+    by_word[:, 2] = log_probability / pieces
+    for share, covered in zip(posteriors(hypothesis), target.words_of_piece, strict=False):
         for word in covered:
             by_word[word, 0] = min(by_word[word, 0], share)
             by_word[word, 4] += 1
     by_word[:, 5] = np.log([len(word.text) for word in target.words])
-    if links is not None:
-        sources, targets = {link[0] for link in links}, {link[1] for link in links}
-        found["linked_source"] = _share(word in sources for word in words)
-        found["linked_target"] = len(targets) / max(1, len(target.words))
     if link_probabilities is not None and link_probabilities.size:
         by_word[:, 1] = link_probabilities.max(axis=1)
-        found["link_probability"] = float(by_word[:, 1].mean())
-    if known is not None:
-        spelled = list(_spelled(source, words))
-        unknown = {word for word in spelled if not _is_known(source.words[word], known)}
+    if subwords.known_words is not None:
+        spelled = list(_spelled(source))
+        unknown = {word for word in spelled if not _is_known(source.words[word], subwords.known_words)}
         found["unknown"] = len(unknown) / max(1, len(spelled))
         for own, target_word in links or () if unknown else ():
             by_word[target_word, 3] = max(by_word[target_word, 3], own in unknown)
     return found, by_word
 
 
-def _search_evidence(hypothesis: Hypothesis, shares: Sequence[float]) -> dict[str, float]:
-    own, *others = (
-        max(one.log_probability / (len(one.pieces) + 1), LEAST_LOG_PROBABILITY)
-        for one in (hypothesis, *hypothesis.rivals)
-    )
-    return {
-        "log_probability": own,
-        "posterior": sum(shares) / len(shares) if shares else 1.0,
-        "margin": own - max(others, default=own),
-    }
+def agreement(written: str, others: Sequence[str], log_probabilities: Sequence[float]) -> float:
+    """How alike a translation and others are, 0 to 1: the Dice coefficient of the sets of their `LETTERS_IN_A_ROW`, on
+    average by the others' probability; 1 without any."""
+    if not others:
+        return 1.0
+    own, *rest = map(_rows_of_letters, (written, *others))
+    shares = zip(_shares(log_probabilities), rest, strict=True)
+    return sum(share * 2 * len(own & other) / (len(own) + len(other)) for share, other in shares)
 
 
-def _text_evidence(source: Encoding, target: Encoding, words: Sequence[int]) -> dict[str, float]:
-    texts, written = [word.text for word in source.words], {word.text for word in target.words}
-    lower = [text for text in texts if len(text) > 1 and text.islower()]
-    return {
-        "letters": math.log(len(target.text) + 1),
-        "length": abs(math.log((len(target.ids) + 1) / (len(source.ids) + 1))),
-        "pieces": len(source.ids) / max(1, sum(len(texts[word]) for word in words)),
-        "repeated": _share(text in written for text in lower),
-    }
+def _rows_of_letters(text: str) -> set[str]:
+    return {text[start : start + LETTERS_IN_A_ROW] for start in range(max(1, len(text) - LETTERS_IN_A_ROW + 1))}
 
 
 def posteriors(hypothesis: Hypothesis) -> list[float]:
-    """For each piece the probability, among the search's finished hypotheses, of those that have it (Ueffing and Ney
-    2007, section 4, over an n-best list without regard to places)."""
+    """Posterior of each piece: the share of the finished hypotheses' probability held by those that contain it, at any
+    position (Ueffing and Ney 2007, section 4, over an n-best list)."""
     found = [hypothesis, *hypothesis.rivals]
-    most = max(one.log_probability for one in found)
-    weights = [math.exp(one.log_probability - most) if one.log_probability > -math.inf else 0.0 for one in found]
-    total = sum(weights)
-    if not total:
-        return [1.0] * len(hypothesis.pieces)
-    others = [(weight / total, set(one.pieces)) for weight, one in zip(weights[1:], found[1:], strict=True)]
-    own = weights[0] / total
-    return [own + sum(weight for weight, pieces in others if piece in pieces) for piece in hypothesis.pieces]
+    own, *others = zip(_shares([one.log_probability for one in found]), (set(one.pieces) for one in found), strict=True)
+    return [own[0] + sum(share for share, pieces in others if piece in pieces) for piece in hypothesis.pieces]
+
+
+def _shares(log_probabilities: Sequence[float]) -> list[float]:
+    """The probabilities divided by their sum; equal ones where all are 0."""
+    most = max(log_probabilities)
+    weights = [math.exp(one - most) if most > -math.inf else 1.0 for one in log_probabilities]
+    return [weight / sum(weights) for weight in weights]
 
 
 def _translated(source: Encoding) -> list[int]:
@@ -175,11 +163,11 @@ def _translated(source: Encoding) -> list[int]:
     return sorted(set(range(len(source.words))) - {word for words in covered for word in words})
 
 
-def _spelled(source: Encoding, words: Iterable[int]) -> Iterator[int]:
-    """Those of the words that are of letters and have no placeholder."""
+def _spelled(source: Encoding) -> Iterator[int]:
+    """The words of letters that are not copied and have no placeholder."""
     held = {source.text[slice(*span)] for span in source.slots.values()}
     spans = list(source.slots.values())
-    for number in words:
+    for number in _translated(source):
         text, start, end = source.words[number]
         inside = any(first <= start and end <= last for first, last in spans)
         if not inside and text not in held and text[0].isalpha() and not any(letter.isdigit() for letter in text):
@@ -189,11 +177,6 @@ def _spelled(source: Encoding, words: Iterable[int]) -> Iterator[int]:
 def _is_known(word: Word, known: KnownWords) -> bool:
     text = word.text.replace("’", "'").removesuffix("'s")
     return any(form in known.words for form in (text, text.lower(), text.capitalize()))
-
-
-def _share(truths: Iterable[bool]) -> float:
-    values = list(truths)
-    return sum(values) / len(values) if values else 0.0
 
 
 def joined_confidence(parts: Sequence[Translation]) -> tuple[float | None, dict[str, float] | None]:
@@ -218,14 +201,14 @@ def in_words(confidence: float) -> str:
 
 
 def doubtful(translation: Translation) -> list[bool]:
-    """[target words]: whether each has a confidence, and a low one."""
+    """[target words]: whether each word's confidence is below `LOW_WORD`; all False if there is none."""
     if translation.word_confidence is None:
         return [False] * len(translation.target_words)
     return [value < LOW_WORD for value in translation.word_confidence]
 
 
 def looks_foreign(translation: Translation) -> bool:
-    """Whether confidence is low and, where the checkpoint knows its words, many of the source's are unknown."""
+    """Whether confidence is low and, if the checkpoint lists known words, many of the source's are not among them."""
     confidence, evidence = translation.confidence, translation.evidence
     if confidence is None or evidence is None:
         return False

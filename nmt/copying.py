@@ -1,4 +1,4 @@
-"""Insert copied text (links, emoji, names) into a translation."""
+"""Insert into a translation what it copies: links, emoji, and names and numbers whose placeholder was lost."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ CLOSING = ".,;:!?…)]}»”"
 
 
 class Insertion(NamedTuple):
-    """What is put into a translation."""
+    """A copied span and where to insert it."""
 
     place: int
-    """The character of the translation before which it goes."""
+    """Offset in the translation, in characters."""
     text: str
     words: range
     """Its source words."""
     joined_left: bool
-    """Whether no space sets it off from what is before it, as in the source; words are always set off."""
+    """Whether it follows the text before it without a space, as in the source; never for a word."""
     joined_right: bool
 
 
 def with_copied(translation: Translation, source: Encoding) -> Translation:
     """Insert the spans that `source` copies, linked to their source words.
 
-    A span goes after the last target word linked to an earlier source word. At the beginning or end of the source it
-    stays there, and without a link to place it, it goes to the end. A copied word's row of the matrix is 1 at its
-    source word.
+    A span goes after the last target word linked to the nearest earlier source word with a link. A span at the
+    beginning or end of the source keeps that place, and one without a link to place it goes to the end. A copied
+    word's row of the matrix is 1 at its source word.
     """
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
@@ -107,8 +107,7 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
 
 
 def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], list[tuple[int, int]]]:
-    """The text with the insertions; where each of its characters is now; and for each copied word its first character
-    and its source word."""
+    """Returns the new text, the new offset of each old character, and (offset, source word) of each copied word."""
     result, done = "", 0
     moved: list[int] = []
     copies: list[tuple[int, int]] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.errors import UserError
+from nmt.lines import read_lines
 
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
 KEPT = ("name", "number", "token", "symbol")
@@ -57,11 +58,7 @@ def read_everyday(path: str | Path, source: str) -> list[Row]:
     if source not in ("en", "es"):
         raise UserError(f"{path} is English-Spanish and the checkpoint translates from {source}; choose another")
     own, other = ("english", "spanish") if source == "en" else ("spanish", "english")
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            table = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    table = list(csv.DictReader(read_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE))
     if not table or set(table[0]) != set(COLUMNS):
         raise UserError(f"{path} lacks the columns {', '.join(COLUMNS)}; see data/everyday/README.md")
     return [

@@ -45,7 +45,8 @@ def atomic_path(path: str | Path, keep: bool = False) -> Iterator[Path]:
     temporary = scratch / path.name
     try:
         yield temporary
-        mode = stat.S_IMODE(path.stat().st_mode) if path.is_file() else 0o666 & ~_umask()
+        os.umask(mask := os.umask(0))
+        mode = stat.S_IMODE(path.stat().st_mode) if path.is_file() else 0o666 & ~mask
         for file in [temporary, *temporary.rglob("*")] if temporary.is_dir() else [temporary]:
             if file.is_file():
                 file.chmod(mode)  # some libraries write files that only their owner can read
@@ -139,12 +140,6 @@ def built_once(place: Path, read: Callable[[], Entry | None], build: Callable[[P
     if found is None:
         raise OSError(f"{place} cannot be read back")
     return found
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import numbers
 import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict, TypeVar, get_args, get_type_hints
 
@@ -98,34 +98,22 @@ def with_keywords(options: type) -> Callable[[Function], Function]:
     return decorate
 
 
-def check_names(given: Iterable[str], options: type) -> None:
-    """Raise UserError for a name that is not a key of the typed dictionary; it suggests the nearest."""
-    known = list(get_type_hints(options))
-    for name in given:
+def check_options(options: Mapping[str, Any], kind: type) -> None:
+    """Raise UserError for a name that is not a key of the typed dictionary `kind`, suggesting the nearest, and for a
+    value of another type than `DEFAULTS` has; `SearchOptions` checks the others."""
+    known = list(get_type_hints(kind))
+    for name, value in options.items():
         if name not in known:
             near = get_close_matches(name, known, n=1)
-            raise UserError(
-                f"no option {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}")
-            )
-
-
-def check_values(options: Mapping[str, Any]) -> None:
-    """Raise UserError for a value of another type than `DEFAULTS` has; `SearchOptions` checks the others."""
-    for name, value in options.items():
-        kind = type(DEFAULTS.get(name))
-        if kind is int and not within(value, numbers.Integral, 1, MOST_AT_ONCE):
+            there = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise UserError(f"no option {name!r}; {there}")
+        wanted = type(DEFAULTS.get(name))
+        if wanted is int and not within(value, numbers.Integral, 1, MOST_AT_ONCE):
             raise UserError(f"{name} is {value!r}; it must be a whole number from 1 to {MOST_AT_ONCE:,}")
-        if kind in (bool, str) and not isinstance(value, kind):
-            raise UserError(f"{name} is {value!r}; it must be {'True or False' if kind is bool else 'text'}")
-    if options.get("long", "refuse") not in get_args(Long):
-        raise UserError(f"long is {options['long']!r}; it must be refuse or split")
-
-
-def checked_lines(lines: Any) -> Iterator[str | None]:
-    """The lines, each checked to be text or None. Raises UserError at once for a single text and for no iterable."""
-    if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
-        raise UserError(f"{reprlib.repr(lines)} is no list of texts; translate takes one text or a list, stream a list")
-    return (line if line is None else checked_text(line, f"line {number}") for number, line in enumerate(lines, 1))
+        if wanted in (bool, str) and not isinstance(value, wanted):
+            raise UserError(f"{name} is {value!r}; it must be {'True or False' if wanted is bool else 'text'}")
+        if name == "long" and value not in get_args(Long):
+            raise UserError(f"long is {value!r}; it must be refuse or split")
 
 
 def checked_text(value: Any, name: str) -> str:

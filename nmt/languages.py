@@ -22,19 +22,7 @@ so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve
 """
 CODES = frozenset(_CODES.split())
 """The ISO 639-1 language codes."""
-COUNTRIES = {
-    "cn": "zh",
-    "cz": "cs",
-    "dk": "da",
-    "gb": "en",
-    "gr": "el",
-    "il": "he",
-    "ir": "fa",
-    "jp": "ja",
-    "ua": "uk",
-    "us": "en",
-    "vn": "vi",
-}
+COUNTRIES = dict(cn="zh", cz="cs", dk="da", gb="en", gr="el", il="he", ir="fa", jp="ja", ua="uk", us="en", vn="vi")
 """Country codes that are mistaken for language codes, and the languages meant."""
 ASSUMED = ("en", "es")
 

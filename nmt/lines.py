@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import IO, Any, BinaryIO, TypeVar, cast
 
 from nmt.errors import UserError
 
@@ -82,30 +82,28 @@ def in_chunks(items: Iterable[Item | None], size: int) -> Iterator[list[Item] | 
     If `items` raises, the items before the error are yielded first.
     """
     chunk: list[Item] = []
-    items = iter(items)
-    while True:
-        try:
-            item = next(items)
-        except Exception as ended:
-            if chunk:
+    try:
+        for item in items:
+            if item is not None:
+                chunk.append(item)
+            if chunk and (item is None or len(chunk) >= size):
                 yield chunk
-            if isinstance(ended, StopIteration):
-                return
-            raise
-        if item is not None:
-            chunk.append(item)
-        if chunk and (item is None or len(chunk) >= size):
+                chunk = []
+            if item is None:
+                yield None
+    except Exception:
+        if chunk:
             yield chunk
-            chunk = []
-        if item is None:
-            yield None
+        raise
+    if chunk:
+        yield chunk
 
 
 def _split(file: BinaryIO) -> Iterator[bytes | None]:
     """Lines with their ends, a None before each read that would block, and overlong lines in pieces."""
     begun = bytearray()
     while True:
-        if _would_wait(file):
+        if polled(file, select.POLLIN) is False:
             yield None
         block = file.read1(BLOCK)  # type: ignore[attr-defined]
         *ends, rest = block.split(b"\n")
@@ -120,13 +118,14 @@ def _split(file: BinaryIO) -> Iterator[bytes | None]:
             return
 
 
-def _would_wait(file: BinaryIO) -> bool:
+def polled(stream: IO, events: int) -> bool | None:
+    """Whether one of the `events`, or the end of the other side, is there now; None for a stream in memory."""
     watch = select.poll()
     try:
-        watch.register(file.fileno(), select.POLLIN)
-    except (OSError, ValueError):  # in memory
-        return False
-    return not watch.poll(0)
+        watch.register(stream.fileno(), events)
+    except (OSError, ValueError):
+        return None
+    return bool(watch.poll(0))
 
 
 @contextmanager

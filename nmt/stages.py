@@ -3,66 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nmt.alignment import Link
 from nmt.alignment.links import attention_links
 from nmt.alignment.pieces import all_over_words
 from nmt.confidence import Calibration, evidence_of
 from nmt.copying import with_copied
 from nmt.errors import UserError
-from nmt.keywords import Long
-from nmt.lines import in_chunks
+from nmt.keywords import Long, checked_text
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.parts import Part, sentences, split_text, words_of_part
 from nmt.text.subwords import END, Encoding, Subwords
 from nmt.translation import AttentionMaps, Translation, join_translations
 
 if TYPE_CHECKING:
-    from nmt.alignment.head import AlignedPair, Aligner
+    from nmt.alignment.head import Aligner
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import AttentionWeights, TorchEngine
 
 CHARACTERS_AT_MOST = 1_000_000
-"""Characters that close a chunk before it has all its lines."""
+"""A chunk is closed early once its lines have this many characters."""
 
 
 class Line(NamedTuple):
-    """A line of input and what is translated of it."""
+    """A line of input and the parts of it to translate."""
 
     text: str
     whole: Encoding
     parts: list[Part]
-    """The whole line, or what it was split into; nothing for a line without words."""
-
-
-class Aligned(NamedTuple):
-    """A hypothesis as text, with its word alignment."""
-
-    source: Encoding
-    target: Encoding
-    score: float
-    attention: np.ndarray | None
-    """[target words, source words + 1]; None from a model without attention, and where it is not wanted."""
-    links: list[Link] | None
-    link_probabilities: np.ndarray | None
-    """[target words, source words], of the alignment head."""
-    weights: AttentionWeights | None
-    """Of every layer and head, where they were read."""
-    word_probabilities: list[float] | None = None
-    evidence: Mapping[str, float] | None = None
-    word_evidence: np.ndarray | None = None
-    """[target words, `WORD_SIGNS`]."""
+    """The whole line as one part, or the parts that it was split into; empty for a line without words."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Encode lines, in chunks of at most `size`."""
+    """Encode lines and split them into sentences."""
 
     subwords: Subwords
     language: str
@@ -70,22 +49,18 @@ class Reader:
     """Most pieces that the model takes, `</s>` not counted."""
     long: Long
     one_sentence: bool
-    """Whether a line is taken as it is; else its sentences are translated one by one."""
-    size: int
+    """Whether a line is taken as one sentence; otherwise it is split and its sentences are translated one by one."""
 
-    def read(self, texts: Iterable[str | None]) -> Iterator[list[Line] | None]:
-        """Encode chunk by chunk; a None among the texts closes a chunk and is passed on (see `nmt.lines.in_chunks`).
+    def read(self, texts: Iterable[str | None]) -> Iterator[Line | None]:
+        """The lines in order, and None where a chunk must end: at a None among the texts, and before it grows large.
 
-        Raises UserError for a sentence that is too long, after the lines before it, unless `long` is "split".
+        Raises UserError for what is not text, and for a sentence that is too long unless `long` is "split".
         """
-        return in_chunks(self._lines(texts), self.size)
-
-    def _lines(self, texts: Iterable[str | None]) -> Iterator[Line | None]:
         number = characters = 0
         for text in texts:
             if text is not None:
                 number += 1
-                characters += len(text)
+                characters += len(checked_text(text, f"line {number}"))
                 whole = self.subwords.encode(text)
                 yield Line(text, whole, self._parts(whole, number))
             if text is None or characters >= CHARACTERS_AT_MOST:
@@ -128,76 +103,88 @@ class Searcher:
 
 @dataclass(frozen=True)
 class WordAligner:
-    """Decode hypotheses, take their attention to words, and link these: by the alignment head, or else by attention."""
+    """Make a translation of every part: its text and words, their links and attention, its confidence."""
 
     subwords: Subwords
     head: Aligner | None
-    attends: bool
-    """Whether the network has attention; without any there is no alignment."""
-    read_weights: Callable[[list[list[int]], list[list[int]]], list[AttentionWeights]] | None
-    """Every head's attention of (source, target) piece ids, where it is wanted."""
+    """The alignment head; without one, links are read off attention."""
+    attention_name: str | None
+    """What `Translation.attention` is, in words; None for a model without attention."""
+    calibration: Calibration | None
+    """Of the confidence, where the checkpoint has one."""
+    read_weights: Callable[[list[list[int]], list[list[int]]], list[AttentionWeights]] | None = None
+    """Computes every head's attention from source and target piece ids; None if not requested."""
     score: Callable[[list[list[int]], list[list[int]]], list[np.ndarray]] | None = None
-    """Log-probabilities of (source, target) piece ids, where the probability of each word is wanted."""
+    """Computes log-probabilities from source and target piece ids; None if not requested."""
 
-    def align(self, lines: Sequence[Line], found: Sequence[list[Hypothesis]]) -> Iterator[list[Aligned]]:
-        """One list for each part of the lines, in the order of its hypotheses."""
-        parts = [part.encoding for line in lines for part in line.parts]
-        sources = [source for source, hypotheses in zip(parts, found, strict=True) for _ in hypotheses]
+    def align(self, lines: Sequence[Line], found: Sequence[list[Hypothesis]]) -> Iterator[Translation]:
+        """One translation for each part of the lines, with its n-best list."""
+        parts = [(line, part.encoding) for line in lines for part in line.parts]
+        sources = [source for (_, source), hypotheses in zip(parts, found, strict=True) for _ in hypotheses]
         flat = [hypothesis for hypotheses in found for hypothesis in hypotheses]
         targets = [
             self.subwords.decode_with_spans(hypothesis.pieces, source)
             for hypothesis, source in zip(flat, sources, strict=True)
         ]
-        weights: Sequence[AttentionWeights | None] = [None] * len(flat)
-        if self.read_weights:
-            weights = self.read_weights([source.ids for source in sources], [one.pieces for one in flat])
-        scores: Sequence[np.ndarray | None] = [None] * len(flat)
-        if self.score:
-            scores = self.score([source.ids for source in sources], [one.pieces for one in flat])
-        pairs: Sequence[AlignedPair | None] = [None] * len(flat)
+        ids = [source.ids for source in sources], [one.pieces for one in flat]
+        none: Iterable[Any] = [None] * len(flat)
+        weights = self.read_weights(*ids) if self.read_weights else none
+        scores = self.score(*ids) if self.score else none
+        pairs = none
         if self.head is not None:
             sides = ([[word.text for word in encoding.words] for encoding in side] for side in (sources, targets))
             pairs = self.head.align_words(list(zip(*sides, strict=True)))
-        attention: Iterable[np.ndarray | None] = [None] * len(flat)
         pieces = [one.attention for one in flat if one.attention is not None]
-        if len(pieces) == len(flat):
-            attention = all_over_words(pieces, sources, targets)
-        aligned = map(self._aligned, sources, targets, flat, pairs, zip(attention, weights, scores, strict=True))
-        for hypotheses in found:
-            yield [next(aligned) for _ in hypotheses]
+        attention = all_over_words(pieces, sources, targets) if len(pieces) == len(flat) else none
+        read = zip(targets, pairs, attention, weights, scores, strict=True)
+        for (line, source), hypotheses in zip(parts, found, strict=True):
+            text = line.text if source is line.whole else source.text
+            group = [self._translation(text, source, one, next(read)) for one in hypotheses]
+            yield replace(group[0], hypotheses=group) if len(group) > 1 else group[0]
 
-    def _aligned(
-        self,
-        source: Encoding,
-        target: Encoding,
-        hypothesis: Hypothesis,
-        pair: AlignedPair | None,
-        read: tuple[np.ndarray | None, AttentionWeights | None, np.ndarray | None],
-    ) -> Aligned:
-        attention, weights, scores = read
+    def _translation(self, text: str, source: Encoding, hypothesis: Hypothesis, read: tuple) -> Translation:
+        target, pair, attention, weights, scores = read
         links = pair.links if pair else None if attention is None else attention_links(attention)
-        probabilities = pair.probabilities if pair else None
-        words = None if scores is None else np.exp(over_target_words(scores, target)).tolist()
-        evidence = evidence_of(source, target, hypothesis, links, probabilities, self.subwords.known_words)
-        return Aligned(source, target, hypothesis.score, attention, links, probabilities, weights, words, *evidence)
+        link_probabilities = pair.probabilities if pair else None
+        evidence, word_evidence = evidence_of(source, target, hypothesis, links, link_probabilities, self.subwords)
+        made = Translation(
+            source=text,
+            text=target.text,
+            score=hypothesis.score,
+            source_words=[word.text for word in source.words],
+            target_words=[word.text for word in target.words],
+            attention=attention,
+            alignment=links,
+            link_probabilities=link_probabilities,
+            attention_name=self.attention_name,
+            word_probabilities=None if scores is None else np.exp(over_target_words(scores, target)).tolist(),
+            confidence=self.calibration(evidence) if self.calibration else None,
+            evidence=evidence,
+            word_confidence=self.calibration.words(word_evidence) if self.calibration else None,
+            word_evidence=word_evidence,
+        )
+        if weights is not None:
+            made = replace(
+                made,
+                heads=spelled(weights, source.ids, target.ids, self.subwords.pieces),
+                source_word_of_piece=[*source.words_of_piece, []],
+                target_word_of_piece=[*target.words_of_piece, []],
+            )
+        source_of_copies = source.with_lost_slots(target) if source.slots else source
+        return with_copied(made, source_of_copies) if source_of_copies.copied else made
 
 
 @dataclass(frozen=True)
 class Assembler:
-    """Build a `Translation` of each line."""
+    """Join the translations of a line's parts."""
 
-    spell: Callable[[Sequence[int]], list[str]]
-    """The spelling of piece ids."""
     attention_name: str | None
-    """What `Translation.attention` is, in words; None for a model without attention."""
+    """As in `WordAligner`."""
     attention: bool
     """Whether translations have their attention."""
-    calibration: Calibration | None = None
-    """Of the confidence, where the checkpoint has one."""
 
-    def assemble(self, lines: Sequence[Line], aligned: Iterable[list[Aligned]]) -> Iterator[Translation]:
-        """One translation a line; those of its parts are joined."""
-        groups = iter(aligned)
+    def assemble(self, lines: Sequence[Line], translations: Iterator[Translation]) -> Iterator[Translation]:
+        """One translation a line, of those of its parts."""
         for line in lines:
             words = [word.text for word in line.whole.words]
             if not line.parts:
@@ -205,46 +192,15 @@ class Assembler:
                 nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if self.attention_name else None)
                 yield with_copied(replace(nothing, attention_name=self.attention_name), line.whole)
             elif line.parts[0].encoding is not line.whole:  # split
-                results = [self._translation(part.encoding.text, next(groups)) for part in line.parts]
+                results = [next(translations) for _ in line.parts]
                 places = [words_of_part(line.whole, part) for part in line.parts]
                 yield join_translations(line.text, words, results, places)
             else:
-                yield self._translation(line.text, next(groups))
-
-    def _translation(self, source: str, group: list[Aligned]) -> Translation:
-        hypotheses = [self._hypothesis(source, one) for one in group]
-        return replace(hypotheses[0], hypotheses=hypotheses) if len(hypotheses) > 1 else hypotheses[0]
-
-    def _hypothesis(self, source: str, one: Aligned) -> Translation:
-        made = Translation(
-            source=source,
-            text=one.target.text,
-            score=one.score,
-            source_words=[word.text for word in one.source.words],
-            target_words=[word.text for word in one.target.words],
-            attention=one.attention,
-            alignment=one.links,
-            link_probabilities=one.link_probabilities,
-            attention_name=self.attention_name,
-            word_probabilities=one.word_probabilities,
-            confidence=self.calibration(one.evidence) if self.calibration and one.evidence else None,
-            evidence=one.evidence,
-            word_confidence=self.calibration.words(one.word_evidence) if self.calibration else None,
-            word_evidence=one.word_evidence,
-        )
-        if one.weights is not None:
-            made = replace(
-                made,
-                heads=spelled(one.weights, one.source.ids, one.target.ids, self.spell),
-                source_word_of_piece=[*one.source.words_of_piece, []],
-                target_word_of_piece=[*one.target.words_of_piece, []],
-            )
-        source_of_copies = one.source.with_lost_slots(one.target) if one.source.slots else one.source
-        return with_copied(made, source_of_copies) if source_of_copies.copied else made
+                yield next(translations)
 
 
 def over_target_words(log_probabilities: np.ndarray, target: Encoding) -> np.ndarray:
-    """[target pieces + 1] log-probabilities of pieces to [target words]; a piece shares its own among its words."""
+    """Sum log-probabilities [target pieces + 1] over [target words]; a piece of several words is split equally."""
     by_word = np.zeros(len(target.words))
     for value, words in zip(log_probabilities, target.words_of_piece, strict=False):  # the last is that of `</s>`
         by_word[words] += value / max(1, len(words))

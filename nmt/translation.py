@@ -104,10 +104,9 @@ class Translation:
     source_words: list[str]
     target_words: list[str]
     attention: np.ndarray | None
-    """[target words, source words + 1], float32: the network's cross-attention that `attention_name` tells, over words
-    as `nmt.alignment.pieces.word_attention` defines it; rows sum to 1, the last column is `</s>`. A word that was
-    copied, which the network never read, has 1 at its source word. None from a model without attention, and where it
-    was not asked for."""
+    """[target words, source words + 1], float32: the cross-attention named by `attention_name`, mapped to words as in
+    `nmt.alignment.pieces.word_attention`; rows sum to 1, the last column is `</s>`. A copied word, which the network
+    never read, has 1 at its source word. None from a model without attention, or if not requested."""
     alignment: list[tuple[int, int]] | None
     """Links (source word, target word), sorted. None from a model without attention."""
     link_probabilities: np.ndarray | None = None
@@ -129,17 +128,17 @@ class Translation:
     evidence: Mapping[str, float] | None = None
     """What `confidence` is computed from, by the names of `nmt.confidence.SIGNS`; None for a line without words."""
     word_confidence: list[float] | None = None
-    """Probability, 0 to 1, of each target word that a reference translation has it; 1 for what is copied. None as for
+    """Probability, 0 to 1, that a reference translation contains each target word; 1 for copied words. None as for
     `confidence`."""
     word_evidence: np.ndarray | None = None
-    """[target words, `nmt.confidence.WORD_SIGNS`]: what `word_confidence` is computed from; None for a text in parts,
-    and beside copied words."""
+    """[target words, `nmt.confidence.WORD_SIGNS`]: what `word_confidence` is computed from; None for a text translated
+    in parts, and for a translation with copied words."""
     hypotheses: list[Translation] = field(default_factory=list)
     """The n-best list, best first and beginning with this translation; empty for n_best = 1."""
 
     @property
     def has_matrix(self) -> bool:
-        """Whether `attention` has rows: not from a model without attention, nor for a very long text."""
+        """Whether `attention` has a row per target word: not without attention, nor above `LARGEST_MATRIX`."""
         return self.attention is not None and len(self.attention) == len(self.target_words)
 
     def aligned(self) -> tuple[np.ndarray, list[tuple[int, int]]]:
@@ -190,9 +189,9 @@ class Translation:
         return import_module("nmt.inspection.figures").alignment_figure(self, gold)
 
     def save(self, path: str | Path) -> None:
-        """Write it as a figure (.png, .svg, .pdf), as the explorer page (.html) or as data (.json), by the suffix.
+        """Save as a figure (.png, .svg, .pdf), the explorer page (.html) or data (.json), by the suffix.
 
-        Raises UserError for another suffix, and for a picture where there is no alignment.
+        Raises UserError for any other suffix, and for a picture without an alignment.
         """
         # By name: pictures depend on translations, not the other way round.
         kind = import_module("nmt.inspection.formats").picture_format(path, ("png", "svg", "pdf", "html", "json"))
@@ -232,9 +231,9 @@ def join_translations(
     source: str, source_words: list[str], parts: Sequence[Translation], places: Sequence[list[int]]
 ) -> Translation:
     """Join the translations of a text's parts. Hypothesis k joins the parts' k-th hypotheses, so the first does not
-    depend on their number.
+    depend on `n_best`.
 
-    `places[p][i]` is the word of the whole text that word i of part p is, or belongs to. The score is the mean of the
+    `places[p][i]` is the word of the whole text that contains word i of part p. The score is the mean of the
     parts' scores, weighted by target words, and so are confidence and evidence. The result has no heads, which belong
     to one sentence, and no rows in its matrix if that would exceed `LARGEST_MATRIX` cells.
     """
@@ -242,9 +241,7 @@ def join_translations(
     joined = []
     for number in range(min(map(len, lists))):
         group = [found[number] for found in lists]
-        confidence, evidence = joined_confidence(group)
-        whole = _join(source, source_words, group, places)
-        joined.append(replace(whole, confidence=confidence, evidence=evidence))
+        joined.append(_join(source, source_words, group, places))
     return replace(joined[0], hypotheses=joined) if len(joined) > 1 else joined[0]
 
 
@@ -255,6 +252,7 @@ def _join(
     weights = [max(1, len(part.target_words)) for part in parts]
     score = float(np.average([part.score for part in parts], weights=weights))
     text = " ".join(part.text for part in parts if part.text)
+    confidence, evidence = joined_confidence(parts)
     whole = Translation(
         source,
         text,
@@ -264,6 +262,8 @@ def _join(
         None,
         None,
         word_probabilities=_joined_values([part.word_probabilities for part in parts]),
+        confidence=confidence,
+        evidence=evidence,
         word_confidence=_joined_values([part.word_confidence for part in parts if part.target_words]),
     )
     if any(part.alignment is None for part in parts):

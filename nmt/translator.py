@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,12 +16,11 @@ from nmt.keywords import (
     SearchKeywords,
     StreamOptions,
     TranslateOptions,
-    check_names,
-    check_values,
-    checked_lines,
+    check_options,
     checked_text,
     with_keywords,
 )
+from nmt.lines import in_chunks
 from nmt.prefetch import prefetch
 from nmt.search.options import SearchOptions
 from nmt.stages import Assembler, Reader, Searcher, WordAligner, over_target_words, spelled, too_long
@@ -58,12 +58,12 @@ class Translator:
         self.longest = checkpoint.metadata.max_length - 1
         """Most subword pieces of a sentence, `</s>` not counted."""
         self.attends = checkpoint.metadata.alignment_layer is not None
-        """Whether the network has attention; without any there is no alignment, not even by a head beside it."""
+        """Whether the network has attention; without it there is no alignment, even if the checkpoint has a head."""
         known = checkpoint.path(KNOWN_WORDS) if KNOWN_WORDS in checkpoint.files else None
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known)
         self.engine_name = engine
-        if engine == "ctranslate2" and (obstacle := self._obstacle):
-            raise UserError(f"CTranslate2 cannot compute {obstacle}; use the engine auto or torch")
+        if engine == "ctranslate2" and (found := self._obstacle):
+            raise UserError(f"CTranslate2 cannot compute {found}; use the engine auto or torch")
 
     @classmethod
     def load(
@@ -72,14 +72,14 @@ class Translator:
         """Open a checkpoint directory, or a shipped checkpoint by its name: `tatoeba-en-es`, the default, and
         `tatoeba-es-en`.
 
-        `auto` takes CTranslate2 for every network that it can compute, and PyTorch for the others and for what only
-        PyTorch returns: every layer and head. Raises UserError when the directory is not a whole checkpoint.
+        `auto` uses CTranslate2 where it supports the network, and PyTorch otherwise and for what only PyTorch does:
+        `heads`, `word_probabilities`, `prefix` and sampling. Raises UserError for a missing or damaged checkpoint.
         """
         return cls(Checkpoint(find_checkpoint(checkpoint)), engine, threads)
 
     @property
     def fast(self) -> bool:
-        """Whether CTranslate2 translates."""
+        """Whether CTranslate2 serves the requests that do not need PyTorch."""
         return self.engine_name != "torch" and self._obstacle is None
 
     @cached_property
@@ -102,10 +102,10 @@ class Translator:
     def translate(self, text, **options):
         """Translate one sentence, or a list of them. `nmt.keywords.TranslateOptions` describes the options.
 
-        Raises UserError for an option that does not exist, a sentence that is longer than the model takes, unless it
-        is to be split, and heads of a model without any.
+        Raises UserError for an unknown option, for a sentence longer than the model takes (unless `long` is "split"),
+        and for `heads` from a model without attention.
         """
-        check_names(options, TranslateOptions)
+        check_options(options, TranslateOptions)
         if isinstance(text, str):
             return next(self.stream([text], read_ahead=1, **options))
         return list(self.stream(text, **options))
@@ -114,20 +114,22 @@ class Translator:
     def stream(self, lines: Iterable[str | None], **options: Unpack[StreamOptions]) -> Iterator[Translation]:
         """Translate an iterable of lines lazily, in order and in bounded memory.
 
-        At most `read_ahead` lines are read before their translations are yielded (with CTranslate2 a few chunks of
-        that); with 1, each line is answered before the next is read. A None among the lines asks for the translations
-        of all lines before it, as `nmt.lines.arriving_lines` does before it waits. `nmt.keywords.StreamOptions`
-        describes the other options. Raises UserError as `translate`.
+        At most `read_ahead` lines are read before their translations are yielded (with CTranslate2, a few chunks of
+        `FAST_CHUNK` lines); with 1, each line is translated before the next is read. A None among the lines flushes:
+        all lines before it are translated first. `nmt.lines.arriving_lines` yields one before each wait for input.
+        `nmt.keywords.StreamOptions` describes the other options. Raises UserError as `translate` does.
         """
-        check_names(options, StreamOptions)
-        check_values(options)
+        check_options(options, StreamOptions)
+        if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
+            given = reprlib.repr(lines)
+            raise UserError(f"{given} is no list of texts; translate takes one text or a list, stream a list")
         search: dict[str, Any] = {name: value for name, value in options.items() if name not in DEFAULTS}
         rest = DEFAULTS | {name: value for name, value in options.items() if name in DEFAULTS}
         if prefix := self.subwords.encode(rest["prefix"], ()).ids:
             search["prefix"] = tuple(prefix)
             if len(prefix) >= self.longest:
                 raise UserError(f"the prefix has {len(prefix)} subword pieces, the model takes {self.longest}")
-        return self._stream(checked_lines(lines), self.search_options(**search), **rest)
+        return self._stream(lines, self.search_options(**search), **rest)
 
     def _stream(
         self, lines: Iterable[str | None], search: SearchOptions, heads: bool, word_probabilities: bool, **options: Any
@@ -143,7 +145,7 @@ class Translator:
             self.require_attention()
         if wanted and self.engine_name == "ctranslate2":
             raise UserError(f"the CTranslate2 engine cannot {wanted[0]}; use the engine auto or torch")
-        # `auto` leaves such a request to PyTorch whole, so that all it returns comes from one model.
+        # `auto` serves such a request with PyTorch alone, so that all results come from one model.
         fast = self.fast and not wanted
         engine = self._ctranslate2 if fast else self._torch
         attention = self.attends and (options["attention"] or heads or self.aligner is None)
@@ -155,15 +157,15 @@ class Translator:
 
         size = FAST_CHUNK if overlapped else read_ahead
         one_sentence = options["one_sentence"] or heads or bool(search.prefix)
-        reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence, size)
+        reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence)
         searcher = Searcher(engine, search, options["batch_size"], attention, self.checkpoint.directory)
         scored = self._torch.score if word_probabilities else None
-        aligner = WordAligner(self.subwords, self.aligner, self.attends, read_weights, scored)
         name = self.checkpoint.attention_name if self.attends else None
         calibration = Calibration.of(self.checkpoint.metadata.confidence)
-        assembler = Assembler(self.subwords.pieces, name, attention, calibration)
+        aligner = WordAligner(self.subwords, self.aligner, name, calibration, read_weights, scored)
+        assembler = Assembler(name, attention)
 
-        chunks = reader.read(lines)
+        chunks = in_chunks(reader.read(lines), size)
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.
         in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks if chunk is not None)
         for chunk, found in prefetch(searcher.search, chunks, FAST_AHEAD) if overlapped else in_turn:
@@ -185,7 +187,7 @@ class Translator:
     @overload
     def align(self, source: Sequence[tuple[str, str]]) -> list[AlignedPair]: ...
     def align(self, source, target=None):
-        """Word alignment by the alignment head of two given sentences, or of a list of (source, target), order kept.
+        """Align two sentences, or a list of (source, target) pairs in order, with the alignment head.
 
         Raises UserError when the checkpoint has no alignment head.
         """
@@ -226,9 +228,9 @@ class Translator:
         return sides
 
     def search_options(self, **options) -> SearchOptions:
-        """The checkpoint's decoding defaults with `options` in place of those that are not None."""
+        """The checkpoint's decoding defaults, overridden by those `options` that are not None."""
         prefix = options.pop("prefix", ())
-        check_names(options, SearchKeywords)
+        check_options(options, SearchKeywords)
         given = {name: value for name, value in options.items() if value is not None}
         settings = {**self.checkpoint.metadata.decoding, **given}
         if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
@@ -250,4 +252,4 @@ class Translator:
     def _ctranslate2(self) -> CTranslate2Engine:
         from nmt.engines.ctranslate2_engine import CTranslate2Engine
 
-        return CTranslate2Engine.load(self.checkpoint, self.subwords, self.threads)
+        return CTranslate2Engine(self.checkpoint, self.subwords, self.threads)

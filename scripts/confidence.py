@@ -43,9 +43,10 @@ START = """\
 
 `Translation.confidence` is the probability that a translation is good, which is to say that its chrF against the
 references is at least 30; `Translation.word_confidence` is that of each word to stand in a reference. Both come from a
-logistic model (`nmt.confidence`) of what a search leaves behind: the log-probability a piece, how far the other
-hypotheses agree, the links and their probabilities, the lengths, and words that the training corpus lacks. The weights
-are fitted on dev (`nmt.calibration`); everything below is measured on test, once.
+logistic model (`nmt.confidence`) of what a search leaves behind. A translation is doubted if it is improbable a letter
+or short, if the search's other hypotheses are unlike it, and if the training corpus lacks words of the source; a word
+also if it has no probable link. The weights are fitted on dev (`nmt.calibration`); everything below is measured on
+test, once.
 `python -m scripts.confidence CHECKPOINT --test` makes each table and figure.
 """
 EDGES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)

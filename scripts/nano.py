@@ -3,7 +3,7 @@
     python scripts/nano.py train pairs.tsv --minutes 5 --output mine
     python scripts/nano.py translate "Where is the station?" --checkpoint tatoeba-en-es
 
-Read it from top to bottom; shapes stand in brackets. It opens and writes the package's checkpoints.
+Read it from top to bottom; shapes stand in brackets. No dropout, no placeholders, no cache.
 Sections and equations without a name are of "Attention Is All You Need" (Vaswani et al. 2017).
 """
 
@@ -33,11 +33,11 @@ def read_pairs(path):
 def make_batches(pairs, batch_tokens=2048, pool=20_000):
     """One pass over pairs of piece ids: batches of at most `batch_tokens` padded positions."""
     # Pairs of like lengths waste little padding: random pools are sorted, then cut into batches.
-    pairs, batches = random.sample(pairs, len(pairs)), []
+    pairs, batches = random.sample(pairs, len(pairs)), []  # a shuffled copy
     for first in range(0, len(pairs), pool):
         batches.append([])
         for pair in sorted(pairs[first : first + pool], key=lambda pair: max(map(len, pair))):
-            longest = max(map(len, pair)) + 1  # <s> or </s> is added
+            longest = max(map(len, pair)) + 1  # of the batch, as lengths ascend; with <s> or </s>
             if (len(batches[-1]) + 1) * longest > batch_tokens:
                 batches.append([])
             batches[-1].append(pair)
@@ -45,23 +45,24 @@ def make_batches(pairs, batch_tokens=2048, pool=20_000):
 
 
 # --- Subwords: frequent words are one piece, rare words several (Kudo and Richardson 2018) --------
-
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3  # <pad>, <unk>, <s>, </s>
+MAX_LENGTH = 256  # pieces of a sentence, with </s>
 
 
-def train_subwords(pairs, path, pieces=6000):
-    """Learn one vocabulary for both languages; unknown characters are spelled in bytes."""
+def train_subwords(pairs, path, vocabulary=6000):
+    """Learn one vocabulary, of fewer pieces where text is short; other characters become bytes."""
     sentences = (sentence for pair in pairs for sentence in pair)
-    settings = {"vocab_size": pieces, "hard_vocab_limit": False, "byte_fallback": True}
+    settings = {"vocab_size": vocabulary, "hard_vocab_limit": False, "byte_fallback": True}
     settings |= {"pad_id": PADDING, "unk_id": UNKNOWN, "bos_id": START, "eos_id": END}
     with open(path, "wb") as file:
         settings |= {"sentence_iterator": sentences, "model_writer": file, "minloglevel": 2}
         sentencepiece.SentencePieceTrainer.train(**settings)
+    return sentencepiece.SentencePieceProcessor(str(path))
 
 
-# --- Attention: each position of one sequence takes a weighted mean of another's (section 3.2) ----
+# --- Attention: a weighted mean over the positions of a sequence, its own or other (section 3.2) --
 class MultiHeadAttention(nn.Module):
-    """Section 3.2.2: [head_1 ... head_h] W^O, head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V)."""
+    """3.2.2: Concat(head_1, ..., head_h) W^O, head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V)."""
 
     def __init__(self, width, heads):
         super().__init__()
@@ -72,13 +73,13 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, x, memory, mask):
         """x [batch, target, width] looks at memory [batch, source, width] where mask is True."""
-        key, value = self.key_value(memory).chunk(2, dim=-1)  # [batch, source, width] each
-        query, key, value = self.split(self.query(x)), self.split(key), self.split(value)
+        keys, values = self.key_value(memory).chunk(2, dim=-1)  # [batch, source, width] each
+        query, key, value = self.split(self.query(x)), self.split(keys), self.split(values)
         # Equation 1: Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V
         scores = query @ key.mT / math.sqrt(query.size(-1))  # [batch, heads, target, source]
         weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)
         means = weights @ value  # [batch, heads, target, d_k]
-        return self.output(means.transpose(1, 2).flatten(2)), weights
+        return self.output(means.transpose(1, 2).flatten(2)), weights  # [batch, target, width], ...
 
     def split(self, x):
         """[batch, length, width] to [batch, heads, length, d_k] where d_k = width / heads."""
@@ -87,39 +88,36 @@ class MultiHeadAttention(nn.Module):
 
 # --- Transformer: the encoder reads the source, the decoder writes the target (section 3.1) -------
 class EncoderLayer(nn.Module):
-    """Self-attention over the source, then feed-forward.
+    """Self-attention, then feed-forward, each x + Sublayer(LayerNorm(x)) (Xiong et al. 2020)."""
 
-    Each adds to what it reads: x + Sublayer(LayerNorm(x)) (pre-norm, Xiong et al. 2020).
-    """
-
-    def __init__(self, width, inner, heads):
+    def __init__(self, width, inner_width, heads):
         super().__init__()
         self.self_attention = MultiHeadAttention(width, heads)
         # Equation 2, at every position alike: FFN(x) = max(0, x W_1 + b_1) W_2 + b_2
-        w_1, w_2 = nn.Linear(width, inner), nn.Linear(inner, width)
+        w_1, w_2 = nn.Linear(width, inner_width), nn.Linear(inner_width, width)
         self.feed_forward = nn.Sequential(OrderedDict(inner=w_1, relu=nn.ReLU(), outer=w_2))
-        self.around_self, self.around_feed_forward = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm_self, self.norm_feed_forward = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(self, x, mask):  # [batch, source, width] to the same
-        y = self.around_self(x)
-        x = x + self.self_attention(y, y, mask)[0]
-        return x + self.feed_forward(self.around_feed_forward(x))
+        normed = self.norm_self(x)
+        x = x + self.self_attention(normed, normed, mask)[0]
+        return x + self.feed_forward(self.norm_feed_forward(x))
 
 
 class DecoderLayer(EncoderLayer):
     """Self-attention over the target so far, cross-attention to the source, feed-forward."""
 
-    def __init__(self, width, inner, heads):
-        super().__init__(width, inner, heads)
+    def __init__(self, width, inner_width, heads):
+        super().__init__(width, inner_width, heads)
         self.cross_attention = MultiHeadAttention(width, heads)
-        self.around_cross = nn.LayerNorm(width)
+        self.norm_cross = nn.LayerNorm(width)
 
-    def forward(self, x, memory, self_mask, mask):  # [batch, target, width] to the same, weights
-        y = self.around_self(x)
-        x = x + self.self_attention(y, y, self_mask)[0]
-        y, weights = self.cross_attention(self.around_cross(x), memory, mask)
-        x = x + y
-        return x + self.feed_forward(self.around_feed_forward(x)), weights
+    def forward(self, x, memory, target_mask, source_mask):  # x [batch, target, width] to the same
+        normed = self.norm_self(x)
+        x = x + self.self_attention(normed, normed, target_mask)[0]
+        means, weights = self.cross_attention(self.norm_cross(x), memory, source_mask)
+        x = x + means
+        return x + self.feed_forward(self.norm_feed_forward(x)), weights
 
 
 class Transformer(nn.Module):
@@ -128,12 +126,12 @@ class Transformer(nn.Module):
     def __init__(self, sizes, vocabulary):
         super().__init__()
         width = sizes["width"]
-        layer = width, sizes["feed_forward"], sizes["heads"]
+        shape = width, sizes["feed_forward"], sizes["heads"]
         # Section 3.4: one matrix embeds source and target and, transposed, scores the next piece.
         self.output_weight = nn.Parameter(torch.randn(vocabulary, width) * width**-0.5)
         self.output_bias = nn.Parameter(torch.zeros(vocabulary))
-        encoder = [EncoderLayer(*layer) for _ in range(sizes["encoder_layers"])]
-        decoder = [DecoderLayer(*layer) for _ in range(sizes["decoder_layers"])]
+        encoder = [EncoderLayer(*shape) for _ in range(sizes["encoder_layers"])]
+        decoder = [DecoderLayer(*shape) for _ in range(sizes["decoder_layers"])]
         self.encoder_layers, self.decoder_layers = nn.ModuleList(encoder), nn.ModuleList(decoder)
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         for module in self.modules():
@@ -148,7 +146,7 @@ class Transformer(nn.Module):
         position = torch.arange(pieces.size(1), dtype=torch.float64)[:, None]
         angle = position / 10000 ** (torch.arange(0, width, 2, dtype=torch.float64) / width)
         positions = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).float()
-        return self.output_weight[pieces] * math.sqrt(width) + positions
+        return self.output_weight[pieces] * math.sqrt(width) + positions  # section 3.4
 
     def encode(self, source):
         """Source [batch, source] to the memory [batch, source, width] and its mask."""
@@ -158,17 +156,17 @@ class Transformer(nn.Module):
             x = layer(x, mask)
         return self.encoder_norm(x), mask
 
-    def decode(self, target, memory, mask):
-        """Target [batch, target] to logits [batch, target, vocabulary], and all cross-attention."""
+    def decode(self, target, memory, source_mask):
+        """Target [batch, target] to logits [batch, target, vocabulary]; each layer's attention."""
         length = target.size(1)
-        # Section 3.2.3: a position sees itself and those before it: not the answer, nor <pad>.
-        self_mask = torch.ones(length, length, dtype=torch.bool).tril()
+        # Section 3.2.3: a position sees itself and those before, so neither its label nor <pad>.
+        target_mask = torch.ones(length, length, dtype=torch.bool).tril()
         x, attentions = self.embed(target), []
         for layer in self.decoder_layers:
-            x, weights = layer(x, memory, self_mask, mask)
-            attentions.append(weights)
+            x, weights = layer(x, memory, target_mask, source_mask)
+            attentions.append(weights)  # [batch, heads, target, source]
         states = self.decoder_norm(x)  # [batch, target, width]
-        return nn.functional.linear(states, self.output_weight, self.output_bias), attentions
+        return states @ self.output_weight.T + self.output_bias, attentions
 
 
 # --- Loss: the next piece should be likely, but never certain (section 5.4) -----------------------
@@ -179,7 +177,7 @@ def pad(sequences):
 
 
 def loss_of(model, batch):
-    """Mean cross-entropy of the target pieces; all pieces share 0.1 of each label's mass."""
+    """Mean cross-entropy with the label at 0.9, and 0.1 shared evenly by the whole vocabulary."""
     source = pad([source + [END] for source, _ in batch])  # [batch, source]
     target = pad([[START, *target, END] for _, target in batch])  # [batch, target + 1]
     logits, _ = model.decode(target[:, :-1], *model.encode(source))  # all positions at once
@@ -188,8 +186,7 @@ def loss_of(model, batch):
     return nn.functional.cross_entropy(logits.flatten(0, 1), labels, **smoothed)
 
 
-# --- Training: Muon turns the matrices, AdamW the rest, the rate falls to zero --------------------
-
+# --- Training: Muon for linear layers, Adam for the rest; the rate rises, then falls to zero ------
 SIZES = {"encoder_layers": 3, "decoder_layers": 2, "width": 128, "feed_forward": 512, "heads": 4}
 RATE, WARMUP = 6e-3, 200
 
@@ -201,20 +198,20 @@ def orthogonal(matrix):
     x = matrix / matrix.norm().clamp(min=1e-7)
     for _ in range(5):  # each singular value s becomes 3.4445 s - 4.775 s^3 + 2.0315 s^5
         square = x @ x.T
-        x = 3.4445 * x + (2.0315 * square @ square - 4.775 * square) @ x
+        x = 3.4445 * x + (2.0315 * (square @ square) - 4.775 * square) @ x
     return x
 
 
 def train(model, pairs, minutes, steps=None):
-    """Train for so many minutes, or exactly `steps` steps; returns the steps."""
+    """Train for `minutes`, or exactly `steps` steps; returns the steps."""
     matrices = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
     momenta = [torch.zeros_like(matrix) for matrix in matrices]
-    rest = [weight for weight in model.parameters() if all(weight is not one for one in matrices)]
-    adam = torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0)
+    rest = [w for w in model.parameters() if w.dim() == 1 or w is model.output_weight]
+    adam = torch.optim.Adam(rest, betas=(0.9, 0.98))
     started, step, batches = time.monotonic(), 0, []
     while True:
-        minute = (time.monotonic() - started) / 60
-        spent = step / steps if steps else minute / minutes
+        elapsed = (time.monotonic() - started) / 60
+        spent = step / steps if steps else elapsed / minutes  # 0 to 1
         if spent >= 1:
             return step
         step += 1
@@ -232,7 +229,7 @@ def train(model, pairs, minutes, steps=None):
                 # Steps of the size of Adam's (Liu et al. 2025, equation 4)
                 matrix -= rate * 0.2 * math.sqrt(max(matrix.shape)) * direction
         if step % 100 == 0:
-            print(f"step {step}, {minute:.1f} minutes: loss {loss.item():.3f}", flush=True)
+            print(f"step {step}, {elapsed:.1f} minutes: loss {loss.item():.3f}", flush=True)
 
 
 # --- Beam search: keep the likeliest beginnings, extend each by every piece -----------------------
@@ -240,11 +237,12 @@ def train(model, pairs, minutes, steps=None):
 def beam_search(model, source, beam=5):
     """The best translation of piece ids `source`, as piece ids without <s> and </s>."""
     memory, mask = model.encode(torch.tensor([source + [END]]))  # [1, source, width]
-    longest = min(2 * len(source) + 10, 255)
-    # lp(Y) = (5 + |Y|) / (5 + 1) (Wu et al. 2016, equation 14); </s> counts in |Y|
+    longest = min(2 * len(source) + 10, MAX_LENGTH - 1)
+    # lp(Y) = (5 + |Y|) / (5 + 1) (Wu et al. 2016, equation 14, exponent 1); </s> counts in |Y|
     penalty = [(5 + length) / 6 for length in range(longest + 1)]
     live, finished = [(0.0, [START])], []  # (log-probability, pieces), best first
     for length in range(1, longest + 1):
+        # Every step decodes the whole beginnings; the package keeps their keys and values instead.
         target = torch.tensor([pieces for _, pieces in live])  # [beam, length]
         logits, _ = model.decode(target, memory.expand(len(live), -1, -1), mask)
         scores = logits[:, -1].log_softmax(dim=-1)  # [beam, vocabulary]
@@ -259,8 +257,8 @@ def beam_search(model, source, beam=5):
         for score, pieces in grown[:beam]:
             if pieces[-1] == END or length == longest:
                 finished.append((score / penalty[length], pieces))
-        live = [one for one in grown if one[1][-1] != END][:beam]
-        # A log-probability only falls and the penalty only grows: the best a live one can reach.
+        live = [(score, pieces) for score, pieces in grown if pieces[-1] != END][:beam]
+        # Log-probabilities only fall and the penalty only grows, so no live one can end above this.
         reachable = live[0][0] / penalty[longest]
         if len(finished) >= beam or any(reachable <= score for score, _ in finished):
             break
@@ -270,16 +268,16 @@ def beam_search(model, source, beam=5):
 # --- Attention to words: from pieces to what a reader sees ----------------------------------------
 def split_words(text):
     """(first, one past last) character of each word and punctuation mark."""
-    # Python's \w lacks combining marks, so: "m" for a mark, "w" for \w, other characters as such.
+    # Python's \w lacks combining marks. Match a copy: m for a mark, w for \w, the rest as it is.
     kinds = "".join("m" if category(c)[0] == "M" else re.sub(r"\w", "w", c) for c in text)
     words = re.finditer(r"[wm]+(?:['’][wm]+)*|[^wm\s](?:m|\u200d[^wm\s])*", kinds)
     return [word.span() for word in words]
 
 
-def shares(pieces, words):
-    """[pieces, words], from spans of characters: how much of each piece belongs to each word."""
-    matrix = torch.zeros(len(pieces), len(words))
-    for row, (start, end) in zip(matrix, pieces, strict=True):
+def shares(piece_spans, words):
+    """Spans of pieces and words to [pieces, words]: the share of each piece that each word has."""
+    matrix = torch.zeros(len(piece_spans), len(words))
+    for row, (start, end) in zip(matrix, piece_spans, strict=True):
         over = [n for n, word in enumerate(words) if word[0] < end and word[1] > start]
         if not over:  # a bare space or leading byte leads to the next word
             over = [n for n, word in enumerate(words) if word[1] > start][:1] or [len(words) - 1]
@@ -288,18 +286,17 @@ def shares(pieces, words):
 
 
 @torch.inference_mode()
-def translate(model, subwords, layer, heads, text):
-    """Translation, source words, target words, their attention [target words, source words + 1]."""
-    text = normalize("NFC", text)
-    if not split_words(text):
+def translate(model, subwords, layer, shown_heads, text):
+    """Text, source and target words of the translation, attention [target, source words + 1]."""
+    if not split_words(text := normalize("NFC", text)):
         return "", [], [], torch.zeros(0, 1)
     source = subwords.encode(text, return_type="offset_mapping")  # ids, and characters of each
     pieces = beam_search(model, source["ids"])
     target = subwords.decode(pieces, return_type="offset_mapping")
     memory, mask = model.encode(torch.tensor([source["ids"] + [END]]))
-    # From <s> on, each row of the decoder writes a piece; the last row writes </s>.
+    # Row t reads piece t - 1, <s> at first, and writes piece t; the last writes </s> and is cut.
     _, attentions = model.decode(torch.tensor([[START, *pieces]]), memory, mask)
-    attention = attentions[layer][0, heads, :-1].mean(dim=0)  # [pieces, source pieces + 1]
+    attention = attentions[layer][0, shown_heads, :-1].mean(dim=0)  # [pieces, source pieces + 1]
     source_words, target_words = split_words(text), split_words(target["text"])
     columns = shares(source["offsets"], source_words)
     rows = shares(target["offsets"], target_words)
@@ -312,40 +309,40 @@ def translate(model, subwords, layer, heads, text):
 
 
 def draw(source, target, matrix):
-    """The attention as text, source words on top; shade k is a weight of k tenths or more."""
+    """The attention as text, source words downwards; shade k is a weight of k tenths or more."""
     shades, side, top = " .:-=+*#%@", max(map(len, target), default=0), [*source, "</s>"]
     height = max(map(len, top))
     lines = [" " * side + "".join(f"  {w.rjust(height)[n]}" for w in top) for n in range(height)]
     for word, row in zip(target, matrix.tolist(), strict=True):
-        lines.append(word.rjust(side) + "".join("  " + shades[min(int(10 * w), 9)] for w in row))
+        lines.append(word.rjust(side) + "".join("  " + shades[min(int(10 * p), 9)] for p in row))
     return "\n".join(lines)
 
 
 # --- Files: a directory that the package opens too ------------------------------------------------
-def save(directory, model, languages, steps):
+def save(directory, model, data, steps):
     """Write weights, configuration and metadata; subwords.model is there already."""
-    # safetensors: the header's length in 8 bytes, the header as JSON, then all numbers in a row
-    header, data = {}, b""
+    header, content = {}, b""  # safetensors: header's length in 8 bytes, header as JSON, numbers
     for name, weight in model.named_parameters():
-        numbers = bytes(weight.detach().view(torch.uint8).flatten().tolist())
-        ends = [len(data), len(data) + len(numbers)]
-        name = re.sub(r"(around_\w+)", r"\1.norm", name)  # the package's name for it
-        header[name] = {"dtype": "F32", "shape": list(weight.shape), "data_offsets": ends}
-        data += numbers
+        numbers = weight.detach().numpy().tobytes()
+        offsets = [len(content), len(content) + len(numbers)]
+        name = re.sub(r"\bnorm_(\w+)", r"around_\1.norm", name)  # the package's name for it
+        header[name] = {"dtype": "F32", "shape": list(weight.shape), "data_offsets": offsets}
+        content += numbers
     head = json.dumps(header).encode()
-    (directory / "weights.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + data)
-    config = {"checkpoint": str(directory), "model": SIZES, "training": {"max_steps": steps}}
-    config |= {"data": {"corpus": "files", "train": "pairs.tsv"}, "alignment": {"head": False}}
+    content = len(head).to_bytes(8, "little") + head + content
+    (directory / "weights.safetensors").write_bytes(content)
+    config = {"checkpoint": str(directory), "training": {"max_steps": steps}, "data": data}
+    config |= {"model": SIZES | {"dropout": 0.0}, "alignment": {"head": False}}
     (directory / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
     files = "config.yaml", "subwords.model", "weights.safetensors"
-    metadata = dict(zip(("source", "target"), languages, strict=True), max_length=256, decoding={})
-    metadata["alignment_layer"] = max(0, len(model.decoder_layers) - 2)  # it aligns best
+    metadata = {"source": data["source"], "target": data["target"], "max_length": MAX_LENGTH}
+    metadata |= {"decoding": {}, "alignment_layer": max(0, len(model.decoder_layers) - 2)}
     metadata["files"] = {n: hashlib.sha256((directory / n).read_bytes()).hexdigest() for n in files}
     (directory / "metadata.json").write_text(json.dumps(metadata, indent=2))
 
 
 def load(checkpoint):
-    """Model, subwords, and which heads of which layer to show, of a directory or shipped name."""
+    """Model, subwords, layer and its heads to show, of a directory or a shipped name."""
     directory = Path(checkpoint)
     if not directory.is_dir():
         directory = Path(__file__).parent.parent / "checkpoints" / checkpoint
@@ -357,7 +354,8 @@ def load(checkpoint):
             start, end = entry["data_offsets"]
             dtype = {"F16": torch.float16, "F32": torch.float32}[entry["dtype"]]
             numbers = torch.frombuffer(content[first + start : first + end], dtype=dtype)
-            weights[name.replace(".norm", "")] = numbers.view(entry["shape"]).float()
+            name = re.sub(r"around_(\w+)\.norm", r"norm_\1", name)
+            weights[name] = numbers.view(entry["shape"]).float()
     text = (directory / "config.yaml").read_text(encoding="utf-8")
     sizes = {key: int(re.search(rf"\b{key}\"?: (\d+)", text)[1]) for key in SIZES}
     model = Transformer(sizes, len(weights["output_bias"]))
@@ -365,35 +363,37 @@ def load(checkpoint):
     metadata = json.loads((directory / "metadata.json").read_text(encoding="utf-8"))
     heads = metadata.get("alignment_heads") or list(range(sizes["heads"]))
     subwords = sentencepiece.SentencePieceProcessor(str(directory / "subwords.model"))
-    return model.eval(), subwords, metadata["alignment_layer"], heads
+    return model, subwords, metadata["alignment_layer"], heads
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("train", help="train on a file of pairs: source, tab, target a line")
-    one.add_argument("pairs")
-    one.add_argument("--minutes", type=float, default=5)
-    one.add_argument("--steps", type=int, help="exactly so many steps, whatever time they take")
-    one.add_argument("--languages", nargs=2, default=["en", "es"], metavar="CODE")
-    one.add_argument("--output", type=Path, default="mine", help="a new directory")
-    two = commands.add_parser("translate", help="translate a sentence, and show its attention")
-    two.add_argument("text")
-    two.add_argument("--checkpoint", default="tatoeba-en-es", help="directory, or a shipped name")
+    command = commands.add_parser("train", help="train on lines of source, tab, target")
+    command.add_argument("pairs")
+    command.add_argument("--minutes", type=float, default=5)
+    command.add_argument("--steps", type=int, help="exactly so many steps, whatever time they take")
+    command.add_argument("--languages", nargs=2, default=["en", "es"], metavar="CODE")
+    command.add_argument("--output", type=Path, default="mine", help="a new directory")
+    command = commands.add_parser("translate", help="translate a sentence, and show its attention")
+    command.add_argument("text")
+    command.add_argument("--checkpoint", default="tatoeba-en-es", help="directory or shipped name")
     given = parser.parse_args()
     if given.command == "translate":
-        text, *rest = translate(*load(given.checkpoint), given.text)
-        return print(text, draw(*rest), sep="\n\n")
+        text, source, target, attention = translate(*load(given.checkpoint), given.text)
+        print(text, draw(source, target, attention), sep="\n\n")
+        return
     torch.manual_seed(1)
     random.seed(1)
     given.output.mkdir(parents=True)
     pairs = read_pairs(given.pairs)
-    train_subwords(pairs, given.output / "subwords.model")
-    subwords = sentencepiece.SentencePieceProcessor(str(given.output / "subwords.model"))
+    subwords = train_subwords(pairs, given.output / "subwords.model")
     encoded = [tuple(subwords.encode(list(pair))) for pair in pairs]
-    encoded = [pair for pair in encoded if all(0 < len(ids) < 256 for ids in pair)]
+    encoded = [pair for pair in encoded if all(0 < len(ids) < MAX_LENGTH for ids in pair)]
     model = Transformer(SIZES, subwords.get_piece_size())
-    save(given.output, model, given.languages, train(model, encoded, given.minutes, given.steps))
+    steps = train(model, encoded, given.minutes, given.steps)
+    data = dict(zip(("source", "target"), given.languages, strict=True), corpus="files")
+    save(given.output, model, data | {"train": given.pairs}, steps)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ last column is `</s>`, that is "aligned to nothing". The reverse direction's mat
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -61,11 +61,7 @@ def agreement(forward: Sequence[Link], reverse: Sequence[Link]) -> tuple[int, in
     return 2 * len(set(forward) & set(reverse)), len(set(forward)) + len(set(reverse))
 
 
-def select_by_agreement(
-    forward: Sequence[np.ndarray],
-    reverse: Sequence[np.ndarray],
-    links: Callable[[np.ndarray], list[Link]] = argmax_links,
-) -> tuple[int, int]:
+def select_by_agreement(forward: Sequence[np.ndarray], reverse: Sequence[np.ndarray]) -> tuple[int, int]:
     """The candidate of each direction that agrees best with one of the other's.
 
     Chen et al. (2020, section 3.1) choose layers so, by the AER between the two directions.
@@ -73,13 +69,12 @@ def select_by_agreement(
     Args:
         forward: for each sentence pair [candidates, target words, source words + 1].
         reverse: for each sentence pair [candidates, source words, target words + 1].
-        links: how links are read from one matrix.
     """
     counts = np.zeros((len(forward[0]), len(reverse[0]), 2))
     for ahead, back in zip(forward, reverse, strict=True):
-        linked_back = [transpose(links(matrix)) for matrix in back]
+        linked_back = [transpose(argmax_links(matrix)) for matrix in back]
         for i, matrix in enumerate(ahead):
-            linked = links(matrix)
+            linked = argmax_links(matrix)
             for j, other in enumerate(linked_back):
                 counts[i, j] += agreement(linked, list(other))
     ratio = counts[..., 0] / np.maximum(counts[..., 1], 1)

@@ -19,6 +19,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from nmt.checkpoint import write_text
+from nmt.inspection.colours import COLOURS
 from nmt.inspection.drawing import FAINT, GRID, INK
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +28,6 @@ PEERS = ROOT / ".venv-peers" / "bin" / "python"
 """The Python of JoeyNMT's environment, made by scripts/speed/peers.sh."""
 THREADS = 2
 """CPU threads of every contestant."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Okabe and Ito's palette (2008), safe for every kind of colour vision."""
 MODEL_COLOURS = dict(zip(("rnnencdec", "rnnsearch", "transformer"), COLOURS, strict=False))
 """A model's colour in every picture."""
 
@@ -66,10 +65,10 @@ def duration(minutes: float) -> str:
     return f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{60 * minutes:.0f} seconds"
 
 
-def interval(values: np.ndarray, samples: int = 10_000, seed: int = 1) -> tuple[float, float, float]:
+def interval(values: np.ndarray) -> tuple[float, float, float]:
     """The mean of `values` [n] without NaNs, and its 95% percentile bootstrap interval (Efron and Tibshirani 1993)."""
     values = values[np.isfinite(values)]
-    drawn = np.random.default_rng(seed).integers(len(values), size=(samples, len(values)))
+    drawn = np.random.default_rng(1).integers(len(values), size=(10_000, len(values)))
     low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
 
@@ -95,14 +94,22 @@ def prepare(axes: Axes, title: str, across: str, upwards: str) -> None:
     axes.spines[["left", "bottom"]].set_color(FAINT)
 
 
-def logarithmic(axis: Axis, base: float = 10) -> None:
+def logarithmic(axis: Axis) -> None:
     """Make an axis that has its data logarithmic, with a few labels in plain numbers that cannot collide."""
-    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=base)  # type: ignore[attr-defined]
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")  # type: ignore[attr-defined]
     low, high = axis.get_view_interval()
     narrow = (1, 3) if axis.axis_name == "x" else (1, 2, 5)  # type: ignore[attr-defined]
     axis.set_major_locator(LogLocator(10, subs=narrow if high / low <= 100 else (1,)))
     axis.set_major_formatter(lambda value, _place: f"{value:,.10g}")
     axis.set_minor_formatter(NullFormatter())
+
+
+def intervals(axes: Axes, rows: Sequence[tuple[str, str, tuple[float, float, float]]]) -> None:
+    """Draw rows of (label, colour, (value, low, high)) from the top down."""
+    for height, (_, colour, (value, low, high)) in enumerate(rows):
+        axes.errorbar(value, height, xerr=[[value - low], [high - value]], fmt="o", color=colour, markersize=4)
+    axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
 def legend(axes: Axes) -> None:

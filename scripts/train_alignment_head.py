@@ -20,7 +20,7 @@ from nmt.cli.common import run
 def main(arguments: list[str]) -> None:
     """Read the corpus, train, write."""
     options = make_parser().parse_args(arguments)
-    from nmt.alignment.head import save_aligner
+    from nmt.alignment.head import Aligner
     from nmt.checkpoint import ALIGNER, METADATA, Checkpoint, write_checkpoint_metadata
     from nmt.config import load_config
     from nmt.corpus import load_corpus
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
             HeadTraining(config, options.seed, options.processes, report),
             options.work or scratch,
         )
-    save_aligner(output, parameters, subwords)
+    Aligner(parameters, subwords).save(output)
     seconds, pairs_read = time.monotonic() - started, len(pairs)
     if checkpoint:
         how = {"minutes": round(seconds / 60, 1), "processes": options.processes, "seed": options.seed}

@@ -59,8 +59,7 @@ def main(arguments: list[str]) -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    head, examples = (__doc__ or "").split("\n\n", 1)
-    arguments = parser("translate_with_ray.py", head, examples)
+    arguments = parser("translate_with_ray.py", __doc__)
     arguments.add_argument("inputs", nargs="+", metavar="FILE", help="UTF-8 text, one sentence a line, or .parquet")
     arguments.add_argument("--output", required=True, metavar="DIR", help="where the shards go; run again to resume")
     arguments.add_argument("--format", choices=["jsonl", "parquet"], default="jsonl", help="of shards (default: jsonl)")

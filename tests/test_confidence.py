@@ -24,6 +24,7 @@ from nmt.confidence import (
     WORD_INTERCEPT,
     WORD_SIGNS,
     Calibration,
+    agreement,
     doubtful,
     evidence_of,
     in_words,
@@ -77,9 +78,9 @@ def test_area_under_the_curve_is_the_share_of_pairs_in_order(scored):
 
 
 def sample_rows(count: int = 400):
-    """Evidence that tells by log-probability, and the truth."""
+    """Evidence that tells by agreement, and the truth."""
     rows = [{name: float(RANDOM.random()) for name in SIGNS} for _ in range(count)]
-    good = np.array([row["log_probability"] + 0.2 * RANDOM.normal() > 0.4 for row in rows])
+    good = np.array([row["agreement"] + 0.2 * RANDOM.normal() > 0.4 for row in rows])
     return rows, good
 
 
@@ -87,7 +88,7 @@ def test_confidence_rises_and_falls_as_the_signs_say():
     rows, good = sample_rows()
     calibration = fit(rows, good)
     assert roc_auc(np.array([calibration(row) for row in rows]), good) > 0.85
-    assert calibration.weights["log_probability"] > 1
+    assert calibration.weights["agreement"] > 1
     for name, sign in SIGNS.items():
         values = [calibration({**rows[0], name: value}) for value in (0.0, 0.3, 0.9)]
         assert values == sorted(values, reverse=sign < 0)
@@ -98,10 +99,10 @@ def test_too_few_sentences_and_evidence_that_does_not_vary():
     rows, good = sample_rows()
     assert fit(rows[: FEWEST[0] - 1], good[: FEWEST[0] - 1]) is None
     assert fit(rows, np.ones(len(rows), bool)) is None
-    same = [row | {"length": 0.5} for row in rows]
-    without = [{name: value for name, value in row.items() if name != "length"} for row in rows]
+    same = [row | {"letters": 0.5} for row in rows]
+    without = [{name: value for name, value in row.items() if name != "letters"} for row in rows]
     assert fit(same, good).weights.keys() == fit(without, good).weights.keys()
-    assert "length" not in fit(same, good).weights
+    assert "letters" not in fit(same, good).weights
 
 
 @settings(max_examples=30)
@@ -120,25 +121,39 @@ def test_evidence_of_another_version_gives_no_confidence():
 
 def test_the_evidence_of_one_sentence():
     subwords = tiny_subwords()
+    knowing = subwords.with_slots(KnownWords(["left", "his", "here"]))
     source, target = subwords.encode("Tom left his perro here."), subwords.encode("Tom perro.")
-    known = KnownWords(["left", "his", "here"])
     best = Hypothesis(target.ids, -6.0, -1.0)
-    found, words = evidence_of(source, target, best, [(0, 0), (3, 1)], np.array([[1.0], [0.5], [0.0]]), known)
+    found, words = evidence_of(source, target, best, [(0, 0), (3, 1)], np.array([[1.0], [0.5], [0.0]]), knowing)
     assert set(found) == set(SIGNS)
-    assert found["log_probability"] == -6 / (len(target.ids) + 1)
-    assert found["posterior"] == 1 and found["margin"] == 0 and found["letters"] == np.log(11)
-    assert found["linked_source"] == 2 / 6 and found["linked_target"] == 2 / 3
-    assert found["link_probability"] == pytest.approx(0.5)
-    assert found["repeated"] == 1 / 4 and found["unknown"] == 2 / 5
+    assert found["surprise"] ** 2 == pytest.approx(6 / 11) and found["letters"] == np.log(11)  # a space begins it
+    assert found["agreement"] == 1 and found["unknown"] == 2 / 5
     by_name = dict(zip(WORD_SIGNS, words.T.tolist(), strict=True))
     assert by_name["word_posterior"] == [1, 1, 1] and by_name["word_link"] == [1, 0.5, 0]
-    assert by_name["word_log_probability"] == [found["log_probability"]] * 3
+    assert by_name["word_log_probability"] == [-6 / (len(target.ids) + 1)] * 3
     assert by_name["word_unknown"] == [1, 1, 0]  # Tom and perro
     pieces = [sum(number in own for own in target.words_of_piece) for number in range(3)]
     assert by_name["word_pieces"] == pieces and by_name["word_letters"] == pytest.approx(np.log([3, 5, 1]))
-    bare, words = evidence_of(source, target, Hypothesis(target.ids, -np.inf, -np.inf), None, None, None)
-    assert set(bare) == set(SIGNS) - {"linked_source", "linked_target", "link_probability", "unknown"}
-    assert np.isfinite(list(bare.values())).all() and np.isfinite(words).all()
+    for log_probability in (-np.inf, 1e-7):  # an engine's rounding
+        bare, words = evidence_of(source, target, Hypothesis(target.ids, log_probability, 0), None, None, subwords)
+        assert set(bare) == set(SIGNS) - {"unknown"}
+        assert np.isfinite(list(bare.values())).all() and np.isfinite(words).all()
+
+
+def test_agreement_is_the_share_of_letters_in_a_row_in_common():
+    assert agreement("▁abcd", ["▁abce"], [-1.0]) == pytest.approx(2 / 3)  # ▁ab and abc, of three on each side
+    assert agreement("▁abcd", ["▁abce", "▁xyz"], np.log([0.3, 0.1])) == pytest.approx(0.75 * 2 / 3)
+    assert agreement("▁abcd", ["▁abcd"], [-9.0]) == 1 and agreement("▁abcd", ["▁xyz"], [-np.inf]) == 0
+    assert agreement("▁abcd", [], []) == agreement("", [""], [-1.0]) == 1
+
+
+def test_both_engines_find_the_same_evidence_however_many_hypotheses_are_asked_for(tiny_checkpoint):
+    engines = [Translator.load(tiny_checkpoint, engine, 1) for engine in ("torch", "ctranslate2")]
+    for text in ENGLISH:
+        found = [engine.translate(text, n_best=n_best, one_sentence=True) for engine in engines for n_best in (1, 3)]
+        for one in found[1:]:
+            assert one.text == found[0].text and one.evidence == pytest.approx(found[0].evidence, abs=1e-3)
+            np.testing.assert_allclose(one.word_evidence, found[0].word_evidence, atol=1e-3)
 
 
 def test_posteriors_are_the_share_of_the_hypotheses_that_have_a_piece():
@@ -153,7 +168,8 @@ def test_posteriors_are_the_share_of_the_hypotheses_that_have_a_piece():
 def test_evidence_of_odd_lines_is_finite(text):
     encoding = tiny_subwords().encode(text)
     best = Hypothesis(encoding.ids, -1.0, -1.0)
-    found, words = evidence_of(encoding, encoding, best, [], np.zeros((len(encoding.words), 0)), KnownWords([]))
+    knowing = tiny_subwords().with_slots(KnownWords([]))
+    found, words = evidence_of(encoding, encoding, best, [], np.zeros((len(encoding.words), 0)), knowing)
     assert np.isfinite(list(found.values())).all() and np.isfinite(words).all()
     assert words.shape == (len(encoding.words), len(WORD_SIGNS))
 
@@ -178,13 +194,13 @@ def test_every_word_has_its_confidence(tiny_checkpoint, tmp_path, engine):
 
 @pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
 def test_a_calibrated_checkpoint_gives_confidence_everywhere(tiny_checkpoint, tmp_path, engine):
-    place = calibrated(tiny_checkpoint, tmp_path / "own", {INTERCEPT: 2.0, "log_probability": 1.0})
+    place = calibrated(tiny_checkpoint, tmp_path / "own", {INTERCEPT: 2.0, "surprise": -1.0})
     translator = Translator.load(place, engine, 1)
     result = translator.translate(ENGLISH[0], n_best=2)
-    assert result.confidence == Calibration({INTERCEPT: 2.0, "log_probability": 1.0})(result.evidence)
+    assert result.confidence == Calibration({INTERCEPT: 2.0, "surprise": -1.0})(result.evidence)
     assert result.as_dict()["confidence"] == result.confidence
     for one in result.hypotheses:
-        assert one.confidence == Calibration({INTERCEPT: 2.0, "log_probability": 1.0})(one.evidence)
+        assert one.confidence == Calibration({INTERCEPT: 2.0, "surprise": -1.0})(one.evidence)
     assert translator.translate(ENGLISH[0], attention=False).confidence == pytest.approx(result.confidence, abs=1e-4)
     alone = [one.confidence for one in translator.translate(ENGLISH[:2])]
     together = translator.translate(" ".join(ENGLISH[:2])).confidence
@@ -199,7 +215,7 @@ def test_without_calibration_there_is_no_confidence(tiny_checkpoint):
     assert not looks_foreign(result) and "confidence" not in render_alignment(result)
 
 
-@pytest.mark.parametrize("weights", [[1.0], "high", {"log_probability": "1"}, {"log_probability": 1e30}])
+@pytest.mark.parametrize("weights", [[1.0], "high", {"surprise": "1"}, {"surprise": 1e30}])
 def test_weights_that_are_none_are_refused(tiny_checkpoint, tmp_path, weights):
     with pytest.raises(UserError, match="see confidence"):
         Translator.load(calibrated(tiny_checkpoint, tmp_path / "own", weights))
@@ -209,9 +225,9 @@ def test_the_mean_of_parts():
     def part(words: int, confidence, evidence):
         return Translation("", "", 0.0, [], ["w"] * words, None, None, confidence=confidence, evidence=evidence)
 
-    whole = joined_confidence([part(1, 0.0, {"length": 0.0}), part(3, 1.0, {"length": 1.0, "pieces": 2.0})])
-    assert whole == (0.75, {"length": 0.75})
-    assert joined_confidence([part(1, None, {"length": 1.0})]) == (None, {"length": 1.0})
+    whole = joined_confidence([part(1, 0.0, {"letters": 0.0}), part(3, 1.0, {"letters": 1.0, "unknown": 2.0})])
+    assert whole == (0.75, {"letters": 0.75})
+    assert joined_confidence([part(1, None, {"letters": 1.0})]) == (None, {"letters": 1.0})
     assert joined_confidence([part(0, None, None)]) == (None, None)
 
 

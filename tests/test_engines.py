@@ -41,7 +41,7 @@ SOURCES = [*ENGLISH[:7], *SPANISH[:3], "Birds!", "cat", "the boat " * 12]
 def engines(directory) -> tuple[Subwords, TorchEngine, CTranslate2Engine]:
     checkpoint = Checkpoint(directory)
     subwords = Subwords.load(checkpoint.path("subwords.model"))
-    return subwords, TorchEngine.load(checkpoint, len(subwords)), CTranslate2Engine.load(checkpoint, subwords, 1)
+    return subwords, TorchEngine.load(checkpoint, len(subwords)), CTranslate2Engine(checkpoint, subwords, 1)
 
 
 @pytest.fixture(
@@ -198,9 +198,9 @@ def test_cores_are_those_that_the_process_may_use(tiny_checkpoint, monkeypatch):
     subwords = Subwords.load(checkpoint.path("subwords.model"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert CTranslate2Engine.load(checkpoint, subwords).cores == 1
+    assert CTranslate2Engine(checkpoint, subwords).cores == 1
     monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
-    assert CTranslate2Engine.load(checkpoint, subwords).cores == 3
+    assert CTranslate2Engine(checkpoint, subwords).cores == 3
 
 
 def test_each_file_is_hashed_once(tiny_checkpoint, monkeypatch):
@@ -235,9 +235,9 @@ def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):
 
 @pytest.mark.parametrize("heads", [[3], [2, 1]])
 def test_chosen_alignment_heads_are_those_that_come_back(tmp_path, tiny_checkpoint, heads):
-    model = export_to_ctranslate2(tiny_checkpoint, tmp_path / "model", alignment_heads=heads)
-    subwords, torchs, _ = engines(tiny_checkpoint)
-    fast = CTranslate2Engine(lambda: ctranslate2.Translator(str(model), inter_threads=1, intra_threads=1), subwords, 64)
+    directory = shutil.copytree(tiny_checkpoint, tmp_path / "tiny")
+    write_checkpoint_metadata(directory, {**Checkpoint(directory).metadata.record, "alignment_heads": heads})
+    subwords, torchs, fast = engines(directory)
     ids = subwords.encode_ids(SOURCES[:5])
     found = fast.translate(ids, SearchOptions(4), attention=True)
     assert_equal(found, torchs.translate(ids, SearchOptions(4)))
@@ -247,8 +247,10 @@ def test_chosen_alignment_heads_are_those_that_come_back(tmp_path, tiny_checkpoi
 
 
 def test_a_head_that_is_not_there_is_refused(tmp_path, tiny_checkpoint):
-    with pytest.raises(UserError, match="heads 0 to 3"):
-        export_to_ctranslate2(tiny_checkpoint, tmp_path / "model", alignment_heads=[4])
+    directory = shutil.copytree(tiny_checkpoint, tmp_path / "tiny")
+    write_checkpoint_metadata(directory, {**Checkpoint(directory).metadata.record, "alignment_heads": [4]})
+    with pytest.raises(UserError, match="alignment heads are not there"):
+        export_to_ctranslate2(directory, tmp_path / "model")
 
 
 def test_an_export_replaces_a_model_and_nothing_else(tmp_path, tiny_checkpoint):

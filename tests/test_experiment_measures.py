@@ -186,7 +186,7 @@ def test_bleu_from_sums_is_sacrebleus(scripts):
     texts = ["the old boat leaves at dawn", "it rained", "my sister paints small birds on cups today", ""]
     targets = [["the old boat leaves the harbour at dawn"], ["it rained for nine days", "it rained"], ["a b"], ["c"]]
     targets[2] = ["my sister paints small birds on blue cups"]
-    bleu = scripts("common.bleu").Bleu(targets, 40, seed=1)
+    bleu = scripts("heads").Bleu(targets, 40, seed=1)
     counts = bleu.counts(texts)
     streams = [[group[0] for group in targets], [None, "it rained", None, None]]
     assert bleu.of(counts.sum(0)) == pytest.approx(BLEU().corpus_score(texts, streams).score)

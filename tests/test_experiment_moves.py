@@ -93,6 +93,8 @@ def test_a_word_is_written_again_when_nothing_is_moved(trained, habits):
     attention = TorchEngine(model).attention([source.ids], [target.ids])[0].cross
     heads = [head for head in habits.heads_of(model) if head.kind == "cross"]
     for word in range(len(target.words) - 1):
+        if sum(word in words for words in target.words_of_piece) >= experiment.LONGEST_WORD:
+            continue
         own = target.words[word].text
         example = experiment.Example(source, target, word, 1, 2, 3, frozenset({own.lower()}), None)
         cases = {experiment.UNMOVED: ([], 1, 2), ("all", "moved"): (heads, 1, 2)}

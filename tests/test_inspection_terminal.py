@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inspection_samples import ENGLISH, SPANISH, synthetic_translation
 
+from nmt.cli.common import wants_colour
 from nmt.errors import UserError
 from nmt.inspection.colours import colour_table
 from nmt.inspection.labels import shorten, visible, width_of
-from nmt.inspection.terminal import SHADES, render_alignment, wants_colour
+from nmt.inspection.terminal import SHADES, render_alignment
 from nmt.translation import join_translations
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")

@@ -7,6 +7,7 @@ from tiny import SENTENCES, tiny_subwords
 
 from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, fill, find_slots, name_spans, number_spans, shared_slots
 from nmt.text.subwords import Subwords
+from nmt.text.typography import plain_text
 
 KNOWN = KnownWords(["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "he", "said"])
 SUBWORDS = tiny_subwords().with_slots(KNOWN)
@@ -123,6 +124,19 @@ def test_filled_characters_know_their_spans(text, data):
     parts = [text[a:b] for a, b in spans]
     assert "".join(parts) == text
     assert all(part == character or character == NUMBERS[0] for part, character in zip(parts, filled, strict=True))
+
+
+@pytest.mark.parametrize("text", ["Tom has 25 cats", "- Tom has 25 cats", "🙂 Tom 🙂 has 25 🙂 cats"])
+def test_given_slots_stay_where_they_are_beside_what_is_copied(text):
+    plain = plain_text(text)
+    slots = [
+        Slot(plain.index(own), plain.index(own) + len(own), slot) for own, slot in (("Tom", "\ue000"), ("25", "\ue004"))
+    ]
+    encoding = SUBWORDS.encode(text, slots)
+    pieces = zip(SUBWORDS.pieces(encoding.ids), encoding.spans, strict=True)
+    assert {piece: text[slice(*span)] for piece, span in pieces if piece in encoding.slots} == {
+        slot.character: plain[slot.start : slot.end] for slot in slots
+    }
 
 
 def test_a_slot_that_is_not_in_the_source_is_left_out():

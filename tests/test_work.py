@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from tiny import tiny_config
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nmt.engines.cores import on_every_core
-from nmt.engines.torch_engine import TorchEngine
+from nmt.engines.torch_engine import TorchEngine, on_every_core
 from nmt.errors import UserError
 from nmt.models import build_model
 from nmt.models.decoder_state import append_to_cache

@@ -1,6 +1,5 @@
 """Alignment error rate, precision, recall and F1 against gold links, with bootstrap intervals (Och and Ney 2003)."""
 
-import csv
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from nmt.alignment import Link
 from nmt.alignment.pharaoh import parse_links
 from nmt.errors import UserError
+from nmt.lines import read_lines
 
 COLUMNS = ["english_id", "spanish_id", "sure", "possible"]
 
@@ -60,13 +60,7 @@ def read_gold(path: str | Path) -> list[GoldPair]:
 
     Raises UserError, with the line, for a file that cannot be read or is malformed.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except OSError as error:
-        raise UserError(f"cannot read the gold links {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not tab-separated text in UTF-8 with the columns {', '.join(COLUMNS)}") from error
+    rows = [line.split("\t") for line in read_lines(path)]
     if not rows or rows[0] != COLUMNS:
         raise UserError(f"{path}, line 1: the header is not the tab-separated columns {', '.join(COLUMNS)}")
     pairs = [_gold_pair(row, f"{path}, line {number}") for number, row in enumerate(rows[1:], 2)]

@@ -1,7 +1,7 @@
-"""Links of whole texts: looks count, no word that has a partner is left out, articles and prepositions join groups.
+"""Full links: favour cognates, pair leftover words, and join articles and prepositions to the word they belong to.
 
-A head and hidden Markov models that learn to agree leave a word unlinked where the other language has none for it:
-*los* of *los equipos*, beside *teams*. Annotation guidelines for whole texts link it to *teams* too.
+The alignment head and its teachers leave a word unlinked if the other language has no counterpart: *los* of *los
+equipos*, beside *teams*. Annotation guidelines for full texts link it to *teams* too.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ THRESHOLD = 0.5
 LEFTOVER = 0.05
 """... of words that have no link yet the best cells above this."""
 ALIKE, LETTERS = 0.6, 3
-"""Words of so many letters that are alike by so much, and equal ones of any length, count as counterparts."""
+"""Words of at least `LETTERS` letters and similarity `ALIKE`, and equal words of any length, are counterparts."""
 COUNTERPART, RIVAL = 0.9, 0.5
-"""The least probability of counterparts, and what is left of their other cells' probabilities."""
+"""Least probability of counterparts, and the factor on the other cells of their rows and columns."""
 SHORT = 3
-"""Function words have up to so many letters: frequent words are short in every language (Zipf 1935)."""
+"""Words of at most this many letters count as function words: frequent words are short (Zipf 1935)."""
 
 
 def full_links(probabilities: np.ndarray, source_words: Sequence[str], target_words: Sequence[str]) -> list[Link]:
@@ -75,7 +75,7 @@ def link_leftovers(linked: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def join_short_words(linked: np.ndarray, source_words: Sequence[str], target_words: Sequence[str]) -> np.ndarray:
-    """Links of short words that have none: those of the next word which is linked, or is no short word.
+    """Give unlinked short words the links of the next linked word, unless a longer unlinked word stands between.
 
     `linked` and the result are [target words, source words], bool. Only the longer sentence's words join: the shorter
     one's have no counterpart where they have no link. Punctuation neither joins nor is joined.

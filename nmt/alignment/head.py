@@ -28,9 +28,9 @@ from nmt.text.words import split_words
 from nmt.untrusted import tensor_shapes
 
 LONGEST = 512
-"""Words of a sentence, at most: the matrix of a longer pair is all null and it has no links."""
+"""Most words of a sentence; a pair with a longer one gets a zero matrix and no links."""
 THRESHOLD = 0.45
-"""Links are the cells above it: just below one half, which is where one teacher's certain vote alone stands."""
+"""Cells above it are links: just below 0.5, the teachers' mean if only one direction is certain."""
 CELLS_PER_BATCH = 2**14
 """Padded cells [target, source] that are computed at once; more would leave the processor's caches."""
 CLIP = 20
@@ -122,7 +122,7 @@ class Aligner:
 
     @classmethod
     def read(cls, path: str | Path, subwords: Subwords) -> Aligner:
-        """Read what `save_aligner` wrote. UserError: the file is missing, damaged or of another vocabulary."""
+        """Read what `save` wrote. Raises UserError for a file that is missing, damaged or of another vocabulary."""
         try:
             check_head(tensor_shapes(Path(path)))
             with safe_open(str(path), framework="numpy") as file:
@@ -142,13 +142,17 @@ class Aligner:
             raise UserError(f"{path} is not an alignment head ({error}); is the checkpoint whole?") from error
 
     def save(self, path: str | Path, turned: bool = False, subwords: Subwords | None = None) -> None:
-        """Write it with `save_aligner`; `turned` for the other direction's translator, or for a vocabulary `subwords`
-        that has this one's pieces first."""
+        """Write it as safetensors in half precision, with its threshold and its vocabulary's hash.
+
+        `turned` is for the other direction's translator, `subwords` for a vocabulary that has this one's pieces first.
+        """
         subwords = subwords or self.subwords
         embedding = self.parameters["embedding"]
         more = np.zeros((len(subwords) - len(embedding), embedding.shape[1]), np.float32)
         parameters = {**self.parameters, "embedding": np.concatenate([embedding, more])}
-        save_aligner(path, parameters, subwords, self.threshold, self.swapped != turned)
+        settings = {"threshold": self.threshold, "subwords": subwords.sha256, "swapped": self.swapped != turned}
+        halves = {name: np.ascontiguousarray(value, np.float16) for name, value in parameters.items()}
+        save_arrays(path, halves, {"aligner": json.dumps(settings)})
 
     @overload
     def align(self, source: str, target: str) -> AlignedPair: ...
@@ -285,22 +289,6 @@ def check_head(shapes: Mapping[str, tuple[int, ...]]) -> None:
     reach, rest = divmod(context, width)
     if rest or reach % 2 == 0 or reach > 65 or rows % 2 == 0 or columns % 2 == 0 or max(rows, columns) > 31:
         raise ValueError(f"contexts of {context} numbers, cells of {rows} by {columns}")
-
-
-def save_aligner(
-    path: str | Path,
-    parameters: Mapping[str, np.ndarray],
-    subwords: Subwords,
-    threshold: float = THRESHOLD,
-    swapped: bool = False,
-) -> None:
-    """Write an alignment head as safetensors in half precision, with its threshold and its vocabulary's hash.
-
-    With `swapped` the file serves the other direction's translator.
-    """
-    settings = {"threshold": threshold, "subwords": subwords.sha256, "swapped": swapped}
-    halves = {name: np.ascontiguousarray(value, np.float16) for name, value in parameters.items()}
-    save_arrays(path, halves, {"aligner": json.dumps(settings)})
 
 
 def relative_positions(

@@ -15,7 +15,7 @@ THRESHOLD = 0.4
 
 
 class LearnedAligner:
-    """Gives the pairs that were learned from what was learned of each, all others what the head says."""
+    """Aligns learned pairs by their stored matrices, and all others by the head."""
 
     def __init__(self, known: dict[tuple[str, str], np.ndarray], head: Aligner | None, languages: tuple[str, str]):
         """`known` has for each pair of sentences its matrix [target words, source words]; without a `head` there are
@@ -25,20 +25,11 @@ class LearnedAligner:
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[AlignedPair]:
         """Align (source, target) sentences, order kept."""
-        others = [pair for pair in pairs if pair not in self.known]
-        found = iter(self.head.align(others) if self.head else map(_unaligned, others))
-        return [self._aligned(pair) if pair in self.known else next(found) for pair in pairs]
+        others = [pair for pair in pairs if self.head and pair not in self.known]
+        by_head = iter(self.head.align(others) if self.head else ())
+        return [next(by_head) if self.head and pair not in self.known else self._known(pair) for pair in pairs]
 
-    def _aligned(self, pair: tuple[str, str]) -> AlignedPair:
-        matrix = np.ascontiguousarray(self.known[pair])
-        return AlignedPair(*_words(pair), matrix, threshold_links(matrix, THRESHOLD))
-
-
-def _words(pair: tuple[str, str]) -> tuple[list[str], list[str]]:
-    source, target = ([word.text for word in split_words(side)] for side in pair)
-    return source, target
-
-
-def _unaligned(pair: tuple[str, str]) -> AlignedPair:
-    source, target = _words(pair)
-    return AlignedPair(source, target, np.zeros((len(target), len(source)), np.float32), [])
+    def _known(self, pair: tuple[str, str]) -> AlignedPair:
+        source, target = ([word.text for word in split_words(side)] for side in pair)
+        matrix = self.known.get(pair, np.zeros((len(target), len(source)), np.float32))
+        return AlignedPair(source, target, np.ascontiguousarray(matrix), threshold_links(matrix, THRESHOLD))

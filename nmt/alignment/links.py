@@ -10,7 +10,7 @@ import numpy as np
 from nmt.alignment import Link
 
 LEAST = 0.25
-"""Of a target word's attention, what links a source word that no target word looks at most."""
+"""Least attention that links a source word which is no target word's argmax."""
 
 
 def argmax_links(matrix: np.ndarray) -> list[Link]:
@@ -21,8 +21,8 @@ def argmax_links(matrix: np.ndarray) -> list[Link]:
 
 
 def attention_links(matrix: np.ndarray) -> list[Link]:
-    """How links are read off attention: `argmax_links`, and from the other side each source word that these leave out
-    with the target word that looks at it most, if that gives it `LEAST` or more (tuned on development sentences)."""
+    """`argmax_links`, plus each source word that these leave out, linked to the target word that attends to it most if
+    by at least `LEAST` (tuned on development sentences)."""
     links = argmax_links(matrix)
     if not len(matrix):
         return links

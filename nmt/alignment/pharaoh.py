@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nmt.alignment import Link
 from nmt.errors import UserError
+from nmt.lines import read_lines
 
 LINK = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
@@ -34,11 +35,5 @@ def read_pharaoh(path: str | Path) -> Iterator[list[Link]]:
 
     Raises UserError for a file that cannot be read, and for a token that is not a link, with its line.
     """
-    try:
-        with open(path, encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                yield parse_links(line, where=f"{path}, line {number}")
-    except OSError as error:
-        raise UserError(f"cannot read the alignments {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text in UTF-8: give a file of lines such as 0-0 1-2") from error
+    for number, line in enumerate(read_lines(path), 1):
+        yield parse_links(line, where=f"{path}, line {number}")

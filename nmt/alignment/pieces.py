@@ -49,46 +49,48 @@ def word_attention(
     pieces = (len(target_words_of_piece), len(source_words_of_piece))
     if attention.shape[-2:] != pieces:
         raise ValueError(f"attention is {attention.shape[-2:]}, but words are given for {pieces} pieces")
-    gather = _shares([source_words_of_piece], [source_words])[0]  # [source pieces, source words + 1]
-    share = _shares([target_words_of_piece], [target_words])[0, :, :-1]  # [target pieces, target words]
-    total = share.sum(axis=0)  # [target words]
-    average = (share / np.where(total > 0, total, 1)).T  # [target words, target pieces]
-    matrix = average @ (attention @ gather)  # [..., target words, source words + 1]
-    matrix[..., total == 0, source_words] = 1
-    return matrix.astype(np.float32)
+    (found,) = _together([attention], [source_words_of_piece], [target_words_of_piece], [source_words], [target_words])
+    return found
 
 
 def over_words(attention: np.ndarray, source: Encoding, target: Encoding) -> np.ndarray:
     """`word_attention` of a sentence pair: [..., target pieces, source pieces + 1], the last column being `</s>`."""
-    members = [*source.words_of_piece, []], target.words_of_piece
-    return word_attention(attention, *members, len(source.words), len(target.words))
+    return next(all_over_words([attention], [source], [target]))
 
 
 def all_over_words(
     attention: Sequence[np.ndarray], sources: Sequence[Encoding], targets: Sequence[Encoding]
 ) -> Iterator[np.ndarray]:
-    """`over_words` of many sentence pairs, whose attention is [target pieces, source pieces + 1], many at a time."""
+    """`over_words` of many sentence pairs, many at a time."""
     for first in range(0, len(attention), TOGETHER):
         part = slice(first, first + TOGETHER)
-        yield from _together(attention[part], sources[part], targets[part])
+        columns, rows = ([len(encoding.words) for encoding in side[part]] for side in (sources, targets))
+        source_members = [[*source.words_of_piece, ()] for source in sources[part]]
+        target_members = [target.words_of_piece for target in targets[part]]
+        yield from _together(attention[part], source_members, target_members, columns, rows)
 
 
 def _together(
-    attention: Sequence[np.ndarray], sources: Sequence[Encoding], targets: Sequence[Encoding]
+    attention: Sequence[np.ndarray],
+    sources: Sequence[Membership],
+    targets: Sequence[Membership],
+    columns: Sequence[int],
+    rows: Sequence[int],
 ) -> Iterator[np.ndarray]:
-    columns, rows = ([len(encoding.words) for encoding in side] for side in (sources, targets))
-    gather = _shares([[*source.words_of_piece, ()] for source in sources], columns)
-    share = _shares([target.words_of_piece for target in targets], rows)
+    """`word_attention` of several pairs of `columns` and `rows` words, padded to one size."""
+    gather, share = _shares(sources, columns), _shares(targets, rows)
     total = share.sum(axis=1, keepdims=True)  # [pairs, 1, target words + 1]
-    padded = np.zeros((len(attention), share.shape[1], gather.shape[1]))
+    lead = attention[0].shape[:-2]
+    padded = np.zeros((len(attention), *lead, share.shape[1], gather.shape[1]))
     for own, matrix in zip(padded, attention, strict=True):
-        own[: matrix.shape[0], : matrix.shape[1]] = matrix
+        own[..., : matrix.shape[-2], : matrix.shape[-1]] = matrix
     average = np.moveaxis(share / np.where(total > 0, total, 1), 1, 2)  # [pairs, target words + 1, target pieces]
-    found = average @ (padded @ gather)  # [pairs, target words + 1, source words + 1]
+    average, gather = (np.expand_dims(one, tuple(range(1, 1 + len(lead)))) for one in (average, gather))
+    found = average @ (padded @ gather)  # [pairs, ..., target words + 1, source words + 1]
     without = total[:, 0] == 0  # [pairs, target words + 1]
     for matrix, height, width, empty in zip(found, rows, columns, without, strict=True):
-        matrix[empty, width] = 1
-        yield matrix[:height, : width + 1].astype(np.float32)
+        matrix[..., empty, width] = 1
+        yield matrix[..., :height, : width + 1].astype(np.float32)
 
 
 def _shares(pieces: Sequence[Membership], words: Sequence[int]) -> np.ndarray:

@@ -16,7 +16,7 @@ NEIGHBOURS = [(-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 
 
 
 def intersection(forward: Links, reverse: Links) -> list[Link]:
-    """The links that both directions have."""
+    """Intersection of both directions' links."""
     return sorted(set(forward) & set(reverse))
 
 

@@ -1,4 +1,16 @@
-"""`nmt-align`: sentence pairs in, word alignments out."""
+"""Align the words of sentence pairs.
+
+examples:
+  nmt-align --source english.txt --target spanish.txt > links.txt
+  nmt-align pairs.tsv --format json | jq .alignment
+  echo "Where is the station? ||| ¿Dónde está la estación?" | nmt-align
+  nmt-align --pretokenized --source english.tok --target spanish.tok --symmetrize grow-diag-final-and
+  nmt-align --gold data/alignments/tatoeba-en-es-dev.tsv
+  nmt-align --learn --source corpus.en --target corpus.de --minutes 2 > links.txt
+
+Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
+tokens of each side, with --pretokenized the words between spaces.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +29,7 @@ from nmt.alignment.pharaoh import format_links
 from nmt.alignment.pieces import word_attention
 from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
-from nmt.cli.common import (
-    add_shared,
-    answered,
-    check_writable,
-    command,
-    parser,
-    with_progress,
-    writer,
-)
+from nmt.cli.common import add_shared, answered, check_writable, command, parser, with_progress, writer
 from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn
 from nmt.errors import UserError
 from nmt.lines import END, arriving_lines, in_chunks
@@ -36,22 +40,9 @@ if TYPE_CHECKING:
     from nmt.alignment.learned import LearnedAligner
     from nmt.translator import Translator
 
-EXAMPLES = """\
-  nmt-align --source english.txt --target spanish.txt > links.txt
-  nmt-align pairs.tsv --format json | jq .alignment
-  echo "Where is the station? ||| ¿Dónde está la estación?" | nmt-align
-  nmt-align --pretokenized --source english.tok --target spanish.tok --symmetrize grow-diag-final-and
-  nmt-align --gold data/alignments/tatoeba-en-es-dev.tsv
-  nmt-align --learn --source corpus.en --target corpus.de --minutes 2 > links.txt
-
-Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
-tokens of each side, with --pretokenized the words between spaces."""
 Choice = Callable[["AlignedPair"], list[Link]]
 """Which links of a pair are taken."""
-STYLES: dict[str, Choice] = {
-    "precise": lambda aligned: aligned.links,
-    "full": lambda aligned: aligned.full_links,
-}
+STYLES: dict[str, Choice] = {"precise": lambda aligned: aligned.links, "full": lambda aligned: aligned.full_links}
 READ_AHEAD = 256
 """Pairs aligned together, enough to fill batches."""
 
@@ -91,7 +82,9 @@ def main(arguments: list[str]) -> None:
         raise UserError("--gold prints scores, not links: leave --format out")
     check_writable(options.output)
     check_options(options)
-    aligner = learn(_learned_texts(options), options) if options.learn else _load(options.checkpoint)
+    from nmt.translator import Translator
+
+    aligner = learn(_learned_texts(options), options) if options.learn else Translator.load(options.checkpoint)
     choose = SYMMETRIZED[options.symmetrize] if options.symmetrize else STYLES[options.links or "precise"]
     with writer(options.output) as output:
         if options.gold:
@@ -101,12 +94,6 @@ def main(arguments: list[str]) -> None:
         aligned = align(aligner, pairs, choose)
         for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
             print(FORMATS[options.format](pair), file=output)
-
-
-def _load(checkpoint: str | None) -> Translator:
-    from nmt.translator import Translator
-
-    return Translator.load(checkpoint)
 
 
 def _learned_texts(options) -> Iterator[tuple[str, str]]:
@@ -123,7 +110,7 @@ def _learned_texts(options) -> Iterator[tuple[str, str]]:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser("nmt-align", "Align the words of sentence pairs.", EXAMPLES)
+    arguments = parser("nmt-align", __doc__)
     arguments.add_argument(
         "pairs",
         nargs="?",

@@ -6,12 +6,11 @@ import argparse
 import difflib
 import os
 import re
-import select
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import nmt
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
-from nmt.lines import AS_WRITTEN, standard_streams
+from nmt.lines import AS_WRITTEN, polled, standard_streams
 from nmt.untrusted import MOST_THREADS, WIDEST_BEAM
 
 Item = TypeVar("Item")
@@ -32,8 +31,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status: 2 for UserError, 130 for Ctrl-C, 0 if the reader of a pipe has left.
 
-    Errors and warnings are one line each on standard error, whose loss ends nothing. SIGTERM and a closed terminal
-    count as Ctrl-C.
+    Errors and warnings are one line each on standard error; a command continues if standard error is lost. SIGTERM
+    and SIGHUP are handled like Ctrl-C.
     """
     # Spinning threads take cores from other jobs; libgomp reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -52,7 +51,7 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
             print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
             status = INTERRUPTED
         except OSError as error:  # a full disk, a directory that may not be written to
-            if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and _has_no_reader(sys.stdout)):
+            if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and polled(sys.stdout, 0)):
                 status = 0  # the reader (such as `| head`) has what it wanted
             else:
                 print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
@@ -66,16 +65,6 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
 
 class ReaderLeft(BrokenPipeError):
     """The reader of the named pipe given as `--output` has left."""
-
-
-def _has_no_reader(stream: TextIO) -> bool:
-    """Whether a stream is a pipe or socket without a reader."""
-    watch = select.poll()
-    try:
-        watch.register(stream.fileno(), 0)
-    except (OSError, ValueError):  # a stand-in for standard output
-        return False
-    return bool(watch.poll(0))
 
 
 @contextmanager
@@ -102,38 +91,29 @@ def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], 
     return partial(run, name, main)
 
 
-def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser whose help ends with examples and whose errors are UserError."""
+def parser(name: str, documentation: str | None) -> argparse.ArgumentParser:
+    """An argument parser whose errors are UserError, and whose help is a module's: description, then examples."""
+    description, _, examples = (documentation or "").strip().partition("\n\n")
+    formatter = argparse.RawDescriptionHelpFormatter
     arguments = Parser(
-        prog=name,
-        description=description,
-        epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        prog=name, description=description, epilog=examples, formatter_class=formatter, allow_abbrev=False
     )
     arguments.add_argument("--version", action="version", version=f"{name} {nmt.__version__}")
     return arguments
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports errors as UserError, suggests the nearest option for an unknown one, and rejects empty values."""
+    """Reports errors as UserError, suggests the nearest known option, and rejects empty values of all but TEXT."""
 
-    def parse_args(self, args=None, namespace=None):
+    def parse_known_args(self, args=None, namespace=None):
         """Raises UserError."""
-        return self._none_empty(super().parse_args(args, namespace))
-
-    def parse_intermixed_args(self, args=None, namespace=None):
-        """Raises UserError."""
-        return self._none_empty(super().parse_intermixed_args(args, namespace))
-
-    def _none_empty(self, options: argparse.Namespace) -> argparse.Namespace:
-        # Only text may be empty.
+        options, rest = super().parse_known_args(args, namespace)
         for action in self._actions:
             value = getattr(options, action.dest, None)
             if action.metavar != "TEXT" and "" in (value if isinstance(value, list) else [value]):
                 name = action.option_strings[-1] if action.option_strings else action.metavar
                 raise UserError(f"{name} is empty; give it a value, or leave it out")
-        return options
+        return options, rest
 
     def error(self, message: str) -> NoReturn:
         """Raises UserError."""
@@ -183,6 +163,7 @@ SHARED: dict[str, dict[str, Any]] = {
     },
     "--threads": {"type": thread_count, "metavar": "N", "help": "CPU threads (default: all cores)"},
     "--beam": {"type": beam_size, "metavar": "N", "help": "beam size; 1 is greedy search"},
+    "--n-best": {"type": beam_size, "default": 1, "metavar": "N", "help": "hypotheses a sentence (default: 1)"},
     "--length-penalty": {"type": float, "metavar": "X", "help": "exponent of the length penalty"},
     "--batch-size": {
         "type": positive,
@@ -204,6 +185,17 @@ SHARED: dict[str, dict[str, Any]] = {
 """Options that several commands have alike."""
 TRANSLATING = ("--checkpoint", "--engine", "--threads", "--beam", "--length-penalty", "--batch-size")
 """Those of every command that translates."""
+
+
+def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `stream` is a terminal that shows colour and the user has not said no (https://no-color.org)."""
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb" and stream.isatty()
+
+
+def searching(options: argparse.Namespace) -> dict[str, Any]:
+    """The keywords of `Translator.translate` that a command's options set."""
+    names = ("beam", "n_best", "length_penalty", "batch_size")
+    return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
 def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]:
@@ -259,7 +251,7 @@ def writer(path: str | None) -> Iterator[TextIO]:
 
 
 def _is_standard_output(path: str) -> bool:
-    # /dev/stdout leads to the file that standard output goes to; a new one in its place would lose what stands there.
+    # /dev/stdout may be the file that standard output is redirected to; replacing it would lose its content.
     try:
         return os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError):  # no such file yet; a stand-in for standard output

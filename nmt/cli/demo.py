@@ -1,4 +1,10 @@
-"""`nmt-demo`: the translator page, written to the cache directory and opened in the browser."""
+"""Write the translator page to the cache directory and open it.
+
+examples:
+  nmt-demo                              both shipped models, English and Spanish
+  nmt-demo checkpoints/quickstart       a model of one's own
+  nmt-demo --no-open                    only write the page and print where it is
+"""
 
 from __future__ import annotations
 
@@ -6,11 +12,6 @@ import sys
 
 from nmt.cli.common import command, parser
 from nmt.cli.page import add_page_arguments, write_page
-
-EXAMPLES = """\
-  nmt-demo                              both shipped models, English and Spanish
-  nmt-demo checkpoints/quickstart       a model of one's own
-  nmt-demo --no-open                    only write the page and print where it is"""
 
 
 def main(arguments: list[str]) -> None:
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> None:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser("nmt-demo", "Write the translator page to the cache directory and open it.", EXAMPLES)
+    arguments = parser("nmt-demo", __doc__)
     add_page_arguments(arguments)
     arguments.add_argument(
         "--no-open", dest="open", action="store_false", help="do not open a browser, only print the page's path"

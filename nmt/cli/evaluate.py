@@ -1,33 +1,26 @@
-"""`nmt-evaluate`: BLEU and chrF of a checkpoint."""
+"""Score a checkpoint with sacreBLEU on its corpus or on files.
+
+examples:
+  nmt-evaluate --checkpoint checkpoints/tatoeba-en-es
+  nmt-evaluate --checkpoint checkpoints/quickstart --split dev --beam 1
+  nmt-evaluate --everyday data/everyday/english-spanish.tsv
+  nmt-evaluate --source flickr.en --reference flickr.de --reference other.de --checkpoint checkpoints/multi30k-en-de
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 
-from nmt.cli.common import (
-    TRANSLATING,
-    add_shared,
-    check_writable,
-    command,
-    in_one_line,
-    parser,
-    writer,
-)
+from nmt.cli.common import TRANSLATING, add_shared, check_writable, command, in_one_line, parser, searching, writer
 from nmt.errors import UserError
 from nmt.evaluation import TOKENIZERS
 from nmt.lines import read_lines
 
-EXAMPLES = """\
-  nmt-evaluate --checkpoint checkpoints/tatoeba-en-es
-  nmt-evaluate --checkpoint checkpoints/quickstart --split dev --beam 1
-  nmt-evaluate --everyday data/everyday/english-spanish.tsv
-  nmt-evaluate --source flickr.en --reference flickr.de --reference other.de --checkpoint checkpoints/multi30k-en-de"""
-
 
 def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
-    commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
+    commands = parser("nmt-evaluate", __doc__)
     commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test, or dev without one)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
@@ -52,15 +45,7 @@ def main(arguments: list[str]) -> None:
         _everyday(translator, options)
         return
     sources, references, name = _from_files(options) if options.source else _from_split(translator, options.split)
-    result = evaluate(
-        translator,
-        sources,
-        references,
-        options.tokenize,
-        beam=options.beam,
-        length_penalty=options.length_penalty,
-        batch_size=options.batch_size,
-    )
+    result = evaluate(translator, sources, references, options.tokenize, **searching(options))
     if options.output:
         with writer(options.output) as file:
             file.writelines(f"{in_one_line(text)}\n" for text in result.translations)
@@ -81,8 +66,7 @@ def _everyday(translator, options) -> None:
     rows = read_everyday(options.everyday, translator.source)
 
     def translate(texts: list[str]) -> list[str]:
-        settings = {"beam": options.beam, "length_penalty": options.length_penalty, "batch_size": options.batch_size}
-        return [translation.text for translation in translator.stream(texts, **settings)]
+        return [translation.text for translation in translator.stream(texts, **searching(options))]
 
     measures = score_everyday(translate, rows)
     if options.format == "json":

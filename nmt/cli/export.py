@@ -1,4 +1,12 @@
-"""`nmt-export`: a checkpoint for another engine or library."""
+"""Write the network as a directory that CTranslate2, or Hugging Face's transformers, loads by itself.
+Without --output, set the type of weights that nmt-translate computes with, which needs no export otherwise.
+
+examples:
+  nmt-export checkpoints/quickstart --output quickstart-ctranslate2
+  nmt-export checkpoints/quickstart --output quickstart-int8 --quantization int8
+  nmt-export checkpoints/quickstart --output quickstart-hf --format huggingface
+  nmt-export checkpoints/quickstart --quantization int8
+"""
 
 from __future__ import annotations
 
@@ -8,19 +16,10 @@ from nmt.cli.common import command, parser
 from nmt.errors import UserError
 from nmt.untrusted import QUANTIZATIONS
 
-EXAMPLES = """\
-  nmt-export checkpoints/quickstart --output quickstart-ctranslate2
-  nmt-export checkpoints/quickstart --output quickstart-int8 --quantization int8
-  nmt-export checkpoints/quickstart --output quickstart-hf --format huggingface
-  nmt-export checkpoints/quickstart --quantization int8"""
-DESCRIPTION = """\
-Write the network as a directory that CTranslate2, or Hugging Face's transformers, loads by itself.
-Without --output, set the type of weights that nmt-translate computes with, which needs no export otherwise."""
-
 
 def main(arguments: list[str]) -> None:
     """Parse the arguments and export."""
-    commands = parser("nmt-export", DESCRIPTION, EXAMPLES)
+    commands = parser("nmt-export", __doc__)
     commands.add_argument("checkpoint", metavar="CHECKPOINT", help="directory, or the name of a shipped checkpoint")
     commands.add_argument("--output", metavar="DIR", help="directory to write; an earlier export there is replaced")
     commands.add_argument(

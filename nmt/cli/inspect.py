@@ -1,4 +1,13 @@
-"""`nmt-inspect`: a translation's alignment and attention as a page to explore or a figure, and learning curves."""
+"""Look at a translation: its alignment, every attention head, learning curves.
+
+examples:
+  nmt-inspect "She brought me a cup of tea."                       the page below, opened in the browser
+  nmt-inspect "She brought me a cup of tea." --output tea.html     every layer and head, to explore
+  nmt-inspect "She brought me a cup of tea." --output tea.pdf      the alignment, for a paper
+  nmt-inspect "She brought me a cup of tea." --heads cross --output heads.png
+  nmt-inspect "Good morning." "Where is he?" --n-best 5 --output two.html
+  nmt-inspect --curves checkpoints/tatoeba-en-es checkpoints/other --output curves.png
+"""
 
 from __future__ import annotations
 
@@ -9,27 +18,11 @@ import webbrowser
 from itertools import islice
 from pathlib import Path
 
-from nmt.cli.common import (
-    TRANSLATING,
-    add_shared,
-    beam_size,
-    check_arguments,
-    check_writable,
-    command,
-    draw,
-    parser,
-)
+from nmt.cli.common import TRANSLATING, add_shared, check_arguments, check_writable, command, draw, parser, searching
 from nmt.errors import UserError
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.lines import read_lines
 
-EXAMPLES = """\
-  nmt-inspect "She brought me a cup of tea."                       the page below, opened in the browser
-  nmt-inspect "She brought me a cup of tea." --output tea.html     every layer and head, to explore
-  nmt-inspect "She brought me a cup of tea." --output tea.pdf      the alignment, for a paper
-  nmt-inspect "She brought me a cup of tea." --heads cross --output heads.png
-  nmt-inspect "Good morning." "Where is he?" --n-best 5 --output two.html
-  nmt-inspect --curves checkpoints/tatoeba-en-es checkpoints/other --output curves.png"""
 SENTENCES_AT_MOST = 100
 
 
@@ -70,14 +63,7 @@ def _draw(options, lines: list[str], gold: list | None, kind: str) -> None:
     from nmt.translator import Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
-    translations = translator.translate(
-        lines,
-        heads=kind == PAGE or bool(options.heads),
-        batch_size=options.batch_size,
-        beam=options.beam,
-        n_best=options.n_best,
-        length_penalty=options.length_penalty,
-    )
+    translations = translator.translate(lines, heads=kind == PAGE or bool(options.heads), **searching(options))
     if options.heads:
         from nmt.inspection.figures import plot_heads
 
@@ -119,9 +105,7 @@ def _gold(path: str | None, sentences: int) -> list | None:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser(
-        "nmt-inspect", "Look at a translation: its alignment, every attention head, learning curves.", EXAMPLES
-    )
+    arguments = parser("nmt-inspect", __doc__)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     add_shared(arguments, "--invalid-utf8")
     arguments.add_argument(
@@ -135,9 +119,7 @@ def make_parser():
         help="draw a grid of all heads of this kind instead of the alignment",
     )
     arguments.add_argument("--gold", metavar="FILE", help="mark these links too: one line a sentence, in Pharaoh form")
-    arguments.add_argument(
-        "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
-    )
+    add_shared(arguments, "--n-best")
     arguments.add_argument("--curves", nargs="+", metavar="CHECKPOINT", help="draw these runs' learning curves instead")
     add_shared(arguments, *TRANSLATING)
     return arguments

@@ -7,7 +7,10 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +21,13 @@ from nmt.errors import UserError
 if TYPE_CHECKING:
     from nmt.alignment.head import Aligner
     from nmt.alignment.learned import LearnedAligner
-    from nmt.models.word_corpus import WordPairs
+    from nmt.models.word_corpus import WordCorpus, WordPairs
+    from nmt.text.subwords import Subwords
     from nmt.training.alignment import HeadTraining
 
 Texts = list[tuple[str, str]]
 MOST_CELLS = 40_000_000
-"""Cells of word matrices that are learned from, at most: about two gigabytes at work."""
+"""Most cells of word matrices to learn from: about 2 GB of memory."""
 FEW_PAIRS = 10_000
 PIECES = 8000
 UNDETERMINED = "und-und"
@@ -59,12 +63,13 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
     """
     from nmt.alignment.learned import LearnedAligner
     from nmt.models.alignment_head import AlignerConfig
-    from nmt.models.word_corpus import WordPairs
-    from nmt.training.alignment import HeadTraining, teach_hmm
+    from nmt.models.word_corpus import WordCorpus, WordPairs
+    from nmt.text.subwords import Subwords
+    from nmt.training.alignment import HeadTraining, teach
 
     config = AlignerConfig.for_minutes(options.minutes)
     known = _known_head(options)
-    sample, left_out = _sample(_with_corpus(texts, options.corpus))
+    sample, left_out = _sample(chain(texts, corpus_pairs(options.corpus) if options.corpus else ()))
     pairs = WordPairs.read(sample, config.longest)
     left_out += len(sample) - len(pairs)
     if len(pairs) < FEW_PAIRS and known is None:
@@ -76,17 +81,21 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
         config, processes=min(2, os.cpu_count() or 1), on_progress=_report(), keeps_interrupted=True
     )
     cells = None if known is None else _cells_of(known, pairs, sample)
-    targets = teach_hmm(pairs, training, cells)
+    words = [word for table in pairs.table for word in table]
+    subwords = known.subwords if known else Subwords.train(words, PIECES)
+    corpus = WordCorpus.from_pairs(pairs, subwords)
+    with TemporaryDirectory() as directory:
+        targets = teach(corpus, training, Path(directory), cells)
     if cells is not None:
         targets = (targets + cells) / 2
     head = known
     if options.save or (left_out and head is None):
-        head = _train_head(pairs, targets, training, known)
-    languages = _languages(options)
+        head = _train_head(corpus, subwords, targets, training, known)
+    source, target = (options.languages or ("en-es" if options.gold else UNDETERMINED)).split("-")
     if options.save and head is not None:
-        _save(head, Path(options.save), languages, options.minutes)
+        _save(head, Path(options.save), (source, target), options.minutes)
     matrices = {sample[number]: pairs.matrix_of(row, targets) for row, number in enumerate(pairs.kept)}
-    return LearnedAligner(matrices, head, languages)
+    return LearnedAligner(matrices, head, (source, target))
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -107,20 +116,13 @@ def check_options(options: argparse.Namespace) -> None:
 def corpus_pairs(path: str) -> Iterator[tuple[str, str]]:
     """The training pairs of a configuration."""
     from nmt.config import load_config
-    from nmt.corpus import load_corpus
+    from nmt.corpus import load_corpus, pairs_of
 
-    for rows in load_corpus(load_config(path).data).train.iter(batch_size=1000):
-        yield from zip(rows["source"], rows["target"], strict=True)
-
-
-def _with_corpus(texts: Iterable[tuple[str, str]], corpus: str | None) -> Iterator[tuple[str, str]]:
-    yield from texts
-    if corpus:
-        yield from corpus_pairs(corpus)
+    yield from pairs_of(load_corpus(load_config(path).data).train)
 
 
 def _sample(texts: Iterable[tuple[str, str]]) -> tuple[Texts, int]:
-    """Different pairs, evenly spread, that have no more than about `MOST_CELLS` cells; and how many are left out."""
+    """Sample distinct pairs evenly, up to about `MOST_CELLS` cells; also returns how many are left out."""
     stride, cells, total = 1, 0, 0
     chosen: dict[tuple[str, str], int] = {}
     for number, pair in enumerate(texts):
@@ -171,22 +173,16 @@ def _cells_of(head: Aligner, pairs: WordPairs, texts: Texts) -> np.ndarray:
     return cells
 
 
-def _train_head(pairs: WordPairs, targets: np.ndarray, training: HeadTraining, known: Aligner | None) -> Aligner:
-    from dataclasses import replace
-
+def _train_head(
+    corpus: WordCorpus, subwords: Subwords, targets: np.ndarray, training: HeadTraining, known: Aligner | None
+) -> Aligner:
     from nmt.alignment.head import Aligner
     from nmt.alignment.learned import THRESHOLD
-    from nmt.models.word_corpus import WordCorpus
-    from nmt.text.subwords import Subwords
     from nmt.training.alignment import train_head
 
-    if known is None:
-        counted = [word for table in pairs.table for word in table]
-        subwords, start = Subwords.train(counted, PIECES), None
-    else:
-        subwords, start = known.subwords, known.parameters
+    if known is not None:
         training = replace(training, config=training.config.model_copy(update=known.sizes))
-    corpus = WordCorpus.from_pairs(pairs, subwords)
+    start = None if known is None else known.parameters
     return Aligner(train_head(corpus, targets, training, start), subwords, THRESHOLD)
 
 
@@ -201,11 +197,6 @@ def _save(head: Aligner, directory: Path, languages: tuple[str, str], minutes: f
     metadata = {"source": languages[0], "target": languages[1], "max_length": LONGEST, "alignment_layer": 0}
     write_checkpoint_metadata(directory, {**metadata, "decoding": {}, "alignment_head": {"minutes": minutes}})
     _say(f"alignment head: {directory}")
-
-
-def _languages(options: argparse.Namespace) -> tuple[str, str]:
-    source, target = (options.languages or ("en-es" if options.gold else UNDETERMINED)).split("-")
-    return source, target
 
 
 def _report():

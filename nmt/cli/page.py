@@ -1,4 +1,10 @@
-"""`nmt-page`: a translator in one HTML file, which runs in the reader's browser."""
+"""Write a translator as one HTML file: it opens from disk, and asks the network for nothing.
+
+examples:
+  nmt-page --output translator.html                       both shipped models, English and Spanish
+  nmt-page checkpoints/quickstart --output mine.html      a model of one's own
+  nmt-page --weights float16 --output exact.html          larger, nearer to the checkpoint's own numbers
+"""
 
 from __future__ import annotations
 
@@ -11,11 +17,6 @@ from nmt.cli.common import check_writable, command, parser, writer
 
 if TYPE_CHECKING:
     from nmt.page.bundle import Precision
-
-EXAMPLES = """\
-  nmt-page --output translator.html                       both shipped models, English and Spanish
-  nmt-page checkpoints/quickstart --output mine.html      a model of one's own
-  nmt-page --weights float16 --output exact.html          larger, nearer to the checkpoint's own numbers"""
 
 
 def main(arguments: list[str]) -> None:
@@ -36,11 +37,7 @@ def write_page(checkpoints: list[str], weights: Precision, output: str) -> None:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser(
-        "nmt-page",
-        "Write a translator as one HTML file: it opens from disk, and asks the network for nothing.",
-        EXAMPLES,
-    )
+    arguments = parser("nmt-page", __doc__)
     add_page_arguments(arguments)
     arguments.add_argument("--output", required=True, metavar="FILE", help="the page")
     return arguments

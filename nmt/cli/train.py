@@ -1,4 +1,13 @@
-"""`nmt-train`: a configuration or one's own pairs in, a checkpoint out."""
+"""Train a translator on your own pairs, or as a YAML configuration says.
+On many devices: torchrun --nproc-per-node 2 -m nmt.cli.train CONFIG (see docs/scale.md).
+
+examples:
+  nmt-train --data pairs.tsv --source en --target es --minutes 30
+  nmt-train --data corpus.en corpus.de
+  nmt-train configs/quickstart.yaml
+  nmt-train configs/quickstart.yaml training.seed=2 checkpoint=checkpoints/second
+  nmt-train configs/quickstart.yaml --resume
+"""
 
 from __future__ import annotations
 
@@ -13,15 +22,6 @@ from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.config import RunConfig
-
-EXAMPLES = """\
-  nmt-train --data pairs.tsv --source en --target es --minutes 30
-  nmt-train --data corpus.en corpus.de
-  nmt-train configs/quickstart.yaml
-  nmt-train configs/quickstart.yaml training.seed=2 checkpoint=checkpoints/second
-  nmt-train configs/quickstart.yaml --resume"""
-DESCRIPTION = """Train a translator on your own pairs, or as a YAML configuration says.
-On many devices: torchrun --nproc-per-node 2 -m nmt.cli.train CONFIG (see docs/scale.md)."""
 
 
 def main(arguments: list[str]) -> None:
@@ -93,7 +93,7 @@ def written_configuration(config: RunConfig) -> Path:
 
 def make_parser(arguments_given: list[str]):
     """The command's arguments; the help lists every configuration key."""
-    arguments = parser("nmt-train", DESCRIPTION, EXAMPLES)
+    arguments = parser("nmt-train", __doc__)
     arguments.add_argument("config", nargs="?", metavar="CONFIG", help="YAML file; see configs/")
     arguments.add_argument("overrides", nargs="*", metavar="key=value", help="configuration keys to change")
     own = arguments.add_argument_group("your own pairs, instead of CONFIG")

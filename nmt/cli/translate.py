@@ -1,4 +1,15 @@
-"""`nmt-translate`: text in, translations and their alignment out."""
+"""Translate text, one sentence a line, with its alignment.
+
+examples:
+  nmt-translate "Where is the station?"
+  nmt-translate "She brought me a cup of tea." --show alignment
+  nmt-translate "She brought me a cup of tea." --plot tea.png
+  nmt-translate "She brought me a cup of tea." --plot tea.html    every layer and head, to explore
+  nmt-translate --input english.txt --output spanish.txt
+  nmt-translate --input pages.txt --long split --invalid-utf8 replace
+  cat english.txt | nmt-translate --format json | jq .alignment
+  nmt-translate "He knows." --beam 8 --n-best 3
+"""
 
 from __future__ import annotations
 
@@ -6,19 +17,20 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from nmt.cli.common import (
     TRANSLATING,
     add_shared,
     answered,
-    beam_size,
     check_arguments,
     check_writable,
     command,
     draw,
     in_one_line,
     parser,
+    searching,
+    wants_colour,
     with_progress,
     writer,
 )
@@ -29,15 +41,6 @@ from nmt.lines import arriving_lines
 if TYPE_CHECKING:
     from nmt.translation import Translation
 
-EXAMPLES = """\
-  nmt-translate "Where is the station?"
-  nmt-translate "She brought me a cup of tea." --show alignment
-  nmt-translate "She brought me a cup of tea." --plot tea.png
-  nmt-translate "She brought me a cup of tea." --plot tea.html    every layer and head, to explore
-  nmt-translate --input english.txt --output spanish.txt
-  nmt-translate --input pages.txt --long split --invalid-utf8 replace
-  cat english.txt | nmt-translate --format json | jq .alignment
-  nmt-translate "He knows." --beam 8 --n-best 3"""
 PICTURES_AT_MOST = 100
 
 
@@ -55,7 +58,6 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"cannot write {options.attention}: --attention writes .safetensors, so name it that")
     given = check_arguments(options.text, options.invalid_utf8, "--input {}")
     from nmt.confidence import with_warning
-    from nmt.inspection.terminal import wants_colour
     from nmt.translator import READ_AHEAD, Translator
 
     translator = Translator.load(options.checkpoint, options.engine, options.threads)
@@ -69,12 +71,9 @@ def main(arguments: list[str]) -> None:
             lines,
             heads=bool(options.attention) or plot == PAGE,
             attention=options.format == "json" or bool(options.show or options.plot),
-            batch_size=options.batch_size,
             read_ahead=len(given) or READ_AHEAD,
             long=options.long,
-            beam=options.beam,
-            n_best=options.n_best,
-            length_penalty=options.length_penalty,
+            **searching(options),
         )
         progress = with_progress(translations, "sentences", wanted=options.output is not None)
         for number, translation in enumerate(with_warning(progress, translator.source)):
@@ -83,7 +82,10 @@ def main(arguments: list[str]) -> None:
             if options.show or options.plot or options.attention:
                 _check_drawable(number, translation, options)
             if options.show:
-                print(_picture(translation, output), file=output)
+                from nmt.inspection.terminal import render_alignment
+
+                width = shutil.get_terminal_size((80, 24)).columns
+                print(render_alignment(translation, width, options.marked), file=output)
             if options.plot or options.attention:
                 kept.append(translation)
                 if len(kept) > PICTURES_AT_MOST:
@@ -104,7 +106,7 @@ def _check_drawable(number: int, translation: Translation, options) -> None:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser("nmt-translate", "Translate text, one sentence a line, with its alignment.", EXAMPLES)
+    arguments = parser("nmt-translate", __doc__)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
     arguments.add_argument("--input", metavar="FILE", help="UTF-8 text, one sentence a line; - is standard input")
     add_shared(arguments, "--output", *TRANSLATING)
@@ -115,10 +117,7 @@ def make_parser():
         help="lines longer than the model takes: refuse them, or split them and join the translations and their "
         "alignment; nothing is ever cut off (default: refuse)",
     )
-    add_shared(arguments, "--invalid-utf8")
-    arguments.add_argument(
-        "--n-best", type=beam_size, default=1, metavar="N", help="hypotheses a sentence (default: 1)"
-    )
+    add_shared(arguments, "--invalid-utf8", "--n-best")
     arguments.add_argument(
         "--format",
         choices=list(FORMATS),
@@ -137,16 +136,15 @@ def make_parser():
 
 def _as_text(number: int, translation: Translation, options) -> Iterator[str]:
     if options.n_best == 1 or not translation.source_words:  # an empty line stays an empty line
-        yield in_one_line(_marked(translation) if options.marked else translation.text)
+        text = translation.text
+        if options.marked:
+            from nmt.inspection.terminal import marked_text
+
+            text = marked_text(translation)
+        yield in_one_line(text)
         return
     for hypothesis in translation.hypotheses or [translation]:
         yield f"{number} ||| {in_one_line(hypothesis.text)} ||| {hypothesis.score:.4f}"
-
-
-def _marked(translation: Translation) -> str:
-    from nmt.inspection.terminal import marked_text
-
-    return marked_text(translation)
 
 
 def _as_json(_number: int, translation: Translation, options) -> Iterator[str]:
@@ -154,12 +152,6 @@ def _as_json(_number: int, translation: Translation, options) -> Iterator[str]:
 
 
 FORMATS = {"text": _as_text, "json": _as_json}
-
-
-def _picture(translation, output: TextIO) -> str:
-    from nmt.inspection.terminal import render_alignment, wants_colour
-
-    return render_alignment(translation, shutil.get_terminal_size((80, 24)).columns, wants_colour(output))
 
 
 def _save_attention(translations: Iterable, path: str) -> None:

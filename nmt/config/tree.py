@@ -212,13 +212,13 @@ class AlignerConfig(Section):
     channels: int = Field(16, ge=1, le=1024)
     """Channels of the convolution over the alignment matrix."""
     model_1_iterations: int = Field(5, ge=0, lt=2**31)
-    """Iterations of IBM model 1 that start the hidden Markov models, where these teach."""
+    """Iterations of IBM model 1 that start the hidden Markov models."""
     hmm_iterations: int = Field(1, ge=0, lt=2**31)
     """Iterations of the hidden Markov models."""
     teacher_width: int = Field(128, ge=1, le=4096)
     """Width of the mixture models."""
     teacher_steps: int = Field(1200, ge=0, lt=2**31)
-    """Optimiser steps of each of the two mixture models; with 0 the hidden Markov models teach in their place."""
+    """Optimiser steps of each of the two mixture models; with 0 the hidden Markov models teach alone."""
     student_steps: int = Field(1800, ge=1, lt=2**31)
     """Optimiser steps of the head itself."""
     batch_words: int = Field(4000, ge=1, lt=2**31)
@@ -237,7 +237,7 @@ class AlignerConfig(Section):
         """A recipe that takes about so many minutes of two idle cores (`processes=2`), on 138,000 short pairs.
 
         The budget becomes steps by measured speeds and not by the clock, so results stay reproducible. Below five
-        minutes the teachers are hidden Markov models, which take 20 seconds of it; below three the head is smaller too.
+        minutes the hidden Markov models, which take 20 seconds, teach alone; below three the head is smaller too.
         """
         seconds = max(1.0, minutes * 60)
         if minutes >= 5:
@@ -248,7 +248,7 @@ class AlignerConfig(Section):
 
 
 class AlignmentConfig(Section):
-    """The alignment head (`nmt/models/alignment_head.py`), trained after the translator."""
+    """The alignment head (`nmt/models/alignment_head.py`), trained after the translator, or before it to guide it."""
 
     head: bool = True
     """Whether to train one; else alignments come from the mean of a layer's cross-attention. Always false for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from nmt.config import DataConfig
 
-__all__ = ["Corpus", "SentencePair", "load_corpus", "references"]
+__all__ = ["Corpus", "SentencePair", "load_corpus", "pairs_of", "references"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,13 +121,18 @@ def _why_empty(name: str, counts: dict[str, Any], description: str) -> str:
     return f"{description}: {name} is empty: put sentence pairs into data.{name}"
 
 
+def pairs_of(split: datasets.Dataset) -> Iterator[tuple[str, str]]:
+    """The (source, target) sentences of a split, read a thousand at a time."""
+    for rows in split.iter(batch_size=1000):
+        yield from zip(rows["source"], rows["target"], strict=True)
+
+
 def references(split: datasets.Dataset) -> tuple[list[str], list[list[str]]]:
     """Unique source sentences in order of first occurrence, each with all its target sentences as references.
 
     Equal target sentences count once.
     """
     targets: dict[str, dict[str, None]] = {}
-    for batch in split.iter(batch_size=1000):
-        for source, target in zip(batch["source"], batch["target"], strict=True):
-            targets.setdefault(source, {})[target] = None
+    for source, target in pairs_of(split):
+        targets.setdefault(source, {})[target] = None
     return list(targets), [list(group) for group in targets.values()]

@@ -34,12 +34,11 @@ def not_for_ctranslate2(config: ModelConfig) -> str | None:
     return None
 
 
-def export_to_ctranslate2(
-    directory: str | Path, output: str | Path, quantization: str | None = None, alignment_heads: list[int] | None = None
-) -> Path:
+def export_to_ctranslate2(directory: str | Path, output: str | Path, quantization: str | None = None) -> Path:
     """Convert a checkpoint to a directory that CTranslate2 loads, and return that directory.
 
-    The arguments are those of `convert`; an existing CTranslate2 model in `output` is replaced.
+    An existing CTranslate2 model in `output` is replaced. `quantization` is the type of the weights, by default the
+    checkpoint's own.
 
     Raises UserError for a damaged checkpoint and for an `output` that is anything else.
     """
@@ -49,7 +48,7 @@ def export_to_ctranslate2(
         raise UserError(f"{output} exists and is no CTranslate2 model; choose another directory")
     with atomic_path(output) as temporary:
         temporary.mkdir()
-        convert(checkpoint, subwords, temporary, quantization, alignment_heads)
+        convert(checkpoint, subwords, temporary, quantization)
     return output
 
 
@@ -63,22 +62,10 @@ def set_quantization(directory: str | Path, quantization: str) -> None:
     write_checkpoint_metadata(checkpoint.directory, {**checkpoint.metadata.record, "quantization": quantization})
 
 
-def convert(
-    checkpoint: Checkpoint,
-    subwords: Subwords,
-    directory: Path,
-    quantization: str | None = None,
-    alignment_heads: list[int] | None = None,
-) -> None:
+def convert(checkpoint: Checkpoint, subwords: Subwords, directory: Path, quantization: str | None = None) -> None:
     """Write a checkpoint's network to an empty directory, in CTranslate2's format.
 
-    Args:
-        quantization: type of the weights; default: the checkpoint's own, else float32.
-        alignment_heads: cross-attention heads of the alignment layer whose mean CTranslate2 returns; default: those of
-            the checkpoint.
-
-    Raises UserError for a network that CTranslate2 cannot compute, for weights that do not fit the configuration, and
-    for heads that do not exist.
+    Raises UserError for a network that CTranslate2 cannot compute, and for weights that do not fit the configuration.
     """
     config = checkpoint.model_config
     if obstacle := not_for_ctranslate2(config):
@@ -91,10 +78,8 @@ def convert(
     if layer is None:
         raise UserError(f"{checkpoint.directory}: a transformer without an alignment layer; use another copy of it")
     weights = load_arrays(path)
-    heads = alignment_heads or checkpoint.shown_heads
-    if not set(heads) <= set(range(config.heads)):
-        raise UserError(f"alignment heads {heads}: the model has heads 0 to {config.heads - 1}")
     # CTranslate2 returns the mean of the first heads.
+    heads = checkpoint.shown_heads
     order = heads + [head for head in range(config.heads) if head not in heads]
     permute_heads(weights, f"decoder_layers.{layer}.cross_attention", order)
     quantization = quantization or checkpoint.metadata.quantization

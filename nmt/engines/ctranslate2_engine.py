@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,9 @@ from nmt.search.options import Hypothesis, SearchOptions, length_penalty, n_best
 from nmt.text.subwords import Subwords
 
 LAYOUT = 1
-"""Raised when the conversion changes what it writes, so that no cached network of before is taken."""
+"""Part of the cache key: increment it whenever the conversion's output changes."""
 AT_MOST = 32
-"""Sentences in a batch: more would leave a core's own cache."""
+"""Most sentences per batch; more overflow a core's own cache."""
 
 _ENGINES: weakref.WeakSet[CTranslate2Engine] = weakref.WeakSet()
 
@@ -35,58 +35,50 @@ _ENGINES: weakref.WeakSet[CTranslate2Engine] = weakref.WeakSet()
 class CTranslate2Engine:
     """Translation by CTranslate2."""
 
-    def __init__(self, opened: Callable[[], ctranslate2.Translator], subwords: Subwords, max_length: int) -> None:
-        """`opened` opens the network, once in every process that uses it."""
-        self.opened, self.longest = opened, max_length - 1
-        self.pieces = subwords.pieces(range(len(subwords)))
-        self.ids = {piece: number for number, piece in enumerate(self.pieces)}
-        self.translator: ctranslate2.Translator | None = opened()
-        self.cores = self.translator.num_translators
-        _ENGINES.add(self)
-
-    @classmethod
-    def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> CTranslate2Engine:
-        """The network of a checkpoint.
+    def __init__(self, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> None:
+        """The network of a checkpoint, on `threads` cores (default: all).
 
         The network is converted on first use and kept in the cache directory, or for this process alone where that
         cannot be written. Raises UserError for a checkpoint that is damaged or that CTranslate2 cannot compute.
         """
+        self.checkpoint, self.subwords, self.threads = checkpoint, subwords, threads
+        self.longest = checkpoint.metadata.max_length - 1
+        self.pieces = subwords.pieces(range(len(subwords)))
+        self.ids = {piece: number for number, piece in enumerate(self.pieces)}
+        self.translator: ctranslate2.Translator | None = self._open()
+        self.cores = self.translator.num_translators
+        _ENGINES.add(self)
+
+    def _open(self) -> ctranslate2.Translator:
+        place, build = _place(self.checkpoint), partial(convert, self.checkpoint, self.subwords)
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        cores = threads or usable or 1
-        place = _place(checkpoint)
-
-        def build(directory: Path) -> None:
-            convert(checkpoint, subwords, directory)
-
-        def opened() -> ctranslate2.Translator:
-            try:
-                return built_once(place, lambda: _opened(place, cores), build)
-            except OSError:
-                with tempfile.TemporaryDirectory(dir=temporary_directory()) as temporary:
-                    build(Path(temporary))
-                    translator = _opened(Path(temporary), cores)
-                if translator is None:
-                    raise UserError(f"CTranslate2 cannot load the network of {checkpoint.directory}") from None
-                return translator
-
-        return cls(opened, subwords, checkpoint.metadata.max_length)
+        read = partial(_opened, cores=self.threads or usable or 1)
+        try:
+            return built_once(place, partial(read, place), build)
+        except OSError:
+            with tempfile.TemporaryDirectory(dir=temporary_directory()) as temporary:
+                build(Path(temporary))
+                translator = read(Path(temporary))
+            if translator is None:
+                raise UserError(f"CTranslate2 cannot load the network of {self.checkpoint.directory}") from None
+            return translator
 
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), order kept; with their `attention` where wanted.
+        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested.
 
-        CTranslate2's length penalty is |Y|^exponent, so it is asked for every hypothesis that its beam
-        finished, and the ranking by ours is done here. Special pieces are not suppressed: CTranslate2 would
-        share their mass among the rest, and no label ever was one. (So it does with that of `</s>` before
-        `min_length`: such scores are a little higher than PyTorch's.)
+        CTranslate2's length penalty is |Y|^exponent, so all finished hypotheses are requested and ranked by ours here.
+        Special pieces are not suppressed: they are never labels in training, and CTranslate2 would redistribute their
+        probability over the rest. (It does that with `</s>` before `min_length`, so such scores are slightly higher
+        than PyTorch's.)
         """
         if not sources:
             return []
         search = partial(self._search, options=options, batch_sentences=batch_sentences, attention=attention)
         limits = [min(options.max_length(len(source)), self.longest) for source in sources]
         found = search(sources, max(limits))
-        # CTranslate2 knows one limit for all. Few sentences reach their own: those are searched anew under it.
+        # CTranslate2 takes one length limit per call; the few sentences that exceed their own are searched again.
         over = [
             number
             for number, (hypotheses, limit) in enumerate(zip(found, limits, strict=True))
@@ -107,12 +99,14 @@ class CTranslate2Engine:
         batch_sentences: int,
         attention: bool,
     ) -> list[list[Hypothesis]]:
-        self.translator = self.translator or self.opened()
-        # `</s>` is given, not left to CTranslate2, which would leave it out of the attention.
+        self.translator = self.translator or self._open()
+        # Append `</s>` here: if CTranslate2 appends it, its attention has no column for it.
         spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
+        # No batch is so large that a core would have none.
+        batch_size = max(1, min(batch_sentences, AT_MOST, -(-len(spelled) // self.cores)))
         results = self.translator.translate_batch(
             spelled,
-            max_batch_size=self._share(len(spelled), batch_sentences),
+            max_batch_size=batch_size,
             beam_size=options.beam,
             num_hypotheses=options.beam,
             length_penalty=options.length_penalty,
@@ -125,10 +119,10 @@ class CTranslate2Engine:
         )
         hypotheses = [self._ranked(result, options) for result in results]
         if attention and options.beam > 1:
-            self._mend_first_rows(spelled, hypotheses, batch_sentences)
+            self._mend_first_rows(spelled, hypotheses, batch_size)
         return hypotheses
 
-    def _mend_first_rows(self, spelled: list[list[str]], found: list[list[Hypothesis]], batch_sentences: int) -> None:
+    def _mend_first_rows(self, spelled: list[list[str]], found: list[list[Hypothesis]], batch_size: int) -> None:
         """Put each sentence's own attention into the first row of its hypotheses.
 
         CTranslate2 4.8's beam search gives the first step of every sentence of a batch the attention of
@@ -137,7 +131,7 @@ class CTranslate2Engine:
         assert self.translator is not None
         first = self.translator.translate_batch(
             spelled,
-            max_batch_size=self._share(len(spelled), batch_sentences),
+            max_batch_size=batch_size,
             beam_size=1,
             max_decoding_length=1,
             max_input_length=0,
@@ -148,10 +142,6 @@ class CTranslate2Engine:
             for hypothesis in hypotheses:
                 if hypothesis.attention is not None and len(hypothesis.attention):
                     hypothesis.attention[0] = result.attention[0][0]
-
-    def _share(self, sentences: int, batch_sentences: int) -> int:
-        # Sentences in a batch: no more than leaves every core one.
-        return max(1, min(batch_sentences, AT_MOST, -(-sentences // self.cores)))
 
     def _ranked(self, result: ctranslate2.TranslationResult, options: SearchOptions) -> list[Hypothesis]:
         """All hypotheses by our score, best first; attention is that of the first `n_best` alone."""
@@ -188,15 +178,15 @@ def _place(checkpoint: Checkpoint) -> Path:
 
 
 def _opened(directory: Path, cores: int) -> ctranslate2.Translator | None:
-    # A batch a core: its matrices are too small to be worth sharing out. None: there is no network, or not a whole one.
+    """None where there is no network, or not a whole one. A batch a core: its matrices are too small to share out."""
     with contextlib.suppress(RuntimeError):
         return ctranslate2.Translator(os.fsencode(directory), inter_threads=cores, intra_threads=1)
     return None
 
 
 def _leave_to_parent() -> None:
-    """In a forked process: let every engine make its own threads, and keep what would wait for the parent's at its end
-    from ever being freed."""
+    """In a forked child, make every engine reopen its network, and leak the parent's translator: its destructor would
+    wait for threads that the child does not have."""
     for engine in _ENGINES:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine.translator))
         engine.translator = None

@@ -182,7 +182,7 @@ def _proto(subwords: Subwords) -> Any:
 def tokenizer(subwords: Subwords) -> dict[str, Any]:
     """The subword model as a `tokenizer.json` of Hugging Face's `tokenizers`.
 
-    Quotes and dashes are unified as `nmt` does; casing up and down, and copying, are left to the caller.
+    Quotes and dashes are unified as in `nmt`; sentences in capitals, copied text and placeholders are not handled.
     """
     proto = _proto(subwords)
     charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode("ascii")
@@ -213,10 +213,7 @@ def tokenizer(subwords: Subwords) -> dict[str, Any]:
             "pair": [{"Sequence": {"id": "A", "type_id": 0}}, end, {"Sequence": {"id": "B", "type_id": 0}}, end],
             "special_tokens": {"</s>": {"id": "</s>", "ids": [END], "tokens": ["</s>"]}},
         },
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [{"type": "ByteFallback"}, space],
-        },
+        "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, space]},
         "model": {
             "type": "Unigram",
             "unk_id": UNKNOWN,

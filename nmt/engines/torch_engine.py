@@ -1,17 +1,18 @@
-"""The PyTorch engine: translates batches, and reads every layer's and head's attention."""
+"""The PyTorch engine: translates batches, one on each core, and reads every layer's and head's attention."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
 
 from nmt.batching import batches_for_decoding, pad
 from nmt.checkpoint import WEIGHTS, Checkpoint, load_arrays
-from nmt.engines.cores import on_every_core, usable_threads
 from nmt.models import Model, build_model, claimed_weights, load_weights
 from nmt.search.beam import SpecialPieces, beam_search
 from nmt.search.options import Hypothesis, SearchOptions
@@ -19,9 +20,12 @@ from nmt.search.sampling import generators, sample
 from nmt.text.subwords import END, PADDING, START, UNKNOWN
 from nmt.untrusted import check_claim, tensor_shapes
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_process = os.getpid()
 BATCH_TOKENS = 2048
-"""Source positions in a batch at beam 5, and of source and target when attention is read; larger batches are slower on
-a CPU, whose caches they leave."""
+"""Source positions per batch at beam 5, or source plus target positions in scoring and reading attention; larger
+batches overflow a CPU's caches and are slower."""
 SPECIAL = SpecialPieces(START, END, forbidden=(PADDING, UNKNOWN, START))
 
 
@@ -58,10 +62,10 @@ class TorchEngine:
     def translate(
         self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), order kept; with their `attention` where wanted.
+        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested.
 
-        Sources are sorted by length into batches of at most `batch_sentences`, without padding beyond their own;
-        each core translates a batch at a time.
+        Sources are sorted by length and cut into batches of at most `batch_sentences`, each padded to its own longest;
+        each core translates one batch at a time.
         """
         results: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(source) + 1 for source in sources]
@@ -100,10 +104,7 @@ class TorchEngine:
         Piece ids without `</s>`. Each result is [target pieces + 1], float32; the last is that of `</s>`.
         """
         results: list[np.ndarray] = [np.empty(0, np.float32)] * len(sources)
-        lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
-        for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):
-            source, source_lengths = self._tensors([sources[number] for number in batch])
-            target = torch.from_numpy(pad([[START, *targets[number]] for number in batch], PADDING)).to(self.device)
+        for batch, source, source_lengths, target in self._forced(sources, targets):
             states = self.model(source, source_lengths, target)  # [batch, target, width]
             for row, number in enumerate(batch):
                 labels = torch.tensor([*targets[number], END], device=self.device)[:, None]  # [target, 1]
@@ -113,11 +114,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def attention(
-        self,
-        sources: Sequence[list[int]],
-        targets: Sequence[list[int]],
-        candidates: int = 0,
-        layer: int | None = None,
+        self, sources: Sequence[list[int]], targets: Sequence[list[int]], candidates: int = 0, layer: int | None = None
     ) -> list[AttentionWeights]:
         """All attention weights of each (source, target) pair, by one teacher-forced pass; order kept.
 
@@ -126,10 +123,7 @@ class TorchEngine:
         """
         usable_threads()
         results: list[AttentionWeights | None] = [None] * len(sources)
-        lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
-        for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):
-            source, source_lengths = self._tensors([sources[number] for number in batch])
-            target = torch.from_numpy(pad([[START, *targets[number]] for number in batch], PADDING)).to(self.device)
+        for batch, source, source_lengths, target in self._forced(sources, targets):
             memory, mask, encoder = self.model.encode(source, source_lengths, with_weights=layer is None)
             states, decoder, cross = self.model.decode(target, memory, mask, with_weights=True, layer=layer)
             kinds = [
@@ -154,6 +148,15 @@ class TorchEngine:
                 )
         return [maps for maps in results if maps is not None]
 
+    def _forced(
+        self, sources: Sequence[list[int]], targets: Sequence[list[int]]
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]:
+        # Batches for teacher forcing: the numbers of their pairs, the sources, their lengths, the targets with `<s>`.
+        lengths = [len(source) + len(target) + 2 for source, target in zip(sources, targets, strict=True)]
+        for batch in batches_for_decoding(lengths, BATCH_TOKENS, 64):
+            target = torch.from_numpy(pad([[START, *targets[number]] for number in batch], PADDING)).to(self.device)
+            yield batch, *self._tensors([sources[number] for number in batch]), target
+
     def _tensors(self, sources: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         # Piece ids to [batch, source] with `</s>` and the lengths [batch].
         padded = torch.from_numpy(pad([[*source, END] for source in sources], PADDING))
@@ -164,3 +167,30 @@ class TorchEngine:
 def _of_pair(kind: np.ndarray | None, row: int, rows: int, columns: int) -> np.ndarray | None:
     # One pair's own weights out of a padded batch's.
     return None if kind is None else np.ascontiguousarray(kind[:, row, :, :rows, :columns])
+
+
+def usable_threads() -> int:
+    """CPU threads of torch. In a forked process it is one: the threads of OpenMP stay with the parent, and waiting for
+    them would never end."""
+    global _process
+    if _process != os.getpid():
+        _process = os.getpid()
+        torch.set_num_threads(1)
+    return torch.get_num_threads()
+
+
+def on_every_core(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`[work(item) for item in items]`, by as many Python threads as torch may use, one core each.
+
+    A core takes the next item as soon as it is free, so the longest should come first. torch lets other Python
+    threads run while it computes.
+    """
+    items, threads = list(items), usable_threads()
+    if threads == 1 or len(items) < 2:
+        return [work(item) for item in items]
+    pool = ThreadPoolExecutor(min(threads, len(items)), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        return list(pool.map(work, items))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # what a pool's thread sets is also the default of threads to come

@@ -1,1 +1,1 @@
-"""Looking at a translation: figures, the terminal, and the explorer page. All of them draw a `Translation`."""
+"""Pictures of a `Translation`: figures, the terminal, the explorer page; and learning curves of training runs."""

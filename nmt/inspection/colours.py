@@ -1,4 +1,4 @@
-"""The one colour scale of every picture: lightness says the weight, so that it survives print and colour blindness.
+"""The colour scale of all pictures: lightness encodes the weight, so it survives print and colour blindness.
 
 The scale is a path in OKLab (Ottosson 2020, "A perceptual color space for image processing"): lightness falls linearly
 with the weight and the hue stays blue, the hue that red-green colour blindness leaves alone.
@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+"""Okabe and Ito's palette (2008), safe for every kind of colour vision; without its pale yellow."""
 LINK_COLOUR = "#c1440e"
 """Outline of predicted links: vermilion, far from blue for every common kind of colour vision."""
 GOLD_COLOUR = "#f0b000"

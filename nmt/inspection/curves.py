@@ -6,6 +6,7 @@ import html
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,13 @@ from matplotlib.ticker import MaxNLocator
 
 from nmt.checkpoint import write_text
 from nmt.errors import UserError
+from nmt.inspection.colours import COLOURS
 from nmt.inspection.drawing import FAINT, GRID, INK, new_figure, rendered, save
+from nmt.inspection.explorer import fill
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.inspection.labels import visible
 from nmt.training.log import LOG, read_log
 
-# Okabe and Ito's colours (2008), made to be told apart with every kind of colour vision, without the pale yellow.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 _LINES = {"-": "━━━", "--": "╺╺╺", ":": "┅┅┅", "-.": "━╺━"}
 _DASHES = tuple(_LINES)
 _PANELS = (
@@ -32,41 +33,6 @@ _PANELS = (
     ("train", "tokens_per_second", "target tokens a second"),
 )
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Learning curves</title>
-<link rel="icon" href="data:,">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 0 auto; padding: 16px;
-  color: #1b1f24; background: #fff; }}
-figure {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); gap: 8px; margin: 0; }}
-svg {{ width: 100%; height: auto; }}
-ul {{ display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; list-style: none; }}
-div {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: 3px 18px 3px 0; text-align: left; border-bottom: 1px solid #dfe3e8; font-weight: 400; }}
-/* Turned round as a whole: light grounds become dark, hues stay. */
-@media (prefers-color-scheme: dark) {{
-  html {{ background: #000; }}
-  body {{ filter: invert(1) hue-rotate(180deg); }}
-}}
-</style>
-</head>
-<body>
-<h1>Learning curves</h1>
-<ul>{legend}</ul>
-<figure>{pictures}</figure>
-<p>{note}</p>
-<h2>Best validation of each run</h2>
-<div><table>{table}</table></div>
-</body>
-</html>
-"""
 _NOTE = "Loss: dots on the dev set, thin on training batches."
 
 
@@ -87,7 +53,7 @@ class Run:
         return [step for step, _ in pairs], [float(number) for _, number in pairs]
 
     def minutes(self, step: float) -> float | None:
-        """When a step was taken, between the records; None where the log has no times."""
+        """Minutes until a step, interpolated between records; None if the log has no times."""
         steps, seconds = self.series("train", "seconds")
         return float(np.interp(step, [0, *steps], [0, *seconds])) / 60 if steps else None
 
@@ -95,8 +61,8 @@ class Run:
     def style(self) -> dict:
         """Colour and dash of the run, the same in every panel."""
         return {
-            "color": _COLOURS[self.number % len(_COLOURS)],
-            "linestyle": _DASHES[self.number // len(_COLOURS) % len(_DASHES)],
+            "color": COLOURS[self.number % len(COLOURS)],
+            "linestyle": _DASHES[self.number // len(COLOURS) % len(_DASHES)],
         }
 
     def best(self) -> dict | None:
@@ -134,12 +100,13 @@ def plot_curves(directories: Sequence[str | Path], path: str | Path) -> None:
         f"{html.escape(run.name)}</li>"
         for run in runs
     )
-    page = _PAGE.format(pictures="".join(pictures), legend=legend, note=_NOTE, table=_table(runs))
-    write_text(Path(path), page)
+    template = files(__package__).joinpath("curves.html").read_text(encoding="utf-8")
+    parts = {"pictures": "".join(pictures), "legend": legend, "note": _NOTE, "table": _table(runs)}
+    write_text(Path(path), fill(template, parts))
 
 
 def read_runs(directories: Sequence[str | Path]) -> list[Run]:
-    """The runs, named by as much of their directories as tells them apart. Raises UserError as `plot_curves`."""
+    """Read the runs, each named by the shortest distinguishing end of its path. Raises UserError as `plot_curves`."""
     if not directories:
         raise UserError("no learning curves to draw: name at least one checkpoint directory")
     paths = [Path(os.path.realpath(directory)) for directory in directories]

@@ -59,20 +59,18 @@ def bare_axes(axes: Axes, rows: int, columns: int) -> None:
 
 
 def write(
-    axes: Axes, x: float, y: float, word: str, size: float, offset: tuple[float, float] = (0, 0), **style
+    axes: Axes,
+    place: tuple[float, float],
+    text: str,
+    size: float,
+    offset: tuple[float, float] = (0, 0),
+    most: int = _LONGEST_LABEL,
+    **style,
 ) -> None:
-    style = {"horizontalalignment": "center", "verticalalignment": "center", "color": INK, **style}
-    axes.annotate(
-        shorten(word, _LONGEST_LABEL),
-        (x, y),
-        (offset[0] * 72, offset[1] * 72),
-        textcoords="offset points",
-        fontsize=size,
-        fontfamily=families(),
-        parse_math=False,
-        annotation_clip=False,
-        **style,
-    )
+    """Write at most `most` columns of a text `offset` inches from a place of the data, or of `xycoords`."""
+    look = {"horizontalalignment": "center", "verticalalignment": "center", "color": INK, "fontsize": size, **style}
+    look |= {"textcoords": "offset points", "fontfamily": families(), "parse_math": False, "annotation_clip": False}
+    axes.annotate(shorten(text, most), place, (offset[0] * 72, offset[1] * 72), **look)
 
 
 def extent(word: str, size: float) -> tuple[float, float]:

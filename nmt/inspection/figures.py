@@ -40,12 +40,12 @@ def plot_alignment(
     gold: Links | Sequence[Links | None] | None = None,
     names: Sequence[str] | None = None,
 ) -> None:
-    """Draw the alignment matrix of one or several translations into a PNG, SVG or PDF file, chosen by the suffix.
+    """Save the alignment matrix of one or several translations as PNG, SVG or PDF; the suffix selects the format.
 
-    Source words run along the top, target words down the side, dark is much weight; predicted links are outlined and
-    gold links, when given (one list for one translation, a list of lists for several), are marked with a dot. The
-    columns of a right-to-left source run from right to left, as the sentence does. `names` stand below the panels of
-    several translations (default: their numbers and sources).
+    Source words run along the top, target words down the side; darker cells have more weight. Predicted links are
+    outlined, and gold links, if given (one list for one translation, a list of lists for several), are marked with a
+    dot. The columns of a right-to-left source run from right to left. `names` are the captions of several panels
+    (default: number and source).
 
     Raises:
         UserError: another suffix, nothing to draw, or gold links that do not belong to the sentences.
@@ -120,10 +120,10 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
             axes.imshow(weights[layer, head], cmap=colour_map(), vmin=0, vmax=1, interpolation="nearest", aspect="auto")
             if size and head == 0:
                 for row, label in enumerate(row_labels):
-                    write(axes, -0.7, row, label, size, horizontalalignment="right")
+                    write(axes, (-0.7, row), label, size, horizontalalignment="right")
             if size and layer == 0:
                 for column, label in enumerate(column_labels):
-                    write(axes, column, -0.7, label, size, **UPWARDS)
+                    write(axes, (column, -0.7), label, size, **UPWARDS)
             if layer == 0:
                 middle = (left + panel_width / 2) / width
                 figure.text(middle, 1 - (MARGIN + 0.12) / height, f"head {head + 1}", **style)

@@ -10,9 +10,9 @@ ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def visible(text: str) -> str:
-    """The text with every character that would act instead of show (control, format, lone surrogate) replaced.
+    """Replace every character that acts instead of printing: control, format, line separator, lone surrogate.
 
-    A sentence may hold escape sequences for the terminal or marks that turn the direction of a whole line round.
+    A sentence may contain terminal escape sequences, or marks that reverse the direction of a whole line.
     """
     if text.isascii() and text.isprintable():
         return text

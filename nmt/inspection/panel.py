@@ -14,7 +14,6 @@ from nmt.inspection.colours import GOLD_COLOUR, LINK_COLOUR
 from nmt.inspection.drawing import (
     FAINT,
     GRID,
-    INK,
     MARGIN,
     PAD,
     PAGE_WIDTH,
@@ -22,10 +21,9 @@ from nmt.inspection.drawing import (
     bare_axes,
     colour_map,
     extent,
-    families,
     write,
 )
-from nmt.inspection.labels import reads_right_to_left, shorten, visible, width_of
+from nmt.inspection.labels import reads_right_to_left, visible, width_of
 from nmt.translation import END_OF_SENTENCE, Translation
 
 Links = Sequence[tuple[int, int]]
@@ -89,58 +87,30 @@ class Panel:
         if mirrored:
             axes.invert_xaxis()
         if rows:
-            axes.pcolormesh(
-                np.arange(columns + 1) - 0.5,
-                np.arange(rows + 1) - 0.5,
-                self.attention,
-                cmap=colour_map(),
-                vmin=0,
-                vmax=1,
-                edgecolors=GRID,
-                linewidth=0.35,
-            )
+            edges = (np.arange(count + 1) - 0.5 for count in (columns, rows))
+            shades: dict = {"cmap": colour_map(), "vmin": 0, "vmax": 1}
+            axes.pcolormesh(*edges, self.attention, edgecolors=GRID, linewidth=0.35, **shades)
         axes.axvline(columns - 1.5, color=FAINT, linewidth=0.8)
         for column, word in enumerate([*translation.source_words, END_OF_SENTENCE]):
             end = column == columns - 1
             direction: dict = {"verticalalignment": "bottom"} if self.upright and not end else UPWARDS
             look: dict = {"color": FAINT, "style": "italic"} if end else {}
-            write(axes, column, -0.5, word, size, offset=(0, PAD), **direction, **look)
+            write(axes, (column, -0.5), word, size, offset=(0, PAD), **direction, **look)
         for row, word in enumerate(_marked(translation)):
             edge = columns - 0.5 if mirrored else -0.5
-            write(axes, edge, row, word, size, offset=(-PAD, 0), horizontalalignment="right")
+            write(axes, (edge, row), word, size, offset=(-PAD, 0), horizontalalignment="right")
         outline: dict = {"fill": False, "edgecolor": LINK_COLOUR, "linewidth": 1.5, "gid": "link"}
         outline |= {"clip_on": False, "zorder": 3}
         for column, row in translation.alignment or ():
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **outline))
         if self.gold:
-            axes.plot(
-                [column for column, _ in self.gold],
-                [row for _, row in self.gold],
-                linestyle="",
-                gid="gold",
-                marker="o",
-                markersize=self.cell * 72 * 0.34,
-                color=GOLD_COLOUR,
-                markeredgecolor="white",
-                markeredgewidth=0.8,
-                clip_on=False,
-                zorder=4,
-            )
+            dot: dict = {"marker": "o", "markersize": self.cell * 72 * 0.34, "color": GOLD_COLOUR, "linestyle": ""}
+            dot |= {"markeredgecolor": "white", "markeredgewidth": 0.8}
+            axes.plot(*zip(*self.gold, strict=True), gid="gold", clip_on=False, zorder=4, **dot)
         if caption:
-            axes.annotate(
-                shorten(caption, max(8, int(self.total_width / CAPTION_LETTER))),
-                (0.5, 0),
-                (0, -6),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                fontsize=9,
-                fontfamily=families(),
-                parse_math=False,
-                annotation_clip=False,
-                color=INK,
-                horizontalalignment="center",
-                verticalalignment="top",
-            )
+            most = max(8, int(self.total_width / CAPTION_LETTER))
+            below: dict = {"xycoords": "axes fraction", "verticalalignment": "top"}
+            write(axes, (0.5, 0), caption, 9, (0, -6 / 72), most, **below)
 
 
 def _marked(translation: Translation) -> list[str]:

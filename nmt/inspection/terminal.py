@@ -1,8 +1,6 @@
 """An alignment matrix in the terminal: shaded blocks in colour, plain characters without."""
 
 import os
-from collections.abc import Mapping
-from typing import TextIO
 
 import numpy as np
 import wcwidth
@@ -24,11 +22,6 @@ _DOUBT = "?"
 """Stands after a doubtful word beside the matrix."""
 
 
-def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether `stream` is a terminal that shows colour and the user has not said no (https://no-color.org)."""
-    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb" and stream.isatty()
-
-
 def marked_text(translation: Translation) -> str:
     """The translation with doubtful words underlined and, if it is low, its confidence after it, dim."""
     text, done = "", 0
@@ -48,10 +41,9 @@ def render_alignment(
 ) -> str:
     """The alignment matrix as lines of at most `width` columns: source words on top, read downwards.
 
-    More than twelve source words stand above the matrix in reading order instead, with the numbers of their
-    columns. Each cell is three columns wide; `[ ]` around it is a link. A doubtful target word has a `?` after it.
-    A matrix that is too wide goes on in further panels below, and long target words are shortened. Below a width of
-    12 columns the matrix is drawn as if there were 12.
+    More than twelve source words are listed above the matrix in reading order, with column numbers. Each cell is
+    three columns wide; `[ ]` around it is a link. A doubtful target word is followed by `?`. A matrix that is too wide
+    continues in panels below, and long target words are shortened. The least width is 12 columns.
 
     Args:
         translation: what to draw.
@@ -127,7 +119,7 @@ def _number(column: int) -> list[str]:
 
 
 def _stack(word: str) -> list[str]:
-    """The characters of a word as people see them, at most so many; accents stay on their letters."""
+    """The grapheme clusters of a word, at most `_TALLEST_LABEL`; accents stay on their letters."""
     stack: list[str] = []
     for grapheme in wcwidth.iter_graphemes(shorten(word, 1000)):
         if width_of(grapheme) == 0 and stack:

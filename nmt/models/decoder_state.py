@@ -19,7 +19,7 @@ class DecoderState(NamedTuple):
     cache: Sequence[Tensor] = ()
     """[steps, hypotheses before, ...]: what every step appended, such as keys and values, oldest first."""
     beam_indices: Tensor | None = None
-    """[batch, beam]: each hypothesis' column of `cache`. `select` moves these alone, `append_to_cache` the rest."""
+    """[batch, beam]: each hypothesis' column of `cache`. `select` reorders these alone; `append_to_cache` the rest."""
 
     def select(self, sentences: Tensor, parents: Tensor) -> DecoderState:
         """Keep `sentences` [kept], each with hypotheses `parents` [kept, new beam] of its old beam."""

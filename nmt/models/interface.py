@@ -19,8 +19,8 @@ Weights = list[Tensor]
 class Model(nn.Module, ABC):
     """An encoder-decoder over piece ids, between embeddings and an output projection.
 
-    Training calls `forward`, search `start` and `step`, inspection `encode` and `decode`. Stepping from `start` gives
-    the same log-probabilities as `logits` of `decode`'s states.
+    Training and inspection call `encode` and `decode`, search `start` and `step`, scoring `forward`. Stepping from
+    `start` gives the same log-probabilities as `logits` of `decode`'s states.
     """
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:

@@ -113,11 +113,7 @@ class RNNSearch(Recurrent):
         return self.logits(outputs).log_softmax(dim=-1), DecoderState(state.per_sentence, [new])
 
     def _advance(
-        self,
-        state: Tensor,
-        inputs: Tensor,
-        source: tuple[Tensor, Tensor, Tensor],
-        recurrent: tuple[Tensor, Tensor],
+        self, state: Tensor, inputs: Tensor, source: tuple[Tensor, Tensor, Tensor], recurrent: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """One step of every hypothesis from s_{i-1}, `state` [batch, beam, width].
 

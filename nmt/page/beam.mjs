@@ -5,8 +5,8 @@ import { lengthPenalty, nBestOf } from "./options.mjs";
 /**
  * The `n_best` best hypotheses, best first: [{pieces, logProbability, score, ended, rivals}], and the tree of all.
  *
- * The sentence is decided when `beam` hypotheses have finished, when no live one can still reach the n-best list, or at
- * its longest length, where the live ones are taken as they are.
+ * The sentence is decided when `beam` hypotheses have finished, when no live one can still come among the best of as
+ * many, or at its longest length, where the live ones are taken as they are.
  *
  * The tree is [{parent, piece, logProbability, score, fate, rank}], `<s>` first and each hypothesis after its parent;
  * `score` is what it has or would have if it ended there, and `rank` its place among the finished. Fates are
@@ -60,7 +60,7 @@ function finish(live, { score, parent, piece }, penalty, end) {
 
 /** A log-probability only falls and the penalty only grows, so the best live one can reach no more than this. */
 function isBeaten(live, finished, maxLength, options) {
-  const worst = finished[options.n_best - 1]?.score ?? -Infinity;
+  const worst = finished[options.beam - 1]?.score ?? -Infinity;
   return live.length === 0 || live[0].score / lengthPenalty(maxLength, options.length_penalty) <= worst;
 }
 

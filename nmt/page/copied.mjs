@@ -6,7 +6,7 @@ const SPACE = String.raw`\p{White_Space}`;
 const EMOJI = String.raw`\p{Extended_Pictographic}\p{Emoji_Modifier}?\ufe0f?`;
 const LETTER = String.raw`\p{L}`;
 const SYMBOL = String.raw`[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]`;
-/** A telephone number with a part in brackets: a number, not copied. */
+/** A telephone number with a part in brackets: slots.mjs treats it as a number. */
 export const PHONE = String.raw`(?<![${WORD}.,])(?:\+?\p{Nd}{1,3} ?)?\(\p{Nd}{2,4}\) ?\p{Nd}[\p{Nd} .\-]*\p{Nd}(?![${WORD}])`;
 const COPIED = new RegExp(
   [

@@ -2,7 +2,7 @@
 
 export const DEFAULTS = { beam: 5, n_best: 1, length_penalty: 1, min_length: 0, max_length_factor: 2, max_length_extra: 10 };
 
-/** The checkpoint's decoding defaults with those of `given` that are set in their place. */
+/** The checkpoint's decoding defaults, overridden by those of `given` that are set. */
 export function searchOptions(decoding, given) {
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
   const options = { ...DEFAULTS, ...decoding, ...set };

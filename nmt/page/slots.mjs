@@ -1,4 +1,4 @@
-/** Placeholders for names and numbers, which a sentence copies as they are, as nmt/text/slots.py. */
+/** Placeholders for names and numbers, which are copied verbatim, as nmt/text/slots.py. */
 
 import { PHONE } from "./copied.mjs";
 import { WORD } from "./words.mjs";
@@ -56,7 +56,7 @@ export class KnownWords {
     return !this.stems.has(letters.join(""));
   }
 
-  /** The words with a letter that no known word has; none where these are more than every other word. */
+  /** Words with a letter that no known word has; none if they are half of all words or more. */
   foreignWords(text) {
     const words = spansOf(WHOLE_WORD, text);
     const known = (letters) => [...letters.toLowerCase()].every((letter) => this.letters.has(letter));
@@ -64,7 +64,7 @@ export class KnownWords {
     return 2 * foreign.length < words.length ? foreign : [];
   }
 
-  /** The text with words in capitals, of three letters or more, in their usual form where that alone is known. */
+  /** Rewrite words in capitals (three letters or more) in their usual form, if only that form is known. */
   withoutEmphasis(text) {
     return text.replace(EMPHASIS, (word, place) => {
       const lower = word.toLowerCase();

@@ -49,32 +49,23 @@ class Beams(NamedTuple):
 
 
 def beam_search(
-    decoder: Decoder,
-    state: DecoderState,
-    max_lengths: Sequence[int],
-    options: SearchOptions,
-    special: SpecialPieces,
+    decoder: Decoder, state: DecoderState, max_lengths: Sequence[int], options: SearchOptions, special: SpecialPieces
 ) -> list[list[Hypothesis]]:
     """The `n_best` best hypotheses of each sentence, best first.
 
     `state` is [batch, ...] and [batch, 1, ...] before the first step, `max_lengths` [batch]. A
-    sentence is decided when `beam` of its hypotheses have finished, when no live one can still reach
-    the n-best list, or at its longest length, where the live ones are taken as they are.
+    sentence is decided when `beam` of its hypotheses have finished, when no live one can still come
+    among the best of as many, or at its longest length, where the live ones are taken as they are.
     """
-    end, forbidden = special.end, list(special.forbidden)
     beams = initial_beams(torch.tensor(max_lengths, device=state.per_sentence[0].device), options, special)
     results: list[list[Hypothesis]] = [[] for _ in max_lengths]
     for length in range(1, max(max_lengths) + 1):
         log_probabilities, state = decoder(beams.live[:, :, -1], state)  # [batch, beam, vocabulary]
-        log_probabilities[..., forbidden] = -torch.inf
-        if length <= options.min_length:
-            log_probabilities[..., end] = -torch.inf
-        if length <= len(options.prefix):
-            force(log_probabilities, options.prefix[length - 1])
+        constrain(log_probabilities, length, options, special)
         # Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
         expansion = best_continuations(beams.live_scores, log_probabilities, 2 * options.beam)
-        beams = finish(beams, expansion, length, options, end)
-        parents, beams = advance(beams, expansion, options.beam, end)
+        beams = finish(beams, expansion, length, options, special.end)
+        parents, beams = advance(beams, expansion, options.beam, special.end)
         decided = is_decided(beams, length, options)
         if decided.any():
             collect(results, beams, decided, options)
@@ -89,11 +80,16 @@ def beam_search(
     return results
 
 
-def force(log_probabilities: Tensor, piece: int) -> None:
-    """Forbid every piece but one, in place; its log-probability stays."""
-    kept = log_probabilities[..., piece].clone()
-    log_probabilities.fill_(-torch.inf)
-    log_probabilities[..., piece] = kept
+def constrain(log_probabilities: Tensor, length: int, options: SearchOptions, special: SpecialPieces) -> None:
+    """Forbid, in place, what may not be the piece number `length` of a hypothesis; the others keep their values."""
+    log_probabilities[..., list(special.forbidden)] = -torch.inf
+    if length <= options.min_length:
+        log_probabilities[..., special.end] = -torch.inf
+    if length <= len(options.prefix):
+        piece = options.prefix[length - 1]
+        kept = log_probabilities[..., piece].clone()
+        log_probabilities.fill_(-torch.inf)
+        log_probabilities[..., piece] = kept
 
 
 def initial_beams(max_lengths: Tensor, options: SearchOptions, special: SpecialPieces) -> Beams:
@@ -147,11 +143,11 @@ def advance(beams: Beams, expansion: Expansion, beam: int, end: int) -> tuple[Te
 
 
 def is_decided(beams: Beams, length: int, options: SearchOptions) -> Tensor:
-    """[batch]: sentences whose n-best list cannot change any more, or need not."""
+    """[batch]: sentences whose finished hypotheses cannot change any more, or need not."""
     # A log-probability only falls and the penalty only grows, so this is the best a live one can reach.
     highest = ((5 + beams.max_lengths) / 6) ** options.length_penalty  # [batch]
     best_possible = beams.live_scores[:, 0] / highest
-    beaten = best_possible <= beams.finished_scores[:, options.n_best - 1]
+    beaten = best_possible <= beams.finished_scores[:, -1]
     return beaten | (beams.finished_count >= options.beam) | (beams.max_lengths <= length)
 
 

@@ -78,7 +78,7 @@ class Hypothesis:
     """[target pieces, source pieces + 1], the last column `</s>`: cross-attention of the alignment layer, averaged over
     its heads, where the engine returns it."""
     rivals: tuple[Hypothesis, ...] = field(default=(), compare=False, repr=False)
-    """The other hypotheses that its search finished, best first; these have no rivals."""
+    """The other hypotheses that its search finished, best first; their own `rivals` are empty."""
 
 
 def n_best_of(found: Sequence[Hypothesis], n_best: int) -> list[Hypothesis]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.models.decoder_state import DecoderState
-from nmt.search.beam import Decoder, SpecialPieces, force
+from nmt.search.beam import Decoder, SpecialPieces, constrain
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty
 
 Noise = Sequence[Sequence[np.random.Generator]]
@@ -51,11 +51,7 @@ def sample(
         parents = parents.to(device).expand(batch, count)
         state = state.select(everyone, parents)
         log_probabilities = log_probabilities.expand(batch, count, -1).clone()
-        log_probabilities[..., list(special.forbidden)] = -torch.inf
-        if length <= options.min_length:
-            log_probabilities[..., special.end] = -torch.inf
-        if length <= len(options.prefix):
-            force(log_probabilities, options.prefix[length - 1])
+        constrain(log_probabilities, length, options, special)
         pieces = draw(log_probabilities, options, noise)  # [batch, samples]
         totals += log_probabilities.gather(2, pieces[:, :, None])[:, :, 0].where(live, 0)
         lengths += live

@@ -6,7 +6,7 @@ import regex
 
 _EMOJI = r"\p{Extended_Pictographic}\p{EMod}?\ufe0f?"
 PHONE = r"(?<![\w.,])(?:\+?\d{1,3} ?)?\(\d{2,4}\) ?\d[\d .-]*\d(?!\w)"
-"""A telephone number with a part in brackets: a number, not copied."""
+"""A telephone number with a part in brackets; `nmt.text.slots` treats it as a number, so it is not copied."""
 _COPIED = regex.compile(
     rf"(?P<number>{PHONE})"
     r"|(?:https?://|www\.)[^\s<>\"“”«»]*[^\s<>\"“”«».,;:!?)'’\]]"  # a link, without the mark that ends the sentence
@@ -18,14 +18,13 @@ _COPIED = regex.compile(
     rf"|(?:(?<!\w)[0-9#*]\ufe0f?\u20e3|\p{{RI}}\p{{RI}}|{_EMOJI}(?:\u200d{_EMOJI})*)+"  # keycaps, flags, other emoji
     r"|(?!\p{Sc} ?\d|(?<=\d ?)[°\p{Sc}]|(?<=\d)/(?=\d)|\+\d|\$)[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]"  # brackets and symbols
 )
-# What all of it contains: most sentences do not.
+# A cheap first test: every copied span contains a match, most sentences none.
 _HINT = regex.compile(r"[^\w\s.,!?'\"¿¡-]|^\s*[-\d]|[xX]D|www|\u20e3")
 _SPELLED = regex.compile(r"[\p{L}\p{N}]")
 
 
 def copied_spans(text: str) -> list[tuple[int, int]]:
-    """First and one-past-last character of everything in `text`, a `plain_text`, that is copied, in order: all of it
-    where there is neither letter nor digit."""
+    """Spans of `text`, a `plain_text`, that are copied, in order; all of it if it has neither letters nor digits."""
     if not _SPELLED.search(text):
         return [match.span() for match in regex.finditer(r"\S+", text)]
     if not _HINT.search(text):

@@ -1,7 +1,7 @@
-"""Placeholders for names and numbers, which a sentence copies as they are.
+"""Placeholders for names and numbers, which are copied verbatim from source to translation.
 
-The network reads and writes one piece a slot, a private-use character; the text that it stands for is put back into the
-translation.
+The network reads and writes one piece per slot, a private-use character; decoding replaces it by the text it stands
+for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES = "\ue000\ue001\ue002\ue003"
 NUMBERS = "\ue004\ue005\ue006\ue007"
 """Placeholders of its numbers."""
 RARE = 5
-"""A capitalised word in fewer training pairs than this is unknown if half of them copy it, or if there is only one."""
+"""A capitalised word in fewer training pairs than this is unknown if seen once, or copied by half of them."""
 STEM = 4
 """Fewest initial letters that relate two words."""
 KINSHIP = 0.6
@@ -53,15 +53,18 @@ class Slot(NamedTuple):
 
 
 class KnownWords:
-    """Source words seen in training; other capitalised words are names, and other numbers are copied."""
+    """Source words seen in training; other capitalised words are names.
+
+    Where the training pairs do not copy numbers, these are known words too, and get no placeholders.
+    """
 
     def __init__(self, words: Iterable[str]) -> None:
         self.words = frozenset(words)
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
-        """All words of the source sentences except `RARE` capitalised ones; numbers too, if most have another form in the
-        translation."""
+        """All words of the source sentences except `RARE` capitalised ones; numbers too, where most pairs do not copy
+        them."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
@@ -74,8 +77,7 @@ class KnownWords:
             numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
         rare = {text for text, count in seen.items() if count < RARE and (count == 1 or 2 * copied[text] >= count)}
-        names = seen.keys() - rare - numbers
-        known = (words - rare) | {part for name in names for part in name.split("-")}
+        known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
             known |= numbers
         return cls(word for word in known if word == word.lower() or word.lower() not in known)
@@ -93,13 +95,13 @@ class KnownWords:
         return not (_BEGINNING.search(text[:start]) and _stem(name)[:letters] in self._stems)
 
     def foreign_words(self, text: str) -> list[Span]:
-        """The words with a letter that no known word has; none where these are more than every other word."""
+        """Words with a letter that no known word has; none if they are half of all words or more."""
         words = [match.span() for match in _WHOLE_WORD.finditer(text)]
         foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
         return foreign if 2 * len(foreign) < len(words) else []
 
     def without_emphasis(self, text: str) -> str:
-        """The text with words in capitals, of three letters or more, in their usual form where that alone is known."""
+        """Rewrite words in capitals (three letters or more) in their usual form, if only that form is known."""
 
         def usual(match: regex.Match) -> str:
             word, lower = match.group(), match.group().lower()

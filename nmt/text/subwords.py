@@ -27,9 +27,9 @@ PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 SPACE = "▁"
 """How SentencePiece writes a space."""
 SAMPLED_FROM = 32
-"""A word's segmentations that subword sampling chooses from, at most: its best ones."""
+"""Subword sampling chooses among at most this many best segmentations of a word."""
 LONGEST_SENTENCE = 2**24
-"""Bytes; SentencePiece trains on no longer ones, 4,192 by default, and says nothing."""
+"""Bytes. SentencePiece silently skips longer sentences in training; its default is 4,192."""
 _SLOTS = frozenset(NAMES + NUMBERS)
 LONGEST_WORD = 16
 """Pieces of a single word, at most; only strings that are no words have as many."""
@@ -50,12 +50,12 @@ class Encoding:
     capitals: bool = False
     """Whether `text` is in capitals; the pieces are then those of its usual form."""
     copied: Sequence[Span] = ()
-    """First and one-past-last characters of what is copied, not translated; it has no pieces."""
+    """Spans that are copied, not translated, and have no pieces."""
     slots: Mapping[str, Span] = field(default_factory=dict)
-    """The characters that each placeholder stands for, where it is first."""
+    """The span that each placeholder stands for, at its first occurrence."""
 
     def with_lost_slots(self, target: Encoding) -> Encoding:
-        """This source with the placeholders that `target`, its translation, lacks among what is copied."""
+        """Also copy the spans whose placeholders are missing from `target`, the translation of this source."""
         lost = [span for slot, span in self.slots.items() if slot not in target.slots]
         return replace(self, copied=sorted([*self.copied, *lost])) if lost else self
 
@@ -191,7 +191,8 @@ class Subwords:
         plain, places = without(text, ())
         copied = [(places[start], places[end - 1] + 1) for start, end in copied_spans(plain)]
         if copied:
-            plain, places = without(text, copied)
+            before, (plain, places) = places, without(text, copied)
+            slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
         usual = self._truecase(plain) if shouted else plain
         if self.known_words and slots is None and not shouted:
@@ -210,7 +211,7 @@ class Subwords:
         return Encoding(text, result["ids"], spans, shouted, copied, held)
 
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
-        """Encode a translation of `source`: what its placeholders stand for has these here too."""
+        """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here."""
         plain = plain_text(_storable(normalize(text)))
         held = {plain_text(source.text[start:end]): slot for slot, (start, end) in source.slots.items()}
         whole = "|".join(map(regex.escape, sorted(held, key=len, reverse=True)))
@@ -267,8 +268,8 @@ class Subwords:
         return drawn
 
     def _segmentations(self, word: str, smoothing: float) -> tuple[list[array], list[float]]:
-        """The best segmentations of a word, and the summed probability of each and those before it; the last is
-        left out, so that rounding cannot lead beyond it."""
+        """The best segmentations of a word and their cumulative probabilities, without the last, so that rounding
+        cannot index past the end."""
         known = self._known_words.get((word, smoothing))
         if known is None:
             found = self._processor.nbest_encode(word, nbest_size=SAMPLED_FROM, return_type=int)
@@ -289,9 +290,9 @@ class Subwords:
         return normalize(self._processor.decode(list(ids)))
 
     def decode_with_spans(self, ids: Sequence[int], source: Encoding | None = None) -> Encoding:
-        """Decode piece ids to the Encoding of exactly these pieces.
+        """Decode piece ids to an Encoding that keeps exactly these pieces.
 
-        As a translation of `source` it is in capitals where that is, and its placeholders are filled from there.
+        With a `source`, its text fills the placeholders, and the translation is in capitals if the source is.
         """
         ids = list(ids)
         result = self._processor.decode(ids, return_type="offset_mapping")
@@ -312,6 +313,17 @@ class Subwords:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""
         return [self._pieces[number] for number in ids]
+
+
+def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -> list[Slot]:
+    """The slots of a text some of whose characters are left out: `before` and `after` are the places in the whole text
+    of the characters that were there, and of those that are left."""
+    left = {place: number for number, place in enumerate(after)}
+    return [
+        Slot(left[first], left[last] + 1, slot.character)
+        for slot in slots
+        if (first := before[slot.start]) in left and (last := before[slot.end - 1]) in left
+    ]
 
 
 def _storable(text: str) -> str:

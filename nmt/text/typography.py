@@ -31,7 +31,7 @@ def plain_text(text: str) -> str:
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
-    """`plain_text` of what lies outside `spans`, and for each of its characters, and its end, the place in `text`."""
+    """`plain_text` of the text outside `spans`, and the position in `text` of each of its characters and of its end."""
     if not spans and not INVISIBLE.search(text):
         return text.translate(PLAIN), range(len(text) + 1)
     outside = bytearray(b"\1" * len(text))

@@ -31,7 +31,7 @@ def split_words(text: str) -> list[Word]:
 
 
 def is_punctuation(word: str) -> bool:
-    """Whether a word is a mark that stands for no word; `%`, `&`, `@`, `#` and mathematical signs stand for one."""
+    """Whether a word is punctuation alone; `%`, `&`, `@`, `#` and mathematical signs stand for words."""
     return all(unicodedata.category(character)[0] == "P" for character in word) and word not in "%&@#"
 
 

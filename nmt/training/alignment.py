@@ -1,10 +1,10 @@
 """Training of the alignment head: teachers learn to align without supervision, the head learns from them.
 
-1. The teachers: in small budgets a `JointHmm`, which takes seconds; in large ones a `MixtureAligner` for each
-   direction, which maximises the likelihood of the target words given the source words.
-2. They give their posteriors for every cell of every training pair, the mean of both directions. Cells of a
-   punctuation mark and a word are set to zero: without that, a mark that the other language lacks (the Spanish `¿`)
-   is explained by a word that comes with it (`do`).
+1. The teachers: a `JointHmm`, which takes seconds; in large budgets also a `MixtureAligner` for each direction, which
+   maximises the likelihood of the target words given the source words.
+2. They give their posteriors for every cell of every training pair, the mean of both directions and of both kinds.
+   Cells of a punctuation mark and a word are set to zero: without that, a mark that the other language lacks (the
+   Spanish `¿`) is explained by a word that comes with it (`do`).
 3. The `AlignmentHead`, which sees both sentences, learns that average cell by cell (cross-entropy), as alignments of
    a model's own are used by Garg et al. (2019, section 4.2) and Chen et al. (2020, section 3.2). It is small and has
    no vectors of whole words, so it generalises what its teachers only remember.
@@ -85,11 +85,17 @@ def train_aligner(
     corpus = WordCorpus.of(pairs, subwords, training.config.longest)
     if links is not None:
         return train_head(corpus, cells_of_links(corpus, links), training)
+    return train_head(corpus, teach(corpus, training, Path(directory)), training)
+
+
+def teach(corpus: WordCorpus, training: HeadTraining, directory: Path, known: np.ndarray | None = None) -> np.ndarray:
+    """[all cells], float32: the teachers' posteriors, the mean of those of `teach_hmm`, which starts from the links
+    `known`, and with `teacher_steps` of `teach_mixtures`."""
+    targets = teach_hmm(corpus, training, known)
     if training.config.teacher_steps:
-        targets = teach_mixtures(corpus, training, Path(directory))
-    else:
-        targets = teach_hmm(corpus, training)
-    return train_head(corpus, targets, training)
+        with training.interruptible():
+            targets = (targets + teach_mixtures(corpus, training, directory)) / 2
+    return targets
 
 
 def teach_hmm(pairs: WordPairs, training: HeadTraining, known: np.ndarray | None = None) -> np.ndarray:
@@ -116,6 +122,8 @@ def teach_hmm(pairs: WordPairs, training: HeadTraining, known: np.ndarray | None
 def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) -> np.ndarray:
     """[all cells], float32: the mean posteriors of two `MixtureAligner`s, whose files in `directory` are kept."""
     config = training.config
+    if training.on_progress:
+        training.on_progress("mixture models", 0, config.teacher_steps, 0.0)
     batches = len(training.sampler(corpus).batches(0))
     # What the teachers' files do not depend on: the head's own sizes, and its steps beyond one epoch.
     fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}
@@ -163,10 +171,7 @@ def _one_thread() -> Iterator[None]:
 
 @_one_thread()
 def train_head(
-    corpus: WordCorpus,
-    targets: np.ndarray,
-    training: HeadTraining,
-    start: Mapping[str, np.ndarray] | None = None,
+    corpus: WordCorpus, targets: np.ndarray, training: HeadTraining, start: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
     """Train an `AlignmentHead` on link probabilities (or 0/1 links of any origin) of the corpus.
 

@@ -49,8 +49,7 @@ class Augmenter:
         self.numerals = tuple(map(numerals, languages)) if known_words else ({}, {})
 
     def candidates(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
-        """[pairs, 3], bool: which pairs have slots whatever is drawn, since they share a number or an unknown name; and
-        which have names, and which number words, to put slots in place of."""
+        """[pairs, 3], bool: has slots whatever is drawn; has more with `names`; has more with `numbers`."""
         order = np.arange(len(NAMES + NUMBERS))
         rows = []
         for pair in map(plain, pairs):
@@ -72,11 +71,7 @@ class Augmenter:
         return kinds
 
     def example(
-        self,
-        pair: tuple[str, str],
-        kinds: Sequence[bool],
-        random: np.random.Generator,
-        links: np.ndarray | None = None,
+        self, pair: tuple[str, str], kinds: Sequence[bool], random: np.random.Generator, links: np.ndarray | None = None
     ) -> Example:
         """The pair with these kinds of augmentation; `links`, [target words, source words], are the probabilities of
         its links."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nmt.checkpoint import ALIGNER, CONFIG, CTRANSLATE2, KNOWN_WORDS, METADATA, SUBWORDS, WEIGHTS, write_text
+from nmt.checkpoint import ALIGNER, CONFIG, KNOWN_WORDS, METADATA, SUBWORDS, WEIGHTS, write_text
 from nmt.config import RunConfig, dump_config, load_config
 from nmt.errors import UserError
 from nmt.files import atomic_path, remove_scratch
@@ -25,19 +25,7 @@ from nmt.training.log import LOG
 from nmt.training.state import Progress, State, find_state
 
 LOCK = ".lock"
-OWN_FILES = (
-    CONFIG,
-    SUBWORDS,
-    KNOWN_WORDS,
-    LOG,
-    "tensorboard",
-    "training",
-    WEIGHTS,
-    ALIGNER,
-    CTRANSLATE2,
-    CARD,
-    METADATA,
-)
+OWN_FILES = (CONFIG, SUBWORDS, KNOWN_WORDS, LOG, "tensorboard", "training", WEIGHTS, ALIGNER, CARD, METADATA)
 """Files of a run, except the lock."""
 BUDGET = {"max_steps", "max_epochs", "max_minutes", "patience"}
 """Keys of `training` that may change when a run resumes."""
@@ -145,7 +133,6 @@ def write_changes(directory: Path, config: RunConfig, state: State) -> None:
     if earlier.alignment != config.alignment:
         state.change_alignment(dump_config(config))
         (directory / ALIGNER).unlink(missing_ok=True)
-        shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)  # it returns the attention of the old layer
     elif not changed_budget(earlier, config):
         return
     write_text(directory / CONFIG, dump_config(config))

@@ -22,7 +22,7 @@ from nmt.training.loss import Objective, StepLoss
 from nmt.training.pairs import Batch, EncodedPairs
 
 AT_MOST = 4
-"""Most replicas: Python runs one thread at a time between operations, and shares of a batch become small."""
+"""Most replicas: more would wait for Python's lock, and shares of a batch become small."""
 
 
 class Gradients:
@@ -35,7 +35,7 @@ class Gradients:
         self.replicas = Replicas(self.loss, settings.seed, torch.get_num_threads() if run.ranks.count == 1 else 1)
 
     def add(self, fed: Sequence[tuple[np.ndarray, int]], step: int) -> tuple[float, int]:
-        """Add the gradients of a step's batches, given as (rows, sampling seed): the mean loss per target piece.
+        """Add the gradients of a step's batches, given as (rows, seed): the mean loss per target piece.
 
         Returns the summed loss in nats of this rank's batches, and the target pieces of all ranks' batches.
         """

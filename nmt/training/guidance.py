@@ -16,7 +16,7 @@ Ranges = np.ndarray
 
 class Guide:
     """Word matrices of a corpus, memory-mapped: [target words, source words], the probability of each link divided by
-    its row's sum where that is above 1. What a row lacks to 1 belongs to `</s>`."""
+    its row's sum where that is above 1. The rest of a row, up to 1, is that of `</s>`."""
 
     def __init__(self, place: Path, matrices: Iterator[np.ndarray]) -> None:
         """`matrices`, one for each pair, are written to the directory `place` unless it holds them."""

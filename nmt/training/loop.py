@@ -109,7 +109,7 @@ def spent(settings: TrainingConfig, progress: Progress, feed: Feed) -> float:
 
 
 def out_of_patience(settings: TrainingConfig, progress: Progress) -> bool:
-    """Whether the best dev loss is `patience` validations old."""
+    """Whether `patience` validations have passed since the best dev loss."""
     losses = [loss for loss, _ in progress.validations]
     return settings.patience is not None and len(losses) - 1 - losses.index(min(losses)) >= settings.patience
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nmt.batching import BatchSampler, pad, split_by_tokens
+from nmt.corpus import pairs_of
 from nmt.files import built_once, sha256_of
 from nmt.text.subwords import END, PADDING, START, Encoding, Subwords
 from nmt.training.augment import Augmenter, Example
@@ -203,8 +204,7 @@ class EncodedPairs:
 
     def _find_candidates(self, directory: Path) -> None:
         assert self.variation.augmenter is not None
-        pairs = (pair for rows in self.pairs.iter(ROWS) for pair in zip(rows["source"], rows["target"], strict=True))
-        self.variation.augmenter.candidates(pairs).tofile(directory / "both.slots")
+        self.variation.augmenter.candidates(pairs_of(self.pairs)).tofile(directory / "both.slots")
 
 
 class Feed:
@@ -215,7 +215,7 @@ class Feed:
         self.batches = sampler.batches(progress.epoch)
 
     def next(self) -> tuple[np.ndarray, int]:
-        """The rows [batch] of the next batch and the seed of its subword sampling."""
+        """The rows [batch] of the next batch and the seed of its subword sampling and augmentation."""
         progress = self.progress
         if progress.batch == len(self.batches):
             progress.epoch, progress.batch = progress.epoch + 1, 0

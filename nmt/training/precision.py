@@ -30,11 +30,6 @@ def compute_dtype_of(settings: TrainingConfig, device: torch.device) -> torch.dt
     return torch.bfloat16 if native else None
 
 
-def precision_of(settings: TrainingConfig, device: torch.device) -> str:
-    """The name of that type, for the metadata."""
-    return "float32" if compute_dtype_of(settings, device) is None else "bfloat16"
-
-
 def mixed_precision(compute_dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager:
     """The context for a model's forward pass."""
     if compute_dtype is None:

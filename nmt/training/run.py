@@ -7,32 +7,23 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import shutil
 import sys
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from nmt.alignment.head import Aligner, save_aligner
+from nmt.alignment.head import Aligner
 from nmt.alignment.pharaoh import read_pharaoh
 from nmt.calibration import calibrate_checkpoint
-from nmt.checkpoint import (
-    ALIGNER,
-    CTRANSLATE2,
-    KNOWN_WORDS,
-    METADATA,
-    SUBWORDS,
-    WEIGHTS,
-    write_checkpoint_metadata,
-    write_text,
-)
+from nmt.checkpoint import ALIGNER, KNOWN_WORDS, METADATA, SUBWORDS, WEIGHTS, write_checkpoint_metadata, write_text
 from nmt.config import RunConfig, alignment_layer, load_config
-from nmt.corpus import Corpus, load_corpus
+from nmt.corpus import Corpus, load_corpus, pairs_of
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, expanded, sha256_of
 from nmt.languages import check_languages
@@ -60,7 +51,7 @@ from nmt.training.log import describe_budget
 from nmt.training.loop import run_steps
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import EncodedPairs, Variation
-from nmt.training.precision import precision_of
+from nmt.training.precision import compute_dtype_of
 from nmt.training.state import Progress, State, average, averaged_steps, state_directory, write_weights
 from nmt.training.validation import Validator, dev_loss
 
@@ -129,9 +120,8 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
         progress = state.progress
         check_unchanged(progress, corpus, subwords)
         state.restore(model, optimizer)
-        if ranks.leads and not progress.finished:  # both describe the old weights
-            (directory / METADATA).unlink(missing_ok=True)
-            shutil.rmtree(directory / CTRANSLATE2, ignore_errors=True)
+        if ranks.leads and not progress.finished:
+            (directory / METADATA).unlink(missing_ok=True)  # it describes the old weights
     elif config.training.initial:
         Initial.load(config.training.initial).copy_weights(model)
     progress.corpus, progress.subwords = corpus.sha256, subwords.sha256
@@ -173,7 +163,7 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
         "target_pieces": progress.target_tokens,
         "minutes": round(progress.seconds / 60, 1),
         "threads": torch.get_num_threads(),
-        "precision": precision_of(config.training, run.device),
+        "precision": "bfloat16" if compute_dtype_of(config.training, run.device) else "float32",
         "seed": config.training.seed,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "corpus_sha256": run.corpus.sha256,
@@ -207,9 +197,7 @@ def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
     """
     config, directory, corpus = run.config, run.directory, run.corpus
     recipe = config.head_recipe
-    chosen = spread(len(corpus.train), config.alignment.training_pairs)
-    batches = corpus.train.select(chosen).iter(batch_size=1000)
-    pairs = (pair for rows in batches for pair in zip(rows["source"], rows["target"], strict=True))
+    pairs = pairs_of(corpus.train.select(spread(len(corpus.train), config.alignment.training_pairs)))
     processes = min(2, torch.get_num_threads())
     print("training the alignment head ...", file=sys.stderr)
     started = time.monotonic()
@@ -230,7 +218,7 @@ def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
         "seed": config.training.seed,
     }
     write_text(directory / HEAD_RECORD, json.dumps(record))
-    save_aligner(directory / ALIGNER, parameters, run.subwords)
+    Aligner(parameters, run.subwords).save(directory / ALIGNER)
 
 
 def guide_of(run: Run) -> Guide:
@@ -313,23 +301,16 @@ def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = No
     subwords = initial.subwords if initial else train_subwords(config, corpus)
     if not config.subwords.slots:
         return subwords
-    batches = corpus.train.iter(batch_size=1000)
-    pairs = (plain(pair) for rows in batches for pair in zip(rows["source"], rows["target"], strict=True))
-    return subwords.with_slots(KnownWords.of(pairs))
+    return subwords.with_slots(KnownWords.of(map(plain, pairs_of(corpus.train))))
 
 
 def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
     """Train the SentencePiece model on both sides of the training pairs. Raises UserError."""
     print("training the subword model ...", file=sys.stderr)
     settings = config.subwords
-    sentences = (
-        sentence
-        for rows in corpus.train.select(spread(len(corpus.train), settings.training_pairs)).iter(batch_size=1000)
-        for pair in zip(rows["source"], rows["target"], strict=True)
-        for sentence in pair
-    )
+    chosen = corpus.train.select(spread(len(corpus.train), settings.training_pairs))
     return Subwords.train(
-        sentences,
+        chain.from_iterable(pairs_of(chosen)),
         settings.vocabulary_size,
         settings.model_type,
         settings.character_coverage,

@@ -10,7 +10,6 @@ moved to the other noun. The model is the shipped one, or the English-Spanish tr
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 from collections.abc import Sequence
@@ -24,17 +23,16 @@ from matplotlib.patches import Patch, Rectangle
 from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.engines.torch_engine import TorchEngine
-from nmt.errors import UserError
-from nmt.inspection.drawing import INK, colour_map, new_figure, save
+from nmt.inspection.drawing import FAINT, INK, new_figure, save
 from nmt.translator import Translator
 from scripts.experiments.common.effects import coverage
 from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.habits import Head, heads_of
-from scripts.experiments.common.minimal_pairs import Look, accepted_pattern, look
+from scripts.experiments.common.minimal_pairs import Look, accepted_pattern, look, read_sides
 from scripts.experiments.common.models import any_transformer
 from scripts.experiments.common.moves import Move, Moves, translate_moved
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, ROOT, interval, prepare, wilson
+from scripts.report import COLOURS, ROOT, interval, intervals, prepare, wilson
 
 PAIRS = ROOT / "data" / "antecedent" / "english-spanish.tsv"
 KINDS = ("alone", "between", "adjective")
@@ -98,20 +96,15 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def read_pairs(path: Path) -> list[Sentence]:
-    """The sentences of the file, two of a pair after another. Raises UserError when they are not."""
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    found = [
+    """The sentences of the file, two of a pair after another."""
+    return [
         Sentence(
             int(row["pair"]),
             *(row[name] for name in ("kind", "antecedent", "other", "sentence")),
             *(accepted_pattern(row[name]) for name in ("accepted", "rejected")),
         )
-        for row in rows
+        for row in read_sides(path)
     ]
-    if [sentence.pair for sentence in found] != [1 + number // 2 for number in range(len(found))]:
-        raise UserError(f"{path}: the sentences of a pair must follow one another, numbered from 1")
-    return found
 
 
 def move_all(
@@ -275,23 +268,14 @@ def draw_results(own: Look, sentences: Sequence[Sentence], trials: Sequence[Tria
     """Every head's share on the antecedent, and how often the gender changes in every trial."""
     figure = new_figure(11, 3.6)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.3])
-    shares, expected = own.shares.mean(axis=0), own.expected.mean(axis=0)
-    most = max(float(shares.max()), 0.01)
-    left.imshow(shares, cmap=colour_map(), vmin=0, vmax=most, aspect="auto")
-    left.set_title("share of the antecedent (by distance alone)", fontsize=10, color=INK, loc="left")
-    left.set_xticks(range(shares.shape[1]), [f"head {head + 1}" for head in range(shares.shape[1])], fontsize=8)
-    left.set_yticks(range(shares.shape[0]), [f"layer {layer + 1}" for layer in range(shares.shape[0])], fontsize=8)
-    for (layer, head), share in np.ndenumerate(shares):
-        colour = "white" if share > 0.55 * most else INK
-        text = f"{share:.2f} ({expected[layer, head]:.2f})"
-        left.text(head, layer, text, ha="center", va="center", fontsize=7, color=colour)
+    own.draw(left, "share of the antecedent (by distance alone)", float(own.shares.mean(axis=0).max()))
     prepare(right, "the gender changes, with 95% intervals", "share of the sentences", "")
-    for height, trial in enumerate(trials[1:]):
-        share, low, high = wilson(*_changes(sentences, trials[0], trial))
-        colour = COLOURS[0] if trial.given == "the other noun" else "#6a737d"
-        right.errorbar(share, height, xerr=[[share - low], [high - share]], fmt="o", color=colour, markersize=4)
-    right.set_yticks(range(len(trials) - 1), [f"{one.heads}: {one.taken} to {one.given}" for one in trials[1:]])
-    right.invert_yaxis()
+    rows = []
+    for one in trials[1:]:
+        colour = COLOURS[0] if one.given == "the other noun" else FAINT
+        label = f"{one.heads}: {one.taken} to {one.given}"
+        rows.append((label, colour, wilson(*_changes(sentences, trials[0], one))))
+    intervals(right, rows)
     figure.tight_layout()
     save(figure, path)
 

@@ -9,7 +9,6 @@ often a reading is right, how often both of a pair are, and what the ambiguous w
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 from collections.abc import Sequence
@@ -19,11 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.cli.common import run
-from nmt.errors import UserError
-from nmt.inspection.drawing import GRID, INK, colour_map, new_figure, save
+from nmt.inspection.drawing import GRID, INK, new_figure, save
 from nmt.translator import Translator
 from scripts.experiments.common.experiment import Experiment
-from scripts.experiments.common.minimal_pairs import Look, accepted_pattern, look
+from scripts.experiments.common.minimal_pairs import Look, accepted_pattern, look, read_sides
 from scripts.experiments.common.models import ARCHITECTURES, tatoeba_model
 from scripts.experiments.common.tables import Table
 from scripts.report import COLOURS, ROOT, prepare, wilson
@@ -116,16 +114,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def read_pairs(path: Path) -> list[Sentence]:
-    """The sentences of the file, two of a pair after another. Raises UserError when they are not."""
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    found = [
+    """The sentences of the file, two of a pair after another."""
+    return [
         Sentence(int(row["pair"]), row["word"], row["clue"], row["sentence"], accepted_pattern(row["accepted"]))
-        for row in rows
+        for row in read_sides(path)
     ]
-    if [sentence.pair for sentence in found] != [1 + number // 2 for number in range(len(found))]:
-        raise UserError(f"{path}: the sentences of a pair must follow one another, numbered from 1")
-    return found
 
 
 def is_right(translation: str, sentence: Sentence, other: Sentence) -> bool:
@@ -158,16 +151,7 @@ def draw(path: Path, found: dict[str, Readings], looks: dict[str, Look]) -> None
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=8, frameon=False)
     most = max(float(one.shares.mean(axis=0).max()) for one in looks.values())
     for number, (name, one) in enumerate(looks.items(), 1):
-        shares, expected = one.shares.mean(axis=0), one.expected.mean(axis=0)
-        axes = figure.add_subplot(grid[number])
-        axes.imshow(shares, cmap=colour_map(), vmin=0, vmax=max(most, 0.01))
-        axes.set_title(f"{name}: share on the clue", fontsize=10, color=INK, loc="left")
-        axes.set_xticks(range(shares.shape[1]), [f"head {head + 1}" for head in range(shares.shape[1])], fontsize=7)
-        axes.set_yticks(range(shares.shape[0]), [f"layer {layer + 1}" for layer in range(shares.shape[0])], fontsize=7)
-        for (layer, head), share in np.ndenumerate(shares):
-            colour = "white" if share > 0.55 * most else INK
-            text = f"{share:.2f}\n({expected[layer, head]:.2f})"
-            axes.text(head, layer, text, ha="center", va="center", fontsize=7, color=colour)
+        one.draw(figure.add_subplot(grid[number]), f"{name}: share on the clue", most)
     figure.text(0.99, 0.02, "in brackets: by distance alone", fontsize=7, color=INK, ha="right")
     save(figure, path)
 

@@ -97,11 +97,7 @@ def measure(kind: str, lengths: Sequence[int], least: float) -> list[Cost]:
 
         costs.append(
             Cost(
-                positions,
-                seconds(forward, least),
-                seconds(training, least),
-                peak_bytes(forward),
-                peak_bytes(training),
+                positions, seconds(forward, least), seconds(training, least), peak_bytes(forward), peak_bytes(training)
             )
         )
         print(f"cost: {kind}, {positions} positions: {1000 * costs[-1].training:.1f} ms", file=sys.stderr)

@@ -22,7 +22,7 @@ from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.corpus import load_corpus, references
 from nmt.engines.torch_engine import TorchEngine
-from nmt.inspection.drawing import new_figure, save
+from nmt.inspection.drawing import FAINT, new_figure, save
 from nmt.text.subwords import Encoding
 from nmt.text.words import split_words
 from nmt.translation import AttentionMaps
@@ -31,7 +31,7 @@ from scripts.experiments.common.effects import Sentence, agreement, rollout
 from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.models import any_transformer
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, interval, prepare
+from scripts.report import COLOURS, interval, intervals, prepare
 
 SENTENCES = 200
 """Sentences measured, after CHOOSING others that select the best head."""
@@ -141,13 +141,12 @@ def draw_figure(rows: dict[str, np.ndarray], path: Path) -> None:
     axes = figure.subplots(1, 2, sharey=True)
     for number, (place, title) in enumerate(zip(axes, ("Kendall's tau", "same most important word"), strict=True)):
         prepare(place, f"{title}, with 95% intervals", title, "")
-        for height, (method, values) in enumerate(rows.items()):
-            mean, low, high = interval(values[number])
-            colour = COLOURS[1] if method == HEAD else COLOURS[0] if method.startswith("attention") else "#6a737d"
-            place.errorbar(mean, height, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, markersize=4)
+        drawn = []
+        for method, values in rows.items():
+            colour = COLOURS[1] if method == HEAD else COLOURS[0] if method.startswith("attention") else FAINT
+            drawn.append((method, colour, interval(values[number])))
+        intervals(place, drawn)
         place.set_xlim(left=min(0.0, place.get_xlim()[0]))
-    axes[0].set_yticks(range(len(rows)), list(rows))
-    axes[0].invert_yaxis()
     figure.subplots_adjust(wspace=0.08)
     save(figure, path)
 

@@ -90,9 +90,7 @@ def main(arguments: Sequence[str]) -> None:
         ],
     )
     trained = Table(
-        ["corpus", "model", "parameters", "target pieces", "minutes of one core", "dev loss"],
-        models,
-        name="models",
+        ["corpus", "model", "parameters", "target pieces", "minutes of one core", "dev loss"], models, name="models"
     )
     draw(experiment.output / "figure.png", tests, buckets)
     long, resamples = (8, 20) if experiment.quick else (LONG, 500)

@@ -24,7 +24,7 @@ from nmt.cli.common import run
 from nmt.corpus import load_corpus, references
 from nmt.engines.torch_engine import SPECIAL, TorchEngine
 from nmt.errors import UserError
-from nmt.inspection.drawing import new_figure, save
+from nmt.inspection.drawing import FAINT, new_figure, save
 from nmt.models import Transformer
 from nmt.text.subwords import END, START, Encoding, Subwords
 from nmt.translator import Translator
@@ -35,7 +35,7 @@ from scripts.experiments.common.lexicon import Lexicon, lexicon, link, one_to_on
 from scripts.experiments.common.models import any_transformer
 from scripts.experiments.common.moves import Move, moved, source_batch
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, prepare, wilson
+from scripts.report import COLOURS, intervals, prepare, wilson
 
 SENTENCES = 500
 """Unique dev sentences, drawn at random; each gives one word at most."""
@@ -282,15 +282,8 @@ def _words(subwords: Subwords, ids: list[int], source: Encoding) -> list[str]:
 
 def table(found: dict[Case, list[Written]]) -> Table:
     """A row for every case."""
-    columns = [
-        "heads",
-        "weight moved from",
-        "weight",
-        "other word written",
-        "interval",
-        "changed",
-        "interval of changed",
-    ]
+    columns = ["heads", "weight moved from", "weight", "other word written", "interval", "changed"]
+    columns += ["interval of changed", "probability of the word's first piece"]
     rows: list[list[str | float]] = []
     for (heads, what), cases in found.items():
         cells: list[str | float] = [heads, what, float(np.mean([one.moved for one in cases]))]
@@ -298,7 +291,7 @@ def table(found: dict[Case, list[Written]]) -> Table:
             share, low, high = wilson(count, len(cases))
             cells += [share, f"{low:.3f} to {high:.3f}"]
         rows.append([*cells, float(np.mean([one.probability for one in cases]))])
-    return Table([*columns, "probability of the word's first piece"], rows, digits=3)
+    return Table(columns, rows, digits=3)
 
 
 def order(found: dict[Case, list[Written]], examples: Sequence[Example]) -> Table:
@@ -340,13 +333,12 @@ def draw_figure(found: dict[Case, list[Written]], path: Path) -> None:
     for place, title in zip(axes, ("other", "changed"), strict=True):
         told = "the other word is written" if title == "other" else "another word than before"
         prepare(place, f"{told}, with 95% intervals", "share of the words", "")
-        for height, ((_, what), cases) in enumerate(rows.items()):
-            share, low, high = wilson(sum(getattr(one, title) for one in cases), len(cases))
-            colour = COLOURS[0] if what == WORDS[0] else "#6a737d"
-            place.errorbar(share, height, xerr=[[share - low], [high - share]], fmt="o", color=colour, markersize=4)
+        drawn = []
+        for (heads, what), cases in rows.items():
+            share = wilson(sum(getattr(one, title) for one in cases), len(cases))
+            drawn.append((f"{heads}: {what}", COLOURS[0] if what == WORDS[0] else FAINT, share))
+        intervals(place, drawn)
         place.set_xlim(left=0.0)
-    axes[0].set_yticks(range(len(rows)), [f"{heads}: {what}" for heads, what in rows])
-    axes[0].invert_yaxis()
     figure.subplots_adjust(wspace=0.08)
     save(figure, path)
 

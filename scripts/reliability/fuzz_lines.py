@@ -23,7 +23,7 @@ from scripts.reliability import nasty
 
 def make_checkpoint(directory: Path) -> None:
     """A tiny translator that has half learned a few sentences, and an alignment head of random weights."""
-    from nmt.alignment.head import save_aligner
+    from nmt.alignment.head import Aligner
     from nmt.checkpoint import Checkpoint, write_checkpoint_metadata
     from nmt.models.alignment_head import AlignerConfig, AlignmentHead
     from nmt.text.subwords import Subwords
@@ -38,7 +38,7 @@ def make_checkpoint(directory: Path) -> None:
     head = AlignmentHead(AlignerConfig(width=16, hidden=8, channels=2), len(subwords))
     draw = np.random.default_rng(1)
     parameters = {name: draw.standard_normal(value.shape) for name, value in head.state_dict().items()}
-    save_aligner(directory / "aligner.safetensors", parameters, subwords)
+    Aligner(parameters, subwords).save(directory / "aligner.safetensors")
     write_checkpoint_metadata(directory, metadata)
 
 

@@ -13,23 +13,17 @@ from scripts.speed.claim import Claim, Told
 from scripts.speed.turns import Figures
 
 ROUNDS = 15
+SENTENCE = "Where is the station?"
 COMMAND = [sys.executable, "-m", "nmt.cli.translate"]
 COMMANDS = {
-    "torch": [sys.executable, "-c", "import torch"],
-    "translate": [*COMMAND, "Where is the station?"],
-    "align": [*COMMAND, "--format", "json", "Where is the station?"],
-    "help": [*COMMAND, "--help"],
-    "import": [sys.executable, "-c", "import nmt"],
-    "python": [sys.executable, "-c", "pass"],
+    "torch": ('`python -c "import torch"`', [sys.executable, "-c", "import torch"]),
+    "translate": (f'`nmt-translate "{SENTENCE}"`', [*COMMAND, SENTENCE]),
+    "align": ("the same with `--format json`: alignment printed", [*COMMAND, "--format", "json", SENTENCE]),
+    "help": ("`nmt-translate --help`", [*COMMAND, "--help"]),
+    "import": ('`python -c "import nmt"`', [sys.executable, "-c", "import nmt"]),
+    "python": ('`python -c "pass"`', [sys.executable, "-c", "pass"]),
 }
-NAMES = {
-    "torch": '`python -c "import torch"`',
-    "translate": '`nmt-translate "Where is the station?"`',
-    "align": "the same with `--format json`: alignment printed",
-    "help": "`nmt-translate --help`",
-    "import": '`python -c "import nmt"`',
-    "python": '`python -c "pass"`',
-}
+"""What each is called in the table, and the command."""
 
 
 def measure(quick: bool) -> dict:
@@ -38,7 +32,7 @@ def measure(quick: bool) -> dict:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("OMP_NUM_THREADS", None)
     for turn in range(1 + (3 if quick else ROUNDS)):
-        for name, command in COMMANDS.items():
+        for name, (_, command) in COMMANDS.items():
             started = time.perf_counter()
             ended = subprocess.run(command, capture_output=True, text=True, env=environment)
             if ended.returncode:
@@ -52,7 +46,7 @@ def tell(replies: dict) -> Told:
     """Seconds and shares."""
     seconds = {name: Figures.of([reply["seconds"] for reply in found]) for name, found in replies.items()}
     torch = seconds["torch"].median
-    rows = [[NAMES[name], one.text(3), f"{one.median / torch:.2f}"] for name, one in seconds.items()]
+    rows = [[COMMANDS[name][0], one.text(3), f"{one.median / torch:.2f}"] for name, one in seconds.items()]
     shares = (("align", "a translation with its alignment"), ("help", "`--help`"))
     summary = [
         (f"cold start: {what}, share of importing torch", f"{seconds[name].median / torch:.2f}")

@@ -21,14 +21,13 @@ def measure(quick: bool) -> dict:
     ids = torchs.subwords.encode_ids(sources)
     expected = [found[0] for found in torchs._torch.translate(ids, options)]
     exact = Translator.load(float32_checkpoint(), "ctranslate2", THREADS)._ctranslate2
-    exact.with_attention = True
-    found = [hypotheses[0] for hypotheses in exact.translate(ids, options)]
+    found = [hypotheses[0] for hypotheses in exact.translate(ids, options, attention=True)]
     same = [ours.pieces == theirs.pieces for ours, theirs in zip(found, expected, strict=True)]
     scores = [abs(ours.score - theirs.score) for ours, theirs in zip(found, expected, strict=True)]
-    layer = torchs.checkpoint.metadata.alignment_layer
+    layer, shown = torchs.checkpoint.metadata.alignment_layer, torchs.checkpoint.shown_heads
     maps = torchs._torch.attention(ids, [one.pieces for one in found])
     attention = [
-        float(np.abs(one.attention - whole.cross[layer, :, : len(one.pieces)].mean(axis=0)).max(initial=0))
+        float(np.abs(one.attention - whole.cross[layer, shown, : len(one.pieces)].mean(axis=0)).max(initial=0))
         for one, whole in zip(found, maps, strict=True)
     ]
     fast = Translator.load(SHIPPED, "ctranslate2", THREADS)._ctranslate2.translate(ids, options)

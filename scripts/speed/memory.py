@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.speed.claim import Claim, Told
 from scripts.speed.decoding import tatoeba_test
-from scripts.speed.process_memory import run_and_watch
+from scripts.watch import run_and_watch
 
 STEPS = 300
 NAMES = {

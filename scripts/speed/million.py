@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.speed.claim import Claim, Told
 from scripts.speed.decoding import tatoeba_test
-from scripts.speed.process_memory import run_and_watch
+from scripts.watch import run_and_watch
 
 LINES = 1_000_000
 TENTHS = 10

@@ -192,9 +192,9 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
 
 
 def bundle(modules: Mapping[str, str]) -> str:
-    """Modules by file name, each after those that it imports from, as one script.
+    """Bundle modules, each listed after its imports, into one script.
 
-    Each becomes a function that returns its exports, and imports take from those.
+    Each becomes a function that returns its exports; an import destructures that result.
     """
     return "\n".join(_module(name, text) for name, text in modules.items())
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from nmt.errors import UserError
+from nmt.inspection.drawing import INK, colour_map
+from nmt.lines import read_lines
 from nmt.translator import Translator
 
 
@@ -40,6 +46,27 @@ class Look(NamedTuple):
             (name, layer + 1, head + 1, float(share), float(usual), float(share / usual))
             for ((layer, head), share), usual in zip(np.ndenumerate(shares), expected.flat, strict=True)
         ]
+
+    def draw(self, axes: Axes, title: str, most: float) -> None:
+        """Every head's share, shaded up to `most`, and in brackets what distance alone gives."""
+        shares, expected = self.shares.mean(axis=0), self.expected.mean(axis=0)
+        layers, heads = shares.shape
+        axes.imshow(shares, cmap=colour_map(), vmin=0, vmax=max(most, 0.01), aspect="auto")
+        axes.set_title(title, fontsize=10, color=INK, loc="left")
+        axes.set_xticks(range(heads), [f"head {head + 1}" for head in range(heads)], fontsize=7)
+        axes.set_yticks(range(layers), [f"layer {layer + 1}" for layer in range(layers)], fontsize=7)
+        for (layer, head), share in np.ndenumerate(shares):
+            colour = "white" if share > 0.55 * most else INK
+            text = f"{share:.2f}\n({expected[layer, head]:.2f})"
+            axes.text(head, layer, text, ha="center", va="center", fontsize=7, color=colour)
+
+
+def read_sides(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of minimal pairs, two of a pair after another. Raises UserError when they are not."""
+    rows = list(csv.DictReader(read_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE))
+    if [int(row["pair"]) for row in rows] != [1 + number // 2 for number in range(len(rows))]:
+        raise UserError(f"{path}: the sentences of a pair must follow one another, numbered from 1")
+    return rows
 
 
 def look(translator: Translator, cases: Sequence[tuple[str, str, str]]) -> Look:

@@ -18,21 +18,21 @@ LONG_END = 4
 """Number of the longest sizes that the exponent is fitted to: fixed costs hide the growth of short ones."""
 
 
-def exponent(sizes: Sequence[float], values: Sequence[float], last: int = LONG_END) -> float:
-    """The b of value = a size^b: least squares of the logarithms over the `last` sizes. NaN for fewer than two."""
-    x, y = (np.log(np.asarray(side, float)[-last:]) for side in (sizes, values))
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """The b of value = a size^b: least squares of the logarithms over the last sizes. NaN for fewer than two."""
+    x, y = (np.log(np.asarray(side, float)[-LONG_END:]) for side in (sizes, values))
     if len(x) < 2:
         return float("nan")
-    return float(((x - x.mean()) * (y - y.mean())).sum() / np.square(x - x.mean()).sum())
+    return float(np.polyfit(x, y, 1)[0])
 
 
-def seconds(work: Callable[[], object], least: float = 0.5, fewest: int = 3) -> float:
+def seconds(work: Callable[[], object], least: float) -> float:
     """Processor time of a call: the minimum over calls of `least` seconds in total, after a warm-up call.
 
     Other work on the machine can only add to it."""
     work()
     times: list[float] = []
-    while len(times) < fewest or sum(times) < least:
+    while len(times) < 3 or sum(times) < least:
         started = time.process_time()
         work()
         times.append(time.process_time() - started)

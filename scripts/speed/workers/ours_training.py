@@ -32,7 +32,9 @@ class PacedPairs:
 
     def __init__(self, pairs: EncodedPairs, pace: Pace, flops) -> None:
         self.pairs, self.pace, self.flops = pairs, pace, flops
-        self.source_lengths, self.target_lengths = pairs.source_lengths, pairs.target_lengths
+
+    def __getattr__(self, name: str):
+        return getattr(self.pairs, name)
 
     def batch(self, rows, seed=None) -> Batch:
         sources, targets = self.source_lengths[rows], self.target_lengths[rows]
