@@ -6,8 +6,10 @@ import { overlapping } from "./words.mjs";
 export const LOW = 0.5;
 /** A word of less confidence is doubtful. */
 export const LOW_WORD = 0.3;
-/** Of a piece: the engine may find -Infinity. */
+/** Floor of the mean log-probability per piece. */
 const LEAST_LOG_PROBABILITY = -50;
+/** What hypotheses are compared by. */
+const LETTERS_IN_A_ROW = 3;
 
 /** P(the translation is good) = 1 / (1 + exp(-(intercept + sum of weight times evidence))), also for words. */
 export class Calibration {
@@ -38,73 +40,78 @@ export class Calibration {
  * @param hypothesis {pieces, logProbability, rivals}, as the search returned it
  * @param links [[source word, target word]]; null from a model without attention
  * @param linkProbabilities {columns, values} [target words, source words], from the alignment head; or null
- * @param known `KnownWords`, or null
+ * @param subwords the spelling of pieces, and the words of the training corpus
  */
-export function evidenceOf(source, target, hypothesis, links, linkProbabilities, known) {
-  const words = translated(source);
-  const shares = posteriors(hypothesis);
-  const found = { ...searchEvidence(hypothesis, shares), ...textEvidence(source, target, words) };
+export function evidenceOf(source, target, hypothesis, links, linkProbabilities, subwords) {
+  const spelled = ({ pieces }) => subwords.pieces(pieces).join("");
+  const written = spelled(hypothesis);
+  const [letters, pieces] = [Math.max(1, lengthOf(written)), hypothesis.pieces.length + 1];
+  const logProbability = Math.max(Math.min(hypothesis.logProbability, 0), pieces * LEAST_LOG_PROBABILITY);
+  const found = {
+    surprise: Math.sqrt(-logProbability / letters),
+    letters: Math.log(letters),
+    agreement: agreement(written, hypothesis.rivals.map(spelled), hypothesis.rivals.map((one) => one.logProbability)),
+  };
   const byWord = target.words.map(({ text }) => ({
-    word_posterior: 1, word_link: 0, word_log_probability: found.log_probability, word_unknown: 0, word_pieces: 0,
+    word_posterior: 1, word_link: 0, word_log_probability: logProbability / pieces, word_unknown: 0, word_pieces: 0,
     word_letters: Math.log(lengthOf(text)),
   }));
-  shares.forEach((share, piece) => {
+  posteriors(hypothesis).forEach((share, piece) => {
     for (const word of target.wordsOfPiece[piece]) {
       byWord[word].word_posterior = Math.min(byWord[word].word_posterior, share);
       byWord[word].word_pieces += 1;
     }
   });
-  if (links) {
-    const [sources, targets] = [0, 1].map((side) => new Set(links.map((link) => link[side])));
-    found.linked_source = shareOf(words.map((word) => sources.has(word)));
-    found.linked_target = targets.size / Math.max(1, target.words.length);
-  }
   if (linkProbabilities && linkProbabilities.values.length > 0) {
     const { columns, values } = linkProbabilities;
     byWord.forEach((one, row) => { one.word_link = Math.max(...values.subarray(row * columns, (row + 1) * columns)); });
-    found.link_probability = mean(byWord.map((one) => one.word_link));
   }
-  if (known) {
-    const checked = words.filter((word) => isSpelled(source, source.words[word]));
-    const unknown = new Set(checked.filter((word) => !isKnown(source.words[word].text, known)));
+  if (subwords.known) {
+    const checked = translated(source).filter((word) => isSpelled(source, source.words[word]));
+    const unknown = new Set(checked.filter((word) => !isKnown(source.words[word].text, subwords.known)));
     found.unknown = unknown.size / Math.max(1, checked.length);
     for (const [own, word] of links ?? []) if (unknown.has(own)) byWord[word].word_unknown = 1;
   }
   return [found, byWord];
 }
 
-function searchEvidence(hypothesis, shares) {
-  const [own, ...others] = [hypothesis, ...hypothesis.rivals].map(({ logProbability, pieces }) =>
-    Math.max(logProbability / (pieces.length + 1), LEAST_LOG_PROBABILITY));
-  return {
-    log_probability: own,
-    posterior: shares.length > 0 ? mean(shares) : 1,
-    margin: others.length > 0 ? own - Math.max(...others) : 0,
-  };
+/**
+ * How alike a translation and others are, 0 to 1: the Dice coefficient of the sets of their `LETTERS_IN_A_ROW`, on average by
+ * the others' probability; 1 without any.
+ */
+export function agreement(written, others, logProbabilities) {
+  if (others.length === 0) return 1;
+  const own = rowsOfLetters(written);
+  const shares = sharesOf(logProbabilities);
+  return others.map(rowsOfLetters).reduce((sum, other, number) => {
+    const common = [...own].filter((row) => other.has(row)).length;
+    return sum + (shares[number] * 2 * common) / (own.size + other.size);
+  }, 0);
 }
 
-function textEvidence(source, target, words) {
-  const texts = source.words.map(({ text }) => text);
-  const written = new Set(target.words.map(({ text }) => text));
-  const lower = texts.filter((text) => lengthOf(text) > 1 && /\p{Lowercase}/u.test(text) && !/[\p{Uppercase}\p{Lt}]/u.test(text));
-  return {
-    letters: Math.log(lengthOf(target.text) + 1),
-    length: Math.abs(Math.log((target.ids.length + 1) / (source.ids.length + 1))),
-    pieces: source.ids.length / Math.max(1, words.reduce((sum, word) => sum + lengthOf(texts[word]), 0)),
-    repeated: shareOf(lower.map((text) => written.has(text))),
-  };
+function rowsOfLetters(text) {
+  const letters = [...text];
+  const count = Math.max(1, letters.length - LETTERS_IN_A_ROW + 1);
+  return new Set(Array.from({ length: count }, (_, start) => letters.slice(start, start + LETTERS_IN_A_ROW).join("")));
 }
 
 /**
- * For each piece the probability, among the search's finished hypotheses, of those that have it (Ueffing and Ney 2007,
- * section 4, over an n-best list without regard to places).
+ * Posterior of each piece: the share of the finished hypotheses' probability held by those that contain it, at any position
+ * (Ueffing and Ney 2007, section 4, over an n-best list).
  */
-export function posteriors({ pieces, logProbability, rivals }) {
-  const most = Math.max(logProbability, ...rivals.map((one) => one.logProbability));
-  const [own, ...others] = [logProbability, ...rivals.map((one) => one.logProbability)].map((one) => Math.exp(one - most));
-  const total = others.reduce((sum, weight) => sum + weight, own);
-  const sets = rivals.map((one) => new Set(one.pieces));
-  return pieces.map((piece) => others.reduce((sum, weight, rival) => sum + (sets[rival].has(piece) ? weight : 0), own) / total);
+export function posteriors(hypothesis) {
+  const all = [hypothesis, ...hypothesis.rivals];
+  const shares = sharesOf(all.map((one) => one.logProbability));
+  const sets = all.map(({ pieces }) => new Set(pieces));
+  return hypothesis.pieces.map((piece) => shares.reduce((sum, share, number) => sum + (sets[number].has(piece) ? share : 0), 0));
+}
+
+/** The probabilities divided by their sum. */
+function sharesOf(logProbabilities) {
+  const most = Math.max(...logProbabilities);
+  const weights = logProbabilities.map((one) => Math.exp(one - most));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
 }
 
 /** The words that are not copied. */
@@ -130,14 +137,6 @@ function isKnown(word, { words }) {
 /** Characters as Python counts them. */
 function lengthOf(text) {
   return [...text].length;
-}
-
-function shareOf(truths) {
-  return truths.length > 0 ? truths.filter(Boolean).length / truths.length : 0;
-}
-
-function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** The mark in pictures: `confidence 0.31 (low)`. */

@@ -155,7 +155,7 @@ export class Translator {
     const { links, probabilities } = this.align(attention, source, target);
     const { text, now, links: placed } = withCopied(target.text, source, links ?? []);
     const targetWords = splitWords(text).map((word) => word.text);
-    const evidence = evidenceOf(read, target, hypothesis, links, probabilities, this.subwords.known);
+    const evidence = evidenceOf(read, target, hypothesis, links, probabilities, this.subwords);
     const wordConfidence = completed(this.calibration?.words(evidence[1]), now, targetWords.length);
     return {
       text,

@@ -241,8 +241,8 @@ function drawTranslation() {
   find("translation").replaceChildren(...nodes);
   const doubt = all.some(({ doubtful }) => doubtful.length > 0);
   find("score").replaceChildren(
-    ...(shown.confidence === null ? [] : [html("b", {}, inWords(shown.confidence)), " "]),
-    `score ${shown.score.toFixed(2)}, nearer to 0 is better.`,
+    ...(shown.confidence === null ? [] : [html("b", {}, inWords(shown.confidence)), ", "]),
+    `score ${shown.score.toFixed(2)} (nearer to 0 is better).`,
     doubt ? ` Words underlined are doubtful: confidence below ${LOW_WORD}.` : "",
     besides ? " Words that differ are marked." : "",
   );

@@ -80,6 +80,7 @@ export function viewOf(hypothesis, state) {
     kind,
     unit: state.unit,
     title: headName(kind, state.layer, state.head, hypothesis.heads.guided),
+    guided: isGuided(kind, state.layer, state.head, hypothesis.heads.guided),
     matrix: headView(hypothesis, kind, state.layer, state.head, state.unit),
     ...labelsOf(hypothesis, kind, state.unit),
     doubtful: KINDS[kind].rows === "target" && state.unit === "words" ? hypothesis.doubtful : [],
@@ -88,9 +89,13 @@ export function viewOf(hypothesis, state) {
 }
 
 /** A head in words. `guided` lists those heads of cross-attention that training guided: [[layer, head]]. */
-export function headName(kind, layer, head, guided = []) {
-  const isGuided = kind === "cross" && guided.some((one) => one[0] === layer && one[1] === head);
-  return `${KINDS[kind].name}, layer ${layer + 1}, ${head === MEAN ? "mean of heads" : `head ${head + 1}`}${isGuided ? " (guided)" : ""}`;
+export function headName(kind, layer, head, guided) {
+  const name = `${KINDS[kind].name}, layer ${layer + 1}, ${head === MEAN ? "mean of heads" : `head ${head + 1}`}`;
+  return isGuided(kind, layer, head, guided) ? `${name} (guided)` : name;
+}
+
+function isGuided(kind, layer, head, guided = []) {
+  return kind === "cross" && guided.some((one) => one[0] === layer && one[1] === head);
 }
 
 /** The view whose rows are the decoding steps: the chosen one, and beside the encoder's the best of the others. */
