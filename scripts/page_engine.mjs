@@ -6,7 +6,7 @@ import { sentences } from "../nmt/page/parts.mjs";
 import { Translator } from "../nmt/page/translator.mjs";
 
 const read = (path) => JSON.parse(readFileSync(path, "utf-8"));
-const translator = new Translator(read(process.argv[2]));
+const translator = await Translator.load(read(process.argv[2]));
 const { lines, beam, nBest, oneSentence, task } = read(process.argv[3]);
 const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
   ...rest,
@@ -26,8 +26,8 @@ const tasks = {
   losses: ({ line, pieces, ...options }) => translator.losses(line, pieces, options),
   texts: (line) => {
     const begun = performance.now();
-    const { text, score } = translator.translate(line, { beam, oneSentence });
-    return { text, score, milliseconds: performance.now() - begun };
+    const { text, score, confidence } = translator.translate(line, { beam, oneSentence });
+    return { text, score, confidence, milliseconds: performance.now() - begun };
   },
 };
 process.stdout.write(JSON.stringify(lines.map(tasks[task])));

@@ -1,21 +1,34 @@
 """The page's engine under Node against SentencePiece and PyTorch, and the page itself in a browser."""
 
 import csv
+import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import write_tiny_checkpoint
+from tiny import ENGLISH, write_tiny_checkpoint
 from tools import chromium_browser, program  # noqa: F401
 
-from nmt.checkpoint import SHIPPED, SUBWORDS, WEIGHTS, Checkpoint, load_arrays, shipped_checkpoint
+from nmt.checkpoint import (
+    METADATA,
+    SHIPPED,
+    SUBWORDS,
+    WEIGHTS,
+    Checkpoint,
+    load_arrays,
+    shipped_checkpoint,
+    write_checkpoint_metadata,
+)
+from nmt.confidence import INTERCEPT, SIGNS, WORD_INTERCEPT, WORD_SIGNS, doubtful, in_words
 from nmt.errors import UserError
 from nmt.page.bundle import front_coded, model_data, packed_arrays, translator_page
 from nmt.page.sentencepiece_model import subwords_data
 from nmt.text.parts import sentences
 from nmt.text.slots import KnownWords
 from nmt.text.subwords import Subwords
+from nmt.translation import Translation
 from nmt.translator import Translator
 from scripts import page_parity
 from scripts.page_parity import fuzzed_lines
@@ -117,6 +130,23 @@ def test_sentences_are_pythons(tmp_path, name, language, column):
         assert ours == [text.strip() for text in expected], repr(line)
 
 
+def calibrated(checkpoint: Path, place: Path) -> Path:
+    """A copy with weights for all evidence."""
+    shutil.copytree(checkpoint, place)
+    weights = {name: 0.7 * sign for name, sign in (SIGNS | WORD_SIGNS).items()}
+    record = json.loads((place / METADATA).read_text())
+    write_checkpoint_metadata(place, record | {"confidence": weights | {INTERCEPT: -1.5, WORD_INTERCEPT: 0.5}})
+    return place
+
+
+def check_trust(ours: dict, theirs: Translation) -> None:
+    """Links and confidences; neither, for some networks."""
+    assert ours["links"] == (None if theirs.alignment is None else [list(link) for link in theirs.alignment])
+    assert ours["confidence"] == (theirs.confidence and pytest.approx(theirs.confidence, abs=1e-3))
+    assert ours["wordConfidence"] == (theirs.word_confidence and pytest.approx(theirs.word_confidence, abs=1e-3))
+    assert ours["doubtful"] == [word for word, doubt in enumerate(doubtful(theirs)) if doubt]
+
+
 def check_translations(place: Path, checkpoint: str | Path, model: dict, lines: list[str], **options) -> None:
     expected = Translator.load(checkpoint, "torch", threads=1).translate(lines, heads=True, **options)
     n_best = options.get("n_best", 1)
@@ -128,6 +158,7 @@ def check_translations(place: Path, checkpoint: str | Path, model: dict, lines: 
         for their, our in zip(theirs.hypotheses or [theirs], ours["hypotheses"], strict=True):
             assert our["text"] == their.text
             assert our["score"] == pytest.approx(their.score, abs=1e-3)
+            check_trust(our, their)
             assert (our["sourceWords"], our["targetWords"]) == (their.source_words, their.target_words)
             assert our["heads"]["targetPieces"] == their.heads.target_pieces
             assert our["heads"]["sourceWordsOfPiece"] == their.source_word_of_piece
@@ -186,6 +217,29 @@ def test_other_networks_are_refused(tmp_path):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=1, attention="local")
     with pytest.raises(UserError, match="no engine for transformer with local attention"):
         model_data(directory)
+
+
+@pytest.mark.parametrize("name, column", [(SHIPPED[0], "english"), (SHIPPED[1], "spanish")])
+def test_links_and_confidence_are_pythons(tmp_path, name, column):
+    lines = [*everyday(column)[::12], "see https://nmt.example 😀 and Zblorg, 12"]
+    checkpoint = calibrated(shipped_checkpoint(name), tmp_path / name)
+    expected = Translator.load(checkpoint, "torch", threads=1).translate(lines, beam=5, one_sentence=True)
+    found = run_engine(tmp_path, model_data(checkpoint, "float32"), task="translate", lines=lines, beam=5)
+    for theirs, ours in zip(expected, found, strict=True):
+        assert ours["text"] == theirs.text
+        check_trust(ours, theirs)
+    assert 0 < sum(len(ours["doubtful"]) for ours in found) < sum(len(ours["targetWords"]) for ours in found) / 2
+    assert max(ours["confidence"] for ours in found) > min(ours["confidence"] for ours in found) + 0.2
+
+
+def test_confidence_of_a_text_and_of_a_network_without_a_head(tmp_path, tiny_checkpoint):
+    checkpoint = calibrated(tiny_checkpoint, tmp_path / "own")
+    lines = [ENGLISH[0], f"{ENGLISH[1]} {ENGLISH[2]}"]
+    expected = Translator.load(checkpoint, "torch", threads=1).translate(lines, beam=4)
+    found = run_engine(tmp_path, model_data(checkpoint, "float32"), task="texts", lines=lines, beam=4)
+    assert [one["confidence"] for one in found] == pytest.approx([one.confidence for one in expected], abs=1e-3)
+    (single,) = run_engine(tmp_path, model_data(checkpoint, "float32"), task="translate", lines=lines[:1], beam=4)
+    check_trust(single, expected[0])
 
 
 def test_prepared_text_translates_as_pythons(shipped, tmp_path):
@@ -309,7 +363,9 @@ def test_the_page_translates(browser, page_file, width, scheme):
     page.fill("#text", LINES[0])
     wait_for(page, LINES[0])
     assert page.inner_text("#translation") == "Ella me trajo una taza de té."
-    assert re.fullmatch(r"Cross-attention, layer \d, head \d", page.inner_text("#title"))
+    name = Checkpoint(shipped_checkpoint()).attention_name
+    assert page.inner_text("#title").lower() == name and name.endswith("(guided)")
+    assert page.locator(f'.thumbnail[aria-label="{page.inner_text("#title")}"]').count() == 1
     labels = page.eval_on_selector_all("#matrix text[data-column]", "all => all.map((one) => one.lastChild.data)")
     assert labels == ["She", "brought", "me", "a", "cup", "of", "tea", ".", "</s>"]
     assert page.is_visible(".thumbnail")
@@ -332,6 +388,22 @@ def test_the_page_translates(browser, page_file, width, scheme):
     context.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_doubt_is_shown(browser, tmp_path, tiny_checkpoint):
+    checkpoint = calibrated(tiny_checkpoint, tmp_path / "own")
+    path = tmp_path / "page.html"
+    path.write_text(translator_page([checkpoint], "float32"), encoding="utf-8")
+    expected = Translator.load(checkpoint, "torch", threads=1).translate(LINES[0], beam=5)
+    page = browser.new_page()
+    page.goto(f"{path.as_uri()}#text={LINES[0]}")
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert page.inner_text("#score").startswith(in_words(expected.confidence))
+    doubts = [word for word, doubt in zip(expected.target_words, doubtful(expected), strict=True) if doubt]
+    assert doubts and "Words underlined are doubtful" in page.inner_text("#score")
+    assert page.locator("#translation .doubtful").all_inner_texts() == doubts
+    assert page.eval_on_selector_all("#matrix .doubtful", "all => all.map((one) => one.lastChild.data)") == doubts
+    page.close()
 
 
 def settled(page) -> None:
@@ -378,6 +450,7 @@ def test_the_reader_changes_what_the_model_does(browser, page_file):
     settled(page)
     page.select_option("#beam", "1")
     settled(page)
+    page.wait_for_function("() => location.hash.includes('beam=1')")
     assert page.inner_text("#beside-title").startswith("Beside it")
     shown = [page.inner_text(part) for part in ("#translation", "#changes", "#beside-text", "#title")]
     again = browser.new_page(viewport={"width": 390, "height": 844})

@@ -4,8 +4,9 @@ import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
 import { room } from "./product.mjs";
 
 /** @param weights {tensors: [{name, shape, type, start}], bytes}, as `nmt.page.bundle.packed_arrays` writes it */
-export function loadArrays(weights) {
-  const { buffer } = bytesFromBase64(weights.bytes);
+export async function loadArrays(weights) {
+  const packed = new Blob([bytesFromBase64(weights.bytes)]).stream();
+  const buffer = await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
   const take = room(weights.tensors.map(({ shape }) => sizeOf(shape)));
   return Object.fromEntries(
     weights.tensors.map(({ name, shape, type, start }) => {

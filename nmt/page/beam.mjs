@@ -1,9 +1,9 @@
 /** Beam search over one sentence, by the rules of nmt/search/beam.py, with a record of everything that it tried. */
 
-import { lengthPenalty } from "./options.mjs";
+import { lengthPenalty, nBestOf } from "./options.mjs";
 
 /**
- * The `n_best` best hypotheses, best first: [{pieces, logProbability, score, ended}], and the tree of all.
+ * The `n_best` best hypotheses, best first: [{pieces, logProbability, score, ended, rivals}], and the tree of all.
  *
  * The sentence is decided when `beam` hypotheses have finished, however many are asked for, or at its longest length,
  * where the live ones are taken as they are.
@@ -49,7 +49,7 @@ export function beamSearch(decoder, start, limits, options) {
   }
   for (const { node } of live) tree[node].fate = "stopped";
   finished.forEach(({ node }, rank) => { tree[node].rank = rank; });
-  return { found: finished.slice(0, options.n_best), tree };
+  return { found: nBestOf(finished, options.n_best), tree };
 }
 
 function finish(live, { score, parent, piece }, penalty, end) {

@@ -16,14 +16,14 @@ export function besideView(parts, { theme }) {
     parts.readout.textContent = inside ? describe(view, here.row, here.column, weightText(view, here.row, here.column)) : "";
   }
 
-  /** `other` is a translation, `shown` the one it is beside, `state` what is chosen of both. */
-  function draw(title, other, shown, state) {
+  /** `other` is a translation, `shown` the one it is beside, `state` what is chosen of both, `open` whether to draw the matrix. */
+  function draw(title, other, shown, state, open) {
     parts.title.textContent = title;
     const [marks] = differences(other.targetWords, shown.targetWords);
     parts.text.replaceChildren(...markedWords(other, marks));
     parts.score.textContent = `Score ${other.score.toFixed(2)}.`;
     parts.matrix.hidden = !other.heads?.cross;
-    if (parts.matrix.hidden) return;
+    if (parts.matrix.hidden || !open) return;
     view = viewOf(other, settledView(other, state));
     matrix.draw(view, { threshold: state.threshold, colours: theme.colours() });
   }

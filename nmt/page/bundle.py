@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -12,7 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from nmt.checkpoint import CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
+from nmt.alignment.head import Aligner
+from nmt.checkpoint import ALIGNER, CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
+from nmt.confidence import Calibration
 from nmt.config import load_config
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError
@@ -33,6 +36,7 @@ Precision = Literal["int8", "float16", "float32"]
 ENGINE = (
     "../inspection/explorer/weights.mjs",
     "words.mjs",
+    "links.mjs",
     "charsmap.mjs",
     "copied.mjs",
     "typography.mjs",
@@ -52,12 +56,16 @@ ENGINE = (
     "arrays.mjs",
     "parts.mjs",
     "copying.mjs",
+    "aligner.mjs",
+    "confidence.mjs",
     "translator.mjs",
     "worker.mjs",
 )
 """The worker's modules, each after those that it imports from."""
 PAGE = (
     *(f"../inspection/explorer/{name}" for name in VIEWS),
+    "words.mjs",
+    "confidence.mjs",
     "client.mjs",
     "address.mjs",
     "differences.mjs",
@@ -81,12 +89,13 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
     """
     models = [model_data(name, precision) for name in checkpoints]
     subwords: list[dict] = []  # of all models, each once
+    aligners: list[dict] = []  # likewise
     for model in models:
-        own = model["subwords"]
-        if own not in subwords:
-            subwords.append(own)
-        model["subwords"] = subwords.index(own)
-    data = {"models": models, "subwords": subwords, "colours": colour_tables(), "worker": _bundle(ENGINE)}
+        model["subwords"] = _number_among(subwords, model["subwords"])
+        if model["aligner"]:
+            model["aligner"]["weights"] = _number_among(aligners, model["aligner"]["weights"])
+    shared = {"subwords": subwords, "aligners": aligners, "colours": colour_tables()}
+    data = {"models": models, **shared, "worker": _bundle(ENGINE)}
     pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)
     panel = filled("panel.html", heads=_text("heads.html"), tools=_text("tools.html"))
     return document(
@@ -97,6 +106,12 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
         script=_bundle(PAGE),
         engine=True,
     )
+
+
+def _number_among(all_of_a_kind: list[dict], one: dict) -> int:
+    if one not in all_of_a_kind:
+        all_of_a_kind.append(one)
+    return all_of_a_kind.index(one)
 
 
 def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
@@ -117,12 +132,24 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "target": opened.metadata.target,
         "alignmentLayer": opened.metadata.alignment_layer,
         "alignmentHead": opened.shown_heads[0] if len(opened.shown_heads) == 1 else None,
+        "guided": [[opened.metadata.alignment_layer, head] for head in opened.metadata.alignment_heads or []],
+        "confidence": opened.metadata.confidence if Calibration.of(opened.metadata.confidence) else None,
+        "aligner": _aligner_data(opened, subwords, precision),
         "knownWords": front_coded(subwords.known_words.words) if subwords.known_words else None,
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
         "subwords": subwords_data(subwords.model),
         "weights": packed_arrays(arrays, precision),
     }
+
+
+def _aligner_data(opened: Checkpoint, subwords: Subwords, precision: Precision) -> dict | None:
+    """Its alignment head, where it has one and its network has attention."""
+    if ALIGNER not in opened.files or opened.metadata.alignment_layer is None:
+        return None
+    head = Aligner.read(opened.path(ALIGNER), subwords)
+    weights = packed_arrays(head.parameters, precision)
+    return {"threshold": head.threshold, "swapped": head.swapped, "weights": weights}
 
 
 def front_coded(words: Iterable[str]) -> str:
@@ -150,7 +177,7 @@ def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Pat
 
 
 def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dict:
-    """Named arrays as one base64 text, little-endian, each beginning at a multiple of four bytes.
+    """Named arrays as one text, base64 of gzip, little-endian, each beginning at a multiple of four bytes.
 
     Only matrices are of the given precision; vectors stay float32, which is little and keeps normalisation exact.
     """
@@ -162,7 +189,7 @@ def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dic
         tensors.append({"name": name, "shape": list(array.shape), "type": kind, "start": start})
         parts.append(content)
         start += len(content)
-    return {"tensors": tensors, "bytes": base64.b64encode(b"".join(parts)).decode("ascii")}
+    return {"tensors": tensors, "bytes": base64.b64encode(gzip.compress(b"".join(parts), mtime=0)).decode("ascii")}
 
 
 def _rows_of_int8(matrix: np.ndarray) -> bytes:

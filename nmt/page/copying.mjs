@@ -1,5 +1,6 @@
 /** Put what was copied from a source back into its translation, as nmt/copying.py. */
 
+import { sorted } from "./links.mjs";
 import { WORD, overlapping, splitWords } from "./words.mjs";
 
 const FIRST_OF_WORD = new RegExp(`^[${WORD}]`, "u");
@@ -8,7 +9,8 @@ const LAST_OF_WORD = new RegExp(`[${WORD}]$`, "u");
 const CLOSING = ".,;:!?…)]}»”";
 
 /**
- * The text of a translation with what `source` has copied inserted, and each of its words' new number: {text, now}.
+ * The text of a translation with what `source` has copied inserted, each of its words' new number, and the links with those
+ * of what was copied: {text, now, links}.
  *
  * It stands after the last target word linked to a source word before it; what begins or ends the source begins or ends the
  * translation, and so does what no link places.
@@ -16,10 +18,13 @@ const CLOSING = ".,;:!?…)]}»”";
  */
 export function withCopied(text, source, links) {
   const words = splitWords(text);
-  if (source.copied.length === 0) return { text, now: words.map((_, number) => number) };
-  const { text: whole, moved } = inserted(text, insertions(text, words, source, links));
+  if (source.copied.length === 0) return { text, now: words.map((_, number) => number), links };
+  const { text: whole, moved, copies } = inserted(text, insertions(text, words, source, links));
   const places = new Map(splitWords(whole).map(({ start }, number) => [start, number]));
-  return { text: whole, now: words.map(({ start }) => places.get(moved[start])) };
+  const now = words.map(({ start }) => places.get(moved[start]));
+  const copied = new Set(copies.map(([own]) => own));
+  const left = links.filter(([own]) => !copied.has(own)).map(([own, target]) => [own, now[target]]);
+  return { text: whole, now, links: sorted([...left, ...copies.map(([own, start]) => [own, places.get(start)])]) };
 }
 
 function insertions(text, targets, source, links) {
@@ -40,21 +45,21 @@ function insertions(text, targets, source, links) {
     latest = place;
     const joinedLeft = !(FIRST_OF_WORD.test(copied) || /\s$/.test(source.text.slice(0, start)));
     const joinedRight = !(LAST_OF_WORD.test(copied) || /^\s/.test(source.text.slice(end)));
-    return { place, copied, joinedLeft, joinedRight };
+    return { place, copied, first, joinedLeft, joinedRight };
   });
   return found.toSorted((a, b) => a.place - b.place);
 }
 
-/** The text with the insertions, and where each of its characters is now. */
+/** The text with the insertions, where each of its characters is now, and for each copied word its source word and place. */
 function inserted(text, all) {
   let [result, done] = ["", 0];
-  const moved = [];
+  const [moved, copies] = [[], []];
   const upTo = (place) => {
     for (let i = done; i < place; i += 1) moved.push(result.length + i - done);
     result += text.slice(done, place);
     done = Math.max(done, place);
   };
-  for (const { place, copied, joinedLeft, joinedRight } of all) {
+  for (const { place, copied, first, joinedLeft, joinedRight } of all) {
     upTo(place);
     if (joinedRight && /^\s/.test(text.slice(done))) {
       // The space belongs before it, or nowhere.
@@ -63,11 +68,12 @@ function inserted(text, all) {
       if (!joinedLeft) result += " ";
     }
     if (result && !joinedLeft && !/\s$/.test(result)) result += " ";
+    splitWords(copied).forEach(({ start }, number) => copies.push([first + number, result.length + start]));
     result += copied;
     const after = text[done];
     const joined = joinedRight && !/^\p{M}/u.test(after ?? "");
     if (after && !joined && !/\s/.test(after) && !CLOSING.includes(after)) result += " ";
   }
   upTo(text.length);
-  return { text: result, moved };
+  return { text: result, moved, copies };
 }

@@ -85,10 +85,10 @@ export class LayerNorm {
   }
 }
 
+/** max(0, x), in place. */
 export function relu(x) {
-  const y = new Float32Array(x.length);
-  for (let i = 0; i < x.length; i += 1) y[i] = x[i] > 0 ? x[i] : 0;
-  return y;
+  for (let i = 0; i < x.length; i += 1) if (x[i] < 0) x[i] = 0;
+  return x;
 }
 
 /** x + y, element by element. */

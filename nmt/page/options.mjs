@@ -22,6 +22,11 @@ export function maxLength(options, sourcePieces) {
   return Math.max(ended, Math.trunc(options.max_length_factor * sourcePieces) + options.max_length_extra);
 }
 
+/** The first `nBest` of a search's finished hypotheses, each with the others as its `rivals`. */
+export function nBestOf(found, nBest) {
+  return found.slice(0, nBest).map((one, number) => ({ ...one, rivals: found.toSpliced(number, 1) }));
+}
+
 /** lp(Y) = ((5 + |Y|) / (5 + 1))^exponent (Wu et al. 2016, equation 14). */
 export function lengthPenalty(length, exponent) {
   return ((5 + length) / 6) ** exponent;

@@ -77,7 +77,7 @@ export class KnownWords {
 }
 
 /** Round half to even, as Python. */
-function rounded(number) {
+export function rounded(number) {
   const below = Math.floor(number);
   if (number - below !== 0.5) return Math.round(number);
   return below % 2 === 0 ? below : below + 1;

@@ -13,6 +13,8 @@ export const START = 2;
 export const END = 3;
 /** How SentencePiece writes a space. */
 export const SPACE = "▁";
+/** Pieces of a single word, at most; only strings that are no words have as many. */
+const LONGEST_WORD = 16;
 const NORMAL = 1;
 const CONTROL = 3;
 const USER_DEFINED = 4;
@@ -110,6 +112,13 @@ export class Subwords {
       first &&= !/\p{L}/u.test(word);
     }
     return usual;
+  }
+
+  /** The piece ids of a word, lower-cased and on its own, at least one; a bare space before it is left out. */
+  wordPieces(word) {
+    const { ids } = this.segmented(without(storable(normalize(word.toLowerCase())), []).plain);
+    const own = ids.length > 1 && this.spelling[ids[0]] === SPACE ? ids.slice(1) : ids;
+    return own.length > 0 ? own.slice(0, LONGEST_WORD) : [UNKNOWN];
   }
 
   /** A text as the model cuts it: piece ids, and the place of each in the text. */

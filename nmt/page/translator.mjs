@@ -1,10 +1,13 @@
 /** Text in, translations with their attention out, as nmt/translator.py. */
 
 import { MEAN, aggregate, groupsOfWords, headMatrix } from "../inspection/explorer/weights.mjs";
+import { Aligner } from "./aligner.mjs";
 import { loadArrays } from "./arrays.mjs";
 import { beamSearch, bestContinuations } from "./beam.mjs";
+import { Calibration, doubtful, evidenceOf } from "./confidence.mjs";
 import { withCopied } from "./copying.mjs";
 import { Interventions } from "./interventions.mjs";
+import { attentionLinks } from "./links.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
 import { sentences } from "./parts.mjs";
 import { END, PADDING, START, Subwords, UNKNOWN, withLostSlots } from "./subwords.mjs";
@@ -21,11 +24,18 @@ const REMEMBERED = 32;
 
 export class Translator {
   /** @param data one model of `nmt.page.bundle.model_data` */
-  constructor(data) {
+  static async load(data) {
+    return new Translator(data, await loadArrays(data.weights), data.aligner && (await loadArrays(data.aligner.weights)));
+  }
+
+  constructor(data, arrays, alignerArrays) {
     this.data = data;
     this.subwords = new Subwords(data.subwords, data.knownWords);
-    this.model = new MODELS[data.config.type](data.config, loadArrays(data.weights));
+    this.model = new MODELS[data.config.type](data.config, arrays);
+    this.aligner = alignerArrays && new Aligner(alignerArrays, this.subwords, data.aligner);
+    this.calibration = data.confidence && new Calibration(data.confidence);
     this.remembered = new Map();
+    this.encoded = null;
   }
 
   /**
@@ -34,9 +44,9 @@ export class Translator {
    *     attention; {sentence}, the number of the one that `forced` and `moved` are about, 0 by default; {forced}, the pieces
    *     that its translation begins with; {off, moved}: see `Interventions`
    * @returns {source, text, score, sentences}; each sentence is {source, start, text, pieces, score, ended, sourceWords,
-   *     targetWords, heads, hypotheses, tree}. `heads` are every layer's and head's attention over pieces, and the candidates
+   *     targetWords, links, confidence, wordConfidence, doubtful, heads, hypotheses, tree}. `heads` are every layer's and head's attention over pieces, and the candidates
    *     of every step. `hypotheses` is the n-best list, each of this form without `tree`, which is `beamSearch`'s. The fields
-   *     of a text's only sentence are the text's own too. The score is the mean, weighted by target words
+   *     of a text's only sentence are the text's own too. Score and confidence are the means, weighted by target words
    * @throws {RangeError} for a sentence that is longer than the model takes, and for options that cannot be
    */
   translate(text, { sentence: chosen = 0, forced = [], moved = [], oneSentence = false, ...options } = {}) {
@@ -49,9 +59,15 @@ export class Translator {
       this.remember(part, { ...options, ...(number === chosen && { forced, moved }) }));
     if (found.length === 1) return { ...found[0], source: text, sentences: found };
     const lengths = found.map(({ targetWords }) => Math.max(1, targetWords.length));
-    const total = found.reduce((sum, { score }, number) => sum + score * lengths[number], 0);
-    const score = total / lengths.reduce((sum, length) => sum + length, 0);
-    return { source: text, text: found.map((one) => one.text).filter(Boolean).join(" "), score, sentences: found };
+    const mean = (values) =>
+      values.reduce((sum, value, number) => sum + value * lengths[number], 0) / lengths.reduce((sum, length) => sum + length, 0);
+    return {
+      source: text,
+      text: found.map((one) => one.text).filter(Boolean).join(" "),
+      score: mean(found.map((one) => one.score)),
+      confidence: this.calibration && mean(found.map((one) => one.confidence)),
+      sentences: found,
+    };
   }
 
   remember(part, options) {
@@ -119,44 +135,59 @@ export class Translator {
     return id;
   }
 
-  /** A source's memory and encoder weights, under the interventions, which go with them. */
+  /**
+   * A source's memory and encoder weights, under the interventions, which go with them. The last ones are kept: most changes
+   * leave the encoder as it was.
+   */
   encode(ids, changes) {
     const interventions = new Interventions(changes, this.data.config, ids.length + 1);
-    return { ...this.model.encode([...ids, END], interventions), interventions };
+    const key = JSON.stringify([ids, interventions.off.filter(({ kind }) => kind === "encoder")]);
+    if (this.encoded?.key !== key) this.encoded = { key, ...this.model.encode([...ids, END], interventions) };
+    return { ...this.encoded, interventions };
   }
 
   /** A hypothesis as text and words, with what was copied back in its place, and its attention if `heads`. */
-  finished(read, { pieces, score, ended }, encoded, heads) {
+  finished(read, hypothesis, encoded, heads) {
+    const { pieces, score, ended } = hypothesis;
     const target = this.subwords.decodeWithSpans(pieces, read);
     const source = withLostSlots(read, target);
-    const attention = heads || source.copied.length > 0 ? this.attention(source.ids, pieces, encoded) : null;
-    const { text, now } = withCopied(target.text, source, source.copied.length > 0 ? this.links(attention, source, target) : []);
+    const attention = heads || !this.aligner ? this.attention(source.ids, pieces, encoded) : null;
+    const { links, probabilities } = this.align(attention, source, target);
+    const { text, now, links: placed } = withCopied(target.text, source, links ?? []);
+    const targetWords = splitWords(text).map((word) => word.text);
+    const evidence = evidenceOf(read, target, hypothesis, links, probabilities, this.subwords);
+    const wordConfidence = completed(this.calibration?.words(evidence[1]), now, targetWords.length);
     return {
       text,
       pieces: this.subwords.pieces(pieces),
       score,
       ended,
       sourceWords: source.words.map((word) => word.text),
-      targetWords: splitWords(text).map((word) => word.text),
+      targetWords,
+      links: links && placed,
+      confidence: this.calibration && this.calibration.confidence(evidence[0]),
+      wordConfidence,
+      doubtful: doubtful(wordConfidence),
       heads: heads ? {
         ...attention,
+        guided: this.data.guided,
         sourceWordsOfPiece: [...source.wordsOfPiece, []],
         targetWordsOfPiece: [...target.wordsOfPiece.map((words) => words.map((word) => now[word])), []],
       } : null,
     };
   }
 
-  /** [[source word, target word]]: where each target word looks most, in the attention that is shown. */
-  links({ cross }, source, target) {
-    if (!cross) return [];
+  /** Links between words, by the alignment head, or else by the attention that is shown; null from a model without any. */
+  align(attention, source, target) {
+    const texts = ({ words }) => words.map(({ text }) => text);
+    if (this.aligner) return this.aligner.alignWords(texts(source), texts(target));
+    if (!attention.cross) return { links: null, probabilities: null };
     const words = aggregate(
-      headMatrix(cross, this.data.alignmentLayer, this.data.alignmentHead ?? MEAN),
-      groupsOfWords([...target.wordsOfPiece, []], target.words.length),
+      headMatrix(attention.cross, this.data.alignmentLayer, this.data.alignmentHead ?? MEAN),
+      groupsOfWords([...target.wordsOfPiece, []], target.words.length).slice(0, -1),
       groupsOfWords([...source.wordsOfPiece, []], source.words.length),
     );
-    const rowOf = (row) => words.values.subarray(row * words.columns, (row + 1) * words.columns);
-    const best = target.words.map((_, row) => rowOf(row).indexOf(Math.max(...rowOf(row))));
-    return best.flatMap((own, row) => (own < source.words.length ? [[own, row]] : []));
+    return { links: attentionLinks(words), probabilities: null };
   }
 
   /** Every layer's and head's weights for given pieces, as `AttentionMaps` of nmt/translation.py. */
@@ -185,6 +216,13 @@ export class Translator {
   }
 }
 
+/** Words' confidences with that of each copied word, which the network did not choose: 1. */
+function completed(values, now, count) {
+  if (!values) return null;
+  const kept = new Map(now.map((word, number) => [word, values[number]]));
+  return Array.from({ length: count }, (_, word) => kept.get(word) ?? 1);
+}
+
 /** Layers' weights [heads, rows, columns] as one tensor. */
 function stacked(layers, heads, rows, columns) {
   if (layers.length === 0) return null;
@@ -196,6 +234,7 @@ function stacked(layers, heads, rows, columns) {
 /** A text without words translates to nothing, and what is copied to itself. */
 function untranslated(source, { words, copied, text }) {
   const own = copied.map(([start, end]) => text.slice(start, end)).join(" ");
-  const nothing = { text: own, pieces: [], score: 0, ended: true, targetWords: splitWords(own).map((word) => word.text) };
+  const targetWords = splitWords(own).map((word) => word.text);
+  const nothing = { text: own, pieces: [], score: 0, ended: true, targetWords, confidence: null, wordConfidence: null, doubtful: [] };
   return { source, ...nothing, sourceWords: words.map((word) => word.text), heads: null, hypotheses: [], tree: [], sentences: [] };
 }

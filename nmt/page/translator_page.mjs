@@ -2,13 +2,14 @@
 
 import { attentionPanel } from "../inspection/explorer/attention_panel.mjs";
 import { html } from "../inspection/explorer/dom.mjs";
-import { END, confidences, groups, headName } from "../inspection/explorer/model.mjs";
+import { END, groups, headName } from "../inspection/explorer/model.mjs";
 import { nBestView } from "../inspection/explorer/n_best_view.mjs";
 import { themes } from "../inspection/explorer/themes.mjs";
 import { MEAN } from "../inspection/explorer/weights.mjs";
 import { hashOf, initialState, stateOf } from "./address.mjs";
 import { besideView, markedWords } from "./beside_view.mjs";
 import { engine } from "./client.mjs";
+import { LOW_WORD, inWords } from "./confidence.mjs";
 import { differences } from "./differences.mjs";
 import { treeLegend, treeView } from "./tree_view.mjs";
 
@@ -27,7 +28,10 @@ const UNCHANGED = { forced: [], off: [], moved: [] };
 
 const find = (id) => document.getElementById(id);
 const data = JSON.parse(find("data").textContent);
-for (const model of data.models) model.subwords = data.subwords[model.subwords];
+for (const model of data.models) {
+  model.subwords = data.subwords[model.subwords];
+  if (model.aligner) model.aligner.weights = data.aligners[model.aligner.weights];
+}
 const nmt = engine(data.worker, data.models);
 window.nmt = nmt;
 
@@ -115,10 +119,18 @@ async function translate() {
   find("trouble").textContent = trouble;
   [shown, original, beside, losses, gains] = [result, unchanged, kept, null, null];
   draw();
+  await painted();
+  if (mine !== asked) return;
+  drawTree();
   writeAddress();
   document.documentElement.dataset.translated = now.text;
   if (original && sentenceOf(original)) await compareLosses(mine, now);
   if (now.matter && shown) await findHeads(mine, now);
+}
+
+/** What has been drawn is on the screen. */
+function painted() {
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }
 
 async function lossOf(source, pieces, options) {
@@ -189,8 +201,13 @@ function draw() {
     if (own.heads.cross) state = panel.draw(own, state, marks(own));
     hypotheses.draw(sentence.hypotheses, state.hypothesis);
     drawTools();
-    tree.draw(sentence.tree, state.beam);
   } else find("hypotheses").hidden = true;
+}
+
+/** The tree stands below all else, so it is drawn last. */
+function drawTree() {
+  const sentence = sentenceOf(shown);
+  if (sentence?.heads) tree.draw(sentence.tree, state.beam);
 }
 
 function writeAddress() {
@@ -210,20 +227,25 @@ function drawTranslation() {
   }
   const besides = sentenceOf(beside?.result ?? original);
   const nodes = all.flatMap((one, number) => {
-    const sure = confidences(one);
     const chosen = number === Math.min(state.sentence, all.length - 1);
     const [, marked] = chosen && besides ? differences(besides.targetWords, one.targetWords) : [[], []];
     const wordNode = (word, place) => {
-      const title = `probability ${Math.round(100 * sure[place])} %`;
+      const title = one.wordConfidence && `confidence ${one.wordConfidence[place].toFixed(2)}`;
       const looks = chosen && state.hypothesis === 0 && one.heads.cross && {
         onpointerenter: () => panel.pointAtWord(place), onpointerleave: () => panel.pointAtWord(null),
       };
-      return html("span", { class: sure[place] < 0.5 ? "word unsure" : "word", title, ...looks }, word);
+      return html("span", { class: one.doubtful.includes(place) ? "word doubtful" : "word", title, ...looks }, word);
     };
     return [...(number > 0 ? [" "] : []), ...markedWords(one, marked, wordNode)];
   });
   find("translation").replaceChildren(...nodes);
-  find("score").textContent = `Score ${shown.score.toFixed(2)}: log-probability divided by the length penalty, nearer to 0 is better. Words of a probability under 50 % are underlined${besides ? "; words that differ are marked" : ""}.`;
+  const doubt = all.some(({ doubtful }) => doubtful.length > 0);
+  find("score").replaceChildren(
+    ...(shown.confidence === null ? [] : [html("b", {}, inWords(shown.confidence)), ", "]),
+    `score ${shown.score.toFixed(2)} (nearer to 0 is better).`,
+    doubt ? ` Words underlined are doubtful: confidence below ${LOW_WORD}.` : "",
+    besides ? " Words that differ are marked." : "",
+  );
 }
 
 function pieceText(piece) {
@@ -243,7 +265,7 @@ function drawChanges(model, sentence) {
     chips.push(chip(`${ends ? "is" : "begins with"} “${text}”`, { forced: [], moved: [] }));
   }
   for (const one of state.off) {
-    chips.push(chip(`off (${one.by ?? "zero"}): ${headName(one.kind, one.layer, one.head)}`, { off: state.off.filter((head) => head !== one) }));
+    chips.push(chip(`off (${one.by ?? "zero"}): ${headName(one.kind, one.layer, one.head, model.guided)}`, { off: state.off.filter((head) => head !== one) }));
   }
   for (const one of state.moved) {
     const where = one.head !== undefined ? `layer ${one.layer + 1}, head ${one.head + 1}` : one.layer !== undefined ? `layer ${one.layer + 1}` : "all layers";
@@ -264,7 +286,7 @@ function drawBeside() {
   find("forget").hidden = !beside;
   if (find("beside").hidden) return;
   const title = beside ? `Beside it: ${beside.state.model}, ${beside.state.beam === 1 ? "greedy" : `beam ${beside.state.beam}`}${changed(beside.state) ? ", changed" : ""}` : "The original, unchanged";
-  other.draw(title, compared, one, state);
+  other.draw(title, compared, one, state, find("beside-attention").open);
   find("beside-loss").textContent = losses && !beside
     ? `Its loss, the negative log-probability: ${losses.before.toFixed(2)}, under your changes ${losses.after.toFixed(2)} (${losses.after >= losses.before ? "+" : "−"}${Math.abs(losses.after - losses.before).toFixed(2)}).`
     : "";
@@ -303,7 +325,7 @@ function drawTools() {
   find("matter").setAttribute("aria-pressed", state.matter);
   find("heads-help").textContent = headsHelp(able, off);
   find("heads-that-matter").replaceChildren(...(gains ?? []).map(({ kind, layer, head, gain }) =>
-    html("button", { type: "button", onclick: () => look({ kind, layer, head }) }, `★ ${headName(kind, layer, head)}: +${gain.toFixed(2)}`)));
+    html("button", { type: "button", onclick: () => look({ kind, layer, head }) }, `★ ${headName(kind, layer, head, detailsOf(state.model).guided)}: +${gain.toFixed(2)}`)));
   find("move-tools").hidden = state.kind !== "cross";
   find("scope").querySelector("[value=head]").disabled = !able;
   find("scope").value = scopeOf(able);

@@ -42,7 +42,7 @@ export function attentionPanel({ theme, onChange, acts = {} }) {
     const colours = theme.colours();
     view = { ...viewOf(hypothesis, state), moved: marks.moved ?? [] };
     find("title").textContent = view.title;
-    find("meaning").textContent = KINDS[view.kind].meaning;
+    find("meaning").textContent = KINDS[view.kind].meaning + (view.guided ? " Training guided this head to the words that translate each other." : "");
     find("link-legend").hidden = view.links.length === 0;
     drawKinds(colours);
     heads.draw(hypothesis, state, colours, marks.heads ?? {});

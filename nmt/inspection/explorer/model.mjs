@@ -79,15 +79,23 @@ export function viewOf(hypothesis, state) {
   return {
     kind,
     unit: state.unit,
-    title: headName(kind, state.layer, state.head),
+    title: headName(kind, state.layer, state.head, hypothesis.heads.guided),
+    guided: isGuided(kind, state.layer, state.head, hypothesis.heads.guided),
     matrix: headView(hypothesis, kind, state.layer, state.head, state.unit),
     ...labelsOf(hypothesis, kind, state.unit),
+    doubtful: KINDS[kind].rows === "target" && state.unit === "words" ? hypothesis.doubtful : [],
     links: kind === "cross" && state.unit === "words" ? (hypothesis.links ?? []).map(([source, target]) => [target, source]) : [],
   };
 }
 
-export function headName(kind, layer, head) {
-  return `${KINDS[kind].name}, layer ${layer + 1}, ${head === MEAN ? "mean of heads" : `head ${head + 1}`}`;
+/** A head in words. `guided` lists those heads of cross-attention that training guided: [[layer, head]]. */
+export function headName(kind, layer, head, guided) {
+  const name = `${KINDS[kind].name}, layer ${layer + 1}, ${head === MEAN ? "mean of heads" : `head ${head + 1}`}`;
+  return isGuided(kind, layer, head, guided) ? `${name} (guided)` : name;
+}
+
+function isGuided(kind, layer, head, guided = []) {
+  return kind === "cross" && guided.some((one) => one[0] === layer && one[1] === head);
 }
 
 /** The view whose rows are the decoding steps: the chosen one, and beside the encoder's the best of the others. */
@@ -154,13 +162,6 @@ function considered({ targetPieces, candidates, logProbabilities }, number) {
   if (logProbabilities && listed.every(([piece]) => piece !== written)) listed.push([written, logProbabilities[number]]);
   const all = listed.map(([piece, logProbability]) => ({ piece, probability: Math.exp(logProbability), chosen: piece === written }));
   return { candidates: all, others: Math.max(0, 1 - all.reduce((sum, { probability }) => sum + probability, 0)) };
-}
-
-/** The probability of each target word: the product of its pieces'. */
-export function confidences({ heads, targetWords }) {
-  return groupsOfWords(heads.targetWordsOfPiece, targetWords.length)
-    .slice(0, -1)
-    .map((pieces) => Math.exp(pieces.reduce((sum, [piece]) => sum + heads.logProbabilities[piece], 0)));
 }
 
 /** A sentence about one cell, for the tooltip and for screen readers. */

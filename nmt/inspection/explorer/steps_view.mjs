@@ -47,7 +47,7 @@ export function stepsView(holder, { onStep, onForce = null, onWrite = null }) {
       considered.replaceChildren();
       return;
     }
-    caption.textContent = `Step ${step + 1} of ${steps.length} writes “${steps[step].label}” and looks (${view.title}) at:`;
+    caption.textContent = `Step ${step + 1} of ${steps.length} writes “${steps[step].label}”. ${view.title} looks at:`;
     looks.dir = readsRightToLeft(view.columnLabels) ? "rtl" : "ltr";
     looks.replaceChildren(...lookedAt(view, step, colours));
     first = steps[step].pieces[0]?.number ?? first;

@@ -23,7 +23,7 @@ export function thumbnails(holder, { onChoose, means = false }) {
       const [layer, head] = placeOf(button);
       const chosen = state.kind === kind && layer === state.layer && head === state.head;
       const { off, gain } = marks[`${kind}.${layer}.${head}`] ?? {};
-      const name = headName(kind, layer, head) + (off ? ", switched off" : "") + (gain ? `, loss ${gain} without it` : "");
+      const name = headName(kind, layer, head, hypothesis.heads.guided) + (off ? ", switched off" : "") + (gain ? `, loss ${gain} without it` : "");
       button.setAttribute("aria-label", name);
       button.title = name;
       button.classList.toggle("off", Boolean(off));
