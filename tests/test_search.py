@@ -83,10 +83,7 @@ def obvious_beam_search(decoder, seed: int, limit: int, options: SearchOptions, 
         live = [candidate for candidate in candidates[: 2 * options.beam] if candidate[0][-1] != END][: options.beam]
         if len(finished) >= options.beam or not live:
             break
-        best_possible = live[0][1] / length_penalty(limit, options.length_penalty)
-        if len(finished) >= options.n_best and best_possible <= finished[options.n_best - 1].score:
-            break
-    return finished[: options.n_best]
+    return finished[: options.beam]
 
 
 def exhaustive_search(decoder, seed: int, limit: int, options: SearchOptions) -> list[Hypothesis]:
@@ -129,7 +126,9 @@ def test_equals_the_obvious_beam_search(seeds, beam, exponent, min_length, data)
     decoder = TableDecoder(vocabulary=data.draw(st.integers(5, 8)), end_bonus=data.draw(st.sampled_from([0.0, 2.0])))
     found = search(decoder, seeds, limits, options, forbidden)
     for hypotheses, seed, limit in zip(found, seeds, limits, strict=True):
-        assert_same(hypotheses, obvious_beam_search(decoder, seed, limit, options, forbidden))
+        best, *others = obvious_beam_search(decoder, seed, limit, options, forbidden)
+        assert_same(hypotheses, [best, *others][: options.n_best])
+        assert_same(list(hypotheses[0].rivals), others)
 
 
 @settings(max_examples=20)
@@ -219,7 +218,7 @@ def test_decided_sentences_leave_the_batch(beam):
     assert decoder.rows == [4, 3, 1, 1, 1]
     ending = TableDecoder(6, end_bonus=1000.0)  # everything ends at once
     search(ending, [1, 2, 3, 4], [9] * 4, SearchOptions(beam))
-    assert ending.rows == [4]
+    assert ending.rows == ([4] if beam == 1 else [4, 4])  # the empty hypothesis, then those of one piece
 
 
 def test_options_are_checked_and_the_penalty_is_equation_fourteen():

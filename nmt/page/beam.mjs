@@ -5,8 +5,8 @@ import { lengthPenalty, nBestOf } from "./options.mjs";
 /**
  * The `n_best` best hypotheses, best first: [{pieces, logProbability, score, ended, rivals}], and the tree of all.
  *
- * The sentence is decided when `beam` hypotheses have finished, when no live one can still come among the best of as
- * many, or at its longest length, where the live ones are taken as they are.
+ * The sentence is decided when `beam` hypotheses have finished, however many are asked for, or at its longest length,
+ * where the live ones are taken as they are.
  *
  * The tree is [{parent, piece, logProbability, score, fate, rank}], `<s>` first and each hypothesis after its parent;
  * `score` is what it has or would have if it ended there, and `rank` its place among the finished. Fates are
@@ -45,7 +45,7 @@ export function beamSearch(decoder, start, limits, options) {
       pieces: [...live[one.parent].pieces, one.piece], last: one.piece, score: one.score, node: grow(one, "pruned"),
     }));
     state = next.select(kept.map(({ parent }) => parent));
-    if (finishedCount >= options.beam || isBeaten(live, finished, maxLength, options)) break;
+    if (finishedCount >= options.beam || live.length === 0) break;
   }
   for (const { node } of live) tree[node].fate = "stopped";
   finished.forEach(({ node }, rank) => { tree[node].rank = rank; });
@@ -56,12 +56,6 @@ function finish(live, { score, parent, piece }, penalty, end) {
   const ended = piece === end;
   const pieces = ended ? live[parent].pieces : [...live[parent].pieces, piece];
   return { pieces, logProbability: score, score: score / penalty, ended };
-}
-
-/** A log-probability only falls and the penalty only grows, so the best live one can reach no more than this. */
-function isBeaten(live, finished, maxLength, options) {
-  const worst = finished[options.beam - 1]?.score ?? -Infinity;
-  return live.length === 0 || live[0].score / lengthPenalty(maxLength, options.length_penalty) <= worst;
 }
 
 /** The `count` best of all continuations, best first: [{score, parent, piece}]. */

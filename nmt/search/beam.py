@@ -54,8 +54,8 @@ def beam_search(
     """The `n_best` best hypotheses of each sentence, best first.
 
     `state` is [batch, ...] and [batch, 1, ...] before the first step, `max_lengths` [batch]. A
-    sentence is decided when `beam` of its hypotheses have finished, when no live one can still come
-    among the best of as many, or at its longest length, where the live ones are taken as they are.
+    sentence is decided when `beam` of its hypotheses have finished, however many are asked for, or at
+    its longest length, where the live ones are taken as they are.
     """
     beams = initial_beams(torch.tensor(max_lengths, device=state.per_sentence[0].device), options, special)
     results: list[list[Hypothesis]] = [[] for _ in max_lengths]
@@ -143,12 +143,8 @@ def advance(beams: Beams, expansion: Expansion, beam: int, end: int) -> tuple[Te
 
 
 def is_decided(beams: Beams, length: int, options: SearchOptions) -> Tensor:
-    """[batch]: sentences whose finished hypotheses cannot change any more, or need not."""
-    # A log-probability only falls and the penalty only grows, so this is the best a live one can reach.
-    highest = ((5 + beams.max_lengths) / 6) ** options.length_penalty  # [batch]
-    best_possible = beams.live_scores[:, 0] / highest
-    beaten = best_possible <= beams.finished_scores[:, -1]
-    return beaten | (beams.finished_count >= options.beam) | (beams.max_lengths <= length)
+    """[batch]: sentences that have as many hypotheses as the beam, or may grow no longer."""
+    return (beams.finished_count >= options.beam) | (beams.max_lengths <= length)
 
 
 def collect(results: list[list[Hypothesis]], beams: Beams, decided: Tensor, options: SearchOptions) -> None:
