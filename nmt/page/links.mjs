@@ -23,7 +23,7 @@ export function attentionLinks(matrix) {
   const links = argmaxLinks(matrix);
   const { rows, columns, values } = matrix;
   const linked = new Set(links.map(([source]) => source));
-  for (let source = 0; rows > 0 && source < columns - 1; source += 1) {
+  for (let source = 0; source < columns - 1; source += 1) {
     const looks = Array.from({ length: rows }, (_, row) => values[row * columns + source]);
     const most = Math.max(...looks);
     if (!linked.has(source) && most >= LEAST) links.push([source, looks.indexOf(most)]);

@@ -154,7 +154,7 @@ export class Translator {
     const attention = heads || !this.aligner ? this.attention(source.ids, pieces, encoded) : null;
     const { links, probabilities } = this.align(attention, source, target);
     const { text, now, links: placed } = withCopied(target.text, source, links ?? []);
-    const targetWords = splitWords(text).map((word) => word.text);
+    const targetWords = textsOf(splitWords(text));
     const evidence = evidenceOf(read, target, hypothesis, links, probabilities, this.subwords);
     const wordConfidence = completed(this.calibration?.words(evidence[1]), now, targetWords.length);
     return {
@@ -162,7 +162,7 @@ export class Translator {
       pieces: this.subwords.pieces(pieces),
       score,
       ended,
-      sourceWords: source.words.map((word) => word.text),
+      sourceWords: textsOf(source.words),
       targetWords,
       links: links && placed,
       confidence: this.calibration && this.calibration.confidence(evidence[0]),
@@ -179,8 +179,7 @@ export class Translator {
 
   /** Links between words, by the alignment head, or else by the attention that is shown; null from a model without any. */
   align(attention, source, target) {
-    const texts = ({ words }) => words.map(({ text }) => text);
-    if (this.aligner) return this.aligner.alignWords(texts(source), texts(target));
+    if (this.aligner) return this.aligner.alignWords(textsOf(source.words), textsOf(target.words));
     if (!attention.cross) return { links: null, probabilities: null };
     const words = aggregate(
       headMatrix(attention.cross, this.data.alignmentLayer, this.data.alignmentHead ?? MEAN),
@@ -216,6 +215,10 @@ export class Translator {
   }
 }
 
+function textsOf(words) {
+  return words.map(({ text }) => text);
+}
+
 /** Words' confidences with that of each copied word, which the network did not choose: 1. */
 function completed(values, now, count) {
   if (!values) return null;
@@ -234,7 +237,7 @@ function stacked(layers, heads, rows, columns) {
 /** A text without words translates to nothing, and what is copied to itself. */
 function untranslated(source, { words, copied, text }) {
   const own = copied.map(([start, end]) => text.slice(start, end)).join(" ");
-  const targetWords = splitWords(own).map((word) => word.text);
+  const targetWords = textsOf(splitWords(own));
   const nothing = { text: own, pieces: [], score: 0, ended: true, targetWords, confidence: null, wordConfidence: null, doubtful: [] };
-  return { source, ...nothing, sourceWords: words.map((word) => word.text), heads: null, hypotheses: [], tree: [], sentences: [] };
+  return { source, ...nothing, sourceWords: textsOf(words), heads: null, hypotheses: [], tree: [], sentences: [] };
 }
