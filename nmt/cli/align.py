@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -26,7 +27,7 @@ from nmt.cli.common import (
     with_progress,
     writer,
 )
-from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn
+from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn, save_head
 from nmt.errors import UserError
 from nmt.lines import END, arriving_lines, in_chunks
 from nmt.text.words import split_words
@@ -46,6 +47,9 @@ EXAMPLES = """\
 
 Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
 tokens of each side, with --pretokenized the words between spaces."""
+HOW_TO_GIVE_PAIRS = (
+    "give pairs as lines of `source ||| target` on standard input, as one FILE.tsv, or with --source FILE --target FILE"
+)
 Choice = Callable[["AlignedPair"], list[Link]]
 """Which links of a pair are taken."""
 STYLES: dict[str, Choice] = {
@@ -91,16 +95,23 @@ def main(arguments: list[str]) -> None:
         raise UserError("--gold prints scores, not links: leave --format out")
     check_writable(options.output)
     check_options(options)
-    aligner = learn(_learned_texts(options), options) if options.learn else _load(options.checkpoint)
+    if options.pairs not in (None, "-") and not os.path.exists(options.pairs):
+        raise UserError(f"there is no file {options.pairs}; {HOW_TO_GIVE_PAIRS}")
+    learned = learn(_learned_texts(options), options) if options.learn else None
+    aligner = learned or _load(options.checkpoint)
     choose = SYMMETRIZED[options.symmetrize] if options.symmetrize else STYLES[options.links or "precise"]
-    with writer(options.output) as output:
-        if options.gold:
-            print(score_gold(aligner, options.gold, choose), file=output)
-            return
-        pairs = as_given(answered(read_pairs(options), output), options.pretokenized)
-        aligned = align(aligner, pairs, choose)
-        for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
-            print(FORMATS[options.format](pair), file=output)
+    try:
+        with writer(options.output) as output:
+            if options.gold:
+                print(score_gold(aligner, options.gold, choose), file=output)
+                return
+            pairs = as_given(answered(read_pairs(options), output), options.pretokenized)
+            aligned = align(aligner, pairs, choose)
+            for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
+                print(FORMATS[options.format](pair), file=output)
+    finally:  # neither links nor head are lost where the other cannot be written
+        if learned and options.save:
+            save_head(learned, options)
 
 
 def _load(checkpoint: str | None) -> Translator:
@@ -123,7 +134,7 @@ def _learned_texts(options) -> Iterator[tuple[str, str]]:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser("nmt-align", "Align the words of sentence pairs.", EXAMPLES)
+    arguments = parser("nmt-align", "Align the words of sentence pairs.", EXAMPLES, HOW_TO_GIVE_PAIRS)
     arguments.add_argument(
         "pairs",
         nargs="?",

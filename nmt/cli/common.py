@@ -102,8 +102,11 @@ def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], 
     return partial(run, name, main)
 
 
-def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser whose help ends with examples and whose errors are UserError."""
+def parser(name: str, description: str, examples: str, instead: str = "") -> Parser:
+    """An argument parser whose help ends with examples and whose errors are UserError.
+
+    `instead` is the mend for an argument without a flag that the command does not take.
+    """
     arguments = Parser(
         prog=name,
         description=description,
@@ -111,12 +114,15 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    arguments.instead = instead
     arguments.add_argument("--version", action="version", version=f"{name} {nmt.__version__}")
     return arguments
 
 
 class Parser(argparse.ArgumentParser):
     """Reports errors as UserError, suggests the nearest option for an unknown one, and rejects empty values."""
+
+    instead = ""
 
     def parse_args(self, args=None, namespace=None):
         """Raises UserError."""
@@ -139,10 +145,14 @@ class Parser(argparse.ArgumentParser):
         """Raises UserError."""
         unknown = message.removeprefix("unrecognized arguments: ")
         flag = unknown.partition(" ")[0].partition("=")[0] if unknown != message else ""
-        known = [name for action in self._actions for name in action.option_strings]
-        nearest = difflib.get_close_matches(flag, known, 1) if flag.startswith("-") else []
-        question = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise UserError(f"{message}{question} (see {self.prog} --help)")
+        mend = ""
+        if flag.startswith("-"):
+            known = [name.lstrip("-") for action in self._actions for name in action.option_strings]
+            nearest = difflib.get_close_matches(flag.lstrip("-"), known, 1)
+            mend = f"did you mean --{nearest[0]}?" if nearest else ""
+        elif flag:
+            mend = self.instead
+        raise UserError(f"{message}{mend and '; '}{mend} (see {self.prog} --help)")
 
 
 def add_shared(arguments: argparse.ArgumentParser, *names: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from nmt.cli.common import (
     TRANSLATING,
@@ -18,16 +19,21 @@ from nmt.errors import UserError
 from nmt.evaluation import TOKENIZERS
 from nmt.lines import read_lines
 
+if TYPE_CHECKING:
+    from nmt.evaluation import Evaluation
+
 EXAMPLES = """\
   nmt-evaluate --checkpoint checkpoints/tatoeba-en-es
   nmt-evaluate --checkpoint checkpoints/quickstart --split dev --beam 1
   nmt-evaluate --everyday data/everyday/english-spanish.tsv
   nmt-evaluate --source flickr.en --reference flickr.de --reference other.de --checkpoint checkpoints/multi30k-en-de"""
 
+INSTEAD = "name a checkpoint with --checkpoint, files with --source and --reference"
+
 
 def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
-    commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES)
+    commands = parser("nmt-evaluate", "Score a checkpoint with sacreBLEU on its corpus or on files.", EXAMPLES, INSTEAD)
     commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test, or dev without one)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
@@ -61,14 +67,18 @@ def main(arguments: list[str]) -> None:
         length_penalty=options.length_penalty,
         batch_size=options.batch_size,
     )
+    _print_scores(result, name, sum(map(len, references)), options.format)
     if options.output:
         with writer(options.output) as file:
             file.writelines(f"{in_one_line(text)}\n" for text in result.translations)
-    if options.format == "json":
+
+
+def _print_scores(result: Evaluation, name: str, references: int, form: str) -> None:
+    if form == "json":
         values = {key: value for key, value in vars(result).items() if key != "translations"}
         print(json.dumps({"data": name, **values}))
         return
-    print(f"{name}: {result.sentences:,} sentences, {sum(map(len, references)):,} references")
+    print(f"{name}: {result.sentences:,} sentences, {references:,} references")
     print(f"BLEU {result.bleu:.1f}   {result.bleu_signature}")
     print(f"chrF {result.chrf:.1f}   {result.chrf_signature}")
     print(f"{result.sentences_per_second:.0f} sentences a second, translation and alignment")
