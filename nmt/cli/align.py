@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> None:
     check_writable(options.output)
     check_options(options)
     if options.pairs not in (None, "-") and not os.path.exists(options.pairs):
-        raise UserError(f"there is no file {options.pairs}; {HOW_TO_GIVE_PAIRS}")
+        raise UserError(f"cannot read {options.pairs}: no such file; {HOW_TO_GIVE_PAIRS}")
     learned = learn(_learned_texts(options), options) if options.learn else None
     aligner = learned or _load(options.checkpoint)
     choose = SYMMETRIZED[options.symmetrize] if options.symmetrize else STYLES[options.links or "precise"]
