@@ -9,6 +9,7 @@ import numpy as np
 import regex
 
 from nmt.text.subwords import Encoding
+from nmt.text.typography import INVISIBLE
 from nmt.text.words import overlapping, split_words
 from nmt.translation import Translation
 
@@ -100,8 +101,9 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
         copied = source.text[start:end]
         if copied[0] in CLOSING and insertions:
             place = max(place, insertions[-1].place)
-        joined_left = not (_WORD.match(copied[0]) or source.text[:start][-1:].isspace())
-        joined_right = not (_WORD.match(copied[-1]) or source.text[end : end + 1].isspace())
+        left, right = (INVISIBLE.sub("", side) for side in (source.text[:start], source.text[end:]))
+        joined_left = not (_WORD.match(copied[0]) or left[-1:].isspace())
+        joined_right = not (_WORD.match(copied[-1]) or right[:1].isspace())
         insertions.append(Insertion(place, copied, words, joined_left, joined_right))
     return sorted(insertions, key=lambda insertion: insertion.place)
 

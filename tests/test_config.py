@@ -264,7 +264,9 @@ def test_the_heads_recipe_comes_from_its_section_or_from_the_minutes(written):
     assert load_config(path, ["alignment.minutes=2"]).head_recipe == AlignerConfig.for_minutes(2)
     assert load_config(path, ["training.max_minutes=8"]).head_recipe == AlignerConfig.for_minutes(2)
     assert load_config(path, ["alignment.recipe.width=32"]).head_recipe == AlignerConfig(width=32)
-    with pytest.raises(UserError, match="alignment.recipe.wdith: unknown key; known here: width, hidden"):
+    with pytest.raises(
+        UserError, match="alignment.recipe.wdith: unknown key; did you mean width\\? known here: width, hidden"
+    ):
         load_config(path, ["alignment.recipe.wdith=32"])
     with pytest.raises(UserError, match="exclude each other"):
         load_config(path, ["alignment.recipe.width=32", "alignment.minutes=2"])

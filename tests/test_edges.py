@@ -1,13 +1,18 @@
 """Faults of the environment and of odd data that other toolkits pass over in silence."""
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU
 
+from nmt.alignment.learned import LearnedAligner
+from nmt.cli import align, evaluate, export, translate
+from nmt.cli.common import run
 from nmt.config import DataConfig
 from nmt.corpus import load_corpus
 from nmt.corpus.origin import SentencePair
@@ -95,3 +100,45 @@ def test_without_a_home_directory_the_cache_is_temporary(home, tmp_path):
     if home != "/nonexistent/home" or os.getuid():  # root makes it
         assert Path(ended.stdout.strip()).is_relative_to(tmp_path) and ended.stderr.count("NMT_CACHE") >= 1
     assert not (tmp_path / "~").exists()
+
+
+def test_an_argument_that_is_no_file_says_how_pairs_are_given(capsys):
+    for arguments in (["a", "b"], ["a"], ["a ||| b"]):
+        assert run("nmt-align", align.main, arguments) == 2
+        said = capsys.readouterr().err
+        assert (
+            "`source ||| target` on standard input" in said
+            and "--source FILE --target FILE" in said
+            and said.count("\n") == 1
+        )
+    assert run("nmt-evaluate", evaluate.main, ["checkpoints/x"]) == 2 and "with --checkpoint" in capsys.readouterr().err
+    assert run("nmt-translate", translate.main, ["--model", "x"]) == 2 and "did you mean" not in capsys.readouterr().err
+
+
+def test_scores_are_printed_though_translations_cannot_be_written(tiny_checkpoint, tmp_path, capsys):
+    (tmp_path / "text").write_text("the cat\n")
+    arguments = ["--checkpoint", tiny_checkpoint, "--source", tmp_path / "text", "--reference", tmp_path / "text"]
+    assert run("nmt-evaluate", evaluate.main, [*map(str, arguments), "--output", "/dev/full"]) == 2
+    found = capsys.readouterr()
+    assert "BLEU" in found.out and "/dev/full: No space left" in found.err
+
+
+def test_links_are_kept_though_the_head_cannot_be_saved(tmp_path, monkeypatch, capsys):
+    aligner = LearnedAligner({("a", "b"): np.ones((1, 1), np.float32)}, None, ("en", "es"))
+    monkeypatch.setattr(align, "learn", lambda *_: aligner)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "head")
+
+    monkeypatch.setattr(align, "save_head", full)
+    (tmp_path / "pairs.tsv").write_text("a\tb\n")
+    arguments = ["--learn", str(tmp_path / "pairs.tsv"), "--save", str(tmp_path / "head")]
+    assert run("nmt-align", align.main, arguments) == 2
+    found = capsys.readouterr()
+    assert found.out == "0-0\n" and "head: No space left" in found.err
+
+
+@pytest.mark.parametrize("form", ["ctranslate2", "huggingface"])
+def test_an_export_goes_into_an_empty_directory(tiny_checkpoint, tmp_path, form):
+    assert run("nmt-export", export.main, [str(tiny_checkpoint), "--output", str(tmp_path), "--format", form]) == 0
+    assert len(list(tmp_path.iterdir())) > 1

@@ -215,6 +215,7 @@ def test_marks_that_no_sentence_translates_are_copied(text, copied):
         ("I - you", "Yo tú"),
         ("I🙂 you", "Yo🙂 tú"),
         ("I 🙂 you", "Yo 🙂 tú"),
+        ("I \u202c🙂\u200f you", "Yo 🙂 tú"),
     ],
 )
 def test_what_is_copied_keeps_its_spaces(text, translation):

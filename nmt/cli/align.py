@@ -15,6 +15,7 @@ tokens of each side, with --pretokenized the words between spaces.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -30,7 +31,7 @@ from nmt.alignment.pieces import word_attention
 from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.cli.common import add_shared, answered, check_writable, command, parser, with_progress, writer
-from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn
+from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn, save_head
 from nmt.errors import UserError
 from nmt.lines import END, arriving_lines, in_chunks
 from nmt.text.words import split_words
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from nmt.alignment.learned import LearnedAligner
     from nmt.translator import Translator
 
+HOW_TO_GIVE_PAIRS = (
+    "give pairs as lines of `source ||| target` on standard input, as one FILE.tsv, or with --source FILE --target FILE"
+)
 Choice = Callable[["AlignedPair"], list[Link]]
 """Which links of a pair are taken."""
 STYLES: dict[str, Choice] = {"precise": lambda aligned: aligned.links, "full": lambda aligned: aligned.full_links}
@@ -82,18 +86,25 @@ def main(arguments: list[str]) -> None:
         raise UserError("--gold prints scores, not links: leave --format out")
     check_writable(options.output)
     check_options(options)
+    if options.pairs not in (None, "-") and not os.path.exists(options.pairs):
+        raise UserError(f"cannot read {options.pairs}: no such file; {HOW_TO_GIVE_PAIRS}")
     from nmt.translator import Translator
 
-    aligner = learn(_learned_texts(options), options) if options.learn else Translator.load(options.checkpoint)
+    learned = learn(_learned_texts(options), options) if options.learn else None
+    aligner = learned or Translator.load(options.checkpoint)
     choose = SYMMETRIZED[options.symmetrize] if options.symmetrize else STYLES[options.links or "precise"]
-    with writer(options.output) as output:
-        if options.gold:
-            print(score_gold(aligner, options.gold, choose), file=output)
-            return
-        pairs = as_given(answered(read_pairs(options), output), options.pretokenized)
-        aligned = align(aligner, pairs, choose)
-        for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
-            print(FORMATS[options.format](pair), file=output)
+    try:
+        with writer(options.output) as output:
+            if options.gold:
+                print(score_gold(aligner, options.gold, choose), file=output)
+                return
+            pairs = as_given(answered(read_pairs(options), output), options.pretokenized)
+            aligned = align(aligner, pairs, choose)
+            for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
+                print(FORMATS[options.format](pair), file=output)
+    finally:  # neither links nor head are lost where the other cannot be written
+        if learned and options.save:
+            save_head(learned, options)
 
 
 def _learned_texts(options) -> Iterator[tuple[str, str]]:
@@ -110,7 +121,7 @@ def _learned_texts(options) -> Iterator[tuple[str, str]]:
 
 def make_parser():
     """The command's arguments."""
-    arguments = parser("nmt-align", __doc__)
+    arguments = parser("nmt-align", __doc__, HOW_TO_GIVE_PAIRS)
     arguments.add_argument(
         "pairs",
         nargs="?",

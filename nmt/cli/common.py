@@ -91,19 +91,25 @@ def command(name: str, main: Callable[[list[str]], int | None]) -> Callable[[], 
     return partial(run, name, main)
 
 
-def parser(name: str, documentation: str | None) -> argparse.ArgumentParser:
-    """An argument parser whose errors are UserError, and whose help is a module's: description, then examples."""
+def parser(name: str, documentation: str | None, instead: str = "") -> Parser:
+    """An argument parser whose errors are UserError, and whose help is a module's: description, then examples.
+
+    `instead` is the mend for an argument without a flag that the command does not take.
+    """
     description, _, examples = (documentation or "").strip().partition("\n\n")
     formatter = argparse.RawDescriptionHelpFormatter
     arguments = Parser(
         prog=name, description=description, epilog=examples, formatter_class=formatter, allow_abbrev=False
     )
+    arguments.instead = instead
     arguments.add_argument("--version", action="version", version=f"{name} {nmt.__version__}")
     return arguments
 
 
 class Parser(argparse.ArgumentParser):
     """Reports errors as UserError, suggests the nearest known option, and rejects empty values of all but TEXT."""
+
+    instead = ""
 
     def parse_known_args(self, args=None, namespace=None):
         """Raises UserError."""
@@ -119,10 +125,14 @@ class Parser(argparse.ArgumentParser):
         """Raises UserError."""
         unknown = message.removeprefix("unrecognized arguments: ")
         flag = unknown.partition(" ")[0].partition("=")[0] if unknown != message else ""
-        known = [name for action in self._actions for name in action.option_strings]
-        nearest = difflib.get_close_matches(flag, known, 1) if flag.startswith("-") else []
-        question = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise UserError(f"{message}{question} (see {self.prog} --help)")
+        mend = ""
+        if flag.startswith("-"):
+            known = [name.lstrip("-") for action in self._actions for name in action.option_strings]
+            nearest = difflib.get_close_matches(flag.lstrip("-"), known, 1)
+            mend = f"did you mean --{nearest[0]}?" if nearest else ""
+        elif flag:
+            mend = self.instead
+        raise UserError(f"{message}{mend and '; '}{mend} (see {self.prog} --help)")
 
 
 def add_shared(arguments: argparse.ArgumentParser, *names: str) -> None:

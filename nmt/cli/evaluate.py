@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from nmt.cli.common import TRANSLATING, add_shared, check_writable, command, in_one_line, parser, searching, writer
 from nmt.errors import UserError
 from nmt.evaluation import TOKENIZERS
 from nmt.lines import read_lines
 
+if TYPE_CHECKING:
+    from nmt.evaluation import Evaluation
+
+INSTEAD = "name a checkpoint with --checkpoint, files with --source and --reference"
+
 
 def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
-    commands = parser("nmt-evaluate", __doc__)
+    commands = parser("nmt-evaluate", __doc__, INSTEAD)
     commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test, or dev without one)")
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
     commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
@@ -46,14 +52,18 @@ def main(arguments: list[str]) -> None:
         return
     sources, references, name = _from_files(options) if options.source else _from_split(translator, options.split)
     result = evaluate(translator, sources, references, options.tokenize, **searching(options))
+    _print_scores(result, name, sum(map(len, references)), options.format)
     if options.output:
         with writer(options.output) as file:
             file.writelines(f"{in_one_line(text)}\n" for text in result.translations)
-    if options.format == "json":
+
+
+def _print_scores(result: Evaluation, name: str, references: int, form: str) -> None:
+    if form == "json":
         values = {key: value for key, value in vars(result).items() if key != "translations"}
         print(json.dumps({"data": name, **values}))
         return
-    print(f"{name}: {result.sentences:,} sentences, {sum(map(len, references)):,} references")
+    print(f"{name}: {result.sentences:,} sentences, {references:,} references")
     print(f"BLEU {result.bleu:.1f}   {result.bleu_signature}")
     print(f"chrF {result.chrf:.1f}   {result.chrf_signature}")
     print(f"{result.sentences_per_second:.0f} sentences a second, translation and alignment")

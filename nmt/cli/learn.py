@@ -57,7 +57,7 @@ def add_learn_arguments(arguments: argparse.ArgumentParser) -> None:
 
 
 def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> LearnedAligner:
-    """Learn from running text, and write what `--save` asks for.
+    """Learn from running text, a head too where `--save` asks for it.
 
     Ctrl-C ends the stage at work and keeps what it has learned. Raises UserError for pairs without words.
     """
@@ -92,8 +92,6 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
     if options.save or (left_out and head is None):
         head = _train_head(corpus, subwords, targets, training, known)
     source, target = (options.languages or ("en-es" if options.gold else UNDETERMINED)).split("-")
-    if options.save and head is not None:
-        _save(head, Path(options.save), (source, target), options.minutes)
     matrices = {sample[number]: pairs.matrix_of(row, targets) for row, number in enumerate(pairs.kept)}
     return LearnedAligner(matrices, head, (source, target))
 
@@ -186,16 +184,18 @@ def _train_head(
     return Aligner(train_head(corpus, targets, training, start), subwords, THRESHOLD)
 
 
-def _save(head: Aligner, directory: Path, languages: tuple[str, str], minutes: float) -> None:
-    """A checkpoint of an alignment head alone."""
+def save_head(aligner: LearnedAligner, options: argparse.Namespace) -> None:
+    """Write `--save`: a checkpoint of an alignment head alone."""
     from nmt.alignment.head import LONGEST
     from nmt.checkpoint import ALIGNER, SUBWORDS, write_checkpoint_metadata
 
+    head, directory = aligner.head, Path(options.save)
+    assert head is not None
     directory.mkdir(exist_ok=True)
     head.subwords.save(directory / SUBWORDS)
     head.save(directory / ALIGNER)
-    metadata = {"source": languages[0], "target": languages[1], "max_length": LONGEST, "alignment_layer": 0}
-    write_checkpoint_metadata(directory, {**metadata, "decoding": {}, "alignment_head": {"minutes": minutes}})
+    metadata = {"source": aligner.source, "target": aligner.target, "max_length": LONGEST, "alignment_layer": 0}
+    write_checkpoint_metadata(directory, {**metadata, "decoding": {}, "alignment_head": {"minutes": options.minutes}})
     _say(f"alignment head: {directory}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,9 @@ def _explain(item: Any) -> str:
     place = ".".join(str(part) for part in item["loc"]) or "the configuration"
     if item["type"] == "extra_forbidden":
         known = _keys_beside(item["loc"])
-        return f"{place}: unknown key; known here: {', '.join(known)}"
+        nearest = get_close_matches(str(item["loc"][-1]), known, 1)
+        question = f"did you mean {nearest[0]}? " if nearest else ""
+        return f"{place}: unknown key; {question}known here: {', '.join(known)}"
     if item["type"] == "missing":
         return f"{place}: this key is required"
     message = item["msg"].removeprefix("Value error, ")

@@ -44,7 +44,7 @@ def export_to_ctranslate2(directory: str | Path, output: str | Path, quantizatio
     """
     checkpoint, output = Checkpoint(directory), Path(output)
     subwords = Subwords.load(checkpoint.path(SUBWORDS))
-    if output.exists() and not (output / "model.bin").is_file():
+    if output.exists() and any(output.iterdir()) and not (output / "model.bin").is_file():
         raise UserError(f"{output} exists and is no CTranslate2 model; choose another directory")
     with atomic_path(output) as temporary:
         temporary.mkdir()

@@ -65,7 +65,7 @@ def export_to_huggingface(checkpoint: Checkpoint, directory: str | Path) -> Path
         },
     }
     place = expanded(directory)
-    if place.exists() and not (place / "tokenizer_config.json").exists():
+    if place.exists() and any(place.iterdir()) and not (place / "tokenizer_config.json").exists():
         raise UserError(f"{place} exists and is no export; choose another directory")
     with atomic_path(place) as temporary:
         temporary.mkdir()

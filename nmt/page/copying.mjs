@@ -1,6 +1,7 @@
 /** Put what was copied from a source back into its translation, as nmt/copying.py. */
 
 import { sorted } from "./links.mjs";
+import { INVISIBLE } from "./typography.mjs";
 import { WORD, overlapping, splitWords } from "./words.mjs";
 
 const FIRST_OF_WORD = new RegExp(`^[${WORD}]`, "u");
@@ -43,8 +44,9 @@ function insertions(text, targets, source, links) {
     const copied = source.text.slice(start, end);
     if (CLOSING.includes(copied[0])) place = Math.max(place, latest);
     latest = place;
-    const joinedLeft = !(FIRST_OF_WORD.test(copied) || /\s$/.test(source.text.slice(0, start)));
-    const joinedRight = !(LAST_OF_WORD.test(copied) || /^\s/.test(source.text.slice(end)));
+    const [left, right] = [source.text.slice(0, start), source.text.slice(end)].map((s) => s.replace(INVISIBLE, ""));
+    const joinedLeft = !(FIRST_OF_WORD.test(copied) || /\s$/.test(left));
+    const joinedRight = !(LAST_OF_WORD.test(copied) || /^\s/.test(right));
     return { place, copied, first, joinedLeft, joinedRight };
   });
   return found.toSorted((a, b) => a.place - b.place);

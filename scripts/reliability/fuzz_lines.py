@@ -20,6 +20,9 @@ from nmt.text.typography import plain_text
 from nmt.text.words import split_words
 from scripts.reliability import nasty
 
+VARIANTS = 20
+"""Other clothes of each sentence of `meaning`."""
+
 
 def make_checkpoint(directory: Path) -> None:
     """A tiny translator that has half learned a few sentences, and an alignment head of random weights."""
@@ -130,18 +133,19 @@ def translate(seed: str, cases: int, place: Path) -> Counter:
 
 
 def meaning(seed: str, cases: int, place: Path) -> Counter:
-    """Sentences through nmt-translate twice, plain and in other clothes: their translations are the same, but for the
-    clothes of what is copied."""
+    """Sentences through nmt-translate, each once plain and many times in other clothes: its translations are the same,
+    but for the clothes of what is copied."""
     chance = random.Random(seed)
     arguments = ["--checkpoint", str(place / "checkpoint"), "--threads", "1", "--beam", chance.choice("12")]
-    plain = [_sentence(chance) for _ in range(cases)]
-    dressed = [nasty.in_other_clothes(chance, sentence) for sentence in plain]
+    plain = [_sentence(chance) for _ in range(-(-cases // VARIANTS))]
+    dressed = [nasty.in_other_clothes(chance, sentence) for sentence in plain for _ in range(VARIANTS)][:cases]
     answers = []
     for content in (b"".join(line.encode() + b"\n" for line in plain), lines_of(chance, [s.encode() for s in dressed])):
         status, output, errors = command("nmt-translate", translate_command.main, arguments, content)
         ensure(status == 0 and not errors, status, errors)
         answers.append(output.splitlines())
-    for sentence, other, one, two in zip(plain, dressed, *answers, strict=True):
+    for number, (other, two) in enumerate(zip(dressed, answers[1], strict=True)):
+        sentence, one = plain[number // VARIANTS], answers[0][number // VARIANTS]
         ensure(plain_text(one) == plain_text(two), sentence, "became", one, "but", other, "became", two)
     return Counter(alike=cases)
 
