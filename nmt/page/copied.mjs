@@ -20,7 +20,7 @@ const COPIED = new RegExp(
     `(?<![${WORD}])(?:[:;=8][\\-o^']?[()\\[\\]DPpOo3/\\\\|*]|:'[()]|<3+|\\^_*\\^|[xX]D)(?![${WORD}])`, // :-) <3 xD
     `(?:(?<![${WORD}])[0-9#*]\\ufe0f?\\u20e3|\\p{RI}\\p{RI}|${EMOJI}(?:\\u200d${EMOJI})*)+`, // keycaps, flags, other emoji
     // Brackets and symbols.
-    `(?:(?!\\p{Sc} ?\\p{Nd}|(?<=\\p{Nd} ?)[°\\p{Sc}]|(?<=\\p{Nd})/(?=\\p{Nd})|\\+\\p{Nd}|\\$)${SYMBOL})`,
+    `(?:(?![${WORD}]|\\p{Sc} ?\\p{Nd}|(?<=\\p{Nd} ?)[°\\p{Sc}]|(?<=\\p{Nd})/(?=\\p{Nd})|\\+\\p{Nd}|\\$)${SYMBOL})`,
   ].join("|"),
   "gu",
 );

@@ -16,7 +16,7 @@ _COPIED = regex.compile(
     r"|(?<=^\s*)(?:\d{1,3}[.)](?=\s+\p{L}|\s*$)|[a-z]\)(?=\s)|-(?=\s*[\p{L}¿¡]))"  # what begins an item, or a speech
     r"|(?<!\w)(?:[:;=8][-o^']?[()\[\]DPpOo3/\\|*]|:'[()]|<3+|\^_*\^|[xX]D)(?!\w)"  # :-) <3 xD
     rf"|(?:(?<!\w)[0-9#*]\ufe0f?\u20e3|\p{{RI}}\p{{RI}}|{_EMOJI}(?:\u200d{_EMOJI})*)+"  # keycaps, flags, other emoji
-    r"|(?!\p{Sc} ?\d|(?<=\d ?)[°\p{Sc}]|(?<=\d)/(?=\d)|\+\d|\$)[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]"  # brackets and symbols
+    r"|(?!\w|\p{Sc} ?\d|(?<=\d ?)[°\p{Sc}]|(?<=\d)/(?=\d)|\+\d|\$)[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]"  # brackets and symbols
 )
 # A cheap first test: every copied span contains a match, most sentences none.
 _HINT = regex.compile(r"[^\w\s.,!?'\"¿¡-]|^\s*[-\d]|[xX]D|www|\u20e3")
