@@ -142,3 +142,16 @@ def test_links_are_kept_though_the_head_cannot_be_saved(tmp_path, monkeypatch, c
 def test_an_export_goes_into_an_empty_directory(tiny_checkpoint, tmp_path, form):
     assert run("nmt-export", export.main, [str(tiny_checkpoint), "--output", str(tmp_path), "--format", form]) == 0
     assert len(list(tmp_path.iterdir())) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--output", "{place}"], "is a directory"),
+        (["--output", "{place}/a.png", "--plot", "{place}/a.png"], "two outputs"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_refused_before_the_work(tmp_path, capsys, arguments, words):
+    given = [one.format(place=tmp_path) for one in arguments]
+    assert run("nmt-translate", translate.main, ["Hello.", "--checkpoint", "is-not-loaded", *given]) == 2
+    assert words in capsys.readouterr().err and not list(tmp_path.iterdir())

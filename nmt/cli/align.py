@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,6 +49,8 @@ Choice = Callable[["AlignedPair"], list[Link]]
 STYLES: dict[str, Choice] = {"precise": lambda aligned: aligned.links, "full": lambda aligned: aligned.full_links}
 READ_AHEAD = 256
 """Pairs aligned together, enough to fill batches."""
+WARNINGS = 10
+"""Pairs without words, or with too many, that are told one by one."""
 
 
 class Pair(NamedTuple):
@@ -196,6 +198,7 @@ def read_pairs(options) -> Iterator[tuple[str, str] | None]:
 def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[str, str] | None]:
     """Lines of two parallel files, and None before a wait in either."""
     files = [arriving_lines(path, invalid) for path in (source, target)]
+    files = [chain([next(lines, END)], lines) for lines in files]  # whoever writes both may open both first
     for number in count():
         pair = []
         for lines in files:
@@ -222,21 +225,26 @@ def as_given(pairs: Iterable[tuple[str, str] | None], pretokenized: bool) -> Ite
 
 
 def align(aligner: Translator | LearnedAligner, pairs: Iterable[Pair | None], choose: Choice) -> Iterator[Aligned]:
-    """Align a stream of pairs in order. A pair that cannot be aligned yields no links and prints one warning.
+    """Align a stream of pairs in order. A pair that cannot be aligned yields no links; the first `WARNINGS` of these
+    print a warning, and the others are counted in one at the end.
 
     `choose` is one of `STYLES` or `SYMMETRIZED`. A None among the pairs asks for the alignments of all before it.
     """
-    number = 0
+    number = unaligned = 0
     for chunk in in_chunks(pairs, READ_AHEAD):
         texts = [(pair.source.text, pair.target.text) for pair in chunk or []]
         for pair, aligned in zip(chunk or [], aligner.align(texts) if texts else [], strict=True):
             number += 1
             obstacle = _obstacle(aligned)
             if obstacle:
-                print(f"nmt-align: warning: pair {number} is not aligned: {obstacle}", file=sys.stderr)
+                unaligned += 1
+                if unaligned <= WARNINGS:
+                    print(f"nmt-align: warning: pair {number} is not aligned: {obstacle}", file=sys.stderr)
                 yield Aligned(pair.source.words, pair.target.words, [], None)
             else:
                 yield _over_given_words(pair, aligned, choose(aligned))
+    if unaligned > WARNINGS:
+        print(f"nmt-align: warning: {unaligned:,} of {number:,} pairs are not aligned", file=sys.stderr)
 
 
 def _obstacle(aligned: AlignedPair) -> str | None:

@@ -295,7 +295,14 @@ def draw(translations: list, path: str, gold: list | None = None) -> None:
     plot_alignment(translations, path, gold)
 
 
-def check_writable(path: str | Path | None) -> None:
-    """Raise UserError for an output path in a missing directory, before any work is done."""
-    if path is not None and not os.path.isdir(parent := os.path.dirname(os.path.realpath(path))):
-        raise UserError(f"cannot write {path}: there is no directory {parent}")
+def check_writable(*paths: str | Path | None) -> None:
+    """Raise UserError, before any work is done, for an output path in a missing directory, for one that is a directory,
+    and for one given twice."""
+    given = [path for path in paths if path is not None]
+    for path in given:
+        if not os.path.isdir(parent := os.path.dirname(os.path.realpath(path))):
+            raise UserError(f"cannot write {path}: there is no directory {parent}")
+        if os.path.isdir(path):
+            raise UserError(f"cannot write {path}: it is a directory; name a file in it")
+        if sum(os.path.realpath(path) == os.path.realpath(other) for other in given) > 1:
+            raise UserError(f"{path} is given for two outputs; name two files")

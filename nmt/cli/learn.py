@@ -106,9 +106,11 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError("--learn reads its pairs twice: give files, not standard input")
     if options.languages and len(options.languages.split("-")) != 2:
         raise UserError(f"--languages is {options.languages}: write two codes, as in en-es")
-    check_writable(options.save)
-    if options.save and Path(options.save).exists() and any(Path(options.save).iterdir()):
-        raise UserError(f"{options.save} is there already: choose another directory for --save")
+    if options.save and os.path.isdir(options.save):
+        if os.listdir(options.save):
+            raise UserError(f"{options.save} is there already: choose another directory for --save")
+    else:
+        check_writable(options.save)
 
 
 def corpus_pairs(path: str) -> Iterator[tuple[str, str]]:

@@ -51,8 +51,7 @@ def main(arguments: list[str]) -> None:
         raise UserError("give TEXT or --input, not both")
     if options.show and options.format == "json":
         raise UserError("--show draws below each translation in text; leave it or --format json out")
-    for path in (options.output, options.plot, options.attention):
-        check_writable(path)
+    check_writable(options.output, options.plot, options.attention)
     plot = options.plot and picture_format(options.plot)
     if options.attention and not options.attention.lower().endswith(".safetensors"):
         raise UserError(f"cannot write {options.attention}: --attention writes .safetensors, so name it that")
