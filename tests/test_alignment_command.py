@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,19 +106,6 @@ def test_many_pairs_that_cannot_be_aligned_are_counted(align):
     assert status == 0 and lines == [""] * 30 + ["0-0"]
     *warned, last = errors.splitlines()
     assert len(warned) == 10 and last == "nmt-align: warning: 30 of 31 pairs are not aligned"
-
-
-def test_pipes_may_both_be_opened_before_either_is_written(checkpoint, tmp_path):
-    paths = [tmp_path / "source", tmp_path / "target"]
-    for path in paths:
-        os.mkfifo(path)
-    command = [sys.executable, "-m", "nmt.cli.align", "--checkpoint", checkpoint]
-    command += ["--source", paths[0], "--target", paths[1]]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        with paths[0].open("w") as source, paths[1].open("w") as target:
-            target.write("two one\n")
-            source.write("one two\n")
-        assert process.communicate(timeout=60)[0] == "0-1 1-0\n"
 
 
 def test_a_pair_is_answered_while_no_other_is_waiting(checkpoint):

@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, count
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -198,7 +198,6 @@ def read_pairs(options) -> Iterator[tuple[str, str] | None]:
 def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[str, str] | None]:
     """Lines of two parallel files, and None before a wait in either."""
     files = [arriving_lines(path, invalid) for path in (source, target)]
-    files = [chain([next(lines, END)], lines) for lines in files]  # whoever writes both may open both first
     for number in count():
         pair = []
         for lines in files:
