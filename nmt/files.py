@@ -63,6 +63,11 @@ def atomic_path(path: str | Path, keep: bool = False) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def is_empty(path: Path) -> bool:
+    """Whether it is a directory without anything in it."""
+    return path.is_dir() and not any(path.iterdir())
+
+
 def _scratch_for(path: Path) -> Path:
     try:
         return Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

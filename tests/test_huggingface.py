@@ -48,6 +48,7 @@ def test_the_directory_is_whole_and_another_is_not_overwritten(exported, tmp_pat
         "tokenizer_config.json",
     }
     assert json.loads((out / "config.json").read_text())["model_type"] in ("pegasus", "marian")
+    (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match="is no export"):
         export_to_huggingface(Checkpoint(checkpoint), tmp_path)
 

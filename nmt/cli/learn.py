@@ -17,6 +17,7 @@ import numpy as np
 
 from nmt.cli.common import check_writable
 from nmt.errors import UserError
+from nmt.files import is_empty
 
 if TYPE_CHECKING:
     from nmt.alignment.head import Aligner
@@ -106,8 +107,8 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError("--learn reads its pairs twice: give files, not standard input")
     if options.languages and len(options.languages.split("-")) != 2:
         raise UserError(f"--languages is {options.languages}: write two codes, as in en-es")
-    if options.save and os.path.isdir(options.save):
-        if os.listdir(options.save):
+    if options.save and Path(options.save).exists():
+        if not is_empty(Path(options.save)):
             raise UserError(f"{options.save} is there already: choose another directory for --save")
     else:
         check_writable(options.save)

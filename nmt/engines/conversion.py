@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt.checkpoint import SUBWORDS, WEIGHTS, Checkpoint, load_arrays, write_checkpoint_metadata
 from nmt.errors import UserError
-from nmt.files import atomic_path
+from nmt.files import atomic_path, is_empty
 from nmt.text.subwords import Subwords
 from nmt.untrusted import tensor_shapes
 
@@ -44,7 +44,7 @@ def export_to_ctranslate2(directory: str | Path, output: str | Path, quantizatio
     """
     checkpoint, output = Checkpoint(directory), Path(output)
     subwords = Subwords.load(checkpoint.path(SUBWORDS))
-    if output.exists() and any(output.iterdir()) and not (output / "model.bin").is_file():
+    if output.exists() and not is_empty(output) and not (output / "model.bin").is_file():
         raise UserError(f"{output} exists and is no CTranslate2 model; choose another directory")
     with atomic_path(output) as temporary:
         temporary.mkdir()

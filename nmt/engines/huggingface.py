@@ -20,7 +20,7 @@ from nmt.config import load_config
 from nmt.config.model import ModelConfig
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
-from nmt.files import atomic_path, expanded
+from nmt.files import atomic_path, expanded, is_empty
 from nmt.models import own_weights
 from nmt.models.transformer import fixed_positions
 from nmt.text.subwords import END, PADDING, SPACE, START, UNKNOWN, Subwords
@@ -65,7 +65,7 @@ def export_to_huggingface(checkpoint: Checkpoint, directory: str | Path) -> Path
         },
     }
     place = expanded(directory)
-    if place.exists() and any(place.iterdir()) and not (place / "tokenizer_config.json").exists():
+    if place.exists() and not is_empty(place) and not (place / "tokenizer_config.json").exists():
         raise UserError(f"{place} exists and is no export; choose another directory")
     with atomic_path(place) as temporary:
         temporary.mkdir()
