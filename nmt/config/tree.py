@@ -31,6 +31,8 @@ class AugmentConfig(Section):
     """The source with every word capitalised."""
     unaccented: float = Field(0.0, ge=0, le=1)
     """The source without accents and without apostrophes inside words: `dont`, `que`."""
+    marks: float = Field(0.0, ge=0, le=1)
+    """A statement becomes an exclamation on both sides, or the reverse: `Welcome.`, `Welcome!`."""
     phrases: float = Field(0.0, ge=0, le=1)
     """One to three words of the source and their translation alone, where the guide is certain of it
     (`alignment.guide_weight`)."""
@@ -74,6 +76,8 @@ class DataConfig(Section):
     """Leave out training pairs whose two sides are the same text."""
     max_pairs: int | None = Field(None, ge=1, lt=2**63)
     """Use only the first so many training pairs."""
+    short_copies: int = Field(1, ge=1, le=1000)
+    """How often a training pair of at most five pieces a side comes up in an epoch; others come up once."""
     augment: AugmentConfig = AugmentConfig()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ PHRASE_WORDS = (1, 1, 1, 2, 3)
 """Lengths that phrases are drawn from, in source words."""
 CERTAIN, POSSIBLE = 0.8, 0.1
 """Probabilities above which a link is taken for certain, and for possible."""
+_STATEMENT = regex.compile(r"[^.!?…¿¡]+\.")
+_EXCLAMATION = regex.compile(r"¡?[^.!?…¿¡]+!")
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")
 
 
@@ -45,7 +47,7 @@ class Augmenter:
 
     def __init__(self, config: AugmentConfig, languages: tuple[str, str], known_words: KnownWords | None) -> None:
         """Without `known_words` there are no slots."""
-        self.config, self.known_words = config, known_words
+        self.shares, self.known_words, self.languages = config.model_dump(), known_words, languages
         self.numerals = tuple(map(numerals, languages)) if known_words else ({}, {})
 
     def candidates(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
@@ -63,34 +65,38 @@ class Augmenter:
         return np.array(rows, bool).reshape(-1, 3)
 
     def draw(self, candidates: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Which kinds apply to each of the `candidates` [pairs, 3]: [pairs, kinds], bool, as in the configuration."""
-        chances = list(self.config.model_dump().values())
-        kinds = random.random((len(candidates), len(chances))) < chances
-        kinds[:, :2] &= candidates[:, 1:]
-        kinds[:, -1] &= ~candidates[:, 0]
+        """Which kinds apply to each of the `candidates` [pairs, 3]: [pairs, kinds], bool, in the order of `shares`."""
+        kinds = random.random((len(candidates), len(self.shares))) < list(self.shares.values())
+        column = {kind: number for number, kind in enumerate(self.shares)}
+        kinds[:, column["names"]] &= candidates[:, 1]
+        kinds[:, column["numbers"]] &= candidates[:, 2]
+        kinds[:, column["phrases"]] &= ~candidates[:, 0]
         return kinds
 
     def example(
-        self, pair: tuple[str, str], kinds: Sequence[bool], random: np.random.Generator, links: np.ndarray | None = None
+        self, pair: tuple[str, str], kinds: Collection[str], random: np.random.Generator, links: np.ndarray | None = None
     ) -> Example:
         """The pair with these kinds of augmentation; `links`, [target words, source words], are the probabilities of
         its links."""
-        names, numbers, lower, unmarked, title, unaccented, phrases = kinds
         source, target = plain(pair)
-        if phrases and links is not None and (part := phrase((source, target), links, random)):
+        if "phrases" in kinds and links is not None and (part := phrase((source, target), links, random)):
             return part
+        lower = "lower" in kinds
         # A name in lower case would not be known for one.
-        source_slots, target_slots = self._slots((source, target), random.permutation(8), names and not lower, numbers)
+        names = "names" in kinds and not lower
+        source_slots, target_slots = self._slots((source, target), random.permutation(8), names, "numbers" in kinds)
         if lower:
             source_slots = [slot for slot in source_slots if slot.character in NUMBERS]
             kept = {slot.character for slot in source_slots}
             target_slots = [slot for slot in target_slots if slot.character in kept]
         example = Example(source, target, source_slots, target_slots, links)
-        if lower or title:
+        if "marks" in kinds:
+            example = with_other_mark(example, self.languages)
+        if lower or "title" in kinds:
             example = recased(example, str.lower if lower else string.capwords)
-        if unaccented:
+        if "unaccented" in kinds:
             example = without_accents(example)
-        return without_marks(example) if lower or unmarked else example
+        return without_marks(example) if lower or "unmarked" in kinds else example
 
     def _slots(
         self, pair: tuple[str, str], order: np.ndarray, names: bool, numbers: bool
@@ -147,12 +153,37 @@ def without_marks(example: Example) -> Example:
     return example._replace(source=source, source_slots=slots, links=links)
 
 
+def with_other_mark(example: Example, languages: tuple[str, str]) -> Example:
+    """A statement as an exclamation on both sides, or the reverse; any other pair as it is."""
+    texts = example.source, example.target
+    if all(map(_STATEMENT.fullmatch, texts)):
+        mark = "!"
+    elif all(map(_EXCLAMATION.fullmatch, texts)):
+        mark = "."
+    else:
+        return example
+    links, changed = example.links, []
+    for axis, text, language, slots in zip(
+        (1, 0), texts, languages, (example.source_slots, example.target_slots), strict=True
+    ):
+        opened, opens = text.startswith("¡"), mark == "!" and language == "es"
+        moved = [Slot(slot.start + opens - opened, slot.end + opens - opened, slot.character) for slot in slots]
+        changed.append(("¡" * opens + text[opened:-1] + mark, moved))
+        if links is not None and opened:
+            links = np.delete(links, 0, axis)
+        if links is not None and opens:
+            # The opening mark is linked as the closing one.
+            links = np.concatenate([np.take(links, [-1], axis), links], axis)
+    (source, source_slots), (target, target_slots) = changed
+    return Example(source, target, source_slots, target_slots, links)
+
+
 def phrase(pair: tuple[str, str], links: np.ndarray, random: np.random.Generator) -> Example | None:
     """One to three words of the source and what they are linked to, if nothing else is linked to either and no word of
     either is without link (Koehn et al. 2003, section 2.2). Long words come up more often than short ones.
 
-    `links`, [target words, source words], are probabilities. What begins a sentence is capitalised; of other phrases a
-    third is, and has a full stop.
+    `links`, [target words, source words], are probabilities. What begins a sentence is capitalised; of other phrases
+    half are, and half of these have a full stop.
     """
     sources, targets = map(split_words, pair)
     if links.shape != (len(targets), len(sources)) or not links.size:
@@ -175,9 +206,9 @@ def phrase(pair: tuple[str, str], links: np.ndarray, random: np.random.Generator
         return None
     texts = [text[words[0].start : words[-1].end] for text, words in zip(pair, chosen, strict=True)]
     begins = any(not text[: words[0].start].strip(OPENING) for text, words in zip(pair, chosen, strict=True))
-    if begins or style < 1 / 3:
+    if begins or style < 1 / 2:
         texts = [text[:1].upper() + text[1:] for text in texts]
-    if style < 1 / 3:
+    if style < 1 / 4:
         texts = [f"{text}." for text in texts]
         block = np.pad(block, (0, 1))
         block[-1, -1] = 1

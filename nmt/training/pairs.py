@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 CHECKSUMS = "checksums.json"
 SIDES = ("source", "target")
+SHORT = 6
+"""Most pieces of either side of a short pair, one special piece counted."""
 ROWS = 10_000
 """Pairs encoded at a time."""
 
@@ -74,6 +77,8 @@ class Variation:
     sampling: float = 0.0
     """Smoothing exponent of subword sampling; 0 is off."""
     augmenter: Augmenter | None = None
+    short_copies: int = 1
+    """How often a short pair comes up in an epoch."""
     guided: bool = False
     """Whether batches have the guide of `EncodedPairs.guide`."""
 
@@ -112,11 +117,12 @@ class EncodedPairs:
             found = _stored(place, self._find_candidates, {"slots": np.bool_})
             self._candidates = found["both"][0].reshape(-1, 3)
         source_lengths, target_lengths = (_lengths(self._sides[side][1]) for side in SIDES)
-        fits = (source_lengths <= max_length) & (target_lengths <= max_length)
-        self.numbers = np.arange(len(pairs), dtype=np.int32)[fits]
+        longest = np.maximum(source_lengths, target_lengths)
+        copies = np.where(longest <= SHORT, self.variation.short_copies, longest <= max_length)
+        self.numbers = np.arange(len(pairs), dtype=np.int32).repeat(copies)
         """Indices into `pairs` of the pairs that fit."""
-        self.source_lengths, self.target_lengths = source_lengths[fits], target_lengths[fits]
-        self.left_out = len(pairs) - len(self.numbers)
+        self.source_lengths, self.target_lengths = source_lengths[self.numbers], target_lengths[self.numbers]
+        self.left_out = int((longest > max_length).sum())
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -160,12 +166,13 @@ class EncodedPairs:
         random = np.random.default_rng(seed)
         candidates = self._candidates[numbers]
         kinds = augmenter.draw(candidates, random)
-        self.augmented.update(dict(zip(augmenter.config.model_dump(), kinds.sum(axis=0).tolist(), strict=True)))
+        self.augmented.update(dict(zip(augmenter.shares, kinds.sum(axis=0).tolist(), strict=True)))
         examples = {}
         for row in np.flatnonzero(kinds.any(axis=1) | candidates[:, 0]).tolist():
             pair = self.pairs[int(numbers[row])]
             links = None if self.guide is None else self.guide.matrix(numbers[row])
-            example = augmenter.example((pair["source"], pair["target"]), kinds[row].tolist(), random, links)
+            drawn = set(itertools.compress(augmenter.shares, kinds[row]))
+            example = augmenter.example((pair["source"], pair["target"]), drawn, random, links)
             examples[row] = (
                 example,
                 self.subwords.encode(example.source, example.source_slots),

@@ -328,7 +328,8 @@ def encode_splits(
     augment, augmenter = config.data.augment, None
     if config.subwords.slots or any(augment.model_dump().values()):
         augmenter = Augmenter(augment, (config.data.source, config.data.target), subwords.known_words)
-    variation = Variation(config.subwords.sampling, augmenter, bool(config.alignment.guide_weight))
+    guided = bool(config.alignment.guide_weight)
+    variation = Variation(config.subwords.sampling, augmenter, config.data.short_copies, guided)
     train = EncodedPairs(corpus.train, hashes["train"], subwords, longest, cache, variation)
     dev = EncodedPairs(corpus.dev, hashes["dev"], subwords, longest, cache)
     for name, pairs in (("train", train), ("dev", dev)):
