@@ -4,9 +4,9 @@
   python -m scripts.compare_nano translations tatoeba-es-en --sentences 200
   python -m scripts.compare_nano training --minutes 5
 
-`translations`: the first test sentences that the package translates without placeholders, which nano.py has not, at
-beam 5 by both; and the largest difference of an attention weight where the translations are equal. `training`: nano.py
-trains on Tatoeba for so many minutes, configs/quickstart.yaml for as many steps; BLEU of both on the test split, beam 5.
+`translations`: the first test sentences that the package translates without placeholders, which nano.py has not, by
+both at beam 5; and the largest difference of an attention weight where the translations are equal. `training`: nano.py
+trains on Tatoeba for so many minutes, configs/quickstart.yaml for as many steps; BLEU of both on the test split.
 """
 
 from __future__ import annotations

@@ -15,7 +15,16 @@ from nmt.config.model import ModelConfig
 from nmt.models import build_model
 from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, fill
 from nmt.text.words import split_words
-from nmt.training.augment import Augmenter, Example, numerals, phrase, recased, without_accents, without_marks
+from nmt.training.augment import (
+    Augmenter,
+    Example,
+    numerals,
+    phrase,
+    recased,
+    with_other_mark,
+    without_accents,
+    without_marks,
+)
 from nmt.training.guidance import over_pieces, word_ranges
 from nmt.training.loss import Objective, batch_loss, guided_cross_entropy
 from nmt.training.pairs import make_batch
@@ -103,7 +112,7 @@ KNOWN = KnownWords(["I", "saw", "have", "books", "at", "and", "three", "Tom", "W
 def test_slots_stand_on_both_sides_for_what_both_share():
     augmenter = Augmenter(AugmentConfig(), ("en", "es"), KNOWN)
     random = np.random.default_rng(1)
-    example = augmenter.example(("Tom saw Zork at 10:30.", "Tom vio a Zork a las 10:30."), (), random)
+    example = augmenter.example(("Tom saw Zork at 10:30.", "Tom vio a Zork a las 10:30."), set(), random)
     assert [example.source[s.start : s.end] for s in example.source_slots] == ["Zork", "10:30"]
     assert [s.character for s in example.source_slots] == [s.character for s in example.target_slots]
     all_names = augmenter.example(("Tom saw Zork.", "Tom vio a Zork."), {"names"}, random)
@@ -118,7 +127,7 @@ def test_slots_stand_on_both_sides_for_what_both_share():
 def test_numbers_are_matched_by_their_value():
     augmenter = Augmenter(AugmentConfig(), ("en", "es"), KNOWN)
     for source, target in (("I have 19.", "Tengo diecinueve."), ("I have 3,000.", "Tengo 3.000.")):
-        example = augmenter.example((source, target), (), np.random.default_rng(1))
+        example = augmenter.example((source, target), set(), np.random.default_rng(1))
         assert len(example.source_slots) == len(example.target_slots) == 1
     assert numerals("en")["thirty-one"] == "31" and numerals("es")["dos"] == "2" and numerals("xx") == {}
 
@@ -142,6 +151,36 @@ def test_links_of_lost_marks_are_lost():
     example = without_marks(Example("¿Dónde está Zork?", "Where is Zork?", links=links))
     assert example.source == "Dónde está Zork" and example.links.tolist() == links[:, 1:4].tolist()
     assert without_marks(Example("a b.", "c")).links is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "exclamation"),
+    [
+        (("Welcome.", "Bienvenido."), ("Welcome!", "¡Bienvenido!")),
+        (("Tom saw Zork.", "Tom vio a Zork."), ("Tom saw Zork!", "¡Tom vio a Zork!")),
+    ],
+)
+def test_marks_change_on_both_sides_and_back(statement, exclamation):
+    """Slots stand over the same text and the links of words stay with these."""
+    slots = [[Slot(text.index(name), text.index(name) + len(name), NAMES[0]) for name in ("Zork",) if name in text]
+             for text in statement]  # fmt: skip
+    words = [[word.text for word in split_words(text)] for text in statement]
+    links = np.random.default_rng(1).random((len(words[1]), len(words[0])), np.float32)
+    changed = with_other_mark(Example(*statement, *slots, links), ("en", "es"))
+    assert (changed.source, changed.target) == exclamation
+    for text, moved in ((changed.source, changed.source_slots), (changed.target, changed.target_slots)):
+        assert [text[slot.start : slot.end] for slot in moved] == ["Zork"] * len(moved)
+    assert changed.links.shape == tuple(len(split_words(text)) for text in (changed.target, changed.source))
+    assert (changed.links[1:-1, :-1] == links[:-1, :-1]).all() and (changed.links[0] == links[-1]).all()
+    back = with_other_mark(changed, ("en", "es"))
+    assert (back.source, back.target) == statement and (back.links == links).all()
+    assert (back.source_slots, back.target_slots) == tuple(slots)
+
+
+@pytest.mark.parametrize("pair", [("Is it?", "¿Sí?"), ("Go. Now.", "Ve. Ya."), ("Go!", "Ve."), ("Well...", "Pues...")])
+def test_marks_of_other_pairs_stay(pair):
+    example = Example(*pair)
+    assert with_other_mark(example, ("en", "es")) is example
 
 
 def test_accents_and_apostrophes_are_left_out():

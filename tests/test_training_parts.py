@@ -12,7 +12,7 @@ from toy import toy_config, toy_pairs, write_pairs
 from nmt.checkpoint import SUBWORDS, shipped_checkpoint
 from nmt.config import TrainingConfig, load_config
 from nmt.text.subwords import Subwords
-from nmt.training.pairs import EncodedPairs
+from nmt.training.pairs import EncodedPairs, Variation
 from nmt.training.run import train
 from nmt.training.schedule import learning_rate
 from nmt.training.state import COPIED, Progress, average, save_state
@@ -106,3 +106,15 @@ def test_a_side_without_any_piece_is_a_side_of_length_one(tmp_path):
     assert len(encoded) == 1 and encoded.source_lengths.tolist() == [1]
     batch = encoded.batch(np.array([0]))
     assert batch.source_lengths.tolist() == [1] and batch.target_input.size(1) > 1
+
+
+def test_short_pairs_come_up_more_often(tmp_path):
+    subwords = Subwords.load(shipped_checkpoint() / SUBWORDS)
+    pairs = Dataset.from_dict({
+        "source": ["Hello.", "She brought me a cup of tea.", "Yes.", "word " * 30],
+        "target": ["Hola.", "Me trajo una taza de té.", "Ella me trajo una taza de té.", "palabra " * 30],
+    })  # fmt: skip
+    encoded = EncodedPairs(pairs, "three", subwords, 20, tmp_path, Variation(short_copies=3))
+    assert encoded.numbers.tolist() == [0, 0, 0, 1, 2] and encoded.left_out == 1
+    lengths = [len(subwords.encode(pairs["source"][number]).ids) + 1 for number in encoded.numbers]
+    assert encoded.source_lengths.tolist() == lengths

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -74,7 +74,7 @@ class Augmenter:
         return kinds
 
     def example(
-        self, pair: tuple[str, str], kinds: Collection[str], random: np.random.Generator, links: np.ndarray | None = None
+        self, pair: tuple[str, str], kinds: set[str], random: np.random.Generator, links: np.ndarray | None = None
     ) -> Example:
         """The pair with these kinds of augmentation; `links`, [target words, source words], are the probabilities of
         its links."""
