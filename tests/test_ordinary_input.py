@@ -299,3 +299,27 @@ def test_whatever_is_copied_is_inserted_and_every_word_keeps_its_row(parts, text
     assert found.target_words == [word.text for word in split_words(found.text)]
     assert found.attention.shape == (len(found.target_words), columns + 1)
     np.testing.assert_allclose(found.attention.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("text", ["hi", "where is the station?", "good night", "apple", "it's late", "goodbye.", "red!"])
+def test_the_first_letters_casing_does_not_change_what_is_read(text):
+    subwords = Translator.load(threads=1).subwords
+    typed, capitalized = subwords.encode(text), subwords.encode(text[0].upper() + text[1:])
+    assert typed.ids == capitalized.ids and typed.spans == capitalized.spans and typed.text == text
+
+
+def test_a_first_word_keeps_what_tells_it_from_others():
+    """Names, words with capitals inside, and words known with a capital alone are read as they are typed."""
+    subwords = Translator.load(threads=1).subwords
+    read = lambda text: "".join(subwords.pieces(subwords.encode(text).ids)).replace("▁", " ").strip()  # noqa: E731
+    assert read("Apple") == "apple" and read("apple pie") == "Apple pie" and read("monday") == "Monday"
+    assert read("iPhone") == "iPhone" and read("Rose likes apples.") == "Rose likes apples."
+    assert len(subwords.encode("Zork").ids) == len(subwords.encode("Zork.").slots) == 1
+
+
+def test_a_translation_begins_as_its_source():
+    translator = Translator.load("tatoeba-es-en", threads=1)
+    texts = ["gato", "Gato", "lunes", "Lunes", "dónde está la estación", "Dónde está la estación", "gato negro"]
+    found = [one.text for one in translator.translate(texts)]
+    assert found[:4] == ["cat", "Cat", "Monday", "Monday"] and found[4] == found[5] and found[4].endswith("?")
+    assert found[6][0].islower()

@@ -18,7 +18,7 @@ import sentencepiece
 from nmt.errors import UserError
 from nmt.text.copied import copied_spans
 from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, fill, find_slots
-from nmt.text.typography import capitals, is_capitals, plain_text, without
+from nmt.text.typography import MARKS, capitalized, capitals, is_capitals, plain_text, without
 from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
@@ -31,6 +31,12 @@ SAMPLED_FROM = 32
 LONGEST_SENTENCE = 2**24
 """Bytes. SentencePiece silently skips longer sentences in training; its default is 4,192."""
 _SLOTS = frozenset(NAMES + NUMBERS)
+MARGIN = 3.0
+"""Nats by which a word must be likelier in one casing than in the other to have that casing of its own."""
+_FIRST_WORD = regex.compile(r"[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})")
+"""The first word of a text, unless it has capitals inside."""
+_LOWER = regex.compile(r"\p{Ll}")
+_WORDLESS = regex.compile(r"[^\p{L}\p{N}]*")
 LONGEST_WORD = 16
 """Pieces of a single word, at most; only strings that are no words have as many."""
 REMEMBERED_WORDS = 20_000
@@ -185,7 +191,7 @@ class Subwords:
 
         Typographic variants are unified first, what is copied is left out, a sentence in capitals is encoded in its
         usual form, and names and numbers become placeholders: those of `nmt.text.slots.find_slots`, or the given
-        `slots` of `plain_text(text)`.
+        `slots` of `plain_text(text)`. Where they are found, the first word is encoded in its usual casing too.
         """
         text = _storable(normalize(text))
         plain, places = without(text, ())
@@ -199,6 +205,8 @@ class Subwords:
             usual = self.known_words.without_emphasis(plain)
         if slots is None:
             slots = find_slots(usual, self.known_words) if self.known_words else []
+            if self.known_words and not shouted:
+                usual = self._with_usual_beginning(usual, slots)
         filled, origins = fill(usual, slots) if slots else (usual, None)
         result = self._processor.encode(filled, return_type="offset_mapping")
         spans = result["offsets"]
@@ -218,6 +226,33 @@ class Subwords:
         found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
         return self.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
 
+    def _with_usual_beginning(self, text: str, slots: Sequence[Slot]) -> str:
+        """The text with a capital first letter, as sentences have; a single word in lower case if that is likelier."""
+        first = _FIRST_WORD.match(text)
+        if not first or _covered(first.start(1), [(slot.start, slot.end) for slot in slots]):
+            return text
+        lower, capital = first[1].lower(), capitalized(first[1])
+        alone = _WORDLESS.fullmatch(text, first.end())
+        return _begun(text, first, lower if alone and self._likelier(lower, capital) else capital)
+
+    def _begun_as(self, source: str, text: str, filled: Iterable[Span]) -> str:
+        """A translation of `source`, with filled placeholders, whose first letter has the casing of the source's: lower
+        case, unless it begins a sentence with a final mark or a word that is likelier with a capital; a capital, unless
+        the source's first word is known with a capital alone."""
+        first, typed = _FIRST_WORD.match(text), _FIRST_WORD.match(source)
+        if not first or not typed or not self.known_words or _covered(first.start(1), filled):
+            return text
+        lower, capital = first[1].lower(), capitalized(first[1])
+        if not _LOWER.match(typed[1]):
+            return _begun(text, first, capital) if typed[1].lower() in self.known_words.words else text
+        return text if text[-1] in MARKS or self._likelier(capital, lower) else _begun(text, first, lower)
+
+    def _likelier(self, form: str, other: str) -> bool:
+        return self._score(form) > self._score(other) + MARGIN
+
+    def _score(self, form: str) -> float:
+        return sum(self._scores[piece] for piece in self._processor.encode(form))
+
     def _truecase(self, text: str) -> str:
         """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.
 
@@ -227,7 +262,7 @@ class Subwords:
         for word in split_words(text):
             forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
             forms = [form for form in forms if len(form) == len(word.text)]
-            best = max(forms, key=lambda form: sum(self._scores[piece] for piece in self._processor.encode(form)))
+            best = max(forms, key=self._score)
             usual = usual[: word.start] + best + usual[word.end :]
             first = first and not any(letter.isalpha() for letter in word.text)
         return usual
@@ -308,11 +343,25 @@ class Subwords:
             filled = {slot: (places[at], places[at + 1]) for at, slot in enumerate(text) if slot in held}
             text, spans = "".join(written), [(places[start], places[end]) for start, end in spans]
         in_capitals = source is not None and source.capitals
-        return Encoding(capitals(text) if in_capitals else text, ids, spans, in_capitals, slots=filled)
+        if in_capitals:
+            text = capitals(text)
+        elif source is not None:
+            text = self._begun_as(source.text, text, filled.values())
+        return Encoding(text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""
         return [self._pieces[number] for number in ids]
+
+
+def _covered(place: int, spans: Iterable[Span]) -> bool:
+    return any(start <= place < end for start, end in spans)
+
+
+def _begun(text: str, first: regex.Match, word: str) -> str:
+    """The text with another first word of the same length; the text itself where the length is another."""
+    start, end = first.span(1)
+    return text[:start] + word + text[end:] if len(word) == end - start else text
 
 
 def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -> list[Slot]:

@@ -20,6 +20,8 @@ PLAIN = str.maketrans(
     }
 )
 """Variants and their plain character, one for one."""
+MARKS = ".!?…"
+"""What ends a sentence."""
 # Soft hyphens, zero-width spaces, marks of direction, variation selectors; not joiners, which emoji and scripts need.
 # And the private-use characters that stand for names and numbers (`nmt.text.slots`).
 INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
@@ -49,3 +51,8 @@ def is_capitals(text: str) -> bool:
 def capitals(text: str) -> str:
     """The text in capitals, letter for letter, so that positions stay; `ß`, which has no single capital, is kept."""
     return "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in text)
+
+
+def capitalized(word: str) -> str:
+    """The word with a capital first letter."""
+    return word[:1].upper() + word[1:]

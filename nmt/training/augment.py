@@ -17,10 +17,9 @@ import regex
 
 from nmt.config import AugmentConfig
 from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, name_spans, number_spans, shared_slots
-from nmt.text.typography import plain_text
+from nmt.text.typography import MARKS, capitalized, plain_text
 from nmt.text.words import normalize, split_words
 
-MARKS = ".!?…"
 OPENING = "¿¡"
 PHRASE_WORDS = (1, 1, 1, 2, 3)
 """Lengths that phrases are drawn from, in source words."""
@@ -207,7 +206,7 @@ def phrase(pair: tuple[str, str], links: np.ndarray, random: np.random.Generator
     texts = [text[words[0].start : words[-1].end] for text, words in zip(pair, chosen, strict=True)]
     begins = any(not text[: words[0].start].strip(OPENING) for text, words in zip(pair, chosen, strict=True))
     if begins or style < 1 / 2:
-        texts = [text[:1].upper() + text[1:] for text in texts]
+        texts = list(map(capitalized, texts))
     if style < 1 / 4:
         texts = [f"{text}." for text in texts]
         block = np.pad(block, (0, 1))
