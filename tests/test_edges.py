@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU
+from toy import toy_config
 
 from nmt.alignment.learned import LearnedAligner
 from nmt.cli import align, evaluate, export, train, translate
@@ -212,6 +213,12 @@ def test_absurd_minutes_are_refused(minutes, capsys):
         parse_config(
             {"checkpoint": "x", "training": {"max_steps": 1}, "alignment": {"minutes": float(minutes)}}, "run.yaml"
         )
+
+
+def test_weights_that_overflow_end_training_in_one_line(tmp_path, capsys):
+    config = toy_config(tmp_path, training={"learning_rate": 1e300, "max_steps": 1})
+    assert run("nmt-train", train.main, [str(config)]) == 2
+    assert "dev loss at step 1 is not finite" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("form", ["ctranslate2", "huggingface"])
