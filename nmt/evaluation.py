@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 TOKENIZERS = ["13a", "char", "intl", "ja-mecab", "ko-mecab", "none", "zh"]
 """sacreBLEU's tokenizers that need no download."""
 _OF_LANGUAGE = {
-    **dict.fromkeys(["zh", "zho", "cmn", "yue", "wuu", "lzh"], "zh"),
-    **dict.fromkeys(["ja", "jpn"], "ja-mecab"),
-    **dict.fromkeys(["ko", "kor"], "ko-mecab"),
-    # Scripts without spaces, for which sacreBLEU has no tokenizer.
-    **dict.fromkeys(["th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bo", "bod", "dz", "dzo"], "char"),
+    name: tokenizer
+    for tokenizer, names in {
+        "zh": "zh zho chi cmn yue wuu lzh nan hak gan hsn chinese mandarin cantonese",
+        "ja-mecab": "ja jpn japanese",
+        "ko-mecab": "ko kor korean",
+        # Scripts without spaces, for which sacreBLEU has no tokenizer.
+        "char": "th tha thai lo lao km khm khmer my mya bur burmese shn bo bod tib tibetan dz dzo dzongkha",
+    }.items()
+    for name in names.split()
 }
 
 
@@ -41,8 +45,8 @@ class Evaluation:
 
 
 def bleu_metric(language: str = "", tokenizer: str | None = None) -> BLEU:
-    """sacreBLEU's BLEU with `tokenizer`, by default that of a language's code: zh, ja-mecab or ko-mecab (char where
-    MeCab is not installed), char for other languages that write no spaces, else 13a.
+    """sacreBLEU's BLEU with `tokenizer`, by default that of a language's code or English name: zh, ja-mecab or ko-mecab
+    (char where MeCab is not installed), char for other languages that write no spaces, else 13a.
 
     Raises UserError for a tokenizer that is not known or not installed.
     """

@@ -30,8 +30,8 @@ def atomic_path(path: str | Path, keep: bool = False) -> Iterator[Path]:
 
     The block may create a file or a directory there. After a crash `path` is either the old content or the new one,
     never a mixture: content is flushed before the rename. (Replacing a directory takes two renames; killed between
-    them, the old one remains hidden beside `path`.) A file that cannot be replaced, such as a mount point, is
-    overwritten in place, with a warning.
+    them, the old one remains hidden beside `path`.) What cannot be replaced, such as a mount point, is overwritten in
+    place, with a warning; other files of such a directory stay.
 
     With `keep`, a file left behind by a failed block, flush or rename is kept as `path.unfinished` (then
     `.unfinished.2` and so on), and the error message names it.
@@ -72,37 +72,46 @@ def _scratch_for(path: Path) -> Path:
     try:
         return Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
-        if error.errno in NOT_REPLACEABLE and path.is_file() and os.access(path, os.W_OK):
-            return Path(tempfile.mkdtemp(prefix=f".{path.name}."))  # only the file itself can be written
+        if error.errno in NOT_REPLACEABLE and path.exists() and os.access(path, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=temporary_directory()))  # only `path` is writable
         error.filename = str(path)  # what the user knows
         raise
 
 
 def _put(temporary: Path, path: Path) -> None:
-    """Rename `temporary` to `path`, or write `path` in place where a file cannot be replaced."""
+    """Rename `temporary` to `path`, or write `path` in place where it cannot be replaced."""
     old = temporary.parent / "old"
-    if path.is_dir() and temporary.is_dir():
-        os.rename(path, old)
+    whole = path.is_dir() and temporary.is_dir()
     try:
+        if whole:
+            os.rename(path, old)
         os.replace(temporary, path)
     except OSError as error:
         if old.exists():
             os.rename(old, path)
-        if error.errno not in NOT_REPLACEABLE or not (temporary.is_file() and path.is_file()):
+        if error.errno not in NOT_REPLACEABLE or not (whole or (temporary.is_file() and path.is_file())):
             raise
-        with open(temporary, "rb") as source, open(os.open(path, os.O_WRONLY), "wb") as target:
-            shutil.copyfileobj(source, target)
-            target.truncate()
-            target.flush()
-            os.fsync(target.fileno())
+        for file in temporary.rglob("*") if whole else [temporary]:
+            _write_in_place(file, path / file.relative_to(temporary))
         warnings.warn(f"{path} cannot be replaced ({error.strerror}), so it was written in place", stacklevel=4)
+
+
+def _write_in_place(file: Path, path: Path) -> None:
+    if file.is_dir():
+        path.mkdir(exist_ok=True)
+        return
+    with open(file, "rb") as source, open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "wb") as target:
+        shutil.copyfileobj(source, target)
+        target.truncate()
+        target.flush()
+        os.fsync(target.fileno())
 
 
 def _keep(temporary: Path, path: Path) -> Path | None:
     """Move a non-empty file beside `path`, or else to the temporary directory; returns where it is."""
     if not temporary.is_file() or not temporary.stat().st_size:
         return None
-    for directory in (path.parent, Path(tempfile.gettempdir())):
+    for directory in (path.parent, Path(temporary_directory())):
         name = directory / f"{path.name}.unfinished"
         names = chain([name], (Path(f"{name}.{number}") for number in count(2)))
         try:

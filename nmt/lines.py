@@ -8,9 +8,9 @@ import os
 import select
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar, cast
 
@@ -22,6 +22,9 @@ LONGEST_LINE = 16 * 2**20
 BLOCK = 2**16
 """Bytes read at a time: the capacity of a pipe."""
 END: Any = object()
+AT_ONCE = os.O_NONBLOCK if sys.platform == "linux" else 0
+"""Opens a named pipe without waiting for its writer. Only Linux's poll tells a writer that is to come from one that has
+left."""
 AS_WRITTEN: dict[str, Any] = {"encoding": "utf-8", "newline": "\n", "errors": "backslashreplace"}
 """Output encoding: UTF-8 whatever the locale, LF line ends, a lone surrogate as its JSON escape."""
 
@@ -39,12 +42,18 @@ def read_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str
 
 
 def arriving_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator[str | None]:
-    """As `read_lines`, with a None before each read that would block, as on a pipe or a keyboard."""
+    """As `read_lines`, with a None before each read that would block, as on a pipe or a keyboard.
+
+    On Linux opening does not wait for the writer of a named pipe, so that it may open several before it writes.
+    """
     name, place = (str(path), f"{path}:") if path not in (None, "-") else ("standard input", "standard input, line ")
     number = 0
     try:
         with _opened(path) as file:
-            lines: Iterator[bytes | None] = _split(file)
+            if polled(file, select.POLLIN) is False:
+                yield None
+                polled(file, select.POLLIN, wait=True)
+            lines: Iterator[bytes | None] = _split(file if path in (None, "-") else _unpacked(file))
             while (line := next(lines, END)) is not END:
                 if line is None:
                     yield None
@@ -74,6 +83,13 @@ def arriving_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator
         raise UserError(f"{name}: damaged gzip after line {number} ({error}); download or compress it again") from error
     except OSError as error:
         raise UserError(f"cannot read {name}: {error.strerror}") from error
+
+
+def opened_together(paths: Sequence[str | Path], invalid: str = "refuse") -> list[Iterator[str | None]]:
+    """`arriving_lines` of several files, all opened before any is waited for: one program may write several pipes."""
+    files = [arriving_lines(path, invalid) for path in paths]
+    begun = [list(islice(lines, 1)) for lines in files]
+    return [chain(first, lines) for first, lines in zip(begun, files, strict=True)]
 
 
 def in_chunks(items: Iterable[Item | None], size: int) -> Iterator[list[Item] | None]:
@@ -118,14 +134,15 @@ def _split(file: BinaryIO) -> Iterator[bytes | None]:
             return
 
 
-def polled(stream: IO, events: int) -> bool | None:
-    """Whether one of the `events`, or the end of the other side, is there now; None for a stream in memory."""
+def polled(stream: IO, events: int, wait: bool = False) -> bool | None:
+    """Whether one of the `events`, or the end of the other side, is there now or, with `wait`, comes; None for a stream
+    in memory."""
     watch = select.poll()
     try:
         watch.register(stream.fileno(), events)
     except (OSError, ValueError):
         return None
-    return bool(watch.poll(0))
+    return bool(watch.poll(None if wait else 0))
 
 
 @contextmanager
@@ -137,12 +154,20 @@ def _opened(path: str | Path | None) -> Iterator[BinaryIO]:
             print("reading from the terminal, a line at a time; Ctrl-D ends", file=sys.stderr)
         yield sys.stdin.buffer
         return
-    with open(cast(str, path), "rb") as file:
-        if file.peek(2)[:2] == b"\x1f\x8b":  # gzip's first bytes, which no UTF-8 text has
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield cast(BinaryIO, unpacked)
-        else:
-            yield file
+    with open(cast(str, path), "rb", opener=_at_once) as file:
+        yield file
+
+
+def _at_once(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | AT_ONCE)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    """The content of a gzipped file, or the file itself."""
+    begin = cast(io.BufferedReader, file).peek(2)[:2]
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if begin == b"\x1f\x8b" else file  # which no UTF-8 text has
 
 
 class _Lasting(io.FileIO):

@@ -17,6 +17,7 @@ from nmt.config import RunConfig, apply_override, parse_config
 from nmt.corpus import load_corpus
 from nmt.errors import UserError
 from nmt.languages import check_languages, guess_languages
+from nmt.untrusted import MOST_MINUTES
 
 PAIRS_A_MINUTE = 60_000
 """Pairs of some ten words that two cores train on in a minute, about."""
@@ -116,8 +117,8 @@ def own_data(
     """
     if not 1 <= len(files) <= 2:
         raise UserError(f"{len(files)} files: give one .tsv or .jsonl, or a source and a target text file")
-    if not 0 < minutes < 1e6:
-        raise UserError(f"minutes is {minutes:g}; it must be above 0")
+    if not 0 < minutes < MOST_MINUTES:
+        raise UserError(f"minutes is {minutes:g}; it must be above 0 and below {MOST_MINUTES:,}")
     guessed = guess_languages(files)
     tree: dict[str, Any] = {
         "checkpoint": checkpoint or str(Path("checkpoints") / Path(files[0]).name.split(".")[0]),

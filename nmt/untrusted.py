@@ -24,6 +24,8 @@ LARGEST_HEADER = 4_000_000
 """Bytes of a safetensors header."""
 MOST_THREADS = 1024
 """CPU threads, at most: absurd numbers crash the process."""
+MOST_MINUTES = 1_000_000
+"""Of training, not reached: some two years, whose steps still are whole numbers of 32 bits."""
 LARGEST_VOCABULARY = 65_536
 LONGEST_SENTENCE = 16_384
 """Pieces of a sentence, at most, for any model."""

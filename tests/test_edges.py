@@ -1,6 +1,7 @@
 """Faults of the environment and of odd data that other toolkits pass over in silence."""
 
 import errno
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -9,17 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU
+from toy import toy_config
 
 from nmt.alignment.learned import LearnedAligner
-from nmt.cli import align, evaluate, export, translate
+from nmt.cli import align, evaluate, export, train, translate
 from nmt.cli.common import run
-from nmt.config import DataConfig
-from nmt.corpus import load_corpus
+from nmt.config import DataConfig, parse_config
+from nmt.corpus import load_corpus, pairs_of
 from nmt.corpus.origin import SentencePair
 from nmt.corpus.splits import hold_out, normalise
 from nmt.errors import UserError
 from nmt.evaluation import score
-from nmt.lines import read_lines
+from nmt.lines import opened_together, read_lines
 from nmt.text.subwords import Subwords
 
 
@@ -29,6 +31,8 @@ def test_chinese_is_scored_by_characters():
     expected = BLEU(tokenize="zh").corpus_score(translations, [[one[0] for one in references]]).score
     assert bleu == pytest.approx(expected) and bleu > 20 and "tok:zh" in signature
     assert score(translations, references, "zh-CN")[0] == bleu
+    for code in ("zh-TW", "zh_Hant", "cmn", "yue-HK", "nan", "chi", "Chinese"):
+        assert score(translations, references, code)[0] == bleu
     assert score(translations, references)[0] < 1 and "tok:13a" in score(translations, references, "es")[1]
 
 
@@ -52,6 +56,16 @@ def test_words_of_a_csv_file_are_words(tmp_path):
     assert {("None", "Ninguno"), ("NA", "n. d."), ("null", "nulo"), ("nan", "yaya")} <= found
 
 
+def test_numbers_of_a_csv_file_are_spelled_as_there(tmp_path):
+    (tmp_path / "hub").mkdir()
+    numbers = [f"{n}.00,0{n}" for n in range(500)]
+    rows = [*(f"the cat {n},el gato {n}" for n in range(10_000)), *numbers]  # more than pandas reads at a time
+    (tmp_path / "hub" / "train.csv").write_text("en,es\n" + "\n".join(rows) + "\n")
+    data = DataConfig(corpus="hub", name=str(tmp_path / "hub"), train="train[10000:]", cache=str(tmp_path / "cache"))
+    corpus = load_corpus(data)
+    assert {*pairs_of(corpus.train), *pairs_of(corpus.dev)} == {(*row.split(","),) for row in numbers}
+
+
 def test_carriage_returns_alone_are_named(tmp_path):
     path = tmp_path / "cr.tsv"
     path.write_bytes(b"the cat\tel gato\rthe dog\tel perro\r")
@@ -69,6 +83,8 @@ def test_vowel_signs_tell_sentences_apart():
     dev, _ = hold_out(pairs)
     assert len(dev) == 1
     assert normalise("It's  LATE!") == "it s late"
+    marks = ["\u093f", "\u0940", "\u064e", "\u05c1", "\U0001f600", "?"]
+    assert len({normalise(mark) for mark in marks}) == len(marks) and normalise("? !") == normalise("?!")
 
 
 def test_long_lines_are_trained_on():
@@ -136,6 +152,95 @@ def test_links_are_kept_though_the_head_cannot_be_saved(tmp_path, monkeypatch, c
     assert run("nmt-align", align.main, arguments) == 2
     found = capsys.readouterr()
     assert found.out == "0-0\n" and "head: No space left" in found.err
+
+
+def test_translations_are_written_though_scores_cannot_be_printed(tiny_checkpoint, tmp_path, monkeypatch):
+    (tmp_path / "text").write_text("the cat\n")
+    arguments = ["--checkpoint", tiny_checkpoint, "--source", tmp_path / "text", "--reference", tmp_path / "text"]
+    monkeypatch.setattr("sys.stdout", None)
+    assert run("nmt-evaluate", evaluate.main, [*map(str, arguments), "--output", str(tmp_path / "out")]) == 2
+    assert (tmp_path / "out").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [align, evaluate, export, translate])
+def test_the_version_on_a_full_disk_is_one_line(command, capsys, monkeypatch):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        status = run("nmt-x", command.main, ["--version"])
+    assert (status, capsys.readouterr().err) == (2, "nmt-x: input or output: No space left on device\n")
+
+
+def _write_alternately(paths, rows):
+    files = [open(path, "w") for path in paths]  # noqa: SIM115
+    for row in rows:
+        for file, line in zip(files, row, strict=True):
+            print(line, file=file, flush=True)
+    for file in files:
+        file.close()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_program_may_write_both_pipes(tmp_path, order):
+    pipes = [str(tmp_path / name) for name in ("source", "target")]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    rows = [("a", "b"), ("c", "d")]
+    written = pipes[::order], [row[::order] for row in rows]
+    writer = multiprocessing.get_context("fork").Process(target=_write_alternately, args=written)
+    writer.start()
+    files = opened_together(pipes)
+    read = [[line for line in file if line is not None] for file in files]
+    writer.join()
+    assert list(zip(*read, strict=True)) == rows
+
+
+def test_learning_refuses_a_pipe(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    arguments = ["--learn", "--source", str(tmp_path / "pipe"), "--target", str(tmp_path / "pipe")]
+    assert run("nmt-align", align.main, arguments) == 2
+    assert f"give plain files, not {tmp_path}/pipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("minutes", ["1e10", "1e300", "nan", "-1"])
+def test_absurd_minutes_are_refused(minutes, capsys):
+    for name, main, more in (
+        ("nmt-align", align.main, ["--learn"]),
+        ("nmt-train", train.main, ["--data", "pairs.tsv"]),
+    ):
+        assert run(name, main, [*more, f"--minutes={minutes}"]) == 2
+        assert "below 1,000,000" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    with pytest.raises(UserError, match=r"alignment\.minutes"):
+        parse_config(
+            {"checkpoint": "x", "training": {"max_steps": 1}, "alignment": {"minutes": float(minutes)}}, "run.yaml"
+        )
+
+
+def test_weights_that_overflow_end_training_in_one_line(tmp_path, capsys):
+    config = toy_config(tmp_path, training={"learning_rate": 1e300, "max_steps": 1})
+    assert run("nmt-train", train.main, [str(config)]) == 2
+    assert "dev loss at step 1 is not finite" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("form", ["ctranslate2", "huggingface"])
+@pytest.mark.parametrize("code", [errno.EBUSY, errno.EACCES])
+def test_an_export_is_written_into_a_mounted_directory(tiny_checkpoint, tmp_path, form, code, monkeypatch):
+    export_there = [str(tiny_checkpoint), "--format", form, "--output"]
+    assert run("nmt-export", export.main, [*export_there, str(tmp_path / "usual")]) == 0
+    (mounted := tmp_path / "mounted").mkdir()
+    rename = os.rename
+
+    def refuse(source, target):
+        if Path(source) == mounted:
+            raise OSError(code, os.strerror(code))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    for _ in range(2):
+        assert run("nmt-export", export.main, [*export_there, str(mounted)]) == 0
+    found, usual = (
+        {path.name: path.read_bytes() for path in place.iterdir()} for place in (mounted, tmp_path / "usual")
+    )
+    assert found == usual and len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("form", ["ctranslate2", "huggingface"])

@@ -33,7 +33,7 @@ from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.cli.common import add_shared, answered, check_writable, command, parser, with_progress, writer
 from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn, save_head
 from nmt.errors import UserError
-from nmt.lines import END, arriving_lines, in_chunks
+from nmt.lines import END, arriving_lines, in_chunks, opened_together
 from nmt.text.words import split_words
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def read_pairs(options) -> Iterator[tuple[str, str] | None]:
 
 def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[str, str] | None]:
     """Lines of two parallel files, and None before a wait in either."""
-    files = [arriving_lines(path, invalid) for path in (source, target)]
+    files = opened_together((source, target), invalid)
     for number in count():
         pair = []
         for lines in files:

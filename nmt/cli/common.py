@@ -42,7 +42,10 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
         within.enter_context(warnings.catch_warnings())
         warnings.showwarning = lambda text, *_: print(f"{name}: warning: {text}", file=sys.stderr)
         try:
-            status = main(sys.argv[1:] if arguments is None else arguments) or 0
+            try:
+                status = main(sys.argv[1:] if arguments is None else arguments) or 0
+            except SystemExit as ended:  # argparse's, after --help or --version
+                status = int(ended.code or 0)
             sys.stdout.flush()
         except UserError as error:
             print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -51,7 +54,8 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
             print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
             status = INTERRUPTED
         except OSError as error:  # a full disk, a directory that may not be written to
-            if isinstance(error, ReaderLeft) or (isinstance(error, BrokenPipeError) and polled(sys.stdout, 0)):
+            left = isinstance(error, BrokenPipeError | ConnectionResetError) and polled(sys.stdout, 0)
+            if left or isinstance(error, ReaderLeft):
                 status = 0  # the reader (such as `| head`) has what it wanted
             else:
                 print(f"{name}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)

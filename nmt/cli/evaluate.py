@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from nmt.cli.common import TRANSLATING, add_shared, check_writable, command, in_one_line, parser, searching, writer
 from nmt.errors import UserError
 from nmt.evaluation import TOKENIZERS
-from nmt.lines import read_lines
+from nmt.lines import opened_together
 
 if TYPE_CHECKING:
     from nmt.evaluation import Evaluation
@@ -52,10 +52,12 @@ def main(arguments: list[str]) -> None:
         return
     sources, references, name = _from_files(options) if options.source else _from_split(translator, options.split)
     result = evaluate(translator, sources, references, options.tokenize, **searching(options))
-    _print_scores(result, name, sum(map(len, references)), options.format)
-    if options.output:
-        with writer(options.output) as file:
-            file.writelines(f"{in_one_line(text)}\n" for text in result.translations)
+    try:
+        _print_scores(result, name, sum(map(len, references)), options.format)
+    finally:  # neither is lost where the other cannot be written
+        if options.output:
+            with writer(options.output) as file:
+                file.writelines(f"{in_one_line(text)}\n" for text in result.translations)
 
 
 def _print_scores(result: Evaluation, name: str, references: int, form: str) -> None:
@@ -113,8 +115,8 @@ def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str
 
 
 def _from_files(options) -> tuple[list[str], list[list[str]], str]:
-    sources = list(read_lines(options.source, options.invalid_utf8))
-    columns = [list(read_lines(path, options.invalid_utf8)) for path in options.reference]
+    files = opened_together([options.source, *options.reference], options.invalid_utf8)
+    sources, *columns = [[line for line in lines if line is not None] for lines in files]
     for path, column in zip(options.reference, columns, strict=True):
         if len(column) != len(sources):
             raise UserError(f"{path} has {len(column)} lines, {options.source} has {len(sources)}; they must match")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from nmt.cli.common import TRANSLATING, add_shared, check_arguments, check_writable, command, draw, parser, searching
 from nmt.errors import UserError
+from nmt.files import temporary_directory
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.lines import read_lines
 
@@ -78,7 +79,7 @@ def _draw(options, lines: list[str], gold: list | None, kind: str) -> None:
 
 def _show(translations: list) -> None:
     """Write the page where it stays until the system clears temporary files, say where, and open it in a browser."""
-    page = Path(tempfile.mkdtemp(prefix="nmt-inspect-")) / "translation.html"
+    page = Path(tempfile.mkdtemp(prefix="nmt-inspect-", dir=temporary_directory())) / "translation.html"
     draw(translations, str(page))
     print(page)
     if sys.stdout.isatty() and (sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)):

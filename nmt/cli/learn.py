@@ -17,7 +17,8 @@ import numpy as np
 
 from nmt.cli.common import check_writable
 from nmt.errors import UserError
-from nmt.files import is_empty
+from nmt.files import is_empty, temporary_directory
+from nmt.untrusted import MOST_MINUTES
 
 if TYPE_CHECKING:
     from nmt.alignment.head import Aligner
@@ -85,7 +86,7 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
     words = [word for table in pairs.table for word in table]
     subwords = known.subwords if known else Subwords.train(words, PIECES)
     corpus = WordCorpus.from_pairs(pairs, subwords)
-    with TemporaryDirectory() as directory:
+    with TemporaryDirectory(dir=temporary_directory()) as directory:
         targets = teach(corpus, training, Path(directory), cells)
     if cells is not None:
         targets = (targets + cells) / 2
@@ -103,8 +104,9 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError("--save, --corpus and --languages belong to --learn: give it too")
     if options.learn and not any((options.pairs, options.source, options.gold, options.corpus)):
         raise UserError("--learn reads its pairs twice, so not from standard input: give files, or --corpus")
-    if options.learn and "-" in (options.pairs, options.source, options.target):
-        raise UserError("--learn reads its pairs twice: give files, not standard input")
+    for path in (options.pairs, options.source, options.target, options.gold) if options.learn else ():
+        if path == "-" or (path and os.path.exists(path) and not os.path.isfile(path)):
+            raise UserError(f"--learn reads its pairs twice: give plain files, not {path}")
     if options.languages and len(options.languages.split("-")) != 2:
         raise UserError(f"--languages is {options.languages}: write two codes, as in en-es")
     if options.save and Path(options.save).exists():
@@ -220,6 +222,6 @@ def _say(text: str) -> None:
 
 def _minutes(text: str) -> float:
     minutes = float(text)
-    if not 0 < minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+    if not 0 < minutes < MOST_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes above 0 and below {MOST_MINUTES:,}")
     return minutes

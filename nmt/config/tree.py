@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from nmt.config.model import ModelConfig, Section
 from nmt.search.options import SearchOptions
-from nmt.untrusted import DECODING
+from nmt.untrusted import DECODING, MOST_MINUTES
 
 STANDARD_HEAD_MINUTES = 10.0
 """Minutes of two idle cores that the alignment head's standard recipe takes, about."""
@@ -88,7 +88,7 @@ class SubwordsConfig(Section):
     """Pieces, at most; 256 bytes and 4 special pieces are among them."""
     model_type: Literal["unigram", "bpe"] = "unigram"
     """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
-    character_coverage: float = Field(0.9995, gt=0, le=1)
+    character_coverage: float = Field(0.9995, ge=0.98, le=1)
     """Share of the corpus' characters with a piece of their own; the rest is spelled in bytes."""
     normalization: Literal["nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf", "identity"] = "nmt_nfkc"
     """SentencePiece's normalization of all text: NFKC (which turns 10² into 102), `_cf` with case folding, `nmt_` with
@@ -138,7 +138,7 @@ class TrainingConfig(Section):
     """Steps of linear warm-up."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Label smoothing (section 5.4)."""
-    r_drop: float = Field(0.0, ge=0)
+    r_drop: float = Field(0.0, ge=0, le=1e6)
     """R-Drop (Liang et al. 2021): weight of the divergence between predictions under two dropout masks, such as 1; half
     of the paper's alpha; 0 is off. Takes twice the time and memory."""
     clip_norm: float = Field(1.0, ge=0)
@@ -257,7 +257,7 @@ class AlignmentConfig(Section):
     head: bool = True
     """Whether to train one; else alignments come from the mean of a layer's cross-attention. Always false for
     `model.type: rnnencdec`: what that model does has no alignment, and a head's would not be its own."""
-    minutes: float | None = Field(None, gt=0)
+    minutes: float | None = Field(None, gt=0, lt=MOST_MINUTES)
     """Its budget in minutes of two idle cores, turned into steps. Default: the standard recipe,
     ten minutes, or a quarter of `training.max_minutes` if that is less."""
     recipe: AlignerConfig | None = None
@@ -270,7 +270,7 @@ class AlignmentConfig(Section):
     layer: int | None = Field(None, ge=0)
     """Decoder layer whose cross-attention is shown as `attention`, counted from 0; default: the last with guidance,
     else the last but one."""
-    guide_weight: float = Field(0.0, ge=0)
+    guide_weight: float = Field(0.0, ge=0, le=1e6)
     """Guided attention (Garg et al. 2019): weight of the cross-entropy between the attention of `guided_heads` and the
     alignment head's link probabilities; 0 is off."""
     guided_heads: int = Field(1, ge=1, le=1024)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import datasets
 
@@ -84,8 +84,7 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
     try:
         where = {"revision": data.revision, "cache_dir": str(cache / "hub")}
         builder = datasets.load_dataset_builder(data.name, data.configuration, **where)
-        # pandas, which reads CSV files, takes the words "None", "NA", "null" and "nan" for empty cells.
-        as_text = {"keep_default_na": False} if hasattr(builder.config, "keep_default_na") else {}
+        as_text = _cells_as_text(builder) if hasattr(builder.config, "keep_default_na") else {}
         return datasets.load_dataset(data.name, data.configuration, split=split, **where, **as_text)
     except ConnectionError as error:
         raise UserError(f"the Hub cannot be reached for {what} ({_line(error)}): check the network") from error
@@ -94,6 +93,13 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
         raise UserError(
             f"cannot load {what}, split {split!r} ({_line(error)}): check data.name, data.configuration and {key}"
         ) from error
+
+
+def _cells_as_text(builder: datasets.DatasetBuilder) -> dict[str, Any]:
+    """Options by which CSV files are read as text. pandas takes the words "None", "NA", "null" and "nan" for empty
+    cells, and 10,000 rows of numbers for numbers, of which it forgets the spelling."""
+    columns = next(iter(next(iter(builder.as_streaming_dataset().values()))), {})
+    return {"keep_default_na": False, "features": datasets.Features(dict.fromkeys(columns, datasets.Value("string")))}
 
 
 def _line(error: Exception) -> str:

@@ -14,10 +14,10 @@ MOST_HELD_OUT = 1000
 
 
 def normalise(sentence: str) -> str:
-    """A key for equal sentences: NFKC, casefolded, runs of letters, marks and digits joined by a space."""
-    return " ".join(
-        regex.findall(r"[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]*", unicodedata.normalize("NFKC", sentence).casefold())
-    )
+    """A key for equal sentences: NFKC, casefolded, runs of letters, marks and digits joined by a space; a sentence
+    without letters and digits, such as an emoji, keeps all but its spaces."""
+    text = unicodedata.normalize("NFKC", sentence).casefold()
+    return " ".join(regex.findall(r"[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]*", text)) or "".join(text.split())
 
 
 def components(pairs: Iterable[tuple[str, str]]) -> list[int]:

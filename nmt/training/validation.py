@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -53,9 +54,11 @@ class Validator:
         self.sources, self.references = references(run.corpus.dev.select(range(shown)))
 
     def __call__(self, model: Model) -> Scores:
-        """Compute the loss and greedy translations; ranks share the work."""
+        """Compute the loss and, if it is finite, greedy translations; ranks share the work."""
         ranks, subwords, decoding = self.run.ranks, self.run.subwords, self.run.config.decoding
         loss = dev_loss(model, self.pairs, self.run.config.training.batch_tokens, ranks)
+        if not math.isfinite(loss):
+            return Scores(loss, 0.0, 0.0, [])
         options = SearchOptions(
             beam=1, max_length_factor=decoding.max_length_factor, max_length_extra=decoding.max_length_extra
         )
