@@ -1,6 +1,6 @@
 """Confidence in a translation: logistic regression on evidence from the search, the links and the source's words.
 
-Each checkpoint has weights of its own, fitted on its development split by `nmt.calibration`.
+Each checkpoint has weights of its own, fitted on its development split by `nmt.confidence_fit`.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class Translation:
     """Probability of each target word given the source and the words before it, on request; 1 for what is copied."""
     confidence: float | None = None
     """Probability, 0 to 1, that the translation is good: sentence chrF of 30 or more. None where the checkpoint has no
-    calibration (`nmt.calibration`), and for a line without words."""
+    calibration (`nmt.confidence_fit`), and for a line without words."""
     evidence: Mapping[str, float] | None = None
     """What `confidence` is computed from, by the names of `nmt.confidence.SIGNS`; None for a line without words."""
     word_confidence: list[float] | None = None

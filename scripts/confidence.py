@@ -17,7 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt.calibration import (
+from nmt.checkpoint import CONFIG, find_checkpoint
+from nmt.cli.common import run
+from nmt.confidence import LOW_WORD, SIGNS, WORD_SIGNS, Calibration, looks_foreign
+from nmt.confidence_fit import (
     SENTENCES,
     Judged,
     calibrate_checkpoint,
@@ -27,9 +30,6 @@ from nmt.calibration import (
     roc_auc,
     scrambled,
 )
-from nmt.checkpoint import CONFIG, find_checkpoint
-from nmt.cli.common import run
-from nmt.confidence import LOW_WORD, SIGNS, WORD_SIGNS, Calibration, looks_foreign
 from nmt.config import load_config
 from nmt.corpus import load_corpus, references
 from nmt.errors import UserError
@@ -45,7 +45,7 @@ START = """\
 references is at least 30; `Translation.word_confidence` is that of each word to stand in a reference. Both come from a
 logistic model (`nmt.confidence`) of what a search leaves behind. A translation is doubted if it is improbable a letter
 or short, if the search's other hypotheses are unlike it, and if the training corpus lacks words of the source; a word
-also if it has no probable link. The weights are fitted on dev (`nmt.calibration`); everything below is measured on
+also if it has no probable link. The weights are fitted on dev (`nmt.confidence_fit`); everything below is measured on
 test, once.
 `python -m scripts.confidence CHECKPOINT --test` makes each table and figure.
 """

@@ -82,7 +82,7 @@ class Subwords:
     def __init__(self, model: bytes, known_words: KnownWords | None = None) -> None:
         """With `known_words`, and a model that has their pieces, names and numbers are encoded as placeholders."""
         self.model = model
-        self._known_words: dict[tuple[str, float], tuple[list[array], list[float]]] = {}
+        self._segmented: dict[tuple[str, float], tuple[list[array], list[float]]] = {}
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -270,15 +270,15 @@ class Subwords:
     def _segmentations(self, word: str, smoothing: float) -> tuple[list[array], list[float]]:
         """The best segmentations of a word and their cumulative probabilities, without the last, so that rounding
         cannot index past the end."""
-        known = self._known_words.get((word, smoothing))
+        known = self._segmented.get((word, smoothing))
         if known is None:
             found = self._processor.nbest_encode(word, nbest_size=SAMPLED_FROM, return_type=int)
             scores = smoothing * np.array([sum(self._scores[number] for number in ids) for ids in found])
             probabilities = np.exp(scores - scores.max())
             below = (probabilities / probabilities.sum()).cumsum()[:-1].tolist()
-            if len(self._known_words) >= REMEMBERED_WORDS:
-                self._known_words.clear()
-            known = self._known_words[word, smoothing] = [array("H", ids) for ids in found], below
+            if len(self._segmented) >= REMEMBERED_WORDS:
+                self._segmented.clear()
+            known = self._segmented[word, smoothing] = [array("H", ids) for ids in found], below
         return known
 
     @cached_property

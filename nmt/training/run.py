@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from nmt.alignment.head import Aligner
 from nmt.alignment.pharaoh import read_pharaoh
-from nmt.calibration import calibrate_checkpoint
 from nmt.checkpoint import ALIGNER, KNOWN_WORDS, METADATA, SUBWORDS, WEIGHTS, write_checkpoint_metadata, write_text
+from nmt.confidence_fit import calibrate_checkpoint
 from nmt.config import RunConfig, alignment_layer, load_config
 from nmt.corpus import Corpus, load_corpus, pairs_of
 from nmt.errors import UserError
@@ -35,7 +35,7 @@ from nmt.training.alignment import HeadTraining, train_aligner
 from nmt.training.augment import Augmenter, plain
 from nmt.training.card import write_card
 from nmt.training.context import Run
-from nmt.training.device import Interrupted, choose_device, release_memory
+from nmt.training.device import choose_device, release_memory
 from nmt.training.directory import (
     began_before_restart,
     begin_directory,
@@ -52,6 +52,7 @@ from nmt.training.loop import run_steps
 from nmt.training.optimizers import make_optimizer
 from nmt.training.pairs import EncodedPairs, Variation
 from nmt.training.precision import compute_dtype_of
+from nmt.training.signals import Interrupted
 from nmt.training.state import Progress, State, average, averaged_steps, state_directory, write_weights
 from nmt.training.validation import Validator, dev_loss
 

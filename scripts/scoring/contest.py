@@ -118,8 +118,8 @@ def train_nmt(config: RunConfig) -> None:
     if begun and load_config(directory / CONFIG) != config:
         raise UserError(f"{directory} holds a run of another configuration; move it or choose --runs")
     if not (directory / METADATA).exists():
-        from nmt.training.device import Interrupted
         from nmt.training.run import train
+        from nmt.training.signals import Interrupted
 
         try:
             train(config, resume=begun)
