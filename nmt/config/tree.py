@@ -28,7 +28,7 @@ class AugmentConfig(Section):
     unmarked: float = Field(0.0, ge=0, le=1)
     """The source without its final mark."""
     title: float = Field(0.0, ge=0, le=1)
-    """The source with every word capitalised."""
+    """The source with every word capitalized."""
     unaccented: float = Field(0.0, ge=0, le=1)
     """The source without accents and without apostrophes inside words: `dont`, `que`."""
     marks: float = Field(0.0, ge=0, le=1)
@@ -100,7 +100,7 @@ class SubwordsConfig(Section):
     """Subword sampling in training (Kudo 2018): its smoothing exponent, such as 0.2; 0 is off. Unigram only."""
     slots: bool = False
     """Placeholders: names that the training data does not have and numbers are copied, each through a piece of its own.
-    For source languages that capitalise names alone."""
+    For source languages that capitalize names alone."""
 
     @model_validator(mode="after")
     def _can_sample(self) -> SubwordsConfig:

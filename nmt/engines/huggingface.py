@@ -135,7 +135,7 @@ def _into_stream(result: Arrays, name: str, weights: Arrays, own: str, order: np
 
 
 _norm = _into_stream
-"""A normalisation's scale and shift are per dimension of the stream too."""
+"""A normalization's scale and shift are per dimension of the stream too."""
 
 
 def _config(config: ModelConfig, vocabulary: int) -> dict[str, Any]:

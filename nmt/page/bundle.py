@@ -179,7 +179,7 @@ def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Pat
 def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dict:
     """Named arrays as one text, base64 of gzip, little-endian, each beginning at a multiple of four bytes.
 
-    Only matrices are of the given precision; vectors stay float32, which is little and keeps normalisation exact.
+    Only matrices are of the given precision; vectors stay float32, which is little and keeps normalization exact.
     """
     tensors, parts, start = [], [], 0
     for name, array in arrays.items():

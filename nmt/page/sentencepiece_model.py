@@ -17,7 +17,7 @@ MODEL_TYPES = {1: "unigram", 2: "bpe"}
 
 
 def subwords_data(model: bytes) -> dict:
-    """Pieces with their scores and types, and the normalisation, for `Subwords` in subwords.mjs.
+    """Pieces with their scores and types, and the normalization, for `Subwords` in subwords.mjs.
 
     Raises UserError for a model whose pieces or type the engine does not know.
     """

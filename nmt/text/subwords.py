@@ -42,7 +42,7 @@ class Encoding:
     """A sentence as subword pieces, each with its place in the text."""
 
     text: str
-    """The sentence, NFC-normalised; all positions refer to it."""
+    """The sentence, NFC-normalized; all positions refer to it."""
     ids: list[int]
     """Piece ids, without `<s>` and `</s>`."""
     spans: list[tuple[int, int]]
@@ -286,7 +286,7 @@ class Subwords:
         return [self._processor.get_score(number) for number in range(len(self))]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Piece ids as NFC-normalised text."""
+        """Piece ids as NFC-normalized text."""
         return normalize(self._processor.decode(list(ids)))
 
     def decode_with_spans(self, ids: Sequence[int], source: Encoding | None = None) -> Encoding:
