@@ -334,13 +334,13 @@ class RunConfig(Section):
         standard = self.alignment.minutes is None and self.head_minutes == STANDARD_HEAD_MINUTES
         return AlignerConfig() if standard else AlignerConfig.for_minutes(self.head_minutes)
 
-
-def alignment_layer(config: RunConfig) -> int | None:
-    """The decoder layer whose cross-attention is shown; None without attention."""
-    if config.model.attention is None:
-        return None
-    last, layer = config.model.decoder_layers - 1, config.alignment.layer
-    return layer if layer is not None else last if config.alignment.guide_weight else max(0, last - 1)
+    @property
+    def alignment_layer(self) -> int | None:
+        """The decoder layer whose cross-attention is shown; None without attention."""
+        if self.model.attention is None:
+            return None
+        last, layer = self.model.decoder_layers - 1, self.alignment.layer
+        return layer if layer is not None else last if self.alignment.guide_weight else max(0, last - 1)
 
 
 def section_of(annotation: Any) -> type[Section] | None:

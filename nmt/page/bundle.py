@@ -14,9 +14,8 @@ from typing import Literal
 import numpy as np
 
 from nmt.alignment.head import Aligner
-from nmt.checkpoint import ALIGNER, CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
+from nmt.checkpoint import ALIGNER, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
 from nmt.confidence import Calibration
-from nmt.config import load_config
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError
 from nmt.inspection.explorer import (
@@ -117,7 +116,7 @@ def _number_among(all_of_a_kind: list[dict], one: dict) -> int:
 def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
     """One checkpoint for `Translator` in translator.mjs."""
     opened = Checkpoint(find_checkpoint(checkpoint))
-    config = load_config(opened.path(CONFIG), warn=False).model
+    config = opened.model_config
     if config.attention in ("local", "linear"):
         raise UserError(
             f"{opened.directory}: the page has no engine for {config.type} with {config.attention} attention; give a "
@@ -138,7 +137,7 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "knownWords": front_coded(subwords.known_words.words) if subwords.known_words else None,
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
-        "subwords": subwords_data(subwords.model),
+        "subwords": subwords_data(subwords.proto),
         "weights": packed_arrays(arrays, precision),
     }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import regex
@@ -63,6 +64,16 @@ class Encoding:
     def words(self) -> list[Word]:
         """The word and punctuation tokens of `text`."""
         return split_words(self.text)
+
+    @cached_property
+    def words_of_copies(self) -> list[range]:
+        """The words that each of the `copied` spans covers."""
+        return overlapping(self.copied, [(word.start, word.end) for word in self.words])
+
+    @cached_property
+    def translated_words(self) -> list[int]:
+        """The words that are not copied."""
+        return sorted(set(range(len(self.words))).difference(*self.words_of_copies))
 
     @cached_property
     def words_of_piece(self) -> list[list[int]]:
@@ -157,11 +168,9 @@ class Subwords:
 
     def with_slots(self, known_words: KnownWords | None = None) -> Subwords:
         """The same model with pieces for placeholders after its own, and with `known_words`."""
-        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at run time
-
-        proto = ModelProto.FromString(self.model)
+        proto = self.proto
         for character in () if self.has_slots else NAMES + NUMBERS:
-            proto.pieces.add(piece=character, score=0, type=ModelProto.SentencePiece.USER_DEFINED)
+            proto.pieces.add(piece=character, score=0, type=proto.SentencePiece.USER_DEFINED)
         return Subwords(proto.SerializeToString(), known_words)
 
     def save(self, path: str | Path) -> None:
@@ -174,6 +183,13 @@ class Subwords:
     def __len__(self) -> int:
         """The vocabulary size."""
         return self._processor.get_piece_size()
+
+    @property
+    def proto(self) -> Any:
+        """A copy of the model as SentencePiece's own message, `ModelProto`."""
+        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at run time
+
+        return ModelProto.FromString(self.model)
 
     @property
     def sha256(self) -> str:

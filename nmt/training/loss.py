@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.config import RunConfig, alignment_layer
+from nmt.config import RunConfig
 from nmt.models import Model
 from nmt.text.subwords import PADDING
 from nmt.training.pairs import Batch
@@ -45,8 +45,8 @@ class Objective:
         dtype = compute_dtype_of(settings, device)
         if not guided.guide_weight:
             return cls(settings.label_smoothing, settings.r_drop, dtype)
-        layer = alignment_layer(config)
-        return cls(settings.label_smoothing, settings.r_drop, dtype, guided.guide_weight, layer, guided.guided_heads)
+        guide = guided.guide_weight, config.alignment_layer, guided.guided_heads
+        return cls(settings.label_smoothing, settings.r_drop, dtype, *guide)
 
 
 CrossEntropy = Callable[[Tensor, Tensor, Tensor, Tensor, Objective], Tensor]

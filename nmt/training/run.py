@@ -22,7 +22,7 @@ from nmt.alignment.head import Aligner
 from nmt.alignment.pharaoh import read_pharaoh
 from nmt.checkpoint import ALIGNER, KNOWN_WORDS, METADATA, SUBWORDS, WEIGHTS, write_checkpoint_metadata, write_text
 from nmt.confidence_fit import calibrate_checkpoint
-from nmt.config import RunConfig, alignment_layer, load_config
+from nmt.config import RunConfig, load_config
 from nmt.corpus import Corpus, load_corpus, pairs_of
 from nmt.errors import UserError
 from nmt.files import atomic_path, cache_directory, expanded, sha256_of
@@ -153,7 +153,7 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
         "target": config.data.target,
         "max_length": config.model.max_length,
         "decoding": config.decoding.model_dump(),
-        "alignment_layer": alignment_layer(config),
+        "alignment_layer": config.alignment_layer,
         "alignment_heads": list(range(config.alignment.guided_heads)) if config.alignment.guide_weight else None,
         "initial": config.training.initial and Initial.load(config.training.initial).checkpoint.files[WEIGHTS],
         "weights": chosen,
