@@ -82,18 +82,8 @@ def main(arguments: list[str]) -> int:
 
 def install_dependencies() -> None:
     """Install the package with pip if something that it imports is missing; an installed PyTorch stays."""
-    needed = (
-        "torch",
-        "numpy",
-        "yaml",
-        "pydantic",
-        "sentencepiece",
-        "datasets",
-        "ctranslate2",
-        "sacrebleu",
-        "sentencex",
-    )
-    if any(importlib.util.find_spec(name) is None for name in needed):
+    needed = "torch numpy yaml pydantic sentencepiece datasets ctranslate2 sacrebleu sentencex"
+    if any(importlib.util.find_spec(name) is None for name in needed.split()):
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--editable", str(ROOT)], check=True)
         os.execv(sys.executable, [sys.executable, *sys.argv])
 

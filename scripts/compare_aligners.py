@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import platform
 import sys
@@ -35,13 +34,14 @@ from nmt.alignment.symmetrization import grow_diag_final_and, intersection
 from nmt.cli.align import make_parser as align_parser
 from nmt.cli.common import run
 from nmt.cli.learn import learn
-from nmt.files import atomic_path, cache_directory
+from nmt.corpus import pairs_of
+from nmt.files import cache_directory
 from nmt.text.words import split_words
 from nmt.translator import Translator
 from scripts import gold_sets, raw_attention
 from scripts.gold_sets import GoldSet
 from scripts.raw_attention import GOLD, over_word_pairs
-from scripts.report import ROOT, fill, table
+from scripts.report import ROOT, fill, read_json, table, write_json
 from scripts.statistical_aligners import Alignments, make_eflomal_priors, run_eflomal, run_fast_align, write_pairs
 
 SPEED_PAIRS = (150, 1_500, 10_000)
@@ -111,8 +111,8 @@ def statistical_rows(gold: Pairs, training: Pairs, fresh: bool) -> tuple[list[Ro
             speeds.append(Speed(f"{name}, training and aligning in one run", len(gold) + len(training), found.seconds))
         record = kept / "speeds.json"
         if fresh or not record.exists():
-            _write_json(record, _eflomal_speeds(path, [*gold, *training]))
-        return rows, speeds + [Speed(*speed) for speed in json.loads(record.read_text())]
+            write_json(record, _eflomal_speeds(path, [*gold, *training]))
+        return rows, speeds + [Speed(*speed) for speed in read_json(record)]
 
 
 def _kept(
@@ -124,8 +124,8 @@ def _kept(
         found = run(path)
         if found is None:
             return None
-        _write_json(record, [found.forward[:count], found.reverse[:count], found.seconds])
-    forward, reverse, seconds = json.loads(record.read_text())
+        write_json(record, [found.forward[:count], found.reverse[:count], found.seconds])
+    forward, reverse, seconds = read_json(record)
     sides = [[[(source, target) for source, target in links] for links in side] for side in (forward, reverse)]
     return Alignments(sides[0], sides[1], seconds)
 
@@ -142,11 +142,6 @@ def _eflomal_speeds(path: Path, pairs: Pairs) -> list[Speed]:
         some = write_pairs(path.with_name(f"some{count}"), pairs[:count])
         speeds.append(Speed("eflomal with priors", count, run_eflomal(some, priors).seconds - start))
     return speeds
-
-
-def _write_json(path: Path, value: object) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value))
 
 
 # Raw cross-attention
@@ -289,7 +284,7 @@ def main(arguments: argparse.Namespace) -> None:
     sets += [gold_sets.xl_wa(arguments.outside)] if arguments.outside.is_file() else []
     corpus = english_spanish_corpus()
     pairs = [pair for gold in sets for pair in gold.pairs]
-    training, dev = (list(zip(split["source"], split["target"], strict=True)) for split in (corpus.train, corpus.dev))
+    training, dev = list(pairs_of(corpus.train)), list(pairs_of(corpus.dev))
     translator = Translator.load(arguments.checkpoint, engine="torch", threads=1)
     reverse = Translator.load(arguments.reverse_checkpoint, "torch", 1) if arguments.reverse_checkpoint else None
     statistical, speeds = statistical_rows(pairs, training, arguments.fresh)

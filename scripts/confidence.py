@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt.checkpoint import CONFIG, find_checkpoint
+from nmt.checkpoint import find_checkpoint
 from nmt.cli.common import run
 from nmt.confidence import LOW_WORD, SIGNS, WORD_SIGNS, Calibration, looks_foreign
 from nmt.confidence_fit import (
@@ -30,7 +30,6 @@ from nmt.confidence_fit import (
     roc_auc,
     scrambled,
 )
-from nmt.config import load_config
 from nmt.corpus import load_corpus, references
 from nmt.errors import UserError
 from nmt.inspection.drawing import FAINT, axes_at, new_figure, save
@@ -64,7 +63,7 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     directory = find_checkpoint(options.checkpoint)
     translator = Translator.load(directory, threads=options.threads)
-    corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG), warn=False).data)
+    corpus = load_corpus(translator.checkpoint.config.data)
     if options.test:
         if corpus.test is None:
             raise UserError("the checkpoint's corpus has no test split")

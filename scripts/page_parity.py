@@ -30,8 +30,6 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt.checkpoint import CONFIG
-from nmt.config import load_config
 from nmt.corpus import load_corpus, references
 from nmt.evaluation import score
 from nmt.page.bundle import model_data, translator_page
@@ -87,8 +85,7 @@ def main(arguments: list[str]) -> int:
     differences = 0
     for name in options.checkpoints:
         translator = Translator.load(name, "torch", threads=1)
-        config = load_config(translator.checkpoint.path(CONFIG), warn=False)
-        sources, targets = references(load_corpus(config.data).test)
+        sources, targets = references(load_corpus(translator.checkpoint.config.data).test)
         for part in options.parts:
             differences += PARTS[part](translator, sources[: options.sentences], targets[: options.sentences])
     return 1 if differences else 0

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from nmt.cli.common import run
-from nmt.corpus import load_corpus, references
+from nmt.corpus import load_corpus, pairs_of, references
 from nmt.engines.torch_engine import SPECIAL, TorchEngine
 from nmt.errors import UserError
 from nmt.inspection.drawing import FAINT, new_figure, save
@@ -108,8 +108,7 @@ def main(arguments: Sequence[str]) -> None:
     corpus = load_corpus(settings.data)
     draw = np.random.default_rng(experiment.seed)
     pairs = corpus.train.select(np.sort(draw.permutation(len(corpus.train))[: 100 if experiment.quick else PAIRS]))
-    pairs = list(zip(pairs["source"], pairs["target"], strict=True))
-    known = lexicon(experiment, translator, pairs)
+    known = lexicon(experiment, translator, list(pairs_of(pairs)))
     texts = references(corpus.dev)[0]
     sentences = experiment.sentences or (20 if experiment.quick else SENTENCES)
     texts = [texts[row] for row in draw.permutation(len(texts))[:sentences]]

@@ -22,7 +22,7 @@ from nmt.alignment.error_rate import GoldPair, bootstrap, read_gold
 from nmt.alignment.gold import english_spanish_corpus, find_sentences
 from nmt.alignment.links import argmax_links
 from nmt.cli.common import run
-from nmt.corpus import load_corpus
+from nmt.corpus import load_corpus, pairs_of
 from nmt.inspection.figures import plot_alignment
 from nmt.text.words import split_words
 from nmt.translation import Translation
@@ -82,7 +82,7 @@ def tatoeba_gold() -> tuple[list[tuple[str, str]], list[GoldPair]]:
 def toy_gold(experiment: Experiment) -> tuple[list[tuple[str, str]], list[GoldPair]]:
     """The toy test pairs, whose links are known."""
     split = load_corpus(experiment.config("transformer").data).test
-    pairs = list(zip(split["source"], split["target"], strict=True))
+    pairs = list(pairs_of(split))
     words = [tuple([word.text for word in split_words(side)] for side in pair) for pair in pairs]
     return pairs, [GoldPair(0, 0, frozenset(toy_links(*pair)), frozenset()) for pair in words]
 
