@@ -16,15 +16,14 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
-from nmt.alignment.error_rate import GoldPair, read_gold, score
-from nmt.alignment.gold import english_spanish_corpus, find_sentences
+from nmt.alignment.error_rate import GoldPair, score
 from nmt.alignment.links import attention_links
 from nmt.corpus import load_corpus
 from nmt.inspection.figures import plot_alignment
 from nmt.text.words import split_words
 from nmt.translation import Translation
 from nmt.translator import Translator
-from scripts.raw_attention import GOLD, over_word_pairs
+from scripts.raw_attention import gold_pairs, over_word_pairs
 
 MOST_WORDS = 12
 """On a side of the pair that is drawn."""
@@ -51,10 +50,10 @@ def main(arguments: list[str]) -> None:
 def on_gold(translator: Translator) -> dict[str, float]:
     """AER of the shown attention, and of every other head's and layer's best, on the gold pairs (English-Spanish)."""
     layer, shown = translator.checkpoint.metadata.alignment_layer, translator.checkpoint.shown_heads
-    gold = read_gold(GOLD)
+    gold, pairs = gold_pairs()
     swap = translator.source == "es"
     found: dict[str, list] = {}
-    for pair in find_sentences(gold, english_spanish_corpus()):
+    for pair in pairs:
         sides = pair[::-1] if swap else pair
         attention = over_word_pairs(translator, *sides)  # [layers, heads, target words, source words + 1]
         candidates = {"shown": attention[layer, shown].mean(axis=0)}
@@ -73,8 +72,7 @@ def on_gold(translator: Translator) -> dict[str, float]:
 def draw(translators: list[Translator], path: str) -> None:
     """The short pair with the most crossing sure links: each translator's attention, teacher-forced, and the alignment
     head's probabilities."""
-    gold = read_gold(GOLD)
-    pairs = zip(gold, find_sentences(gold, english_spanish_corpus()), strict=True)
+    pairs = zip(*gold_pairs(), strict=True)
     short = [one for one in pairs if max(map(max, one[0].sure), default=0) < MOST_WORDS]
     chosen, (source, target) = max(short, key=lambda one: crossings(one[0]))
     panels, names = [], []

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from nmt.alignment import Link
+from nmt.alignment.error_rate import GoldPair, read_gold
+from nmt.alignment.gold import english_spanish_corpus, find_sentences
 from nmt.alignment.links import argmax_links, transpose
 from nmt.alignment.pieces import over_words
 from nmt.translator import Translator
@@ -18,6 +20,12 @@ from scripts.report import ROOT
 
 GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
 """The hand-aligned pairs; they are in no training split."""
+
+
+def gold_pairs() -> tuple[list[GoldPair], list[tuple[str, str]]]:
+    """The links and the sentences of the hand-aligned pairs."""
+    gold = read_gold(GOLD)
+    return gold, find_sentences(gold, english_spanish_corpus())
 
 
 def over_word_pairs(translator: Translator, source: str, target: str, shift: bool = False) -> np.ndarray:

@@ -24,7 +24,7 @@ from nmt.cli.common import run
 from nmt.corpus import load_corpus, pairs_of, references
 from nmt.engines.torch_engine import SPECIAL, TorchEngine
 from nmt.errors import UserError
-from nmt.inspection.drawing import FAINT, new_figure, save
+from nmt.inspection.drawing import FAINT
 from nmt.models import Transformer
 from nmt.text.subwords import END, START, Encoding, Subwords
 from nmt.translator import Translator
@@ -35,7 +35,7 @@ from scripts.experiments.common.lexicon import Lexicon, lexicon, link, one_to_on
 from scripts.experiments.common.models import any_transformer
 from scripts.experiments.common.moves import Move, moved, source_batch
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, intervals, prepare, wilson
+from scripts.report import COLOURS, draw_intervals, wilson
 
 SENTENCES = 500
 """Unique dev sentences, drawn at random; each gives one word at most."""
@@ -327,19 +327,14 @@ def written(found: dict[Case, list[Written]], examples: Sequence[Example]) -> Ta
 def draw_figure(found: dict[Case, list[Written]], path: Path) -> None:
     """Both shares of every case, with intervals."""
     rows = {case: cases for case, cases in found.items() if case != UNMOVED}
-    figure = new_figure(10, 0.8 + 0.3 * len(rows))
-    axes = figure.subplots(1, 2, sharey=True)
-    for place, title in zip(axes, ("other", "changed"), strict=True):
-        told = "the other word is written" if title == "other" else "another word than before"
-        prepare(place, f"{told}, with 95% intervals", "share of the words", "")
+    panels = []
+    for field, title in (("other", "the other word is written"), ("changed", "another word than before")):
         drawn = []
         for (heads, what), cases in rows.items():
-            share = wilson(sum(getattr(one, title) for one in cases), len(cases))
+            share = wilson(sum(getattr(one, field) for one in cases), len(cases))
             drawn.append((f"{heads}: {what}", COLOURS[0] if what == WORDS[0] else FAINT, share))
-        intervals(place, drawn)
-        place.set_xlim(left=0.0)
-    figure.subplots_adjust(wspace=0.08)
-    save(figure, path)
+        panels.append((title, "share of the words", drawn))
+    draw_intervals(path, panels)
 
 
 if __name__ == "__main__":
