@@ -59,17 +59,16 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT")
     parser.add_argument("--write", action="store_true", help="write the weights, fitted on dev, into metadata.json")
     parser.add_argument("--test", action="store_true", help="measure the weights in metadata.json on test")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     options = parser.parse_args(arguments)
     directory = find_checkpoint(options.checkpoint)
-    translator = Translator.load(directory, threads=options.threads)
+    translator = Translator.load(directory)
     corpus = load_corpus(translator.checkpoint.config.data)
     if options.test:
         if corpus.test is None:
             raise UserError("the checkpoint's corpus has no test split")
         print(fill(PAGE, {directory.resolve().name: measure(translator, *references(corpus.test))}, START))
     elif options.write:
-        calibration = calibrate_checkpoint(directory, corpus.dev, options.threads)
+        calibration = calibrate_checkpoint(directory, corpus.dev)
         print("too few good or bad translations: nothing written" if calibration is None else weights_of(calibration))
     else:
         print(folds(translator, *references(corpus.dev)))

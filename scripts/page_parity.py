@@ -80,14 +80,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", nargs="+")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS), dest="parts")
-    parser.add_argument("--sentences", type=int, help="the first so many test sentences (default: all)")
     options = parser.parse_args(arguments)
     differences = 0
     for name in options.checkpoints:
         translator = Translator.load(name, "torch", threads=1)
         sources, targets = references(load_corpus(translator.checkpoint.config.data).test)
         for part in options.parts:
-            differences += PARTS[part](translator, sources[: options.sentences], targets[: options.sentences])
+            differences += PARTS[part](translator, sources, targets)
     return 1 if differences else 0
 
 

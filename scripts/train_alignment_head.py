@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         training = HeadTraining(config, options.seed, options.processes, report)
-        parameters = train_aligner(pairs, subwords, training, options.work or scratch)
+        parameters = train_aligner(pairs, subwords, training, scratch)
     Aligner(parameters, subwords).save(output)
     seconds = time.monotonic() - started
     if checkpoint:
@@ -62,7 +62,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, help="a smaller or larger recipe (default: the shipped one)")
     parser.add_argument("--processes", type=int, default=1, choices=(1, 2), help="2 trains both teachers at once")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--work", help="directory that keeps finished stages, so that a stopped run can go on")
     return parser
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """What *it* attends to: the Spanish adjective agrees with the antecedent, so the translation shows which noun it is.
 
-    python -m scripts.experiments.antecedent [--quick] [--sentences N] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.antecedent [--quick] [--output DIR] [--checkpoints DIR]
 
-The minimal pairs of data/antecedent/english-spanish.tsv (at most N sentences of each kind): how often the gender is
-right, how much *it* gives to the antecedent in every encoder head, and how often the gender changes when that weight is
-moved to the other noun. The model is the shipped one, or the English-Spanish transformer that $NMT_CHECKPOINT names.
+The minimal pairs of data/antecedent/english-spanish.tsv: how often the gender is right, how much *it* gives to the
+antecedent in every encoder head, and how often the gender changes when that weight is moved to the other noun. The
+model is the shipped one, or the English-Spanish transformer that $NMT_CHECKPOINT names.
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ def main(arguments: Sequence[str]) -> None:
     experiment = Experiment.start(__file__, __doc__, arguments)
     translator, _, model = any_transformer(experiment)
     sentences = read_pairs(PAIRS)
-    most = experiment.sentences or (4 if experiment.quick else None)
-    most = most and most + most % 2  # whole pairs
+    most = 4 if experiment.quick else None
     sentences = [one for kind in KINDS for one in [one for one in sentences if one.kind == kind][:most]]
     texts = [one.text for one in translator.translate([one.text for one in sentences])]
     two = [one for one in sentences if one.other]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Attention as cause: move the weight on one source word to another and see which word is written.
 
-    python -m scripts.experiments.moved_attention [--quick] [--sentences N] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.moved_attention [--quick] [--output DIR] [--checkpoints DIR]
     NMT_CHECKPOINT=tatoeba-es-en python -m scripts.experiments.moved_attention --output DIR
 
 From the step that writes a content word of the model's own translation, the cross-attention weight on its source word
@@ -110,13 +110,12 @@ def main(arguments: Sequence[str]) -> None:
     pairs = corpus.train.select(np.sort(draw.permutation(len(corpus.train))[: 100 if experiment.quick else PAIRS]))
     known = lexicon(experiment, translator, list(pairs_of(pairs)))
     texts = references(corpus.dev)[0]
-    sentences = experiment.sentences or (20 if experiment.quick else SENTENCES)
-    texts = [texts[row] for row in draw.permutation(len(texts))[:sentences]]
+    texts = [texts[row] for row in draw.permutation(len(texts))[: 20 if experiment.quick else SENTENCES]]
     engine = TorchEngine.load(translator.checkpoint, len(translator.subwords), threads=1)
     finder = Finder(translator, known, 2 if experiment.quick else FUNCTION_WORDS, draw)
     examples = list(finder.examples(texts, engine))
     if not examples:
-        raise UserError("no translation has a word to move; ask for more sentences")
+        raise UserError("no translation has a word to move; take another corpus")
     attention = [engine.attention([one.source.ids], [one.target.ids])[0].cross for one in examples]
     conditions = head_sets(translator, examples, attention)
     rows = [

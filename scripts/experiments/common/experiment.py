@@ -53,8 +53,6 @@ class Experiment:
     output: Path
     checkpoints: Path
     seed: int = 1
-    sentences: int | None = None
-    """Number of sentences, or None for the experiment's default."""
     trained: dict[str, dict] = field(default_factory=dict)
     """Metadata of every model used, with the processor and wall seconds of its training."""
     started: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.perf_counter()))
@@ -79,7 +77,6 @@ class Experiment:
             metavar="DIR",
             help="where models are kept, and found again (default: checkpoints/experiments; with --quick a new one)",
         )
-        parser.add_argument("--sentences", type=int, metavar="N", help="at most so many, where sentences are drawn")
         options = parser.parse_args(arguments)
         torch.set_num_threads(1)
         if options.quick:
@@ -90,9 +87,7 @@ class Experiment:
         output, checkpoints = options.output or output, options.checkpoints or checkpoints
         output.mkdir(parents=True, exist_ok=True)
         command = f"python -m scripts.experiments.{stem}{' --quick' if options.quick else ''}"
-        if options.sentences is not None:
-            command += f" --sentences {options.sentences}"
-        return cls(name, command, options.quick, output, checkpoints, sentences=options.sentences)
+        return cls(name, command, options.quick, output, checkpoints)
 
     def config(self, name: str, *overrides: str, run: str | None = None) -> RunConfig:
         """`configs/experiments/NAME.yaml` with `key=value` overrides and a checkpoint in `checkpoints`.
