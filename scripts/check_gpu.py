@@ -135,7 +135,7 @@ def engines(bench: Bench) -> dict:
     ids = [translator.subwords.encode(line).ids for line in LINES]
     found, texts = [], []
     for device in ("cpu", bench.device):
-        engine = moved(translator, device)._torch
+        engine = moved(translator, device).torch_engine
         found.append([maps.cross for maps in engine.attention(ids, ids)])
         texts.append([translation.text for translation in translator.translate(LINES)])
     texts.append([translation.text for translation in Translator.load("tatoeba-en-es").translate(LINES)])
@@ -151,7 +151,7 @@ def moved(translator: Translator, device: str | torch.device) -> Translator:
     """The translator, with its network on `device`."""
     import torch
 
-    engine = translator._torch
+    engine = translator.torch_engine
     engine.model.to(device)
     engine.device = torch.device(device)
     return translator

@@ -21,7 +21,6 @@ import numpy as np
 from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.corpus import load_corpus, references
-from nmt.engines.torch_engine import TorchEngine
 from nmt.inspection.drawing import FAINT
 from nmt.text.subwords import Encoding
 from nmt.text.words import split_words
@@ -71,7 +70,7 @@ def measure(translator: Translator, texts: list[str], seed: int) -> dict[str, np
     Skips sentences with an empty translation.
     """
     subwords = translator.subwords
-    engine = TorchEngine.load(translator.checkpoint, len(subwords), threads=1)
+    engine = translator.torch_engine
     draw = np.random.default_rng(seed)
     sources = [subwords.encode(text) for text in texts]
     best = engine.translate([source.ids for source in sources], translator.search_options())

@@ -22,7 +22,7 @@ import torch
 
 from nmt.cli.common import run
 from nmt.corpus import load_corpus, pairs_of, references
-from nmt.engines.torch_engine import SPECIAL, TorchEngine
+from nmt.engines.torch_engine import SPECIAL
 from nmt.errors import UserError
 from nmt.inspection.drawing import FAINT
 from nmt.models import Transformer
@@ -111,9 +111,9 @@ def main(arguments: Sequence[str]) -> None:
     known = lexicon(experiment, translator, list(pairs_of(pairs)))
     texts = references(corpus.dev)[0]
     texts = [texts[row] for row in draw.permutation(len(texts))[: 20 if experiment.quick else SENTENCES]]
-    engine = TorchEngine.load(translator.checkpoint, len(translator.subwords), threads=1)
+    engine = translator.torch_engine
     finder = Finder(translator, known, 2 if experiment.quick else FUNCTION_WORDS, draw)
-    examples = list(finder.examples(texts, engine))
+    examples = list(finder.examples(texts))
     if not examples:
         raise UserError("no translation has a word to move; take another corpus")
     attention = [engine.attention([one.source.ids], [one.target.ids])[0].cross for one in examples]
@@ -145,11 +145,12 @@ class Finder:
     """Number of the most frequent words that do not count as content words."""
     draw: np.random.Generator
 
-    def examples(self, texts: Sequence[str], engine: TorchEngine) -> Iterator[Example]:
+    def examples(self, texts: Sequence[str]) -> Iterator[Example]:
         """Translate the texts greedily, and draw at most one example from each."""
         subwords = self.translator.subwords
         sources = [subwords.encode(text) for text in texts]
-        found = engine.translate([one.ids for one in sources], self.translator.search_options(beam=1))
+        options = self.translator.search_options(beam=1)
+        found = self.translator.torch_engine.translate([one.ids for one in sources], options)
         targets = [
             subwords.decode_with_spans(one[0].pieces, source) for one, source in zip(found, sources, strict=True)
         ]

@@ -19,13 +19,13 @@ def measure(quick: bool) -> dict:
     torchs = Translator.load(SHIPPED, "torch", THREADS)
     options = torchs.search_options(beam=BEAM)
     ids = torchs.subwords.encode_ids(sources)
-    expected = [found[0] for found in torchs._torch.translate(ids, options)]
+    expected = [found[0] for found in torchs.torch_engine.translate(ids, options)]
     exact = Translator.load(float32_checkpoint(), "ctranslate2", THREADS)._ctranslate2
     found = [hypotheses[0] for hypotheses in exact.translate(ids, options, attention=True)]
     same = [ours.pieces == theirs.pieces for ours, theirs in zip(found, expected, strict=True)]
     scores = [abs(ours.score - theirs.score) for ours, theirs in zip(found, expected, strict=True)]
     layer, shown = torchs.checkpoint.metadata.alignment_layer, torchs.checkpoint.shown_heads
-    maps = torchs._torch.attention(ids, [one.pieces for one in found])
+    maps = torchs.torch_engine.attention(ids, [one.pieces for one in found])
     attention = [
         float(np.abs(one.attention - whole.cross[layer, shown, : len(one.pieces)].mean(axis=0)).max(initial=0))
         for one, whole in zip(found, maps, strict=True)
