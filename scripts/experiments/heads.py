@@ -191,13 +191,9 @@ def table(worth: dict[Head, Use], looks: dict[Head | str, Habits], rates: np.nda
             aer = float(rates[head.layer, head.number]) if rates is not None and kind == "cross" else None
             of, use = looks[head], worth[head]
             lost = [use.bleu, f"{use.low:+.2f} to {use.high:+.2f}", f"{use.loss:+.3f}"]
-            rows.append([str(head), role(of, looks[kind], kind), *_cells(of), aer, *lost])
-        rows.append([f"{kind}, everywhere alike", "", *_cells(looks[kind]), None, None, None, None])
+            rows.append([str(head), role(of, looks[kind], kind), *of, aer, *lost])
+        rows.append([f"{kind}, everywhere alike", "", *looks[kind], None, None, None, None])
     return Table([*columns, "BLEU without it", "95% interval", "loss without it"], rows)
-
-
-def _cells(of: Habits) -> list[float]:
-    return [of.offset, of.previous, of.same, of.next, of.special, of.punctuation, of.entropy]
 
 
 def draw(worth: dict[Head, Use], roles: dict[Head, str], directory: Path) -> None:
