@@ -166,7 +166,7 @@ def int8(translator: Translator, sources: list[str], targets: list[list[str]]) -
         found = run_engine(Path(place), model, task="texts", lines=sources, beam=BEAM, oneSentence=True)
     expected = translator.translate(sources, beam=BEAM, one_sentence=True)
     values = [
-        score(texts, targets, translator.target)[0]
+        score(texts, targets, translator.target).bleu
         for texts in ([one["text"] for one in found], [one.text for one in expected])
     ]
     same = sum(one["text"] == other.text for one, other in zip(found, expected, strict=True))

@@ -77,7 +77,7 @@ def measure(quick: bool) -> dict:
     bleu = {}
     for name, replies in found["tatoeba"].items():
         if replies[0]["texts"]:
-            bleu[name] = score(replies[0]["texts"], [target[number] for number in by_length(sources)])[0]
+            bleu[name] = score(replies[0]["texts"], [target[number] for number in by_length(sources)]).bleu
     for replies in found.values():
         for reply in (reply for one in replies.values() for reply in one):
             del reply["texts"]

@@ -32,7 +32,7 @@ def measure(quick: bool) -> dict:
     ]
     fast = Translator.load(SHIPPED, "ctranslate2", THREADS)._ctranslate2.translate(ids, options)
     bleu = {
-        name: score([torchs.subwords.decode(one.pieces) for one in hypotheses], references)[0]
+        name: score([torchs.subwords.decode(one.pieces) for one in hypotheses], references).bleu
         for name, hypotheses in (("torch", expected), ("float32", found), ("int8", [one[0] for one in fast]))
     }
     return {"same": same, "scores": scores, "attention": attention, "bleu": bleu}
