@@ -81,7 +81,6 @@ def main(options: argparse.Namespace) -> None:
     from nmt.corpus import load_corpus, pairs_of
     from nmt.models.alignment_head import AlignerConfig
     from nmt.training.alignment import HeadTraining, train_aligner
-    from nmt.training.run import make_subwords
 
     config = load_config(options.config) if options.config else default_config()
     corpus = load_corpus(config.data)
@@ -95,7 +94,7 @@ def main(options: argparse.Namespace) -> None:
         directory = Path(name)
         print(f"training {EFLOMAL[0]} ...", file=sys.stderr, flush=True)
         eflomal = run_eflomal(write_pairs(directory / "pairs", [*dev, *training]))
-        subwords = make_subwords(directory, config, corpus)
+        subwords = captions.make_subwords(directory, config, corpus)
         wall, processor = time.monotonic(), time.process_time()
         parameters = train_aligner(
             training, subwords, HeadTraining(recipe, options.seed, on_progress=report), directory
