@@ -15,17 +15,15 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from PIL import Image, ImageDraw, ImageFont
 
 from nmt.checkpoint import CONFIG, METADATA, write_text
 from nmt.config import RunConfig, load_config
 from nmt.errors import UserError
-from nmt.files import atomic_path
 from nmt.training.run import train
 from nmt.translator import Translator
 from scripts.experiments.common.tables import Table
 from scripts.experiments.common.toy import write_toy_corpus
-from scripts.report import ROOT, fill
+from scripts.report import ROOT, fill, read_json
 
 CONFIGS = ROOT / "configs" / "experiments"
 RESULTS = ROOT / "docs" / "results"
@@ -114,7 +112,7 @@ class Experiment:
             if not (directory / METADATA).exists():
                 print(f"{self.name}: training {directory}", file=sys.stderr, flush=True)
                 self._train(config, directory, begun)
-        metadata = json.loads((directory / METADATA).read_text(encoding="utf-8"))
+        metadata = read_json(directory / METADATA)
         self.trained[directory.name] = {**metadata, **_read_cost(directory, metadata)}
         return directory
 
@@ -137,13 +135,11 @@ class Experiment:
         start = "\n\n".join([f"# {self.name}", *(f"![]({picture})" for picture in pictures)])
         if self.quick:
             print(TOY_DATA)
-            for picture in pictures:
-                _mark(self.output / picture)
         print(fill(self.output / "README.md", blocks, start))
 
     def _train(self, config: RunConfig, directory: Path, resume: bool) -> None:
         # What it costs is added to what earlier sittings have cost.
-        cost = json.loads((directory / COST).read_text()) if resume and (directory / COST).exists() else {}
+        cost = read_json(directory / COST) if resume and (directory / COST).exists() else {}
         processor, wall = time.process_time(), time.perf_counter()
         try:
             train(config, resume=resume)
@@ -191,18 +187,8 @@ class Experiment:
         ]
 
 
-def _mark(picture: Path) -> None:
-    """Label a PNG as toy data."""
-    with Image.open(picture) as image:
-        marked = Image.new("RGB", (image.width, image.height + 40), "white")
-        marked.paste(image, (0, 40))
-    ImageDraw.Draw(marked).text((10, 8), TOY_DATA, "black", ImageFont.load_default(20))
-    with atomic_path(picture) as temporary:
-        marked.save(temporary)
-
-
 def _read_cost(directory: Path, metadata: dict) -> dict[str, float]:
     if (directory / COST).exists():
-        return json.loads((directory / COST).read_text())
+        return read_json(directory / COST)
     seconds = 60 * metadata["minutes"]  # trained by nmt-train itself: on its one thread, wall time is the bound
     return {"processor_seconds": seconds, "wall_seconds": seconds}
