@@ -169,22 +169,6 @@ def _is_known(word: Word, known: KnownWords) -> bool:
     return any(form in known.words for form in (text, text.lower(), text.capitalize()))
 
 
-def joined_confidence(parts: Sequence[Translation]) -> tuple[float | None, dict[str, float] | None]:
-    """Confidence and evidence of a text from those of its parts: means, weighted by target words."""
-    told = [(part, max(1, len(part.target_words))) for part in parts if part.evidence is not None]
-    if not told:
-        return None, None
-    weights = [weight for _, weight in told]
-    names = set.intersection(*(set(part.evidence or ()) for part, _ in told))
-    evidence = {
-        name: float(np.average([(part.evidence or {})[name] for part, _ in told], weights=weights)) for name in names
-    }
-    values = [part.confidence for part, _ in told]
-    if any(value is None for value in values):
-        return None, evidence
-    return float(np.average(np.array(values, float), weights=weights)), evidence
-
-
 def in_words(confidence: float) -> str:
     """The mark in pictures: `confidence 0.31 (low)`."""
     return f"confidence {confidence:.2f}" + (" (low)" if confidence < LOW else "")

@@ -15,11 +15,12 @@ from nmt.alignment.pieces import all_over_words
 from nmt.confidence import Calibration, evidence_of
 from nmt.copying import with_copied
 from nmt.errors import UserError
+from nmt.joining import join_translations
 from nmt.keywords import Long, checked_text
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.parts import Part, sentences, split_text, words_of_part
 from nmt.text.subwords import END, Encoding, Subwords
-from nmt.translation import AttentionMaps, Translation, join_translations
+from nmt.translation import AttentionMaps, Translation
 
 if TYPE_CHECKING:
     from nmt.alignment.head import AlignedPair, Aligner

@@ -27,7 +27,6 @@ from nmt.confidence import (
     doubtful,
     evidence_of,
     in_words,
-    joined_confidence,
     looks_foreign,
     posteriors,
 )
@@ -35,6 +34,7 @@ from nmt.confidence_fit import FEWEST, calibrate_checkpoint, fit, fit_logistic, 
 from nmt.inspection.explorer import page_data
 from nmt.inspection.figures import alignment_figure
 from nmt.inspection.terminal import marked_text, render_alignment
+from nmt.joining import joined_confidence
 from nmt.search.options import Hypothesis, n_best_of
 from nmt.text.slots import KnownWords
 from nmt.translation import Translation
