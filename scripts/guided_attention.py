@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nmt.alignment.error_rate import GoldPair, score
 from nmt.alignment.links import attention_links
+from nmt.cli.common import run
 from nmt.corpus import load_corpus
 from nmt.inspection.figures import plot_alignment
 from nmt.text.words import split_words
@@ -108,4 +109,4 @@ def on_own(translator: Translator, sentences: int) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run("guided_attention", main))
