@@ -27,6 +27,7 @@ from nmt.files import atomic_path, expanded, sha256_of
 from nmt.untrusted import LARGEST_METADATA, check_inside, check_metadata, read_small, tensor_shapes
 
 if TYPE_CHECKING:
+    from nmt.config import RunConfig
     from nmt.config.model import ModelConfig
 
 CONFIG, SUBWORDS, WEIGHTS, ALIGNER, METADATA = (
@@ -132,11 +133,16 @@ class Checkpoint:
         return path
 
     @cached_property
-    def model_config(self) -> ModelConfig:
-        """The network's configuration. Raises UserError when the metadata contradict it."""
+    def config(self) -> RunConfig:
+        """The configuration of its run."""
         from nmt.config import load_config
 
-        config, layer = load_config(self.path(CONFIG), warn=False).model, self.metadata.alignment_layer
+        return load_config(self.path(CONFIG), warn=False)
+
+    @cached_property
+    def model_config(self) -> ModelConfig:
+        """The network's configuration. Raises UserError when the metadata contradict it."""
+        config, layer = self.config.model, self.metadata.alignment_layer
         if config.max_length != self.metadata.max_length:
             raise UserError(f"{self.directory}: {CONFIG} and {METADATA} differ in max_length; use another copy")
         if layer is not None and layer >= config.decoder_layers:

@@ -1,6 +1,6 @@
 """Confidence in a translation: logistic regression on evidence from the search, the links and the source's words.
 
-Each checkpoint has weights of its own, fitted on its development split by `nmt.calibration`.
+Each checkpoint has weights of its own, fitted on its development split by `nmt.confidence_fit`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmt.alignment import Link
-from nmt.text.words import Word, overlapping
+from nmt.text.words import Word
 
 if TYPE_CHECKING:
     from nmt.search.options import Hypothesis
@@ -107,23 +107,21 @@ def evidence_of(
         "letters": math.log(letters),
         "agreement": agreement(written, others, [one.log_probability for one in hypothesis.rivals]),
     }
-    by_word = np.zeros((len(target.words), len(WORD_SIGNS)))
-    by_word[:, 0] = 1.0
-    by_word[:, 2] = log_probability / pieces
+    by_word = {name: np.zeros(len(target.words)) for name in WORD_SIGNS}
+    by_word["word_posterior"][:] = 1.0
+    by_word["word_log_probability"][:] = log_probability / pieces
+    by_word["word_letters"][:] = np.log([len(word.text) for word in target.words])
     for share, covered in zip(posteriors(hypothesis), target.words_of_piece, strict=False):
-        for word in covered:
-            by_word[word, 0] = min(by_word[word, 0], share)
-            by_word[word, 4] += 1
-    by_word[:, 5] = np.log([len(word.text) for word in target.words])
+        by_word["word_posterior"][covered] = np.minimum(by_word["word_posterior"][covered], share)
+        by_word["word_pieces"][covered] += 1
     if link_probabilities is not None and link_probabilities.size:
-        by_word[:, 1] = link_probabilities.max(axis=1)
+        by_word["word_link"][:] = link_probabilities.max(axis=1)
     if subwords.known_words is not None:
         spelled = list(_spelled(source))
         unknown = {word for word in spelled if not _is_known(source.words[word], subwords.known_words)}
         found["unknown"] = len(unknown) / max(1, len(spelled))
-        for own, target_word in links or () if unknown else ():
-            by_word[target_word, 3] = max(by_word[target_word, 3], own in unknown)
-    return found, by_word
+        by_word["word_unknown"][[target_word for own, target_word in links or () if own in unknown]] = 1.0
+    return found, np.stack(list(by_word.values()), axis=1)
 
 
 def agreement(written: str, others: Sequence[str], log_probabilities: Sequence[float]) -> float:
@@ -155,19 +153,11 @@ def _shares(log_probabilities: Sequence[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _translated(source: Encoding) -> list[int]:
-    """The words that are not copied."""
-    if not source.copied:
-        return list(range(len(source.words)))
-    covered = overlapping(source.copied, [(word.start, word.end) for word in source.words])
-    return sorted(set(range(len(source.words))) - {word for words in covered for word in words})
-
-
 def _spelled(source: Encoding) -> Iterator[int]:
     """The words of letters that are not copied and have no placeholder."""
     held = {source.text[slice(*span)] for span in source.slots.values()}
     spans = list(source.slots.values())
-    for number in _translated(source):
+    for number in source.translated_words:
         text, start, end = source.words[number]
         inside = any(first <= start and end <= last for first, last in spans)
         if not inside and text not in held and text[0].isalpha() and not any(letter.isdigit() for letter in text):
@@ -177,22 +167,6 @@ def _spelled(source: Encoding) -> Iterator[int]:
 def _is_known(word: Word, known: KnownWords) -> bool:
     text = word.text.replace("’", "'").removesuffix("'s")
     return any(form in known.words for form in (text, text.lower(), text.capitalize()))
-
-
-def joined_confidence(parts: Sequence[Translation]) -> tuple[float | None, dict[str, float] | None]:
-    """Confidence and evidence of a text from those of its parts: means, weighted by target words."""
-    told = [(part, max(1, len(part.target_words))) for part in parts if part.evidence is not None]
-    if not told:
-        return None, None
-    weights = [weight for _, weight in told]
-    names = set.intersection(*(set(part.evidence or ()) for part, _ in told))
-    evidence = {
-        name: float(np.average([(part.evidence or {})[name] for part, _ in told], weights=weights)) for name in names
-    }
-    values = [part.confidence for part, _ in told]
-    if any(value is None for value in values):
-        return None, evidence
-    return float(np.average(np.array(values, float), weights=weights)), evidence
 
 
 def in_words(confidence: float) -> str:

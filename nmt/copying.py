@@ -10,7 +10,7 @@ import regex
 
 from nmt.text.subwords import Encoding
 from nmt.text.typography import INVISIBLE
-from nmt.text.words import overlapping, split_words
+from nmt.text.words import split_words
 from nmt.translation import Translation
 
 _WORD, _MARK = regex.compile(r"\w"), regex.compile(r"\p{M}")
@@ -87,10 +87,9 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
     last: dict[int, int] = {}
     for own, target in translation.alignment or ():
         last[own] = max(target, last.get(own, -1))
-    covered = overlapping(source.copied, [(word.start, word.end) for word in source.words])
-    free = sorted(set(range(len(source.words))) - {word for words in covered for word in words})
+    free = source.translated_words
     insertions: list[Insertion] = []
-    for (start, end), words in zip(source.copied, covered, strict=True):
+    for (start, end), words in zip(source.copied, source.words_of_copies, strict=True):
         before = [last[word] for word in free if word < words.start and word in last]
         if not any(word < words.start for word in free):
             place = 0

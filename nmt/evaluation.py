@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from nmt.errors import UserError
 
@@ -28,6 +28,15 @@ _OF_LANGUAGE = {
     }.items()
     for name in names.split()
 }
+
+
+class CorpusScores(NamedTuple):
+    """BLEU and chrF of a corpus, 0 to 100, with sacreBLEU's signatures."""
+
+    bleu: float
+    bleu_signature: str
+    chrf: float
+    chrf_signature: str
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,8 @@ def bleu_metric(language: str = "", tokenizer: str | None = None) -> BLEU:
 
 def score(
     translations: list[str], references: list[list[str]], language: str = "", tokenizer: str | None = None
-) -> tuple[float, str, float, str]:
-    """(BLEU, its signature, chrF, its signature) of translations, each with one or more references.
+) -> CorpusScores:
+    """The scores of translations, each with one or more references.
 
     `language` is that of the translations; it or `tokenizer` chooses BLEU's words (see `bleu_metric`).
     """
@@ -73,8 +82,8 @@ def score(
     # sacreBLEU wants all first references, all second ones, ...; None (not in its types) for a missing one.
     streams = cast(list[list[str]], list(zip_longest(*references)))
     bleu, chrf = bleu_metric(language, tokenizer), CHRF()
-    values = bleu.corpus_score(translations, streams).score, chrf.corpus_score(translations, streams).score
-    return values[0], str(bleu.get_signature()), values[1], str(chrf.get_signature())
+    values = [metric.corpus_score(translations, streams).score for metric in (bleu, chrf)]
+    return CorpusScores(values[0], str(bleu.get_signature()), values[1], str(chrf.get_signature()))
 
 
 def evaluate(

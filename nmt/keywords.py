@@ -54,7 +54,7 @@ class TranslateOptions(SearchKeywords, total=False):
     batch_size: int
     """Sentences translated together."""
     long: Long
-    """"refuse" a sentence longer than the model takes, or "split" it (`nmt.translation.join_translations`)."""
+    """"refuse" a sentence longer than the model takes, or "split" it (`nmt.joining.join_translations`)."""
     one_sentence: bool
     """Translate a text as it is; else its sentences are translated one by one and joined."""
 

@@ -2,7 +2,7 @@
 
 The choices are those of docs/speedrun.md and of the configurations that were tuned by hand. What matters most is how
 often the budget passes over the corpus: a few passes cannot overfit, so they want no dropout and a small network that
-takes many steps; many passes want regularisation.
+takes many steps; many passes want regularization.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ PREPARATION = 0.2
 AUGMENT = {"names": 0.3, "numbers": 0.8, "lower": 0.06, "unmarked": 0.05, "title": 0.01}
 """Shares of the pairs, as in the configurations of the shipped translators."""
 GUIDE_WEIGHT = 0.5
-NOUNS_CAPITALISED = ("de", "lb", "nds")
-"""Languages in which a capitalised word need not be a name."""
+NOUNS_CAPITALIZED = ("de", "lb", "nds")
+"""Languages in which a capitalized word need not be a name."""
 FEW = 10_000
 """Pairs below which a translator of its own stays poor."""
 
@@ -39,7 +39,7 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
 
     `minutes` (of two cores) are all that the run may take. 4% are left for reading the corpus and learning the
     subwords, a fifth, twelve minutes at most, goes to the alignment head. Placeholders (not for a `source` that
-    capitalises nouns), augmentation and guided attention need every pair's words first; they are left out where that
+    capitalizes nouns), augmentation and guided attention need every pair's words first; they are left out where that
     takes more than `PREPARATION`. The rest goes to the translator.
     """
     head = round(min(0.2 * minutes, 12), 2)
@@ -49,7 +49,7 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
     passes = PAIRS_A_MINUTE * translator / pairs
     return {
         "data": {"augment": dict(AUGMENT)} if guided else {},
-        "subwords": {"vocabulary_size": _pieces(pairs), "slots": guided and source not in NOUNS_CAPITALISED},
+        "subwords": {"vocabulary_size": _pieces(pairs), "slots": guided and source not in NOUNS_CAPITALIZED},
         "model": _network(pairs, translator) | {"heads": 4, "dropout": _dropout(passes)},
         "training": {
             "batch_tokens": 1024 if pairs < FEW else 2048,

@@ -15,14 +15,15 @@ from nmt.alignment.pieces import all_over_words
 from nmt.confidence import Calibration, evidence_of
 from nmt.copying import with_copied
 from nmt.errors import UserError
+from nmt.joining import join_translations
 from nmt.keywords import Long, checked_text
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.parts import Part, sentences, split_text, words_of_part
 from nmt.text.subwords import END, Encoding, Subwords
-from nmt.translation import AttentionMaps, Translation, join_translations
+from nmt.translation import AttentionMaps, Translation
 
 if TYPE_CHECKING:
-    from nmt.alignment.head import Aligner
+    from nmt.alignment.head import AlignedPair, Aligner
     from nmt.engines.ctranslate2_engine import CTranslate2Engine
     from nmt.engines.torch_engine import AttentionWeights, TorchEngine
 
@@ -101,6 +102,20 @@ class Searcher:
         return found
 
 
+class Reading(NamedTuple):
+    """What is read off one hypothesis, None where that is not asked for or not there."""
+
+    target: Encoding
+    pair: AlignedPair | None
+    """By the alignment head."""
+    attention: np.ndarray | None
+    """[target words, source words + 1]"""
+    weights: AttentionWeights | None
+    """Of every head, over pieces."""
+    scores: np.ndarray | None
+    """[target pieces + 1]: log-probabilities."""
+
+
 @dataclass(frozen=True)
 class WordAligner:
     """Make a translation of every part: its text and words, their links and attention, its confidence."""
@@ -136,14 +151,14 @@ class WordAligner:
             pairs = self.head.align_words(list(zip(*sides, strict=True)))
         pieces = [one.attention for one in flat if one.attention is not None]
         attention = all_over_words(pieces, sources, targets) if len(pieces) == len(flat) else none
-        read = zip(targets, pairs, attention, weights, scores, strict=True)
+        readings = map(Reading._make, zip(targets, pairs, attention, weights, scores, strict=True))
         for (line, source), hypotheses in zip(parts, found, strict=True):
             text = line.text if source is line.whole else source.text
-            group = [self._translation(text, source, one, next(read)) for one in hypotheses]
+            group = [self._translation(text, source, one, next(readings)) for one in hypotheses]
             yield replace(group[0], hypotheses=group) if len(group) > 1 else group[0]
 
-    def _translation(self, text: str, source: Encoding, hypothesis: Hypothesis, read: tuple) -> Translation:
-        target, pair, attention, weights, scores = read
+    def _translation(self, text: str, source: Encoding, hypothesis: Hypothesis, reading: Reading) -> Translation:
+        target, pair, attention, weights, scores = reading
         links = pair.links if pair else None if attention is None else attention_links(attention)
         link_probabilities = pair.probabilities if pair else None
         evidence, word_evidence = evidence_of(source, target, hypothesis, links, link_probabilities, self.subwords)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmt.confidence import joined_confidence
 from nmt.errors import UserError
 from nmt.files import atomic_path
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 END_OF_SENTENCE = "</s>"
 NO_ALIGNMENT = "the model has no attention, so there is no alignment to show; translate plainly, or take another model"
 TOO_LARGE = "the text was translated in parts and is too long for one matrix; translate its sentences one by one"
-LARGEST_MATRIX = 2**22
-"""Cells of the largest word matrix kept for a text translated in parts: about 2,000 by 2,000 words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +121,7 @@ class Translation:
     """Probability of each target word given the source and the words before it, on request; 1 for what is copied."""
     confidence: float | None = None
     """Probability, 0 to 1, that the translation is good: sentence chrF of 30 or more. None where the checkpoint has no
-    calibration (`nmt.calibration`), and for a line without words."""
+    calibration (`nmt.confidence_fit`), and for a line without words."""
     evidence: Mapping[str, float] | None = None
     """What `confidence` is computed from, by the names of `nmt.confidence.SIGNS`; None for a line without words."""
     word_confidence: list[float] | None = None
@@ -138,11 +135,12 @@ class Translation:
 
     @property
     def has_matrix(self) -> bool:
-        """Whether `attention` has a row per target word: not without attention, nor above `LARGEST_MATRIX`."""
+        """Whether `attention` has a row per target word: not without attention, nor for a text of parts that is larger
+        than `nmt.joining.LARGEST_MATRIX`."""
         return self.attention is not None and len(self.attention) == len(self.target_words)
 
     def aligned(self) -> tuple[np.ndarray, list[tuple[int, int]]]:
-        """`attention` and `alignment`. Raises UserError where there are none, or no rows (`LARGEST_MATRIX`)."""
+        """`attention` and `alignment`. Raises UserError where there are none, or no rows."""
         if self.attention is None or self.alignment is None:
             raise UserError(NO_ALIGNMENT)
         if not self.has_matrix:
@@ -225,86 +223,3 @@ class Translation:
 def shortened(text: str) -> str:
     """A text quoted for a `repr`, at most 60 characters of it."""
     return repr(text if len(text) <= 60 else text[:59] + "…")
-
-
-def join_translations(
-    source: str, source_words: list[str], parts: Sequence[Translation], places: Sequence[list[int]]
-) -> Translation:
-    """Join the translations of a text's parts. Hypothesis k joins the parts' k-th hypotheses, so the first does not
-    depend on `n_best`.
-
-    `places[p][i]` is the word of the whole text that contains word i of part p. The score is the mean of the
-    parts' scores, weighted by target words, and so are confidence and evidence. The result has no heads, which belong
-    to one sentence, and no rows in its matrix if that would exceed `LARGEST_MATRIX` cells.
-    """
-    lists = [part.hypotheses or [part] for part in parts]
-    joined = []
-    for number in range(min(map(len, lists))):
-        group = [found[number] for found in lists]
-        joined.append(_join(source, source_words, group, places))
-    return replace(joined[0], hypotheses=joined) if len(joined) > 1 else joined[0]
-
-
-def _join(
-    source: str, source_words: list[str], parts: Sequence[Translation], places: Sequence[list[int]]
-) -> Translation:
-    target_words = [word for part in parts for word in part.target_words]
-    weights = [max(1, len(part.target_words)) for part in parts]
-    score = float(np.average([part.score for part in parts], weights=weights))
-    text = " ".join(part.text for part in parts if part.text)
-    confidence, evidence = joined_confidence(parts)
-    whole = Translation(
-        source,
-        text,
-        score,
-        source_words,
-        target_words,
-        None,
-        None,
-        word_probabilities=_joined_values([part.word_probabilities for part in parts]),
-        confidence=confidence,
-        evidence=evidence,
-        word_confidence=_joined_values([part.word_confidence for part in parts if part.target_words]),
-    )
-    if any(part.alignment is None for part in parts):
-        return whole
-    size = len(target_words) * (len(source_words) + 1)
-    links: set[tuple[int, int]] = set()
-    first = 0
-    for part, own in zip(parts, places, strict=True):
-        links |= {(own[s], first + t) for s, t in part.alignment or ()}
-        first += len(part.target_words)
-    attention = _joined_matrix([part.attention for part in parts], places, len(source_words) + 1, size)
-    probabilities = _joined_matrix([part.link_probabilities for part in parts], places, len(source_words), size)
-    return replace(
-        whole,
-        attention=attention,
-        alignment=sorted(links),
-        link_probabilities=probabilities,
-        attention_name=parts[0].attention_name,
-    )
-
-
-def _joined_values(lists: Sequence[list[float] | None]) -> list[float] | None:
-    """One list of the parts' own; None if one is None."""
-    if not lists or any(values is None for values in lists):
-        return None
-    return [value for values in lists for value in values or ()]
-
-
-def _joined_matrix(
-    matrices: Sequence[np.ndarray | None], places: Sequence[list[int]], columns: int, size: int
-) -> np.ndarray | None:
-    """The parts' matrices as blocks of one of `columns`; None if one is None, no rows if it would be too large."""
-    if any(matrix is None for matrix in matrices):
-        return None
-    if size > LARGEST_MATRIX:
-        return np.zeros((0, columns), np.float32)
-    blocks = []
-    for matrix, words in zip(matrices, places, strict=True):
-        assert matrix is not None
-        block = np.zeros((len(matrix), columns), np.float32)
-        for column, word in enumerate([*words, -1][: matrix.shape[1]]):  # the last column is `</s>`
-            block[:, word] += matrix[:, column]
-        blocks.append(block)
-    return np.concatenate(blocks)

@@ -147,11 +147,11 @@ class Translator:
             raise UserError(f"the CTranslate2 engine cannot {wanted[0]}; use the engine auto or torch")
         # `auto` serves such a request with PyTorch alone, so that all results come from one model.
         fast = self.fast and not wanted
-        engine = self._ctranslate2 if fast else self._torch
+        engine = self._ctranslate2 if fast else self.torch_engine
         attention = self.attends and (options["attention"] or heads or self.aligner is None)
         read_weights, read_ahead = None, options["read_ahead"]
         if heads:
-            read_weights = partial(self._torch.attention, candidates=CANDIDATES)
+            read_weights = partial(self.torch_engine.attention, candidates=CANDIDATES)
             read_ahead = min(read_ahead, options["batch_size"])  # whole maps are large
         overlapped = fast and read_ahead > FAST_CHUNK
 
@@ -159,7 +159,7 @@ class Translator:
         one_sentence = options["one_sentence"] or heads or bool(search.prefix)
         reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence)
         searcher = Searcher(engine, search, options["batch_size"], attention, self.checkpoint.directory)
-        scored = self._torch.score if word_probabilities else None
+        scored = self.torch_engine.score if word_probabilities else None
         name = self.checkpoint.attention_name if self.attends else None
         calibration = Calibration.of(self.checkpoint.metadata.confidence)
         aligner = WordAligner(self.subwords, self.aligner, name, calibration, read_weights, scored)
@@ -177,7 +177,7 @@ class Translator:
         Both are taken as one sentence. Raises UserError for a sentence that is longer than the model takes.
         """
         sides = self._encode(source, target)
-        (log_probabilities,) = self._torch.score([sides[0].ids], [sides[1].ids])
+        (log_probabilities,) = self.torch_engine.score([sides[0].ids], [sides[1].ids])
         words = [word.text for word in sides[1].words]
         by_word = over_target_words(log_probabilities, sides[1])
         return Score(float(log_probabilities.sum()), words, by_word.tolist(), float(log_probabilities[-1]))
@@ -216,7 +216,7 @@ class Translator:
         """
         self.require_attention()
         sides = self._encode(source, target)
-        (weights,) = self._torch.attention([sides[0].ids], [sides[1].ids], CANDIDATES)
+        (weights,) = self.torch_engine.attention([sides[0].ids], [sides[1].ids], CANDIDATES)
         return spelled(weights, sides[0].ids, sides[1].ids, self.subwords.pieces)
 
     def _encode(self, source: str, target: str) -> tuple[Encoding, Encoding]:
@@ -240,10 +240,11 @@ class Translator:
     @property
     def network(self) -> Model:
         """The PyTorch network in evaluation mode. Changing its weights changes what the engine `torch` translates."""
-        return self._torch.model
+        return self.torch_engine.model
 
     @cached_property
-    def _torch(self) -> TorchEngine:
+    def torch_engine(self) -> TorchEngine:
+        """The PyTorch engine, whichever serves `translate`."""
         from nmt.engines.torch_engine import TorchEngine
 
         return TorchEngine.load(self.checkpoint, len(self.subwords), self.threads)

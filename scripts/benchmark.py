@@ -3,7 +3,6 @@
 
     scripts/speed/peers.sh                            # once: JoeyNMT in an environment of its own
     python -m scripts.benchmark training              # one claim
-    python -m scripts.benchmark training --quick      # short turns without JoeyNMT; prints only
     python -m scripts.benchmark all                   # every claim except the two longest
     python -m scripts.benchmark page                  # rewrite the page from the records
 
@@ -52,7 +51,6 @@ def main(arguments: list[str]) -> None:
     known = claims()
     parser = argparse.ArgumentParser(prog="benchmark.py", description="Speed, memory and growth, beside peers.")
     parser.add_argument("claim", choices=[*known, "all", "page"], help="page only writes docs/speed.md anew")
-    parser.add_argument("--quick", action="store_true", help="short turns, no JoeyNMT; prints, and writes nothing")
     parser.add_argument("--resume", action="store_true", help="with all: leave out claims measured already")
     options = parser.parse_args(arguments)
     names = {"all": [name for name in known if name not in LONG], "page": []}.get(options.claim, [options.claim])
@@ -61,13 +59,11 @@ def main(arguments: list[str]) -> None:
         if options.resume and path.exists():
             continue
         started = time.time()
-        replies = known[name].measure(options.quick)
+        replies = known[name].measure()
         told = known[name].tell(replies)
         print(f"\n{name}\n\n{table(told.columns, told.rows)}\n", *("  ".join(row) for row in told.summary), sep="\n")
-        if not options.quick:
-            write_json(path, {"machine": machine(), "minutes": (time.time() - started) / 60, "replies": replies})
-    if not options.quick:
-        print(write_page(list(known.values()), RAW))
+        write_json(path, {"machine": machine(), "minutes": (time.time() - started) / 60, "replies": replies})
+    print(write_page(list(known.values()), RAW))
 
 
 def write_page(known: Sequence[Claim], raw: Path) -> Path:

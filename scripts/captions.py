@@ -6,12 +6,13 @@ import gzip
 import json
 from pathlib import Path
 
+from nmt.checkpoint import SUBWORDS
 from nmt.config import RunConfig, load_config
 from nmt.corpus import Corpus, load_corpus
-from nmt.files import cache_directory
+from nmt.files import atomic_path, cache_directory
 from nmt.text.subwords import Subwords
 from nmt.training.pairs import EncodedPairs
-from nmt.training.run import encode_splits, make_subwords
+from nmt.training.preparation import encode_splits, load_subwords, train_subwords
 from scripts.report import ROOT, THREADS
 
 VOCABULARY = 8000
@@ -73,8 +74,16 @@ def corpus() -> Corpus:
 
 def subwords(pairs: Corpus) -> Subwords:
     """The joint BPE model of the training pairs, trained once."""
-    place().mkdir(parents=True, exist_ok=True)
     return make_subwords(place(), config(), pairs)
+
+
+def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
+    """Load the directory's SentencePiece model; train and save it first if there is none."""
+    path = directory / SUBWORDS
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            train_subwords(config, corpus).save(temporary)
+    return load_subwords(directory)
 
 
 def encoded(settings: RunConfig) -> tuple[EncodedPairs, int]:

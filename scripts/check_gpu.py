@@ -82,18 +82,8 @@ def main(arguments: list[str]) -> int:
 
 def install_dependencies() -> None:
     """Install the package with pip if something that it imports is missing; an installed PyTorch stays."""
-    needed = (
-        "torch",
-        "numpy",
-        "yaml",
-        "pydantic",
-        "sentencepiece",
-        "datasets",
-        "ctranslate2",
-        "sacrebleu",
-        "sentencex",
-    )
-    if any(importlib.util.find_spec(name) is None for name in needed):
+    needed = "torch numpy yaml pydantic sentencepiece datasets ctranslate2 sacrebleu sentencex"
+    if any(importlib.util.find_spec(name) is None for name in needed.split()):
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--editable", str(ROOT)], check=True)
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
@@ -145,7 +135,7 @@ def engines(bench: Bench) -> dict:
     ids = [translator.subwords.encode(line).ids for line in LINES]
     found, texts = [], []
     for device in ("cpu", bench.device):
-        engine = moved(translator, device)._torch
+        engine = moved(translator, device).torch_engine
         found.append([maps.cross for maps in engine.attention(ids, ids)])
         texts.append([translation.text for translation in translator.translate(LINES)])
     texts.append([translation.text for translation in Translator.load("tatoeba-en-es").translate(LINES)])
@@ -161,7 +151,7 @@ def moved(translator: Translator, device: str | torch.device) -> Translator:
     """The translator, with its network on `device`."""
     import torch
 
-    engine = translator._torch
+    engine = translator.torch_engine
     engine.model.to(device)
     engine.device = torch.device(device)
     return translator

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """One table of word aligners on two sets of gold links: a diagonal, eflomal, fast_align, and this project's methods.
 
-    python -m scripts.compare_aligners [--minutes N ...] [--checkpoint DIR] [--reverse-checkpoint DIR]
+    python -m scripts.compare_aligners [--minutes N ...] [--checkpoint DIR]
 
 The sets are Tatoeba's, short everyday sentences, and XL-WA's, sentences of Wikipedia, where its file is at hand
 (--outside). The statistical aligners and `nmt-align --learn` are trained on Tatoeba's training split plus the gold
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import platform
 import sys
@@ -25,8 +24,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from nmt.alignment import Link
 from nmt.alignment.error_rate import bootstrap, bootstrap_difference, score
 from nmt.alignment.gold import english_spanish_corpus
@@ -35,24 +32,24 @@ from nmt.alignment.symmetrization import grow_diag_final_and, intersection
 from nmt.cli.align import make_parser as align_parser
 from nmt.cli.common import run
 from nmt.cli.learn import learn
-from nmt.files import atomic_path, cache_directory
+from nmt.corpus import pairs_of
+from nmt.files import cache_directory
 from nmt.text.words import split_words
 from nmt.translator import Translator
-from scripts import gold_sets, raw_attention
+from scripts import gold_sets
 from scripts.gold_sets import GoldSet
-from scripts.raw_attention import GOLD, over_word_pairs
-from scripts.report import ROOT, fill, table
+from scripts.raw_attention import GOLD, over_word_pairs, select_by_prediction
+from scripts.report import ROOT, fill, read_json, table, write_json
 from scripts.statistical_aligners import Alignments, make_eflomal_priors, run_eflomal, run_fast_align, write_pairs
 
 SPEED_PAIRS = (150, 1_500, 10_000)
 DEV_PAIRS = 500
-"""Dev pairs on which a layer or a head is chosen, without gold links."""
+"""Dev pairs on which a head is chosen, without gold links."""
 MINUTES = (0.5, 2.0, 10.0)
 PUBLISHED = [("SimAlign, pretrained", 0.142), ("awesome-align, pretrained", 0.120), ("OmniAlign, pretrained", 0.107)]
 """AER on the test split of XL-WA English-Spanish, as OmniAlign's authors report it."""
 
 Pairs = Sequence[tuple[str, str]]
-Stacks = Sequence[np.ndarray]
 
 
 class Speed(NamedTuple):
@@ -111,8 +108,8 @@ def statistical_rows(gold: Pairs, training: Pairs, fresh: bool) -> tuple[list[Ro
             speeds.append(Speed(f"{name}, training and aligning in one run", len(gold) + len(training), found.seconds))
         record = kept / "speeds.json"
         if fresh or not record.exists():
-            _write_json(record, _eflomal_speeds(path, [*gold, *training]))
-        return rows, speeds + [Speed(*speed) for speed in json.loads(record.read_text())]
+            write_json(record, _eflomal_speeds(path, [*gold, *training]))
+        return rows, speeds + [Speed(*speed) for speed in read_json(record)]
 
 
 def _kept(
@@ -124,8 +121,8 @@ def _kept(
         found = run(path)
         if found is None:
             return None
-        _write_json(record, [found.forward[:count], found.reverse[:count], found.seconds])
-    forward, reverse, seconds = json.loads(record.read_text())
+        write_json(record, [found.forward[:count], found.reverse[:count], found.seconds])
+    forward, reverse, seconds = read_json(record)
     sides = [[[(source, target) for source, target in links] for links in side] for side in (forward, reverse)]
     return Alignments(sides[0], sides[1], seconds)
 
@@ -144,57 +141,23 @@ def _eflomal_speeds(path: Path, pairs: Pairs) -> list[Speed]:
     return speeds
 
 
-def _write_json(path: Path, value: object) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value))
-
-
 # Raw cross-attention
 
 
-def raw_rows(gold: Pairs, dev: Pairs, translator: Translator, reverse: Translator | None) -> list[Row]:
+def raw_rows(gold: Pairs, dev: Pairs, translator: Translator) -> list[Row]:
     """What the translator's cross-attention says without any training for alignment."""
     stacks = [over_word_pairs(translator, *pair) for pair in gold]
     shifted = [over_word_pairs(translator, *pair, shift=True) for pair in gold]
-    rows = [_raw_row("mean of all heads", [raw_attention.overall_average(stack) for stack in stacks])]
+    found = {"mean of all heads": [stack.mean(axis=(0, 1)) for stack in stacks]}
     for layer in range(len(stacks[0])):
-        for name, read in (("", stacks), (", Shift-Att", shifted)):
-            rows.append(
-                _raw_row(f"layer {layer + 1}{name}", [raw_attention.layer_average(stack, layer) for stack in read])
-            )
+        found[f"layer {layer + 1}"] = [stack[layer].mean(axis=0) for stack in stacks]
+        found[f"layer {layer + 1}, Shift-Att"] = [stack[layer].mean(axis=0) for stack in shifted]
     held_out = [over_word_pairs(translator, *pair) for pair in dev]
     words = [[[word.text for word in split_words(pair[side])] for pair in dev] for side in (0, 1)]
     flat = [stack.reshape(-1, *stack.shape[2:]) for stack in held_out]
-    layer, head = divmod(raw_attention.select_by_prediction(flat, *words), stacks[0].shape[1])
-    rows.append(
-        _raw_row(f"best head by prediction on dev ({layer + 1}.{head + 1})", [stack[layer, head] for stack in stacks])
-    )
-    if reverse is not None:
-        back = [over_word_pairs(reverse, target, source) for source, target in gold]
-        rows += agreement_rows(
-            stacks, back, held_out, [over_word_pairs(reverse, target, source) for source, target in dev]
-        )
-    return rows
-
-
-def agreement_rows(forward: Stacks, reverse: Stacks, dev_forward: Stacks, dev_reverse: Stacks) -> list[Row]:
-    """The layers and the heads of two translators that agree best on dev, intersected on the gold pairs."""
-    ahead_layer, back_layer = raw_attention.best_layer(dev_forward, dev_reverse)
-    ahead_head, back_head = raw_attention.best_head(dev_forward, dev_reverse)
-    both = list(zip(forward, reverse, strict=True))
-    layers = [(ahead[ahead_layer].mean(axis=0), back[back_layer].mean(axis=0)) for ahead, back in both]
-    heads = [(ahead[ahead_head], back[back_head]) for ahead, back in both]
-    return [
-        Row(f"attention, best {name} by agreement on dev, intersected", links, ours=True)
-        for name, links in (
-            ("layers", [raw_attention.mutual_argmax_links(*pair) for pair in layers]),
-            ("heads", [raw_attention.mutual_argmax_links(*pair) for pair in heads]),
-        )
-    ]
-
-
-def _raw_row(name: str, matrices: Stacks) -> Row:
-    return Row(f"attention, {name}", [argmax_links(matrix) for matrix in matrices], ours=True)
+    layer, head = divmod(select_by_prediction(flat, *words), stacks[0].shape[1])
+    found[f"best head by prediction on dev ({layer + 1}.{head + 1})"] = [stack[layer, head] for stack in stacks]
+    return [Row(f"attention, {name}", list(map(argmax_links, read)), ours=True) for name, read in found.items()]
 
 
 # Our alignment head, and what is learned from the pairs themselves
@@ -289,11 +252,10 @@ def main(arguments: argparse.Namespace) -> None:
     sets += [gold_sets.xl_wa(arguments.outside)] if arguments.outside.is_file() else []
     corpus = english_spanish_corpus()
     pairs = [pair for gold in sets for pair in gold.pairs]
-    training, dev = (list(zip(split["source"], split["target"], strict=True)) for split in (corpus.train, corpus.dev))
+    training, dev = list(pairs_of(corpus.train)), list(pairs_of(corpus.dev))
     translator = Translator.load(arguments.checkpoint, engine="torch", threads=1)
-    reverse = Translator.load(arguments.reverse_checkpoint, "torch", 1) if arguments.reverse_checkpoint else None
     statistical, speeds = statistical_rows(pairs, training, arguments.fresh)
-    rows = [diagonal(pairs), *statistical, *raw_rows(sets[0].pairs, dev[:DEV_PAIRS], translator, reverse)]
+    rows = [diagonal(pairs), *statistical, *raw_rows(sets[0].pairs, dev[:DEV_PAIRS], translator)]
     for minutes in arguments.minutes:
         rows += learned_rows(pairs, training, "--minutes", f"{minutes:g}")
     ours = rows[-1]
@@ -322,7 +284,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
-    parser.add_argument("--reverse-checkpoint", metavar="DIR", help="a Spanish-English translator, for raw attention")
     parser.add_argument("--gold", type=Path, default=GOLD, metavar="TSV")
     parser.add_argument("--outside", type=Path, default=gold_sets.XL_WA, metavar="TSV", help="a file of XL-WA")
     parser.add_argument("--minutes", type=float, nargs="*", default=MINUTES, help="budgets of --learn")

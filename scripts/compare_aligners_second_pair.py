@@ -78,14 +78,13 @@ def default_config() -> RunConfig:
 def main(options: argparse.Namespace) -> None:
     """Train both aligners, compare them, print and write the table."""
     from nmt.alignment.head import Aligner
-    from nmt.corpus import load_corpus
+    from nmt.corpus import load_corpus, pairs_of
     from nmt.models.alignment_head import AlignerConfig
     from nmt.training.alignment import HeadTraining, train_aligner
-    from nmt.training.run import make_subwords
 
     config = load_config(options.config) if options.config else default_config()
     corpus = load_corpus(config.data)
-    training, dev = (list(zip(split["source"], split["target"], strict=True)) for split in (corpus.train, corpus.dev))
+    training, dev = list(pairs_of(corpus.train)), list(pairs_of(corpus.dev))
     recipe = AlignerConfig.for_minutes(options.minutes)
 
     def report(stage: str, step: int, steps: int, loss: float) -> None:
@@ -95,7 +94,7 @@ def main(options: argparse.Namespace) -> None:
         directory = Path(name)
         print(f"training {EFLOMAL[0]} ...", file=sys.stderr, flush=True)
         eflomal = run_eflomal(write_pairs(directory / "pairs", [*dev, *training]))
-        subwords = make_subwords(directory, config, corpus)
+        subwords = captions.make_subwords(directory, config, corpus)
         wall, processor = time.monotonic(), time.process_time()
         parameters = train_aligner(
             training, subwords, HeadTraining(recipe, options.seed, on_progress=report), directory

@@ -1,8 +1,7 @@
 #!/usr/bin/env python
 """Calibrate a checkpoint's confidence on its development split, and measure it.
 
-    python -m scripts.confidence CHECKPOINT               # fit on four fifths of dev, measure on the fifth, five times
-    python -m scripts.confidence CHECKPOINT --write       # also fit on all of dev, into metadata.json
+    python -m scripts.confidence CHECKPOINT --write       # fit on dev, into metadata.json
     python -m scripts.confidence CHECKPOINT --test        # measure metadata.json's on test: docs/results/confidence.md
 
 The question is whether a translation is bad: sentence chrF below 30. An area under the ROC curve of 1 tells all bad
@@ -17,20 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt.calibration import (
-    SENTENCES,
-    Judged,
-    calibrate_checkpoint,
-    fit,
-    foreign,
-    judged,
-    roc_auc,
-    scrambled,
-)
-from nmt.checkpoint import CONFIG, find_checkpoint
+from nmt.checkpoint import find_checkpoint
 from nmt.cli.common import run
-from nmt.confidence import LOW_WORD, SIGNS, WORD_SIGNS, Calibration, looks_foreign
-from nmt.config import load_config
+from nmt.confidence import LOW_WORD, Calibration, looks_foreign
+from nmt.confidence_fit import Judged, calibrate_checkpoint, judged, roc_auc, scrambled
 from nmt.corpus import load_corpus, references
 from nmt.errors import UserError
 from nmt.inspection.drawing import FAINT, axes_at, new_figure, save
@@ -45,65 +34,33 @@ START = """\
 references is at least 30; `Translation.word_confidence` is that of each word to stand in a reference. Both come from a
 logistic model (`nmt.confidence`) of what a search leaves behind. A translation is doubted if it is improbable a letter
 or short, if the search's other hypotheses are unlike it, and if the training corpus lacks words of the source; a word
-also if it has no probable link. The weights are fitted on dev (`nmt.calibration`); everything below is measured on
+also if it has no probable link. The weights are fitted on dev (`nmt.confidence_fit`); everything below is measured on
 test, once.
 `python -m scripts.confidence CHECKPOINT --test` makes each table and figure.
 """
 EDGES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 OTHER_LINES = 200
-FOLDS = 5
 
 
 def main(arguments: list[str]) -> None:
     """Fit or measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", metavar="CHECKPOINT")
-    parser.add_argument("--write", action="store_true", help="write the weights, fitted on dev, into metadata.json")
-    parser.add_argument("--test", action="store_true", help="measure the weights in metadata.json on test")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--write", action="store_true", help="write the weights, fitted on dev, into metadata.json")
+    task.add_argument("--test", action="store_true", help="measure the weights in metadata.json on test")
     options = parser.parse_args(arguments)
     directory = find_checkpoint(options.checkpoint)
-    translator = Translator.load(directory, threads=options.threads)
-    corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG), warn=False).data)
+    translator = Translator.load(directory)
+    corpus = load_corpus(translator.checkpoint.config.data)
     if options.test:
         if corpus.test is None:
             raise UserError("the checkpoint's corpus has no test split")
         print(fill(PAGE, {directory.resolve().name: measure(translator, *references(corpus.test))}, START))
-    elif options.write:
-        calibration = calibrate_checkpoint(directory, corpus.dev, options.threads)
-        print("too few good or bad translations: nothing written" if calibration is None else weights_of(calibration))
+    elif calibration := calibrate_checkpoint(directory, corpus.dev):
+        print("\n".join(f"{name:<22}{weight:>9.4g}" for name, weight in calibration.weights.items()))
     else:
-        print(folds(translator, *references(corpus.dev)))
-
-
-def folds(translator: Translator, sources: list[str], targets: list[list[str]]) -> str:
-    """What fits on the other dev sentences find in each fifth of them, and what each piece of evidence finds alone."""
-    found = judged(translator, sources[:SENTENCES], targets[:SENTENCES])
-    confidence, fold = np.zeros(len(found.rows)), np.arange(len(found.rows)) % FOLDS
-    word_confidence, word_fold = np.zeros(len(found.words)), np.arange(len(found.words)) * FOLDS // len(found.words)
-    other = foreign(translator, targets, len(found.rows))
-    for held in range(FOLDS):
-        rows = [row for row, own in zip(found.rows, fold, strict=True) if own != held]
-        good = np.concatenate([found.good[fold != held], np.zeros(len(other), bool)])
-        words = word_fold != held
-        calibration = fit([*rows, *other], good, found.words[words], found.right[words])
-        if calibration is None:
-            raise UserError(f"{found.good.sum()} good and {(~found.good).sum()} bad translations are too few")
-        confidence[fold == held] = [calibration(row) for row in found.rows[held::FOLDS]]
-        word_confidence[~words] = calibration.words(found.words[~words]) or 0.0
-    lines = []
-    for name, sign in SIGNS.items():
-        if name in found.rows[0]:
-            alone = np.array([sign * row[name] for row in found.rows])
-            lines.append(f"AUC of {name} alone: {roc_auc(alone, found.good):.3f}")
-    for column, (name, sign) in enumerate(WORD_SIGNS.items()):
-        lines.append(f"AUC of {name} alone: {roc_auc(sign * found.words[:, column], found.right):.3f}")
-    return "\n".join([*lines, "", told(found, confidence, word_confidence), "", curve(confidence, found.good)])
-
-
-def weights_of(calibration: Calibration) -> str:
-    """A line for each weight."""
-    return "\n".join(f"{name:<22}{weight:>9.4g}" for name, weight in calibration.weights.items())
+        print("too few good or bad translations: nothing written")
 
 
 def told(found: Judged, confidence: np.ndarray, word_confidence: np.ndarray) -> str:

@@ -13,20 +13,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import combinations
 from pathlib import Path
 
-from nmt.alignment.error_rate import read_gold, score
-from nmt.alignment.gold import english_spanish_corpus, find_sentences
+from nmt.alignment.error_rate import GoldPair, score
 from nmt.alignment.links import attention_links
-from nmt.checkpoint import CONFIG
-from nmt.config import load_config
+from nmt.cli.common import run
 from nmt.corpus import load_corpus
 from nmt.inspection.figures import plot_alignment
 from nmt.text.words import split_words
 from nmt.translation import Translation
 from nmt.translator import Translator
-from scripts.alignment_pictures import MOST_WORDS, after, crossings, words
-from scripts.raw_attention import GOLD, over_word_pairs
+from scripts.raw_attention import gold_pairs, over_word_pairs
+
+MOST_WORDS = 12
+"""On a side of the pair that is drawn."""
 
 
 def main(arguments: list[str]) -> None:
@@ -50,10 +51,10 @@ def main(arguments: list[str]) -> None:
 def on_gold(translator: Translator) -> dict[str, float]:
     """AER of the shown attention, and of every other head's and layer's best, on the gold pairs (English-Spanish)."""
     layer, shown = translator.checkpoint.metadata.alignment_layer, translator.checkpoint.shown_heads
-    gold = read_gold(GOLD)
+    gold, pairs = gold_pairs()
     swap = translator.source == "es"
     found: dict[str, list] = {}
-    for pair in find_sentences(gold, english_spanish_corpus()):
+    for pair in pairs:
         sides = pair[::-1] if swap else pair
         attention = over_word_pairs(translator, *sides)  # [layers, heads, target words, source words + 1]
         candidates = {"shown": attention[layer, shown].mean(axis=0)}
@@ -70,11 +71,11 @@ def on_gold(translator: Translator) -> dict[str, float]:
 
 
 def draw(translators: list[Translator], path: str) -> None:
-    """The pair with the most crossing sure links: each translator's attention, teacher-forced, and the alignment head's
-    probabilities."""
-    gold = read_gold(GOLD)
-    pairs = zip(gold, find_sentences(gold, english_spanish_corpus()), strict=True)
-    chosen, (source, target) = max(pairs, key=lambda pair: crossings(pair[0]) if words(pair[0]) <= MOST_WORDS else -1)
+    """The short pair with the most crossing sure links: each translator's attention, teacher-forced, and the alignment
+    head's probabilities."""
+    pairs = zip(*gold_pairs(), strict=True)
+    short = [one for one in pairs if max(map(max, one[0].sure), default=0) < MOST_WORDS]
+    chosen, (source, target) = max(short, key=lambda one: crossings(one[0]))
     panels, names = [], []
     for translator in translators:
         checkpoint = translator.checkpoint
@@ -83,15 +84,21 @@ def draw(translators: list[Translator], path: str) -> None:
         sides = [[word.text for word in split_words(text)] for text in (source, target)]
         panels.append(Translation(source, target, 0.0, *sides, matrix, attention_links(matrix)))
         names.append(checkpoint.attention_name)
-    panels.append(after(translators[-1], source, target))
+    (pair,) = translators[-1].align([(source, target)])
+    panels.append(Translation(source, target, 0.0, pair.source_words, pair.target_words, pair.matrix, pair.links))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     plot_alignment(panels, path, [sorted(chosen.sure)] * len(panels), [*names, "link probabilities (alignment head)"])
     print(path)
 
 
+def crossings(pair: GoldPair) -> int:
+    """Number of pairs of sure links that cross."""
+    return sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for a, b in combinations(pair.sure, 2))
+
+
 def on_own(translator: Translator, sentences: int) -> float:
     """F1 of the attention's links against the alignment head's, on translations of dev sentences."""
-    corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG), warn=False).data)
+    corpus = load_corpus(translator.checkpoint.config.data)
     common = both = 0
     for translation in translator.stream(corpus.dev["source"][:sentences]):
         attention, links = translation.aligned()
@@ -102,4 +109,4 @@ def on_own(translator: Translator, sentences: int) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run("guided_attention", main))

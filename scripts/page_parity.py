@@ -30,8 +30,6 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt.checkpoint import CONFIG
-from nmt.config import load_config
 from nmt.corpus import load_corpus, references
 from nmt.evaluation import score
 from nmt.page.bundle import model_data, translator_page
@@ -82,15 +80,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", nargs="+")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS), dest="parts")
-    parser.add_argument("--sentences", type=int, help="the first so many test sentences (default: all)")
     options = parser.parse_args(arguments)
     differences = 0
     for name in options.checkpoints:
         translator = Translator.load(name, "torch", threads=1)
-        config = load_config(translator.checkpoint.path(CONFIG), warn=False)
-        sources, targets = references(load_corpus(config.data).test)
+        sources, targets = references(load_corpus(translator.checkpoint.config.data).test)
         for part in options.parts:
-            differences += PARTS[part](translator, sources[: options.sentences], targets[: options.sentences])
+            differences += PARTS[part](translator, sources, targets)
     return 1 if differences else 0
 
 
@@ -170,7 +166,7 @@ def int8(translator: Translator, sources: list[str], targets: list[list[str]]) -
         found = run_engine(Path(place), model, task="texts", lines=sources, beam=BEAM, oneSentence=True)
     expected = translator.translate(sources, beam=BEAM, one_sentence=True)
     values = [
-        score(texts, targets, translator.target)[0]
+        score(texts, targets, translator.target).bleu
         for texts in ([one["text"] for one in found], [one.text for one in expected])
     ]
     same = sum(one["text"] == other.text for one, other in zip(found, expected, strict=True))

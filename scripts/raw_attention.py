@@ -1,8 +1,7 @@
-"""Links from raw attention: which attention is read, and the choice of a layer or a head without gold links.
+"""Links from raw attention: which attention is read, and the choice of a head without gold links.
 
 Attention comes as a stack [layers, heads, ...] or as a matrix [target words, source words + 1] whose
-last column is `</s>`, that is "aligned to nothing". The reverse direction's matrix is
-[source words, target words + 1].
+last column is `</s>`, that is "aligned to nothing".
 """
 
 from collections import Counter
@@ -10,14 +9,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nmt.alignment import Link
-from nmt.alignment.links import argmax_links, transpose
+from nmt.alignment.error_rate import GoldPair, read_gold
+from nmt.alignment.gold import english_spanish_corpus, find_sentences
 from nmt.alignment.pieces import over_words
 from nmt.translator import Translator
 from scripts.report import ROOT
 
 GOLD = ROOT / "data" / "alignments" / "tatoeba-en-es-dev.tsv"
 """The hand-aligned pairs; they are in no training split."""
+
+
+def gold_pairs() -> tuple[list[GoldPair], list[tuple[str, str]]]:
+    """The links and the sentences of the hand-aligned pairs."""
+    gold = read_gold(GOLD)
+    return gold, find_sentences(gold, english_spanish_corpus())
 
 
 def over_word_pairs(translator: Translator, source: str, target: str, shift: bool = False) -> np.ndarray:
@@ -29,16 +34,6 @@ def over_word_pairs(translator: Translator, source: str, target: str, shift: boo
     return over_words(shift_attention(cross) if shift else cross[..., :-1, :], ahead, back)
 
 
-def layer_average(attention: np.ndarray, layer: int) -> np.ndarray:
-    """A layer's mean over heads, [layers, heads, target, source] -> [target, source] (Garg et al. 2019, sec. 4.1)."""
-    return attention[layer].mean(axis=0)
-
-
-def overall_average(attention: np.ndarray) -> np.ndarray:
-    """The mean of all heads of all layers, [layers, heads, target, source] -> [target, source]."""
-    return attention.mean(axis=(0, 1))
-
-
 def shift_attention(attention: np.ndarray) -> np.ndarray:
     """Attention read one step later (Shift-Att: Chen et al. 2020, arXiv 2004.14837, section 3.1).
 
@@ -48,60 +43,10 @@ def shift_attention(attention: np.ndarray) -> np.ndarray:
     return attention[..., 1:, :]
 
 
-def mutual_argmax_links(forward: np.ndarray, reverse: np.ndarray) -> list[Link]:
-    """Links that are the arg-max in both directions: the intersection (Och and Ney 2003, section 4)."""
-    return sorted(set(argmax_links(forward)) & transpose(argmax_links(reverse)))
-
-
-# Choosing a layer or a head without gold links
-
-
-def agreement(forward: Sequence[Link], reverse: Sequence[Link]) -> tuple[int, int]:
-    """(twice the common links, all links) of two directions; their ratio is 1 - AER of one against the other."""
-    return 2 * len(set(forward) & set(reverse)), len(set(forward)) + len(set(reverse))
-
-
-def select_by_agreement(forward: Sequence[np.ndarray], reverse: Sequence[np.ndarray]) -> tuple[int, int]:
-    """The candidate of each direction that agrees best with one of the other's.
-
-    Chen et al. (2020, section 3.1) choose layers so, by the AER between the two directions.
-
-    Args:
-        forward: for each sentence pair [candidates, target words, source words + 1].
-        reverse: for each sentence pair [candidates, source words, target words + 1].
-    """
-    counts = np.zeros((len(forward[0]), len(reverse[0]), 2))
-    for ahead, back in zip(forward, reverse, strict=True):
-        linked_back = [transpose(argmax_links(matrix)) for matrix in back]
-        for i, matrix in enumerate(ahead):
-            linked = argmax_links(matrix)
-            for j, other in enumerate(linked_back):
-                counts[i, j] += agreement(linked, list(other))
-    ratio = counts[..., 0] / np.maximum(counts[..., 1], 1)
-    return divmod(int(ratio.argmax()), ratio.shape[1])
-
-
-def best_layer(forward: Sequence[np.ndarray], reverse: Sequence[np.ndarray]) -> tuple[int, int]:
-    """The layer of each direction whose mean over heads agrees best with the other's (see `select_by_agreement`).
-
-    Both arguments: for each sentence pair [layers, heads, words, words + 1].
-    """
-    return select_by_agreement([stack.mean(axis=1) for stack in forward], [stack.mean(axis=1) for stack in reverse])
-
-
-def best_head(forward: Sequence[np.ndarray], reverse: Sequence[np.ndarray]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The (layer, head) of each direction that agrees best with one of the other's, as in `best_layer`."""
-    chosen = select_by_agreement(
-        [stack.reshape(-1, *stack.shape[2:]) for stack in forward],
-        [stack.reshape(-1, *stack.shape[2:]) for stack in reverse],
-    )
-    return divmod(chosen[0], forward[0].shape[1]), divmod(chosen[1], reverse[0].shape[1])
-
-
 def select_by_prediction(
     matrices: Sequence[np.ndarray], source: Sequence[Sequence[str]], target: Sequence[Sequence[str]]
 ) -> int:
-    """The candidate whose links predict target words best, where only one direction is at hand.
+    """The candidate whose links predict target words best.
 
     Each candidate's links make a table of word translations, and the table predicts every linked target word
     from its source word: the table of IBM Model 1 (Brown et al. 1993, section 4.1), counted on all

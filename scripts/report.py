@@ -20,7 +20,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from nmt.checkpoint import write_text
 from nmt.inspection.colours import COLOURS
-from nmt.inspection.drawing import FAINT, GRID, INK
+from nmt.inspection.drawing import INK, new_figure, open_axes, save
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
@@ -84,14 +84,10 @@ def wilson(count: int, total: int) -> tuple[float, float, float]:
 
 def prepare(axes: Axes, title: str, across: str, upwards: str) -> None:
     """Give axes a title, labels and a faint grid."""
-    axes.set_title(title, fontsize=10, color=INK, loc="left")
+    open_axes(axes, title)
     axes.set_xlabel(across, fontsize=9, color=INK)
     axes.set_ylabel(upwards, fontsize=9, color=INK)
-    axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
 
 
 def logarithmic(axis: Axis) -> None:
@@ -104,12 +100,27 @@ def logarithmic(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def intervals(axes: Axes, rows: Sequence[tuple[str, str, tuple[float, float, float]]]) -> None:
-    """Draw rows of (label, colour, (value, low, high)) from the top down."""
+Rows = Sequence[tuple[str, str, tuple[float, float, float]]]
+"""(label, colour, (value, low, high))."""
+
+
+def intervals(axes: Axes, rows: Rows) -> None:
+    """Draw the rows from the top down."""
     for height, (_, colour, (value, low, high)) in enumerate(rows):
         axes.errorbar(value, height, xerr=[[value - low], [high - value]], fmt="o", color=colour, markersize=4)
     axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
+
+
+def draw_intervals(path: Path, panels: Sequence[tuple[str, str, Rows]]) -> None:
+    """Draw panels of (title, unit, rows) side by side; the rows have the same labels in all."""
+    figure = new_figure(10, 0.8 + 0.32 * len(panels[0][2]))
+    for axes, (title, unit, rows) in zip(figure.subplots(1, len(panels), sharey=True), panels, strict=True):
+        prepare(axes, f"{title}, with 95% intervals", unit, "")
+        intervals(axes, rows)
+        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+    figure.subplots_adjust(wspace=0.08)
+    save(figure, path)
 
 
 def legend(axes: Axes) -> None:

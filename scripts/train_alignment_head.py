@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     from nmt.alignment.head import Aligner
     from nmt.checkpoint import ALIGNER, METADATA, Checkpoint, write_checkpoint_metadata
     from nmt.config import load_config
-    from nmt.corpus import load_corpus
+    from nmt.corpus import load_corpus, pairs_of
     from nmt.models.alignment_head import AlignerConfig
     from nmt.text.subwords import Subwords
     from nmt.training.alignment import HeadTraining, train_aligner
@@ -35,27 +35,22 @@ def main(arguments: list[str]) -> None:
             checkpoint.path(name)  # refuses a damaged one, before the minutes of training
     subwords = Subwords.load(options.subwords)
     config = AlignerConfig() if options.minutes is None else AlignerConfig.for_minutes(options.minutes)
-    train = load_corpus(load_config(options.config).data).train
-    pairs = list(zip(train["source"], train["target"], strict=True))
+    pairs = list(pairs_of(load_corpus(load_config(options.config).data).train))
     started = time.monotonic()
 
     def report(stage: str, step: int, steps: int, loss: float) -> None:
         print(f"{time.monotonic() - started:6.0f} s  {stage} {step}/{steps}  loss {loss:.4f}", file=sys.stderr)
 
     with tempfile.TemporaryDirectory() as scratch:
-        parameters = train_aligner(
-            pairs,
-            subwords,
-            HeadTraining(config, options.seed, options.processes, report),
-            options.work or scratch,
-        )
+        training = HeadTraining(config, options.seed, options.processes, report)
+        parameters = train_aligner(pairs, subwords, training, scratch)
     Aligner(parameters, subwords).save(output)
-    seconds, pairs_read = time.monotonic() - started, len(pairs)
+    seconds = time.monotonic() - started
     if checkpoint:
         how = {"minutes": round(seconds / 60, 1), "processes": options.processes, "seed": options.seed}
         checkpoint.metadata.record["alignment_head"] = {**config.model_dump(), **how}
         write_checkpoint_metadata(output.parent, checkpoint.metadata.record)
-    print(f"{config}\n{pairs_read} pairs, seed {options.seed}, {seconds:.0f} s", file=sys.stderr)
+    print(f"{config}\n{len(pairs)} pairs, seed {options.seed}, {seconds:.0f} s", file=sys.stderr)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -67,7 +62,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, help="a smaller or larger recipe (default: the shipped one)")
     parser.add_argument("--processes", type=int, default=1, choices=(1, 2), help="2 trains both teachers at once")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--work", help="directory that keeps finished stages, so that a stopped run can go on")
     return parser
 
 

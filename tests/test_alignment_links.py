@@ -1,4 +1,4 @@
-"""From matrices to links, and the choice of a layer or head without gold links."""
+"""From matrices to links, and the choice of a head without gold links."""
 
 import numpy as np
 from hypothesis import given
@@ -35,10 +35,8 @@ def test_threshold_links_take_several_for_a_word():
     assert links.threshold_links(np.array([[0.5, 0.4, 0.1], [0.0, 0.2, 0.3]]), 0.25) == [(0, 0), (1, 0), (2, 1)]
 
 
-def test_averages_and_shift():
+def test_shift():
     stack = np.arange(2 * 2 * 3 * 4.0).reshape(2, 2, 3, 4)
-    np.testing.assert_array_equal(raw_attention.layer_average(stack, 1), (stack[1, 0] + stack[1, 1]) / 2)
-    np.testing.assert_array_equal(raw_attention.overall_average(stack), stack.reshape(4, 3, 4).mean(axis=0))
     shifted = raw_attention.shift_attention(stack)
     assert shifted.shape == (2, 2, 2, 4)
     np.testing.assert_array_equal(shifted[..., 0, :], stack[..., 1, :])
@@ -50,23 +48,6 @@ def test_shift_attention_reads_the_step_whose_input_is_the_word():
     attention = sharp([3, *translations], 3)
     found = links.argmax_links(raw_attention.shift_attention(attention))
     assert found == sorted((s, t) for t, s in enumerate(translations))
-
-
-def test_mutual_links_by_hand():
-    reverse = np.array([[0.4, 0.6, 0.0], [0.0, 0.9, 0.1]])  # two source words, two target words, nothing
-    assert raw_attention.mutual_argmax_links(np.array([[0.9, 0.05, 0.05], [0.1, 0.4, 0.5]]), reverse) == []
-    assert raw_attention.mutual_argmax_links(sharp([0, 1], 2), reverse) == [(1, 1)]
-
-
-@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 999))
-def test_mutual_links_favour_no_direction(source_words, target_words, seed):
-    generator = np.random.default_rng(seed)
-    forward = generator.dirichlet(np.ones(source_words + 1), target_words)
-    reverse = generator.dirichlet(np.ones(target_words + 1), source_words)
-    mutual = set(raw_attention.mutual_argmax_links(forward, reverse))
-    assert mutual == links.transpose(raw_attention.mutual_argmax_links(reverse, forward))
-    assert mutual <= set(links.argmax_links(forward))
-    assert all(0 <= source < source_words and 0 <= target < target_words for source, target in mutual)
 
 
 def candidates(right: int, count: int, orders: list[list[int]], seed: int) -> list[np.ndarray]:
@@ -81,16 +62,6 @@ def candidates(right: int, count: int, orders: list[list[int]], seed: int) -> li
 
 
 ORDERS = [list(np.random.default_rng(number).permutation(6)) for number in range(12)]
-INVERSES = [list(np.argsort(order)) for order in ORDERS]
-
-
-def test_the_layers_and_heads_that_agree_are_found():
-    forward, reverse = candidates(4, 6, ORDERS, 1), candidates(1, 6, INVERSES, 2)
-    assert raw_attention.select_by_agreement(forward, reverse) == (4, 1)
-    heads = [[stack.reshape(3, 2, *stack.shape[1:]) for stack in side] for side in (forward, reverse)]
-    assert raw_attention.best_head(*heads) == ((2, 0), (0, 1))
-    both_heads = [[np.repeat(stack[:, None], 2, axis=1) for stack in side] for side in (forward, reverse)]
-    assert raw_attention.best_layer(*both_heads) == (4, 1)
 
 
 def test_the_candidate_that_predicts_words_is_found():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.batching import BatchSampler, batches_for_decoding, pad, split_by_tokens
-from nmt.training.run import spread
+from nmt.training.preparation import spread
 
 pairs = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=300)
 

@@ -14,7 +14,6 @@ from inspection_samples import synthetic_translation
 from tiny import ENGLISH, SPANISH, tiny_subwords
 
 from nmt import Translator, UserError
-from nmt.calibration import FEWEST, calibrate_checkpoint, fit, fit_logistic, roc_auc, scrambled
 from nmt.checkpoint import METADATA, write_checkpoint_metadata
 from nmt.cli.translate import main
 from nmt.confidence import (
@@ -28,13 +27,14 @@ from nmt.confidence import (
     doubtful,
     evidence_of,
     in_words,
-    joined_confidence,
     looks_foreign,
     posteriors,
 )
+from nmt.confidence_fit import FEWEST, calibrate_checkpoint, fit, fit_logistic, roc_auc, scrambled
 from nmt.inspection.explorer import page_data
 from nmt.inspection.figures import alignment_figure
 from nmt.inspection.terminal import marked_text, render_alignment
+from nmt.joining import joined_confidence
 from nmt.search.options import Hypothesis, n_best_of
 from nmt.text.slots import KnownWords
 from nmt.translation import Translation

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nmt.config import DataConfig
 from nmt.corpus import Corpus, SentencePair, load_corpus, references
 from nmt.corpus.local import local
-from nmt.corpus.splits import hold_out, normalise
+from nmt.corpus.splits import hold_out, normalize
 from nmt.errors import UserError
 from nmt.lines import read_lines
 
@@ -245,7 +245,7 @@ def test_a_dev_set_is_held_out_without_leaks(tmp_path):
     corpus = load(tmp_path, train=path)
     assert len(corpus.dev) == 15
     for side in ("source", "target"):
-        assert not {normalise(s) for s in corpus.train[side]} & {normalise(s) for s in corpus.dev[side]}
+        assert not {normalize(s) for s in corpus.train[side]} & {normalize(s) for s in corpus.dev[side]}
     assert set(rows(corpus.train)) | set(rows(corpus.dev)) <= set(pairs)
     counts = corpus.report["splits"]["train"]
     assert counts["dropped"]["held out for dev"] == 1500 - len(corpus.train) >= 15
@@ -371,7 +371,7 @@ def test_lines_that_end_in_carriage_returns_alone_are_told(tmp_path, dev, end):
 
 
 def test_words_that_differ_in_combining_marks_are_different_sentences(tmp_path):
-    assert normalise("राम पानी पीता है।") != normalise("राम पानी पीती है।")
+    assert normalize("राम पानी पीता है।") != normalize("राम पानी पीती है।")
     vowels = ["ता", "ती", "ते", "तु"]
     pairs = [(f"राम {n} पी{vowels[n % 4]} है", f"sentence {n}") for n in range(1000)]
     corpus = load(tmp_path, train=write(tmp_path / "hi.tsv", tsv(pairs)))

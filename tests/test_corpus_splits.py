@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from nmt.corpus import SentencePair
 from nmt.corpus.filters import Filters
-from nmt.corpus.splits import components, normalise
+from nmt.corpus.splits import components, normalize
 
 words = st.lists(st.sampled_from("ab"), max_size=6).map(" ".join)
 
@@ -36,7 +36,7 @@ def test_components_are_those_of_a_flood_fill(pairs):
         {
             j
             for j, other in enumerate(pairs)
-            if any(normalise(x) == normalise(y) for x, y in zip(pair, other, strict=True))
+            if any(normalize(x) == normalize(y) for x, y in zip(pair, other, strict=True))
         }
         for pair in pairs
     ]
@@ -49,6 +49,6 @@ def test_components_are_those_of_a_flood_fill(pairs):
         assert component == min(reached)
 
 
-def test_normalise_is_the_documented_one():
-    assert normalise("  ¿Qué—ﬁesta,  ¡STRASSE ½? ") == "qué fiesta strasse 1 2"
-    assert normalise("İ!") == normalise("i\u0307")
+def test_normalize_is_the_documented_one():
+    assert normalize("  ¿Qué—ﬁesta,  ¡STRASSE ½? ") == "qué fiesta strasse 1 2"
+    assert normalize("İ!") == normalize("i\u0307")

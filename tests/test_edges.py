@@ -18,7 +18,7 @@ from nmt.cli.common import run
 from nmt.config import DataConfig, parse_config
 from nmt.corpus import load_corpus, pairs_of
 from nmt.corpus.origin import SentencePair
-from nmt.corpus.splits import hold_out, normalise
+from nmt.corpus.splits import hold_out, normalize
 from nmt.errors import UserError
 from nmt.evaluation import score
 from nmt.lines import opened_together, read_lines
@@ -78,13 +78,13 @@ def test_carriage_returns_alone_are_named(tmp_path):
 
 
 def test_vowel_signs_tell_sentences_apart():
-    assert normalise("किताब") != normalise("कीताब")
+    assert normalize("किताब") != normalize("कीताब")
     pairs = [SentencePair(f"का {sign}", f"book {n}") for n, sign in enumerate("किकीकुकू")]
     dev, _ = hold_out(pairs)
     assert len(dev) == 1
-    assert normalise("It's  LATE!") == "it s late"
+    assert normalize("It's  LATE!") == "it s late"
     marks = ["\u093f", "\u0940", "\u064e", "\u05c1", "\U0001f600", "?"]
-    assert len({normalise(mark) for mark in marks}) == len(marks) and normalise("? !") == normalise("?!")
+    assert len({normalize(mark) for mark in marks}) == len(marks) and normalize("? !") == normalize("?!")
 
 
 def test_long_lines_are_trained_on():

@@ -19,10 +19,11 @@ from tiny import ENGLISH, tiny_subwords
 from nmt import Translator
 from nmt.cli.translate import main
 from nmt.errors import UserError
+from nmt.joining import join_translations
 from nmt.lines import LONGEST_LINE
 from nmt.text.parts import split_text, words_of_part
 from nmt.text.words import split_words
-from nmt.translation import Translation, join_translations
+from nmt.translation import Translation
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBWORDS = tiny_subwords()

@@ -15,7 +15,7 @@ from nmt.errors import UserError
 from nmt.inspection.colours import colour_table
 from nmt.inspection.labels import shorten, visible, width_of
 from nmt.inspection.terminal import SHADES, render_alignment
-from nmt.translation import join_translations
+from nmt.joining import join_translations
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 words = st.one_of(
@@ -53,7 +53,7 @@ def test_a_text_that_is_too_long_for_a_matrix_is_told_of(monkeypatch):
     parts = [synthetic_translation(ENGLISH[:5], SPANISH[:4], layers=0) for _ in range(2)]
     places = [list(range(5)), list(range(5, 10))]
     assert render_alignment(join_translations("a", ENGLISH[:10], parts, places), 80)
-    monkeypatch.setattr("nmt.translation.LARGEST_MATRIX", 80)
+    monkeypatch.setattr("nmt.joining.LARGEST_MATRIX", 80)
     whole = join_translations("a", ENGLISH[:10], parts, places)
     with pytest.raises(UserError, match="too long for one matrix"):
         render_alignment(whole, 80)

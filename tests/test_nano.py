@@ -57,12 +57,12 @@ def test_logits_and_attention_are_the_packages(loaded, package):
     for text in SENTENCES[:4]:
         source, target = processor.encode(text), processor.encode(text[::-1])
         logits, cross = model.decode(torch.tensor([[START, *target]]), *model.encode(torch.tensor([[*source, END]])))
-        network = package._torch.model
+        network = package.torch_engine.model
         states = network(
             torch.tensor([[*source, END]]), torch.tensor([len(source) + 1]), torch.tensor([[START, *target]])
         )
         torch.testing.assert_close(logits, network.logits(states), atol=1e-5, rtol=1e-5)
-        (whole,) = package._torch.attention([source], [target])
+        (whole,) = package.torch_engine.attention([source], [target])
         expected = whole.cross[layer, heads].mean(axis=0)
         np.testing.assert_allclose(cross[layer][0, heads].mean(dim=0), expected, atol=1e-5)
 

@@ -94,7 +94,7 @@ def test_bpe(shipped, tmp_path):
     subwords = Subwords.train(SENTENCES, 400, model_type="bpe", character_coverage=1.0)
     check_pieces(
         tmp_path,
-        {**shipped, "subwords": subwords_data(subwords.model), "knownWords": None},
+        {**shipped, "subwords": subwords_data(subwords.proto), "knownWords": None},
         subwords,
         SENTENCES + fuzzed_lines(200),
     )
@@ -103,7 +103,7 @@ def test_bpe(shipped, tmp_path):
 def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
     known = KnownWords(word for line in everyday("english", "everyday") for word in re.findall(r"[^\W\d]+", line))
     subwords = Subwords.load(shipped_checkpoint() / SUBWORDS).with_slots(known)
-    model = {**shipped, "subwords": subwords_data(subwords.model), "knownWords": front_coded(known.words)}
+    model = {**shipped, "subwords": subwords_data(subwords.proto), "knownWords": front_coded(known.words)}
     lines = [
         *everyday("english"),
         *everyday("spanish"),

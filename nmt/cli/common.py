@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import nmt
-from nmt.errors import UserError
+from nmt.errors import USER_ERROR, UserError
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.lines import AS_WRITTEN, polled, standard_streams
 from nmt.untrusted import MOST_THREADS, WIDEST_BEAM
 
 Item = TypeVar("Item")
-USER_ERROR = 2
 INTERRUPTED = 130
 _SURROGATES = re.compile("[\ud800-\udfff]")
 

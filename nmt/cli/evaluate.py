@@ -95,12 +95,10 @@ def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str
 
     Without a name test, or dev where the corpus has no test.
     """
-    from nmt.checkpoint import CONFIG
-    from nmt.config import load_config
     from nmt.corpus import load_corpus, references
 
     try:
-        corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG), warn=False).data)
+        corpus = load_corpus(translator.checkpoint.config.data)
     except UserError as error:
         raise UserError(
             f"the checkpoint's corpus cannot be had ({error}); run this where nmt-train ran, or give --source and "

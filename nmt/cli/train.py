@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> None:
     options = make_parser(arguments).parse_intermixed_args(arguments)
     config = of_own_data(options) if options.data else of_file(options)
     from nmt.files import expanded
-    from nmt.training.device import Interrupted
     from nmt.training.run import train
+    from nmt.training.signals import Interrupted
 
     try:
         train(config, resume=options.resume, overwrite=options.overwrite)

@@ -8,7 +8,6 @@ from nmt.config.tree import (
     DecodingConfig,
     RunConfig,
     TrainingConfig,
-    alignment_layer,
     describe_keys,
 )
 
@@ -19,7 +18,6 @@ __all__ = [
     "DecodingConfig",
     "RunConfig",
     "TrainingConfig",
-    "alignment_layer",
     "apply_override",
     "describe_keys",
     "dump_config",

@@ -50,7 +50,7 @@ class ModelConfig(Section):
     """Dropout of every sublayer's output and of the embeddings (section 5.4); recurrent types: of embeddings and of
     the output layer's input."""
     norm: Literal["pre", "post"] = "pre"
-    """transformer: layer normalisation before each sublayer, or after it as in the paper."""
+    """transformer: layer normalization before each sublayer, or after it as in the paper."""
     tied_embeddings: bool = True
     """One matrix for source, target and output embeddings (section 3.4)."""
     max_length: int = Field(256, ge=8, le=16384)

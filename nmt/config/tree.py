@@ -28,7 +28,7 @@ class AugmentConfig(Section):
     unmarked: float = Field(0.0, ge=0, le=1)
     """The source without its final mark."""
     title: float = Field(0.0, ge=0, le=1)
-    """The source with every word capitalised."""
+    """The source with every word capitalized."""
     unaccented: float = Field(0.0, ge=0, le=1)
     """The source without accents and without apostrophes inside words: `dont`, `que`."""
     marks: float = Field(0.0, ge=0, le=1)
@@ -100,7 +100,7 @@ class SubwordsConfig(Section):
     """Subword sampling in training (Kudo 2018): its smoothing exponent, such as 0.2; 0 is off. Unigram only."""
     slots: bool = False
     """Placeholders: names that the training data does not have and numbers are copied, each through a piece of its own.
-    For source languages that capitalise names alone."""
+    For source languages that capitalize names alone."""
 
     @model_validator(mode="after")
     def _can_sample(self) -> SubwordsConfig:
@@ -334,13 +334,13 @@ class RunConfig(Section):
         standard = self.alignment.minutes is None and self.head_minutes == STANDARD_HEAD_MINUTES
         return AlignerConfig() if standard else AlignerConfig.for_minutes(self.head_minutes)
 
-
-def alignment_layer(config: RunConfig) -> int | None:
-    """The decoder layer whose cross-attention is shown; None without attention."""
-    if config.model.attention is None:
-        return None
-    last, layer = config.model.decoder_layers - 1, config.alignment.layer
-    return layer if layer is not None else last if config.alignment.guide_weight else max(0, last - 1)
+    @property
+    def alignment_layer(self) -> int | None:
+        """The decoder layer whose cross-attention is shown; None without attention."""
+        if self.model.attention is None:
+            return None
+        last, layer = self.model.decoder_layers - 1, self.alignment.layer
+        return layer if layer is not None else last if self.alignment.guide_weight else max(0, last - 1)
 
 
 def section_of(annotation: Any) -> type[Section] | None:

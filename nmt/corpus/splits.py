@@ -13,7 +13,7 @@ HELD_OUT_ONE_IN = 100
 MOST_HELD_OUT = 1000
 
 
-def normalise(sentence: str) -> str:
+def normalize(sentence: str) -> str:
     """A key for equal sentences: NFKC, casefolded, runs of letters, marks and digits joined by a space; a sentence
     without letters and digits, such as an emoji, keeps all but its spaces."""
     text = unicodedata.normalize("NFKC", sentence).casefold()
@@ -23,7 +23,7 @@ def normalise(sentence: str) -> str:
 def components(pairs: Iterable[tuple[str, str]]) -> list[int]:
     """For each pair, the first pair of its connected component.
 
-    Two pairs are connected when they share a normalised sentence on the same side, transitively
+    Two pairs are connected when they share a normalized sentence on the same side, transitively
     (union-find with path halving: Tarjan and van Leeuwen 1984, https://doi.org/10.1145/62.2160).
     """
     parent: list[int] = []
@@ -38,7 +38,7 @@ def components(pairs: Iterable[tuple[str, str]]) -> list[int]:
     for number, sentences in enumerate(pairs):
         parent.append(number)
         for seen, sentence in zip(first_with, sentences, strict=True):
-            other = root(seen.setdefault(normalise(sentence), number))
+            other = root(seen.setdefault(normalize(sentence), number))
             mine = root(number)
             parent[max(other, mine)] = min(other, mine)
     return [root(pair) for pair in range(len(parent))]
@@ -68,7 +68,7 @@ def hold_out(pairs: Iterable[SentencePair]) -> tuple[list[SentencePair], Callabl
     """A dev set for a corpus without one, and a test of which pairs must therefore stay out of train.
 
     Dev is one pair in a hundred, at most 1,000. Source sentences are ranked by SHA-256, and dev takes the first pair of
-    each of the lowest, whatever the order of the corpus. Train keeps the pairs that share no normalised sentence with
+    each of the lowest, whatever the order of the corpus. Train keeps the pairs that share no normalized sentence with
     dev.
     """
     sample: dict[int, SentencePair] = {}
@@ -92,5 +92,5 @@ def hold_out(pairs: Iterable[SentencePair]) -> tuple[list[SentencePair], Callabl
 
 
 def _hash(sentence: str) -> int:
-    """64 bits of the SHA-256 of the normalised sentence."""
-    return int.from_bytes(hashlib.sha256(normalise(sentence).encode()).digest()[:8])
+    """64 bits of the SHA-256 of the normalized sentence."""
+    return int.from_bytes(hashlib.sha256(normalize(sentence).encode()).digest()[:8])

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from nmt.checkpoint import CONFIG, SUBWORDS, Checkpoint
-from nmt.config import load_config
+from nmt.checkpoint import SUBWORDS, Checkpoint
 from nmt.config.model import ModelConfig
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
@@ -36,20 +35,20 @@ def export_to_huggingface(checkpoint: Checkpoint, directory: str | Path) -> Path
 
     Raises UserError for a network or vocabulary that `transformers` cannot represent exactly.
     """
-    config = load_config(checkpoint.path(CONFIG), warn=False)
+    config = checkpoint.model_config
     subwords = Subwords.load(checkpoint.path(SUBWORDS))
-    unigram = _proto(subwords).trainer_spec.model_type == 1
-    if obstacle := not_for_huggingface(config.model) or (None if unigram else "subwords.model_type bpe"):
+    unigram = subwords.proto.trainer_spec.model_type == 1
+    if obstacle := not_for_huggingface(config) or (None if unigram else "subwords.model_type bpe"):
         raise UserError(f"transformers has no architecture for {obstacle}; {checkpoint.directory} stays with nmt")
     model = TorchEngine.load(checkpoint, len(subwords)).model
-    arrays = converted(config.model, {name: tensor.numpy() for name, tensor in own_weights(model).items()})
+    arrays = converted(config, {name: tensor.numpy() for name, tensor in own_weights(model).items()})
     decoding = checkpoint.metadata.decoding
     files: dict[str, Any] = {
-        "config.json": _config(config.model, len(subwords)),
+        "config.json": _config(config, len(subwords)),
         "generation_config.json": _special_ids()
         | {
             "num_beams": decoding.get("beam", 5),
-            "max_length": config.model.max_length,
+            "max_length": config.max_length,
             "bad_words_ids": [[PADDING], [UNKNOWN], [START]],
         },
         "tokenizer.json": tokenizer(subwords),
@@ -59,7 +58,7 @@ def export_to_huggingface(checkpoint: Checkpoint, directory: str | Path) -> Path
             "bos_token": "<s>",
             "eos_token": "</s>",
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": config.model.max_length,
+            "model_max_length": config.max_length,
             "clean_up_tokenization_spaces": False,
             "model_input_names": ["input_ids", "attention_mask"],
         },
@@ -135,7 +134,7 @@ def _into_stream(result: Arrays, name: str, weights: Arrays, own: str, order: np
 
 
 _norm = _into_stream
-"""A normalisation's scale and shift are per dimension of the stream too."""
+"""A normalization's scale and shift are per dimension of the stream too."""
 
 
 def _config(config: ModelConfig, vocabulary: int) -> dict[str, Any]:
@@ -173,18 +172,12 @@ def _special_ids() -> dict[str, int]:
     return {"pad_token_id": PADDING, "bos_token_id": START, "eos_token_id": END, "decoder_start_token_id": START}
 
 
-def _proto(subwords: Subwords) -> Any:
-    from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at run time
-
-    return ModelProto.FromString(subwords.model)
-
-
 def tokenizer(subwords: Subwords) -> dict[str, Any]:
     """The subword model as a `tokenizer.json` of Hugging Face's `tokenizers`.
 
     Quotes and dashes are unified as in `nmt`; sentences in capitals, copied text and placeholders are not handled.
     """
-    proto = _proto(subwords)
+    proto = subwords.proto
     charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode("ascii")
     variants: dict[str, str] = {}
     for code, plain in PLAIN.items():

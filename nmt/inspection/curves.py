@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from nmt.checkpoint import write_text
 from nmt.errors import UserError
 from nmt.inspection.colours import COLOURS
-from nmt.inspection.drawing import FAINT, GRID, INK, new_figure, rendered, save
+from nmt.inspection.drawing import FAINT, INK, new_figure, open_axes, rendered, save
 from nmt.inspection.explorer import fill
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.inspection.labels import visible
@@ -173,11 +173,7 @@ def _caption(run: Run) -> str:
 
 
 def _prepare(axes: Axes, title: str, runs: list[Run], with_steps: bool) -> None:
-    axes.set_title(title, fontsize=10, color=INK, loc="left")
-    axes.grid(color=GRID, linewidth=0.6)
-    axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
+    open_axes(axes, title)
     axes.ticklabel_format(axis="y", scilimits=(-5, 6), useMathText=False)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))  # few enough that labels never meet
     axes.yaxis.set_major_locator(MaxNLocator(6))

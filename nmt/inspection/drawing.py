@@ -58,6 +58,15 @@ def bare_axes(axes: Axes, rows: int, columns: int) -> None:
         spine.set(color=FAINT, linewidth=0.6)
 
 
+def open_axes(axes: Axes, title: str) -> None:
+    """Axes of a curve: a title, a faint grid, no frame above and to the right."""
+    axes.set_title(title, fontsize=10, color=INK, loc="left")
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+
+
 def write(
     axes: Axes,
     place: tuple[float, float],

@@ -11,18 +11,7 @@ from matplotlib.patches import Rectangle
 
 from nmt.confidence import doubtful
 from nmt.inspection.colours import GOLD_COLOUR, LINK_COLOUR
-from nmt.inspection.drawing import (
-    FAINT,
-    GRID,
-    MARGIN,
-    PAD,
-    PAGE_WIDTH,
-    UPWARDS,
-    bare_axes,
-    colour_map,
-    extent,
-    write,
-)
+from nmt.inspection.drawing import FAINT, GRID, MARGIN, PAD, PAGE_WIDTH, UPWARDS, bare_axes, colour_map, extent, write
 from nmt.inspection.labels import reads_right_to_left, visible, width_of
 from nmt.translation import END_OF_SENTENCE, Translation
 

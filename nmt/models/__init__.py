@@ -25,7 +25,7 @@ ARCHITECTURES: dict[str, Callable[[ModelConfig, int], Model]] = {
 
 
 def build_model(config: ModelConfig, vocabulary_size: int) -> Model:
-    """The network of `config`, initialised from torch's global generator."""
+    """The network of `config`, initialized from torch's global generator."""
     return ARCHITECTURES[config.type](config, vocabulary_size)
 
 

@@ -89,7 +89,7 @@ def explicit_linear_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Linear attention in the order of equation 4, which forms the weights: sim(Q_i, K_j) = phi(Q_i)^T phi(K_j),
-    normalised."""
+    normalized."""
     similarity = feature_map(query) @ feature_map(key).transpose(-2, -1)  # [..., length, length]
     if mask is not None:
         similarity = similarity * mask

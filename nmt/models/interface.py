@@ -36,7 +36,7 @@ class Model(nn.Module, ABC):
         self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
         self.dropout = Dropout(config.dropout)
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -80,7 +80,7 @@ class Model(nn.Module, ABC):
         return self.decode(target, memory, mask)[0]
 
     def logits(self, states: Tensor) -> Tensor:
-        """States [..., width] to unnormalised log-probabilities [..., vocabulary]."""
+        """States [..., width] to unnormalized log-probabilities [..., vocabulary]."""
         return linear(states, self.output_weight, self.output_bias)
 
     @abstractmethod

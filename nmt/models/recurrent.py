@@ -67,7 +67,7 @@ class RNNSearch(Recurrent):
         direction = self.encoder.hidden_size
         self.first_state = nn.Linear(direction, config.width)
         self.score = Score(config.attention, config.width, 2 * direction)
-        self._initialise()
+        self._initialize()
 
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """Annotations [batch, source, 2 x direction] and their mask [batch, 1, 1, source]; no self-attention."""
@@ -167,7 +167,7 @@ class RNNEncoderDecoder(Recurrent):
         super().__init__(config, vocabulary_size)
         self.summary = nn.Linear(2 * config.width, 2 * config.width)
         self.first_state = nn.Linear(2 * config.width, config.width)
-        self._initialise()
+        self._initialize()
 
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """The vector c [batch, 1, 2 x width] and the mask; there is no attention of any kind."""

@@ -17,7 +17,7 @@ from nmt.models.interface import Model, Weights
 
 
 class SublayerConnection(nn.Module):
-    """Residual connection and layer normalisation around a sublayer (section 3.1), with dropout (section 5.4).
+    """Residual connection and layer normalization around a sublayer (section 3.1), with dropout (section 5.4).
 
     Post-norm, as in the paper: LayerNorm(x + Dropout(Sublayer(x))). Pre-norm (Xiong et al. 2020), which
     trains without care: x + Dropout(Sublayer(LayerNorm(x))).
@@ -30,11 +30,11 @@ class SublayerConnection(nn.Module):
         self.pre = config.norm == "pre"
 
     def input(self, x: Tensor) -> Tensor:
-        """The sublayer's input: x, normalised in pre-norm."""
+        """The sublayer's input: x, normalized in pre-norm."""
         return self.norm(x) if self.pre else x
 
     def output(self, x: Tensor, output: Tensor) -> Tensor:
-        """Add the sublayer's output to x; normalise the sum in post-norm."""
+        """Add the sublayer's output to x; normalize the sum in post-norm."""
         x = x + self.dropout(output)
         return x if self.pre else self.norm(x)
 
@@ -138,10 +138,10 @@ class Transformer(Model):
         decoder = [DecoderLayer(config) for _ in range(config.decoder_layers)]
         self.encoder_layers = nn.ModuleList(encoder)  # type: ignore[assignment]
         self.decoder_layers = nn.ModuleList(decoder)  # type: ignore[assignment]
-        # Pre-norm leaves the stream unnormalised, so each stack ends in a normalisation of its own.
+        # Pre-norm leaves the stream unnormalized, so each stack ends in a normalization of its own.
         final = nn.LayerNorm if config.norm == "pre" else nn.Identity
         self.encoder_norm, self.decoder_norm = final(config.width), final(config.width)
-        self._initialise()
+        self._initialize()
         positions = fixed_positions(config)
         if config.positions == "learned":
             self.positions = nn.Parameter(torch.empty_like(positions).normal_(std=config.width**-0.5))

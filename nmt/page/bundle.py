@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from os.path import commonprefix
 from pathlib import Path
 from typing import Literal
@@ -14,66 +12,15 @@ from typing import Literal
 import numpy as np
 
 from nmt.alignment.head import Aligner
-from nmt.checkpoint import ALIGNER, CONFIG, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
+from nmt.checkpoint import ALIGNER, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
 from nmt.confidence import Calibration
-from nmt.config import load_config
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError
-from nmt.inspection.explorer import (
-    STYLES,
-    VIEWS,
-    bundle,
-    colour_tables,
-    document,
-    explorer_file,
-    fill,
-    filled,
-)
+from nmt.inspection.explorer import STYLES, bundle, colour_tables, document, explorer_file, fill, filled
 from nmt.page.sentencepiece_model import subwords_data
 from nmt.text.subwords import Subwords
 
 Precision = Literal["int8", "float16", "float32"]
-ENGINE = (
-    "../inspection/explorer/weights.mjs",
-    "words.mjs",
-    "links.mjs",
-    "charsmap.mjs",
-    "copied.mjs",
-    "typography.mjs",
-    "slots.mjs",
-    "subwords.mjs",
-    "product.mjs",
-    "linear.mjs",
-    "attention.mjs",
-    "scores.mjs",
-    "interface.mjs",
-    "interventions.mjs",
-    "state.mjs",
-    "transformer.mjs",
-    "recurrent.mjs",
-    "options.mjs",
-    "beam.mjs",
-    "arrays.mjs",
-    "parts.mjs",
-    "copying.mjs",
-    "aligner.mjs",
-    "confidence.mjs",
-    "translator.mjs",
-    "worker.mjs",
-)
-"""The worker's modules, each after those that it imports from."""
-PAGE = (
-    *(f"../inspection/explorer/{name}" for name in VIEWS),
-    "words.mjs",
-    "confidence.mjs",
-    "client.mjs",
-    "address.mjs",
-    "differences.mjs",
-    "tree_view.mjs",
-    "beside_view.mjs",
-    "translator_page.mjs",
-)
-"""The page's own modules, likewise."""
 
 
 def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "int8") -> str:
@@ -95,7 +42,7 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
         if model["aligner"]:
             model["aligner"]["weights"] = _number_among(aligners, model["aligner"]["weights"])
     shared = {"subwords": subwords, "aligners": aligners, "colours": colour_tables()}
-    data = {"models": models, **shared, "worker": _bundle(ENGINE)}
+    data = {"models": models, **shared, "worker": bundle(Path(__file__).with_name("worker.mjs"))}
     pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)
     panel = filled("panel.html", heads=_text("heads.html"), tools=_text("tools.html"))
     return document(
@@ -103,7 +50,7 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
         body=fill(_text("page.html"), {"panel": panel}),
         data=data,
         style="".join(map(explorer_file, STYLES)) + _text("page.css"),
-        script=_bundle(PAGE),
+        script=bundle(Path(__file__).with_name("translator_page.mjs")),
         engine=True,
     )
 
@@ -117,7 +64,7 @@ def _number_among(all_of_a_kind: list[dict], one: dict) -> int:
 def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
     """One checkpoint for `Translator` in translator.mjs."""
     opened = Checkpoint(find_checkpoint(checkpoint))
-    config = load_config(opened.path(CONFIG), warn=False).model
+    config = opened.model_config
     if config.attention in ("local", "linear"):
         raise UserError(
             f"{opened.directory}: the page has no engine for {config.type} with {config.attention} attention; give a "
@@ -138,7 +85,7 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "knownWords": front_coded(subwords.known_words.words) if subwords.known_words else None,
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
-        "subwords": subwords_data(subwords.model),
+        "subwords": subwords_data(subwords.proto),
         "weights": packed_arrays(arrays, precision),
     }
 
@@ -179,7 +126,7 @@ def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Pat
 def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dict:
     """Named arrays as one text, base64 of gzip, little-endian, each beginning at a multiple of four bytes.
 
-    Only matrices are of the given precision; vectors stay float32, which is little and keeps normalisation exact.
+    Only matrices are of the given precision; vectors stay float32, which is little and keeps normalization exact.
     """
     tensors, parts, start = [], [], 0
     for name, array in arrays.items():
@@ -199,12 +146,5 @@ def _rows_of_int8(matrix: np.ndarray) -> bytes:
     return scales.astype("<f4").tobytes() + numbers.tobytes()
 
 
-@cache
 def _text(name: str) -> str:
-    if name.startswith("../"):
-        return explorer_file(name.rsplit("/", 1)[-1])
-    return files("nmt.page").joinpath(name).read_text(encoding="utf-8")
-
-
-def _bundle(names: Sequence[str]) -> str:
-    return bundle({name.rsplit("/", 1)[-1]: _text(name) for name in names})
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

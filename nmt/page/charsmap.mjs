@@ -1,4 +1,4 @@
-/** SentencePiece's precompiled normalisation: a double-array trie (darts-clone) of rules, and their replacements. */
+/** SentencePiece's precompiled normalization: a double-array trie (darts-clone) of rules, and their replacements. */
 
 const decoder = new TextDecoder();
 

@@ -62,7 +62,7 @@ export function dot(a, startA, b, startB, length) {
   return total;
 }
 
-/** Layer normalisation (Ba et al. 2016) of every row, with PyTorch's epsilon. */
+/** Layer normalization (Ba et al. 2016) of every row, with PyTorch's epsilon. */
 export class LayerNorm {
   constructor(arrays, name) {
     this.weight = arrays[`${name}.weight`].values;
@@ -114,8 +114,8 @@ export function logSoftmax(x, width) {
     for (let i = first; i < first + width; i += 1) if (x[i] > highest) highest = x[i];
     let total = 0;
     for (let i = first; i < first + width; i += 1) total += Math.exp(x[i] - highest);
-    const normaliser = highest + Math.log(total);
-    for (let i = first; i < first + width; i += 1) x[i] -= normaliser;
+    const normalizer = highest + Math.log(total);
+    for (let i = first; i < first + width; i += 1) x[i] -= normalizer;
   }
   return x;
 }

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import numpy as np
-from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at run time
 
 from nmt.errors import UserError
 
-PIECE = ModelProto.SentencePiece
-TYPES = {PIECE.NORMAL, PIECE.UNKNOWN, PIECE.CONTROL, PIECE.USER_DEFINED, PIECE.BYTE}
-"""The types of pieces that models of this project have."""
 MODEL_TYPES = {1: "unigram", 2: "bpe"}
 """`TrainerSpec.ModelType` by number."""
 
 
-def subwords_data(model: bytes) -> dict:
-    """Pieces with their scores and types, and the normalisation, for `Subwords` in subwords.mjs.
+def subwords_data(proto: Any) -> dict:
+    """Of a `ModelProto`: pieces with their scores and types, and the normalization, for `Subwords` in subwords.mjs.
 
     Raises UserError for a model whose pieces or type the engine does not know.
     """
-    proto = ModelProto.FromString(model)
+    kinds = proto.SentencePiece
+    known = {kinds.NORMAL, kinds.UNKNOWN, kinds.CONTROL, kinds.USER_DEFINED, kinds.BYTE}
     types = [piece.type for piece in proto.pieces]
     model_type = MODEL_TYPES.get(proto.trainer_spec.model_type)
-    if model_type is None or not set(types) <= TYPES or types.count(PIECE.BYTE) != 256:
+    if model_type is None or not set(types) <= known or types.count(kinds.BYTE) != 256:
         raise UserError("the page takes unigram and BPE models with byte fallback; not this")
     return {
         "type": model_type,

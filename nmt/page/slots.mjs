@@ -30,7 +30,7 @@ const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 
-/** The words of the source language that a translator has been trained on; other capitalised words are names. */
+/** The words of the source language that a translator has been trained on; other capitalized words are names. */
 export class KnownWords {
   /** @param coded the words between bars, each as how many of its first letters are the word's before, and the rest */
   constructor(coded) {
@@ -46,7 +46,7 @@ export class KnownWords {
     }
   }
 
-  /** Whether the capitalised word at text[start:end] is unknown; at the beginning, without known relatives too. */
+  /** Whether the capitalized word at text[start:end] is unknown; at the beginning, without known relatives too. */
   isName(text, start, end) {
     const name = text.slice(start, end);
     const known = (part) => this.words.has(part) || this.words.has(part.toLowerCase());

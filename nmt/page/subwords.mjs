@@ -191,7 +191,7 @@ export class Subwords {
     return { ids, spans };
   }
 
-  /** The text as the model's own normalisation has it: `characters`, and for each (and the end) where it is from. */
+  /** The text as the model's own normalization has it: `characters`, and for each (and the end) where it is from. */
   normalized(text) {
     const bytes = new TextEncoder().encode(text);
     const places = placesOfBytes(text, bytes.length);
@@ -230,7 +230,7 @@ export class Subwords {
     return { characters, origins: [...origins, end] };
   }
 
-  /** What the normalisation makes of the text's next bytes: the longest rule's, or else one character unchanged. */
+  /** What the normalization makes of the text's next bytes: the longest rule's, or else one character unchanged. */
   prefix(text, bytes, places, byte) {
     if (byte === bytes.length) return null;
     const rule = this.characterMap.longest(bytes, byte);

@@ -5,7 +5,7 @@ import { Model } from "./interface.mjs";
 import { LayerNorm, Linear, relu, sum } from "./linear.mjs";
 import { DecoderState } from "./state.mjs";
 
-/** Residual connection and layer normalisation around a sublayer: post-norm as in the paper, or pre-norm. */
+/** Residual connection and layer normalization around a sublayer: post-norm as in the paper, or pre-norm. */
 class SublayerConnection {
   constructor(arrays, name, config) {
     this.norm = new LayerNorm(arrays, `${name}.norm`);
@@ -90,7 +90,7 @@ export class Transformer extends Model {
     this.positions = arrays.positions?.values ?? fixedPositions(config);
     this.encoderLayers = stack(config.encoder_layers, (n) => new EncoderLayer(arrays, `encoder_layers.${n}`, config));
     this.decoderLayers = stack(config.decoder_layers, (n) => new DecoderLayer(arrays, `decoder_layers.${n}`, config));
-    // Pre-norm leaves the stream unnormalised, so each stack ends in a normalisation of its own.
+    // Pre-norm leaves the stream unnormalized, so each stack ends in a normalization of its own.
     const final = (name) => (config.norm === "pre" ? new LayerNorm(arrays, name) : { forward: (x) => x });
     this.encoderNorm = final("encoder_norm");
     this.decoderNorm = final("decoder_norm");

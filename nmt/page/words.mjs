@@ -10,7 +10,7 @@ export function normalize(text) {
   return text.normalize("NFC");
 }
 
-/** The tokens of `text`, after NFC normalisation: [{text, start, end}], positions in UTF-16 units. */
+/** The tokens of `text`, after NFC normalization: [{text, start, end}], positions in UTF-16 units. */
 export function splitWords(text) {
   return Array.from(normalize(text).matchAll(WORD_PATTERN), (match) => ({
     text: match[0],

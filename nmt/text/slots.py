@@ -21,7 +21,7 @@ NAMES = "\ue000\ue001\ue002\ue003"
 NUMBERS = "\ue004\ue005\ue006\ue007"
 """Placeholders of its numbers."""
 RARE = 5
-"""A capitalised word in fewer training pairs than this is unknown if seen once, or copied by half of them."""
+"""A capitalized word in fewer training pairs than this is unknown if seen once, or copied by half of them."""
 STEM = 4
 """Fewest initial letters that relate two words."""
 KINSHIP = 0.6
@@ -53,7 +53,7 @@ class Slot(NamedTuple):
 
 
 class KnownWords:
-    """Source words seen in training; other capitalised words are names.
+    """Source words seen in training; other capitalized words are names.
 
     Where the training pairs do not copy numbers, these are known words too, and get no placeholders.
     """
@@ -63,7 +63,7 @@ class KnownWords:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
-        """All words of the source sentences except `RARE` capitalised ones; numbers too, where most pairs do not copy
+        """All words of the source sentences except `RARE` capitalized ones; numbers too, where most pairs do not copy
         them."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
@@ -83,9 +83,9 @@ class KnownWords:
         return cls(word for word in known if word == word.lower() or word.lower() not in known)
 
     def is_name(self, text: str, start: int, end: int) -> bool:
-        """Whether the capitalised word at text[start:end] is unknown, in lower case too.
+        """Whether the capitalized word at text[start:end] is unknown, in lower case too.
 
-        The first word of a sentence, which is capitalised anyway, must also have no known relative: a lower-case word
+        The first word of a sentence, which is capitalized anyway, must also have no known relative: a lower-case word
         with the same beginning.
         """
         name = text[start:end]

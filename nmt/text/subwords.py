@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import regex
@@ -48,7 +49,7 @@ class Encoding:
     """A sentence as subword pieces, each with its place in the text."""
 
     text: str
-    """The sentence, NFC-normalised; all positions refer to it."""
+    """The sentence, NFC-normalized; all positions refer to it."""
     ids: list[int]
     """Piece ids, without `<s>` and `</s>`."""
     spans: list[tuple[int, int]]
@@ -71,6 +72,16 @@ class Encoding:
         return split_words(self.text)
 
     @cached_property
+    def words_of_copies(self) -> list[range]:
+        """The words that each of the `copied` spans covers."""
+        return overlapping(self.copied, [(word.start, word.end) for word in self.words])
+
+    @cached_property
+    def translated_words(self) -> list[int]:
+        """The words that are not copied."""
+        return sorted(set(range(len(self.words))).difference(*self.words_of_copies))
+
+    @cached_property
     def words_of_piece(self) -> list[list[int]]:
         """For each piece the positions of the words it covers: mostly one, two for a piece such as `."`.
 
@@ -88,7 +99,7 @@ class Subwords:
     def __init__(self, model: bytes, known_words: KnownWords | None = None) -> None:
         """With `known_words`, and a model that has their pieces, names and numbers are encoded as placeholders."""
         self.model = model
-        self._known_words: dict[tuple[str, float], tuple[list[array], list[float]]] = {}
+        self._segmented: dict[tuple[str, float], tuple[list[array], list[float]]] = {}
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
@@ -163,11 +174,9 @@ class Subwords:
 
     def with_slots(self, known_words: KnownWords | None = None) -> Subwords:
         """The same model with pieces for placeholders after its own, and with `known_words`."""
-        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at run time
-
-        proto = ModelProto.FromString(self.model)
+        proto = self.proto
         for character in () if self.has_slots else NAMES + NUMBERS:
-            proto.pieces.add(piece=character, score=0, type=ModelProto.SentencePiece.USER_DEFINED)
+            proto.pieces.add(piece=character, score=0, type=proto.SentencePiece.USER_DEFINED)
         return Subwords(proto.SerializeToString(), known_words)
 
     def save(self, path: str | Path) -> None:
@@ -180,6 +189,13 @@ class Subwords:
     def __len__(self) -> int:
         """The vocabulary size."""
         return self._processor.get_piece_size()
+
+    @property
+    def proto(self) -> Any:
+        """A copy of the model as SentencePiece's own message, `ModelProto`."""
+        from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]  # made at run time
+
+        return ModelProto.FromString(self.model)
 
     @property
     def sha256(self) -> str:
@@ -305,15 +321,15 @@ class Subwords:
     def _segmentations(self, word: str, smoothing: float) -> tuple[list[array], list[float]]:
         """The best segmentations of a word and their cumulative probabilities, without the last, so that rounding
         cannot index past the end."""
-        known = self._known_words.get((word, smoothing))
+        known = self._segmented.get((word, smoothing))
         if known is None:
             found = self._processor.nbest_encode(word, nbest_size=SAMPLED_FROM, return_type=int)
             scores = smoothing * np.array([sum(self._scores[number] for number in ids) for ids in found])
             probabilities = np.exp(scores - scores.max())
             below = (probabilities / probabilities.sum()).cumsum()[:-1].tolist()
-            if len(self._known_words) >= REMEMBERED_WORDS:
-                self._known_words.clear()
-            known = self._known_words[word, smoothing] = [array("H", ids) for ids in found], below
+            if len(self._segmented) >= REMEMBERED_WORDS:
+                self._segmented.clear()
+            known = self._segmented[word, smoothing] = [array("H", ids) for ids in found], below
         return known
 
     @cached_property
@@ -321,7 +337,7 @@ class Subwords:
         return [self._processor.get_score(number) for number in range(len(self))]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Piece ids as NFC-normalised text."""
+        """Piece ids as NFC-normalized text."""
         return normalize(self._processor.decode(list(ids)))
 
     def decode_with_spans(self, ids: Sequence[int], source: Encoding | None = None) -> Encoding:

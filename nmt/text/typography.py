@@ -1,4 +1,4 @@
-"""Typographic normalisation of quotes, apostrophes, dashes, spaces and invisible characters.
+"""Typographic normalization of quotes, apostrophes, dashes, spaces and invisible characters.
 
 SentencePiece's NFKC rule already unifies ellipses and full-width forms.
 """

@@ -13,7 +13,7 @@ WORD_PATTERN = regex.compile(r"\w+(?:['’]\w+)*|[^\w\s](?:\p{M}|\u200d[^\w\s])*
 
 
 class Word(NamedTuple):
-    """A word or punctuation mark; `start` and `end` are character positions in the NFC-normalised text."""
+    """A word or punctuation mark; `start` and `end` are character positions in the NFC-normalized text."""
 
     text: str
     start: int
@@ -26,7 +26,7 @@ def normalize(text: str) -> str:
 
 
 def split_words(text: str) -> list[Word]:
-    """The word and punctuation tokens of `text`, after NFC normalisation, case kept."""
+    """The word and punctuation tokens of `text`, after NFC normalization, case kept."""
     return [Word(match.group(), match.start(), match.end()) for match in WORD_PATTERN.finditer(normalize(text))]
 
 

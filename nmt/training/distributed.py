@@ -23,13 +23,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from nmt.errors import UserError
+from nmt.errors import USER_ERROR, UserError
 
 Item = TypeVar("Item")
 PREPARATION = timedelta(days=7)
 """Timeout of the ranks that wait for rank 0 to prepare the corpus."""
-USER_ERROR = 2
-"""Exit status of a rank whose error rank 0 reports."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Ranks:
         if self.count > 1 and not self.leads:
             dist.broadcast_object_list(done, src=0, group=self.waiting)
             if not done[0]:
-                raise SystemExit(USER_ERROR)
+                raise SystemExit(USER_ERROR)  # rank 0 reports it
         try:
             yield
             done = [True]

@@ -1,7 +1,7 @@
 """From batches to gradients, over ranks and cores.
 
 Each core runs its share of a batch on a replica of the network, on one thread: threads that split every small operation
-would synchronise thousands of times a step, replicas synchronise once.
+would synchronize thousands of times a step, replicas synchronize once.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ from nmt.config import TrainingConfig
 from nmt.errors import UserError
 from nmt.models import Model
 from nmt.training.context import Run
-from nmt.training.device import Interrupted, graceful_signals
 from nmt.training.gradients import Gradients
 from nmt.training.log import Meter, RunLog, report
 from nmt.training.loss import non_finite_reason
 from nmt.training.optimizers import AnyOptimizer
 from nmt.training.pairs import EncodedPairs, Feed
 from nmt.training.schedule import learning_rate
+from nmt.training.signals import Interrupted, graceful_signals
 from nmt.training.state import Progress, needed_steps, save_state, write_weights
 from nmt.training.validation import Scores
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.config import RunConfig, alignment_layer
+from nmt.config import RunConfig
 from nmt.models import Model
 from nmt.text.subwords import PADDING
 from nmt.training.pairs import Batch
@@ -24,7 +24,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Objective:
-    """What a step minimises."""
+    """What a step minimizes."""
 
     smoothing: float = 0.0
     """Label smoothing (Szegedy et al. 2016; Vaswani et al. 2017, section 5.4)."""
@@ -45,8 +45,8 @@ class Objective:
         dtype = compute_dtype_of(settings, device)
         if not guided.guide_weight:
             return cls(settings.label_smoothing, settings.r_drop, dtype)
-        layer = alignment_layer(config)
-        return cls(settings.label_smoothing, settings.r_drop, dtype, guided.guide_weight, layer, guided.guided_heads)
+        guide = guided.guide_weight, config.alignment_layer, guided.guided_heads
+        return cls(settings.label_smoothing, settings.r_drop, dtype, *guide)
 
 
 CrossEntropy = Callable[[Tensor, Tensor, Tensor, Tensor, Objective], Tensor]
@@ -169,19 +169,19 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
         # Reuse one buffer for all chunks: the system would map and clear a new one of this size each time.
         buffer = states.new_empty(min(CHUNK, len(left)), vocabulary)
         low_buffer = buffer if dtype is None else torch.empty_like(buffer, dtype=dtype)
-        normalisers = states.new_empty(len(left))  # log sum_v exp(logit_v)
+        normalizers = states.new_empty(len(left))  # log sum_v exp(logit_v)
         divergences = states.new_zeros(())
         for first in range(0, rows, CHUNK):
-            chunk, gradient, normaliser = (one[first : first + CHUNK] for one in (left, states_gradient, normalisers))
+            chunk, gradient, normalizer = (one[first : first + CHUNK] for one in (left, states_gradient, normalizers))
             logits = torch.addmm(low_bias, chunk, right.T, out=low_buffer[: len(chunk)])  # [chunk, vocabulary]
             highest = logits.amax(dim=1)
             gap = logits[::2].to(buffer.dtype) - logits[1::2] if r_drop else None
             probabilities = buffer[: len(chunk)].copy_(logits)  # the same memory without a compute_dtype
             torch.softmax(probabilities, dim=1, out=probabilities)
-            # The most probable piece has p = exp(highest - normaliser) >= 1 / V, so its logarithm is safe.
-            torch.sub(highest, probabilities.amax(dim=1).log_(), out=normaliser)
+            # The most probable piece has p = exp(highest - normalizer) >= 1 / V, so its logarithm is safe.
+            torch.sub(highest, probabilities.amax(dim=1).log_(), out=normalizer)
             if gap is not None:
-                gap -= (normaliser[::2] - normaliser[1::2]).unsqueeze(1)  # log p - log q [chunk / 2, vocabulary]
+                gap -= (normalizer[::2] - normalizer[1::2]).unsqueeze(1)  # log p - log q [chunk / 2, vocabulary]
                 divergences += _add_r_drop(probabilities, gap, r_drop)
             if wanted:
                 bias_gradient += probabilities[: rows - first].sum(dim=0)
@@ -191,13 +191,13 @@ class _ProjectedCrossEntropy(torch.autograd.Function):
                     weight_gradient.addmm_(spread.T, chunk)
                 else:  # addmm_ does not mix types
                     weight_gradient += spread.T @ chunk
-        states_gradient, normalisers = states_gradient[:rows].to(states.dtype), normalisers[:rows]
+        states_gradient, normalizers = states_gradient[:rows].to(states.dtype), normalizers[:rows]
         label, share = 1 - smoothing, smoothing / vocabulary
         label_weight, weight_sum, states_sum = weight[labels], weight.sum(dim=0), states.sum(dim=0)
-        # -sum_v q_v log p_v = normaliser - (1 - s) logit[label] - s / V sum_v logit_v
+        # -sum_v q_v log p_v = normalizer - (1 - s) logit[label] - s / V sum_v logit_v
         label_logits = (states * label_weight).sum() + bias[labels].sum()
         all_logits = states_sum.dot(weight_sum) + rows * bias.sum()
-        loss = normalisers.sum() - label * label_logits - share * all_logits
+        loss = normalizers.sum() - label * label_logits - share * all_logits
         if wanted:
             states_gradient.sub_(label_weight, alpha=label).sub_(weight_sum, alpha=share)
             weight_gradient.index_add_(0, labels, states, alpha=-label).sub_(states_sum, alpha=share)

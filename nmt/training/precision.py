@@ -40,7 +40,7 @@ def mixed_precision(compute_dtype: torch.dtype | None, device: torch.device) -> 
 class Bfloat16Linear(TorchFunctionMode):
     """Within the block linear layers multiply in bfloat16, and nothing else changes.
 
-    torch.autocast would also add, normalise and attend in bfloat16, for which CPUs have no fast instructions. Here
+    torch.autocast would also add, normalize and attend in bfloat16, for which CPUs have no fast instructions. Here
     inputs and outputs of a linear layer stay float32, the outputs rounded to bfloat16's eight bits.
     """
 

@@ -9,9 +9,7 @@ import json
 import platform
 import sys
 import time
-from array import array
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +17,19 @@ import torch
 from tqdm import tqdm
 
 from nmt.alignment.head import Aligner
-from nmt.alignment.pharaoh import read_pharaoh
-from nmt.calibration import calibrate_checkpoint
-from nmt.checkpoint import ALIGNER, KNOWN_WORDS, METADATA, SUBWORDS, WEIGHTS, write_checkpoint_metadata, write_text
-from nmt.config import RunConfig, alignment_layer, load_config
+from nmt.checkpoint import ALIGNER, METADATA, WEIGHTS, write_checkpoint_metadata, write_text
+from nmt.confidence_fit import calibrate_checkpoint
+from nmt.config import RunConfig, load_config
 from nmt.corpus import Corpus, load_corpus, pairs_of
 from nmt.errors import UserError
-from nmt.files import atomic_path, cache_directory, expanded, sha256_of
+from nmt.files import cache_directory, expanded, sha256_of
 from nmt.languages import check_languages
 from nmt.models import Model, build_model, load_weights
-from nmt.text.slots import KnownWords
 from nmt.text.subwords import Subwords
-from nmt.text.words import split_words
 from nmt.training.alignment import HeadTraining, train_aligner
-from nmt.training.augment import Augmenter, plain
 from nmt.training.card import write_card
 from nmt.training.context import Run
-from nmt.training.device import Interrupted, choose_device, release_memory
+from nmt.training.device import choose_device, release_memory
 from nmt.training.directory import (
     began_before_restart,
     begin_directory,
@@ -50,8 +44,10 @@ from nmt.training.initial import Initial
 from nmt.training.log import describe_budget
 from nmt.training.loop import run_steps
 from nmt.training.optimizers import make_optimizer
-from nmt.training.pairs import EncodedPairs, Variation
+from nmt.training.pairs import EncodedPairs
 from nmt.training.precision import compute_dtype_of
+from nmt.training.preparation import encode_splits, guiding_links, load_subwords, new_subwords, spread
+from nmt.training.signals import Interrupted
 from nmt.training.state import Progress, State, average, averaged_steps, state_directory, write_weights
 from nmt.training.validation import Validator, dev_loss
 
@@ -152,7 +148,7 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
         "target": config.data.target,
         "max_length": config.model.max_length,
         "decoding": config.decoding.model_dump(),
-        "alignment_layer": alignment_layer(config),
+        "alignment_layer": config.alignment_layer,
         "alignment_heads": list(range(config.alignment.guided_heads)) if config.alignment.guide_weight else None,
         "initial": config.training.initial and Initial.load(config.training.initial).checkpoint.files[WEIGHTS],
         "weights": chosen,
@@ -238,36 +234,6 @@ def guide_of(run: Run) -> Guide:
     return Guide(place, matrices())
 
 
-def spread(pairs: int, most: int) -> range:
-    """Evenly spaced indices of at most `most` of `pairs` pairs."""
-    return range(0, pairs, -(-pairs // most))
-
-
-def guiding_links(config: RunConfig, corpus: Corpus) -> np.ndarray:
-    """The links of `alignment.links` for the pairs that the alignment head learns from.
-
-    [links, 3], int32: the pair's place among these, source word, target word. Raises UserError when the file has not a
-    line for every training pair, or a link leads out of its pair.
-    """
-    path, pairs = expanded(str(config.alignment.links)), len(corpus.train)
-    places = {number: place for place, number in enumerate(spread(pairs, config.alignment.training_pairs))}
-    links, lines = array("i"), 0
-    for number, found in enumerate(read_pharaoh(path)):
-        lines += 1
-        if number not in places:
-            continue
-        row = corpus.train[number]
-        words = [len(split_words(row[side])) for side in ("source", "target")]
-        for source, target in found:
-            if source >= words[0] or target >= words[1]:
-                where = f"{path}, line {lines}: {source}-{target}"
-                raise UserError(f"{where} leads out of a pair of {words[0]} and {words[1]} words; mend the line")
-            links.extend((places[number], source, target))
-    if lines != pairs:
-        raise UserError(f"{path} has {lines:,} lines, and there are {pairs:,} training pairs; they must match")
-    return np.array(links, np.int32).reshape(-1, 3)
-
-
 def check_unchanged(progress: Progress, corpus: Corpus, subwords: Subwords) -> None:
     """Raise UserError if corpus or subword model have changed since the run began."""
     for name, before, now in (
@@ -276,65 +242,3 @@ def check_unchanged(progress: Progress, corpus: Corpus, subwords: Subwords) -> N
     ):
         if before and before != now:
             raise UserError(f"the {name} has changed since the run began; put it back, or start anew with --overwrite")
-
-
-def load_subwords(directory: Path) -> Subwords:
-    """The subword model of a run, with its known words."""
-    known = directory / KNOWN_WORDS
-    return Subwords.load(directory / SUBWORDS, known if known.exists() else None)
-
-
-def make_subwords(directory: Path, config: RunConfig, corpus: Corpus) -> Subwords:
-    """Load the directory's SentencePiece model; train and save it first if there is none."""
-    path = directory / SUBWORDS
-    if not path.exists():
-        with atomic_path(path) as temporary:
-            train_subwords(config, corpus).save(temporary)
-    return load_subwords(directory)
-
-
-def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = None) -> Subwords:
-    """The subword model of a new run: its initial checkpoint's, or one trained on both sides of the training pairs.
-
-    With placeholders it knows the words of the training pairs. Raises UserError.
-    """
-    subwords = initial.subwords if initial else train_subwords(config, corpus)
-    if not config.subwords.slots:
-        return subwords
-    return subwords.with_slots(KnownWords.of(map(plain, pairs_of(corpus.train))))
-
-
-def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
-    """Train the SentencePiece model on both sides of the training pairs. Raises UserError."""
-    print("training the subword model ...", file=sys.stderr)
-    settings = config.subwords
-    chosen = corpus.train.select(spread(len(corpus.train), settings.training_pairs))
-    return Subwords.train(
-        chain.from_iterable(pairs_of(chosen)),
-        settings.vocabulary_size,
-        settings.model_type,
-        settings.character_coverage,
-        settings.normalization,
-    )
-
-
-def encode_splits(
-    config: RunConfig, corpus: Corpus, subwords: Subwords, tell: Callable[[str], None]
-) -> tuple[EncodedPairs, EncodedPairs]:
-    """Encode the train and dev splits; `tell` reports dropped pairs. Raises UserError if none are left."""
-    cache = cache_directory(config.data.cache)
-    hashes = {name: counts["sha256"] for name, counts in corpus.report["splits"].items()}
-    longest = config.model.max_length
-    augment, augmenter = config.data.augment, None
-    if config.subwords.slots or any(augment.model_dump().values()):
-        augmenter = Augmenter(augment, (config.data.source, config.data.target), subwords.known_words)
-    guided = bool(config.alignment.guide_weight)
-    variation = Variation(config.subwords.sampling, augmenter, config.data.short_copies, guided)
-    train = EncodedPairs(corpus.train, hashes["train"], subwords, longest, cache, variation)
-    dev = EncodedPairs(corpus.dev, hashes["dev"], subwords, longest, cache)
-    for name, pairs in (("train", train), ("dev", dev)):
-        if pairs.left_out:
-            tell(f"{name}: {pairs.left_out:,} pairs longer than {longest} pieces are left out")
-        if not len(pairs):
-            raise UserError(f"no {name} pair is at most model.max_length={longest} pieces long; raise it")
-    return train, dev

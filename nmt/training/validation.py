@@ -64,14 +64,14 @@ class Validator:
         )
         longest = model.config.max_length - 1
         sources = [subwords.encode(source) for source in ranks.share(self.sources)]
-        found = TorchEngine(model).translate([source.ids[:longest] for source in sources], options)
+        best = TorchEngine(model).translate([source.ids[:longest] for source in sources], options)
         own = [
-            subwords.decode_with_spans(one[0].pieces, source).text for one, source in zip(found, sources, strict=True)
+            subwords.decode_with_spans(one[0].pieces, source).text for one, source in zip(best, sources, strict=True)
         ]
         texts = [""] * len(self.sources)
-        for rank, found in enumerate(ranks.gather(own)):
-            texts[rank :: ranks.count] = found
-        bleu, _, chrf, _ = score(texts, self.references, self.run.config.data.target)
+        for rank, theirs in enumerate(ranks.gather(own)):
+            texts[rank :: ranks.count] = theirs
+        found = score(texts, self.references, self.run.config.data.target)
         chosen = range(0, len(texts), max(1, len(texts) // 3))[:3]
         examples = [(self.sources[number], texts[number], self.references[number][0]) for number in chosen]
-        return Scores(loss, bleu, chrf, examples)
+        return Scores(loss, found.bleu, found.chrf, examples)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """What *it* attends to: the Spanish adjective agrees with the antecedent, so the translation shows which noun it is.
 
-    python -m scripts.experiments.antecedent [--quick] [--sentences N] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.antecedent [--quick] [--output DIR] [--checkpoints DIR]
 
-The minimal pairs of data/antecedent/english-spanish.tsv (at most N sentences of each kind): how often the gender is
-right, how much *it* gives to the antecedent in every encoder head, and how often the gender changes when that weight is
-moved to the other noun. The model is the shipped one, or the English-Spanish transformer that $NMT_CHECKPOINT names.
+The minimal pairs of data/antecedent/english-spanish.tsv: how often the gender is right, how much *it* gives to the
+antecedent in every encoder head, and how often the gender changes when that weight is moved to the other noun. The
+model is the shipped one, or the English-Spanish transformer that $NMT_CHECKPOINT names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from matplotlib.patches import Patch, Rectangle
 
 from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
-from nmt.engines.torch_engine import TorchEngine
 from nmt.inspection.drawing import FAINT, INK, new_figure, save
 from nmt.translator import Translator
 from scripts.experiments.common.effects import coverage
@@ -73,8 +72,7 @@ def main(arguments: Sequence[str]) -> None:
     experiment = Experiment.start(__file__, __doc__, arguments)
     translator, _, model = any_transformer(experiment)
     sentences = read_pairs(PAIRS)
-    most = experiment.sentences or (4 if experiment.quick else None)
-    most = most and most + most % 2  # whole pairs
+    most = 4 if experiment.quick else None
     sentences = [one for kind in KINDS for one in [one for one in sentences if one.kind == kind][:most]]
     texts = [one.text for one in translator.translate([one.text for one in sentences])]
     two = [one for one in sentences if one.other]
@@ -111,7 +109,6 @@ def move_all(
     translator: Translator, sentences: Sequence[Sentence], best: Head, draw: np.random.Generator
 ) -> list[Trial]:
     """Translate with weight of *it* moved: in the best head, its layer, every head; the first trial moves nothing."""
-    engine = TorchEngine.load(translator.checkpoint, len(translator.subwords), threads=1)
     encodings = [translator.subwords.encode(one.text) for one in sentences]
     names = [[word.text for word in encoding.words] for encoding in encodings]
     places = [
@@ -123,7 +120,7 @@ def move_all(
         for words, one in zip(names, sentences, strict=True)
     ]
     random = [words[draw.integers(len(words))] for words in free]
-    every = [head for head in heads_of(engine.model) if head.kind == "encoder"]
+    every = [head for head in heads_of(translator.network) if head.kind == "encoder"]
     sets = {
         str(best): [best],
         f"encoder layer {best.layer + 1}": [head for head in every if head.layer == best.layer],
@@ -146,7 +143,7 @@ def move_all(
                 origin = own[one.antecedent] if taken == "the antecedent" else list(range(len(encodings[row].ids) + 1))
                 moves.append(Move(row - first, own["it"], origin, goal))
             by_head: Moves = {head: moves for head in heads}
-            pieces += translate_moved(engine.model, [encodings[row].ids for row in rows], by_head, options)
+            pieces += translate_moved(translator.network, [encodings[row].ids for row in rows], by_head, options)
         found = [translator.subwords.decode_with_spans(*one).text for one in zip(pieces, encodings, strict=True)]
         trials.append(Trial(name, taken, given, found))
     return trials

@@ -115,7 +115,7 @@ def quality(experiment: Experiment, name: str, overrides: list[str]) -> Quality:
     short, long = (6, 10) if experiment.quick else (SHORT, LONG)
 
     def bleu(rows: list[int]) -> float:
-        return score([texts[row] for row in rows], [[targets[row]] for row in rows])[0]
+        return score([texts[row] for row in rows], [[targets[row]] for row in rows]).bleu
 
     made = experiment.trained[run_name]
     return Quality(

@@ -21,8 +21,7 @@ import numpy as np
 from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.corpus import load_corpus, references
-from nmt.engines.torch_engine import TorchEngine
-from nmt.inspection.drawing import FAINT, new_figure, save
+from nmt.inspection.drawing import FAINT
 from nmt.text.subwords import Encoding
 from nmt.text.words import split_words
 from nmt.translation import AttentionMaps
@@ -31,7 +30,7 @@ from scripts.experiments.common.effects import Sentence, agreement, rollout
 from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.models import any_transformer
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, interval, intervals, prepare
+from scripts.report import COLOURS, draw_intervals, interval
 
 SENTENCES = 200
 """Sentences measured, after CHOOSING others that select the best head."""
@@ -71,7 +70,7 @@ def measure(translator: Translator, texts: list[str], seed: int) -> dict[str, np
     Skips sentences with an empty translation.
     """
     subwords = translator.subwords
-    engine = TorchEngine.load(translator.checkpoint, len(subwords), threads=1)
+    engine = translator.torch_engine
     draw = np.random.default_rng(seed)
     sources = [subwords.encode(text) for text in texts]
     best = engine.translate([source.ids for source in sources], translator.search_options())
@@ -137,18 +136,14 @@ def cells(method: str, values: np.ndarray) -> list[float | str]:
 
 def draw_figure(rows: dict[str, np.ndarray], path: Path) -> None:
     """Both agreements of every method, with intervals."""
-    figure = new_figure(10, 0.6 + 0.34 * len(rows))
-    axes = figure.subplots(1, 2, sharey=True)
-    for number, (place, title) in enumerate(zip(axes, ("Kendall's tau", "same most important word"), strict=True)):
-        prepare(place, f"{title}, with 95% intervals", title, "")
+    panels = []
+    for number, title in enumerate(("Kendall's tau", "same most important word")):
         drawn = []
         for method, values in rows.items():
             colour = COLOURS[1] if method == HEAD else COLOURS[0] if method.startswith("attention") else FAINT
             drawn.append((method, colour, interval(values[number])))
-        intervals(place, drawn)
-        place.set_xlim(left=min(0.0, place.get_xlim()[0]))
-    figure.subplots_adjust(wspace=0.08)
-    save(figure, path)
+        panels.append((title, title, drawn))
+    draw_intervals(path, panels)
 
 
 if __name__ == "__main__":

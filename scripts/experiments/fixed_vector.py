@@ -20,7 +20,7 @@ import numpy as np
 from sacrebleu.metrics import BLEU
 
 from nmt.cli.common import run
-from nmt.corpus import load_corpus
+from nmt.corpus import load_corpus, pairs_of
 from nmt.inspection.drawing import FAINT, new_figure, save
 from nmt.translator import Translator
 from scripts.experiments.common.experiment import Experiment
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> None:
 def joined_test(experiment: Experiment) -> Test:
     """The test pairs of Tatoeba alone and joined, every pair once in every size."""
     split = load_corpus(experiment.config("parts").data).test
-    pairs = list(zip(split["source"], split["target"], strict=True))
+    pairs = list(pairs_of(split))
     draw = random.Random(experiment.seed)
     joined = []
     for size in JOINED[:3] if experiment.quick else JOINED:

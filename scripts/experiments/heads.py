@@ -27,7 +27,6 @@ from nmt.batching import batches_for_decoding
 from nmt.cli.common import run
 from nmt.config import DataConfig
 from nmt.corpus import Corpus, load_corpus, references
-from nmt.engines.torch_engine import TorchEngine
 from nmt.inspection.drawing import INK, colour_map, new_figure, save
 from nmt.models import Transformer
 from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
@@ -96,10 +95,9 @@ class Bleu:
 
 
 def uses(
-    engine: TorchEngine, translate: Callable[[], list[str]], batches: list[Batch], bleu: Bleu
+    model: Transformer, translate: Callable[[], list[str]], batches: list[Batch], bleu: Bleu
 ) -> tuple[float, float, dict[Head, Use]]:
-    """BLEU and loss of the engine's model, and the use of each head."""
-    model = engine.model
+    """BLEU and loss of the model, and the use of each head."""
     intact, loss = bleu.counts(translate()), mean_loss(model, batches)
     found = {}
     for head in heads_of(model):
@@ -158,7 +156,7 @@ def main(arguments: Sequence[str]) -> None:
     looks = habits(translator.attention(*pair) for pair in pairs)
     rates = error_rates(translator, gold, aligned) if gold else None
 
-    engine = TorchEngine.load(translator.checkpoint, len(subwords), threads=1)
+    engine = translator.torch_engine
     ids, (ahead, back) = subwords.encode_ids(sources), (subwords.encode_ids(side) for side in zip(*pairs, strict=True))
     lengths = [max(len(source), len(target)) + 1 for source, target in zip(ahead, back, strict=True)]
     batches = [
@@ -171,7 +169,7 @@ def main(arguments: Sequence[str]) -> None:
         return [subwords.decode(found[0].pieces) for found in engine.translate(ids, search)]
 
     bleu = Bleu(targets, 50 if experiment.quick else SAMPLES, experiment.seed)
-    intact, loss, worth = uses(engine, translate, batches, bleu)
+    intact, loss, worth = uses(engine.model, translate, batches, bleu)
     draw(worth, {head: role(looks[head], looks[head.kind], head.kind) for head in worth}, experiment.output)
     facts = [model, f"Corpus, SHA-256: `{corpus.sha256}`."]
     size = f"{len(sources):,} sentences, {len(pairs):,} references"
@@ -193,13 +191,9 @@ def table(worth: dict[Head, Use], looks: dict[Head | str, Habits], rates: np.nda
             aer = float(rates[head.layer, head.number]) if rates is not None and kind == "cross" else None
             of, use = looks[head], worth[head]
             lost = [use.bleu, f"{use.low:+.2f} to {use.high:+.2f}", f"{use.loss:+.3f}"]
-            rows.append([str(head), role(of, looks[kind], kind), *_cells(of), aer, *lost])
-        rows.append([f"{kind}, everywhere alike", "", *_cells(looks[kind]), None, None, None, None])
+            rows.append([str(head), role(of, looks[kind], kind), *of, aer, *lost])
+        rows.append([f"{kind}, everywhere alike", "", *looks[kind], None, None, None, None])
     return Table([*columns, "BLEU without it", "95% interval", "loss without it"], rows)
-
-
-def _cells(of: Habits) -> list[float]:
-    return [of.offset, of.previous, of.same, of.next, of.special, of.punctuation, of.entropy]
 
 
 def draw(worth: dict[Head, Use], roles: dict[Head, str], directory: Path) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Attention as cause: move the weight on one source word to another and see which word is written.
 
-    python -m scripts.experiments.moved_attention [--quick] [--sentences N] [--output DIR] [--checkpoints DIR]
+    python -m scripts.experiments.moved_attention [--quick] [--output DIR] [--checkpoints DIR]
     NMT_CHECKPOINT=tatoeba-es-en python -m scripts.experiments.moved_attention --output DIR
 
 From the step that writes a content word of the model's own translation, the cross-attention weight on its source word
@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from nmt.cli.common import run
-from nmt.corpus import load_corpus, references
-from nmt.engines.torch_engine import SPECIAL, TorchEngine
+from nmt.corpus import load_corpus, pairs_of, references
+from nmt.engines.torch_engine import SPECIAL
 from nmt.errors import UserError
-from nmt.inspection.drawing import FAINT, new_figure, save
+from nmt.inspection.drawing import FAINT
 from nmt.models import Transformer
 from nmt.text.subwords import END, START, Encoding, Subwords
 from nmt.translator import Translator
@@ -35,7 +35,7 @@ from scripts.experiments.common.lexicon import Lexicon, lexicon, link, one_to_on
 from scripts.experiments.common.models import any_transformer
 from scripts.experiments.common.moves import Move, moved, source_batch
 from scripts.experiments.common.tables import Table
-from scripts.report import COLOURS, intervals, prepare, wilson
+from scripts.report import COLOURS, draw_intervals, wilson
 
 SENTENCES = 500
 """Unique dev sentences, drawn at random; each gives one word at most."""
@@ -108,16 +108,14 @@ def main(arguments: Sequence[str]) -> None:
     corpus = load_corpus(settings.data)
     draw = np.random.default_rng(experiment.seed)
     pairs = corpus.train.select(np.sort(draw.permutation(len(corpus.train))[: 100 if experiment.quick else PAIRS]))
-    pairs = list(zip(pairs["source"], pairs["target"], strict=True))
-    known = lexicon(experiment, translator, pairs)
+    known = lexicon(experiment, translator, list(pairs_of(pairs)))
     texts = references(corpus.dev)[0]
-    sentences = experiment.sentences or (20 if experiment.quick else SENTENCES)
-    texts = [texts[row] for row in draw.permutation(len(texts))[:sentences]]
-    engine = TorchEngine.load(translator.checkpoint, len(translator.subwords), threads=1)
+    texts = [texts[row] for row in draw.permutation(len(texts))[: 20 if experiment.quick else SENTENCES]]
+    engine = translator.torch_engine
     finder = Finder(translator, known, 2 if experiment.quick else FUNCTION_WORDS, draw)
-    examples = list(finder.examples(texts, engine))
+    examples = list(finder.examples(texts))
     if not examples:
-        raise UserError("no translation has a word to move; ask for more sentences")
+        raise UserError("no translation has a word to move; take another corpus")
     attention = [engine.attention([one.source.ids], [one.target.ids])[0].cross for one in examples]
     conditions = head_sets(translator, examples, attention)
     rows = [
@@ -147,11 +145,12 @@ class Finder:
     """Number of the most frequent words that do not count as content words."""
     draw: np.random.Generator
 
-    def examples(self, texts: Sequence[str], engine: TorchEngine) -> Iterator[Example]:
+    def examples(self, texts: Sequence[str]) -> Iterator[Example]:
         """Translate the texts greedily, and draw at most one example from each."""
         subwords = self.translator.subwords
         sources = [subwords.encode(text) for text in texts]
-        found = engine.translate([one.ids for one in sources], self.translator.search_options(beam=1))
+        options = self.translator.search_options(beam=1)
+        found = self.translator.torch_engine.translate([one.ids for one in sources], options)
         targets = [
             subwords.decode_with_spans(one[0].pieces, source) for one, source in zip(found, sources, strict=True)
         ]
@@ -328,19 +327,14 @@ def written(found: dict[Case, list[Written]], examples: Sequence[Example]) -> Ta
 def draw_figure(found: dict[Case, list[Written]], path: Path) -> None:
     """Both shares of every case, with intervals."""
     rows = {case: cases for case, cases in found.items() if case != UNMOVED}
-    figure = new_figure(10, 0.8 + 0.3 * len(rows))
-    axes = figure.subplots(1, 2, sharey=True)
-    for place, title in zip(axes, ("other", "changed"), strict=True):
-        told = "the other word is written" if title == "other" else "another word than before"
-        prepare(place, f"{told}, with 95% intervals", "share of the words", "")
+    panels = []
+    for field, title in (("other", "the other word is written"), ("changed", "another word than before")):
         drawn = []
         for (heads, what), cases in rows.items():
-            share = wilson(sum(getattr(one, title) for one in cases), len(cases))
+            share = wilson(sum(getattr(one, field) for one in cases), len(cases))
             drawn.append((f"{heads}: {what}", COLOURS[0] if what == WORDS[0] else FAINT, share))
-        intervals(place, drawn)
-        place.set_xlim(left=0.0)
-    figure.subplots_adjust(wspace=0.08)
-    save(figure, path)
+        panels.append((title, "share of the words", drawn))
+    draw_intervals(path, panels)
 
 
 if __name__ == "__main__":

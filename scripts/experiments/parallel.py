@@ -49,7 +49,7 @@ class Speed:
 
 
 def measure(config: RunConfig, lengths: Sequence[int], vocabulary: int, least: float) -> tuple[int, list[Speed]]:
-    """(parameters, speeds) of a configuration's model: forward, backward and the optimiser's step."""
+    """(parameters, speeds) of a configuration's model: forward, backward and the optimizer's step."""
     settings = config.training
     torch.manual_seed(settings.seed)
     draw = np.random.default_rng(settings.seed)

@@ -16,7 +16,8 @@ from pathlib import Path
 from nmt.cli.common import run
 from nmt.corpus import load_corpus
 from nmt.inspection.drawing import new_figure, save
-from nmt.training.run import encode_splits, make_subwords
+from nmt.training.preparation import encode_splits
+from scripts.captions import make_subwords
 from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.softness import Fresh, Look, fresh_layer, train
 from scripts.experiments.common.tables import Table

@@ -18,11 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.alignment import Link
-from nmt.alignment.error_rate import GoldPair, bootstrap, read_gold
-from nmt.alignment.gold import english_spanish_corpus, find_sentences
+from nmt.alignment.error_rate import GoldPair, bootstrap
 from nmt.alignment.links import argmax_links
 from nmt.cli.common import run
-from nmt.corpus import load_corpus
+from nmt.corpus import load_corpus, pairs_of
 from nmt.inspection.figures import plot_alignment
 from nmt.text.words import split_words
 from nmt.translation import Translation
@@ -31,7 +30,7 @@ from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.models import tatoeba_model
 from scripts.experiments.common.tables import Table
 from scripts.experiments.common.toy import toy_links
-from scripts.raw_attention import GOLD, over_word_pairs
+from scripts.raw_attention import gold_pairs, over_word_pairs
 
 Row = tuple[str, float, float, float, float, float]
 DIAGONAL = "the diagonal"
@@ -52,7 +51,7 @@ class Reading(NamedTuple):
 def main(arguments: Sequence[str]) -> None:
     """Read the attention of every model and layer, score it, draw sentences with inversions, write the page."""
     experiment = Experiment.start(__file__, __doc__, arguments)
-    pairs, gold = toy_gold(experiment) if experiment.quick else tatoeba_gold()
+    gold, pairs = toy_gold(experiment) if experiment.quick else gold_pairs()
     models = {name: Translator.load(tatoeba_model(experiment, name), engine="torch", threads=1) for name in COMPARED}
     if not experiment.quick:
         models["shipped"] = Translator.load(engine="torch", threads=1)
@@ -73,18 +72,12 @@ def main(arguments: Sequence[str]) -> None:
     experiment.write([Table([*columns, "moved further, found", "words looked at"], rows)], pictures, facts)
 
 
-def tatoeba_gold() -> tuple[list[tuple[str, str]], list[GoldPair]]:
-    """Hand-aligned pairs of Tatoeba's test split."""
-    gold = read_gold(GOLD)
-    return find_sentences(gold, english_spanish_corpus()), gold
-
-
-def toy_gold(experiment: Experiment) -> tuple[list[tuple[str, str]], list[GoldPair]]:
+def toy_gold(experiment: Experiment) -> tuple[list[GoldPair], list[tuple[str, str]]]:
     """The toy test pairs, whose links are known."""
     split = load_corpus(experiment.config("transformer").data).test
-    pairs = list(zip(split["source"], split["target"], strict=True))
+    pairs = list(pairs_of(split))
     words = [tuple([word.text for word in split_words(side)] for side in pair) for pair in pairs]
-    return pairs, [GoldPair(0, 0, frozenset(toy_links(*pair)), frozenset()) for pair in words]
+    return [GoldPair(0, 0, frozenset(toy_links(*pair)), frozenset()) for pair in words], pairs
 
 
 def read(name: str, translator: Translator, pairs: Sequence[tuple[str, str]]) -> list[Reading]:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from nmt.checkpoint import Checkpoint
@@ -48,20 +49,24 @@ def kill(bench: Bench) -> None:
         bench.lost[f"{name}: {killed} kills"] = bench.lost.pop(name)
 
 
-def mounted(place: Path) -> str | None:
-    """Mount a small file system; says why when it cannot be."""
+@contextlib.contextmanager
+def small_disk(bench: Bench) -> Iterator[Path]:
+    """A small file system. Raises PermissionError where it cannot be mounted."""
+    place = bench.place / "small"
     place.mkdir(exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "nmt", str(place)]
     done = subprocess.run(command, capture_output=True, text=True)
-    return f"it needs root, to mount a small file system ({done.stderr.strip()})" if done.returncode else None
-
-
-def disk(bench: Bench) -> str | None:
-    """The disk is full from a random file operation on, to the last byte or with a little room."""
-    small = bench.place / "small"
-    if why := mounted(small):
-        return why
+    if done.returncode:
+        raise PermissionError(f"it needs root, to mount a small file system ({done.stderr.strip()})")
     try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)])
+
+
+def disk(bench: Bench) -> None:
+    """The disk is full from a random file operation on, to the last byte or with a little room."""
+    with small_disk(bench) as small:
         for number in range(max(1, bench.runs // 4)):
             config, whole, unbroken = bench.references[number % len(bench.references)]
             story: list[str] = []
@@ -86,28 +91,22 @@ def disk(bench: Bench) -> str | None:
                 shutil.rmtree(directory)
             for path in small.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    finally:
-        subprocess.run(["umount", str(small)])
-    return None
 
 
 def _refused_or_done(ended: Ended, mention: str) -> None:
     must(ended.status == 0 or (ended.in_one_line and mention in ended.errors[-1]), "\n".join(ended.errors[-3:]))
 
 
-def readonly(bench: Bench) -> str | None:
+def readonly(bench: Bench) -> None:
     """The run's directory is read-only from a random file operation on."""
-    small = bench.place / "small"
-    if why := mounted(small):
-        return why
-    directory = small / "run"
+    with small_disk(bench) as small:
+        directory = small / "run"
 
-    def freeze() -> None:
-        directory.mkdir(exist_ok=True)
-        subprocess.run(["mount", "--bind", str(directory), str(directory)], check=True)
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(directory)], check=True)
+        def freeze() -> None:
+            directory.mkdir(exist_ok=True)
+            subprocess.run(["mount", "--bind", str(directory), str(directory)], check=True)
+            subprocess.run(["mount", "-o", "remount,ro,bind", str(directory)], check=True)
 
-    try:
         for number in range(max(1, bench.runs // 4)):
             config, whole, unbroken = bench.references[number % len(bench.references)]
             story: list[str] = []
@@ -124,9 +123,6 @@ def readonly(bench: Bench) -> str | None:
                     subprocess.run(["umount", str(directory)], capture_output=True)
                 finish(config, directory, whole, newest_state(directory))
             shutil.rmtree(directory, ignore_errors=True)
-    finally:
-        subprocess.run(["umount", str(small)])
-    return None
 
 
 def contents(directory: Path) -> dict[str, str]:

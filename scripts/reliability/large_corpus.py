@@ -30,6 +30,8 @@ from scripts.watch import Watch, memory
 WORDS = 500
 LENGTH = 6
 MEBIBYTE = 2**20
+LIMIT, STEPS = 768, 200
+"""Of memory, in MiB; optimizer steps of the training."""
 FIGURES = ("VmData", "RssAnon", "RssFile")
 """Of /proc/PID/status: what the limit counts, what of it is in memory, mapped files in memory."""
 
@@ -37,20 +39,14 @@ FIGURES = ("VmData", "RssAnon", "RssFile")
 def main() -> None:
     """Generate, limit, train, evaluate, print the figures."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    arguments.add_argument("--limit", type=int, default=768, metavar="MIB", help="memory (default: 768)")
     arguments.add_argument("--times", type=float, default=10, help="size of the corpus, in limits (default: 10)")
-    arguments.add_argument("--steps", type=int, default=200, help="optimizer steps (default: 200)")
-    arguments.add_argument("--directory", help="where to work; kept (default: a temporary one)")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        place = Path(options.directory or temporary)
-        place.mkdir(parents=True, exist_ok=True)
-        size = int(options.limit * options.times * MEBIBYTE)
+        place, size = Path(temporary), int(LIMIT * options.times * MEBIBYTE)
         pairs = generate(place, size)
-        print(f"corpus: {pairs:,} pairs, {size / MEBIBYTE:,.0f} MiB of text; limit {options.limit} MiB", flush=True)
-        configuration = write_configuration(place, options.steps)
-        limited("nmt.cli.train", [str(configuration), "--overwrite"], options.limit)
-        limited("nmt.cli.evaluate", ["--checkpoint", str(place / "run"), "--beam", "1"], options.limit)
+        print(f"corpus: {pairs:,} pairs, {size / MEBIBYTE:,.0f} MiB of text; limit {LIMIT} MiB", flush=True)
+        limited("nmt.cli.train", [str(write_configuration(place))])
+        limited("nmt.cli.evaluate", ["--checkpoint", str(place / "run"), "--beam", "1"])
 
 
 def generate(place: Path, size: int) -> int:
@@ -74,7 +70,7 @@ def generate(place: Path, size: int) -> int:
     return pairs
 
 
-def write_configuration(place: Path, steps: int) -> Path:
+def write_configuration(place: Path) -> Path:
     """A run of a small network on the corpus."""
     tree = {
         "checkpoint": str(place / "run"),
@@ -82,7 +78,7 @@ def write_configuration(place: Path, steps: int) -> Path:
         | {name: str(place / f"{name}.tsv") for name in ("train", "dev", "test")},
         "subwords": {"vocabulary_size": 1400, "training_pairs": 2000, "character_coverage": 1.0},
         "model": {"encoder_layers": 1, "decoder_layers": 1, "width": 64, "feed_forward": 128, "heads": 2},
-        "training": {"max_steps": steps, "validate_every": 100, "validation_pairs": 20, "threads": 2},
+        "training": {"max_steps": STEPS, "validate_every": 100, "validation_pairs": 20, "threads": 2},
         "alignment": {"minutes": 0.1, "training_pairs": 5000},
     }
     path = place / "run.yaml"
@@ -90,11 +86,11 @@ def write_configuration(place: Path, steps: int) -> Path:
     return path
 
 
-def limited(module: str, arguments: list[str], mebibytes: int) -> None:
+def limited(module: str, arguments: list[str]) -> None:
     """Run a command within the limit and print its time and its largest figures."""
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (mebibytes * MEBIBYTE, mebibytes * MEBIBYTE))
+        resource.setrlimit(resource.RLIMIT_DATA, (LIMIT * MEBIBYTE, LIMIT * MEBIBYTE))
         resource.setrlimit(resource.RLIMIT_STACK, (MEBIBYTE, MEBIBYTE))
 
     started = time.monotonic()
@@ -109,7 +105,7 @@ def limited(module: str, arguments: list[str], mebibytes: int) -> None:
     told = {"command": module, "seconds": round(time.monotonic() - started), "MiB at most": largest, "status": status}
     print(json.dumps(told), flush=True)
     if status:
-        sys.exit(f"{module} did not end well within {mebibytes} MiB (status {status})")
+        sys.exit(f"{module} did not end well within {LIMIT} MiB (status {status})")
 
 
 if __name__ == "__main__":

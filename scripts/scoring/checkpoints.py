@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import sys
 
-from datasets import Dataset
-
-from nmt.checkpoint import CONFIG, METADATA
-from nmt.config import load_config
-from nmt.corpus import load_corpus, references
+from nmt.checkpoint import METADATA
+from nmt.corpus import load_corpus, pairs_of, references
 from nmt.errors import UserError
 from nmt.evaluation import evaluate
 from nmt.translator import Translator
 from scripts.captions import test_set
-from scripts.scoring.analysis import Pairs, by_frequency, by_length, examples, leaks, nearest
+from scripts.scoring.analysis import by_frequency, by_length, examples, leaks, nearest
 from scripts.scoring.metrics import provenance, recipe, scores, tokenised_bleu
 
 BEAM = 5
 
 
-def pairs(split: Dataset) -> Pairs:
-    """(source, target) of every pair."""
-    return zip(split["source"][:], split["target"][:], strict=True)
-
-
 def tatoeba(checkpoint: str | None, engine: str) -> tuple[str, dict]:
     """Everything about the test split: unique source sentences, all their references, beam 5, as nmt-evaluate."""
     translator = Translator.load(checkpoint, engine)
-    corpus = load_corpus(load_config(translator.checkpoint.path(CONFIG)).data)
+    corpus = load_corpus(translator.checkpoint.config.data)
     if corpus.test is None:
         raise UserError(f"the corpus of {translator.checkpoint.directory} has no test split")
     sources, targets = references(corpus.test)
@@ -46,7 +38,7 @@ def tatoeba(checkpoint: str | None, engine: str) -> tuple[str, dict]:
         "by_length": by_length(sources, texts, targets),
         "by_frequency": by_frequency(corpus.train["target"][:], texts, nearest(texts, targets)),
         "examples": examples(sources, texts, targets),
-        "leaks": leaks(pairs(corpus.train), pairs(corpus.test)),
+        "leaks": leaks(pairs_of(corpus.train), pairs_of(corpus.test)),
     }
 
 
@@ -70,7 +62,7 @@ def multi30k(checkpoint: str, target: str, engine: str) -> tuple[str, dict]:
     return name, {
         "target": target,
         "checkpoint": checkpoint,
-        "recipe": recipe(load_config(translator.checkpoint.path(CONFIG))),
+        "recipe": recipe(translator.checkpoint.config),
         "training": provenance(translator),
         "sets": sets,
     }

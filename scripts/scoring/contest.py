@@ -32,7 +32,7 @@ from nmt.training.log import read_log
 from nmt.translator import Translator
 from scripts.captions import local_files
 from scripts.joeynmt import NO_PEERS, SEARCH, TRAINING, columns, configuration, write_corpus
-from scripts.report import PEERS, ROOT, THREADS
+from scripts.report import PEERS, ROOT, THREADS, read_json, write_json
 from scripts.scoring.metrics import provenance, recipe, scores
 from scripts.settings import refuse_fixed
 
@@ -86,7 +86,7 @@ def measure(
     curve = [json.loads(line) for line in (joeynmt / "log.jsonl").read_text().splitlines()]
     for point in curve:
         point |= _two(scores(read(joeynmt / f"{point['step']}.hyps"), dev_targets))
-    for look in json.loads((joeynmt / "finished.json").read_text()):
+    for look in read_json(joeynmt / "finished.json"):
         found = scores(read(joeynmt / f"test-{look['asked']:g}.txt"), targets)
         until = [point for point in curve if point["step"] <= look["steps"]]
         sides.append({"side": "JoeyNMT 2.3.0", "asked": look.pop("asked"), **found, "training": look, "dev": until})
@@ -118,8 +118,8 @@ def train_nmt(config: RunConfig) -> None:
     if begun and load_config(directory / CONFIG) != config:
         raise UserError(f"{directory} holds a run of another configuration; move it or choose --runs")
     if not (directory / METADATA).exists():
-        from nmt.training.device import Interrupted
         from nmt.training.run import train
+        from nmt.training.signals import Interrupted
 
         try:
             train(config, resume=begun)
@@ -159,14 +159,13 @@ def train_joeynmt(settings: dict, place: Path) -> None:
     directory = place / "joeynmt"
     kept = directory / "settings.json"
     if (directory / "time.json").exists():  # trained, if not translated
-        if json.loads(kept.read_text()) != settings:
+        if read_json(kept) != settings:
             raise UserError(f"{directory} holds a run of other settings; move it or choose --runs")
         if (directory / "finished.json").exists():
             return
     else:
         shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        kept.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        write_json(kept, settings)
     environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "MKL_NUM_THREADS": str(THREADS)}
     environment.pop("PYTHONPATH", None)
     print(f"JoeyNMT: see {directory / 'output.txt'}", file=sys.stderr)

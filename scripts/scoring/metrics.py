@@ -40,8 +40,7 @@ def tokenised_bleu(translations: list[str], references: list[str], language: str
 
 def scores(translations: list[str], references: list[list[str]]) -> dict:
     """sacreBLEU's BLEU and chrF, cased and detokenised, with signatures."""
-    names = ("bleu", "bleu_signature", "chrf", "chrf_signature")
-    return dict(zip(names, score(translations, references), strict=True)) | {"sentences": len(translations)}
+    return score(translations, references)._asdict() | {"sentences": len(translations)}
 
 
 def provenance(translator: Translator) -> dict:

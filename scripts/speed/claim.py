@@ -20,8 +20,8 @@ class Claim:
     """One of the benchmark's claims."""
 
     name: str
-    measure: Callable[[bool], dict]
-    """Raw replies, fit for JSON; True for the quick form."""
+    measure: Callable[[], dict]
+    """Raw replies, fit for JSON."""
     tell: Callable[[dict], Told]
     draw: Callable[[dict, str], None] | None = None
     """Draws the replies into a file."""

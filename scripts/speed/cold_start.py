@@ -26,12 +26,12 @@ COMMANDS = {
 """What each is called in the table, and the command."""
 
 
-def measure(quick: bool) -> dict:
+def measure() -> dict:
     """Time each command, in turns; the first round warms the file cache and is dropped."""
     found: dict[str, list[dict]] = {name: [] for name in COMMANDS}
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("OMP_NUM_THREADS", None)
-    for turn in range(1 + (3 if quick else ROUNDS)):
+    for turn in range(1 + ROUNDS):
         for name, (_, command) in COMMANDS.items():
             started = time.perf_counter()
             ended = subprocess.run(command, capture_output=True, text=True, env=environment)

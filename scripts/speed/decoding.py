@@ -65,26 +65,24 @@ def by_length(lines: list[str]) -> list[int]:
     return sorted(range(len(lines)), key=lambda number: len(lines[number]))
 
 
-def measure(quick: bool) -> dict:
-    """Measure every contestant on both sets; the quick form is one turn on Tatoeba without JoeyNMT."""
+def measure() -> dict:
+    """Measure every contestant on both sets."""
     sources, target = tatoeba_test()
-    texts = {"tatoeba": sources} if quick else {"tatoeba": sources, "multi30k": captions.test_set(2016)[0]}
     found = {}
-    for name, lines in texts.items():
+    for name, lines in (("tatoeba", sources), ("multi30k", captions.test_set(2016)[0])):
         with tempfile.TemporaryDirectory() as directory:
-            contestants = _contestants(Path(directory), lines, quick)
-            found[name] = contest(contestants, 1 if quick else ROUNDS)
+            found[name] = contest(_contestants(Path(directory), lines), ROUNDS)
     bleu = {}
     for name, replies in found["tatoeba"].items():
         if replies[0]["texts"]:
-            bleu[name] = score(replies[0]["texts"], [target[number] for number in by_length(sources)])[0]
+            bleu[name] = score(replies[0]["texts"], [target[number] for number in by_length(sources)]).bleu
     for replies in found.values():
         for reply in (reply for one in replies.values() for reply in one):
             del reply["texts"]
     return {**found, "bleu": bleu}
 
 
-def _contestants(place: Path, lines: list[str], quick: bool) -> list[Contestant]:
+def _contestants(place: Path, lines: list[str]) -> list[Contestant]:
     file = place / "test.en"
     # Sorted, in JoeyNMT's favour: it takes its batches in the file's order. The others sort for themselves.
     sentences = [" ".join(lines[number].split()) for number in by_length(lines)]
@@ -95,7 +93,8 @@ def _contestants(place: Path, lines: list[str], quick: bool) -> list[Contestant]
     def ours(name: str, kind: str, checkpoint: str, *rest: str) -> Contestant:
         return Contestant(name, "ours", ["decoding", kind, checkpoint, *common, *rest], turn)
 
-    made = [
+    return [
+        Contestant("joeynmt", "joeynmt_peer", ["decode", *_joeynmt(place)], turn, peer=True),
         ours("torch-pieces", "torch-pieces", shipped),
         ours("bare-float32", "bare", exact, "1,2", "64"),
         ours("bare-float32-tuned", "bare", exact, "2,1", str(AT_MOST)),
@@ -103,9 +102,6 @@ def _contestants(place: Path, lines: list[str], quick: bool) -> list[Contestant]
         ours("bare-default", "bare", shipped, "2,1", str(AT_MOST)),
         ours("default", "ctranslate2-text", shipped),
     ]
-    if not quick:
-        made.insert(0, Contestant("joeynmt", "joeynmt_peer", ["decode", *_joeynmt(place)], turn, peer=True))
-    return made
 
 
 def _joeynmt(place: Path) -> list[str]:
@@ -121,22 +117,19 @@ def _joeynmt(place: Path) -> list[str]:
 
 def tell(replies: dict) -> Told:
     """A table over both sets and the ratios."""
-    sets = {name: title for name, title in SETS.items() if name in replies}
-    speed = {name: {one: rates(found, "sentences") for one, found in replies[name].items()} for name in sets}
+    speed = {name: {one: rates(found, "sentences") for one, found in replies[name].items()} for name in SETS}
     rows = []
     for one, title in NAMES.items():
-        if one in speed["tatoeba"]:
-            bleu = replies["bleu"].get(one)
-            rows.append([title, *(speed[name][one].text(1) for name in sets), f"{bleu:.1f}" if bleu else ""])
+        bleu = replies["bleu"].get(one)
+        rows.append([title, *(speed[name][one].text(1) for name in SETS), f"{bleu:.1f}" if bleu else ""])
     summary = []
-    for name, title in sets.items():
+    for name, title in SETS.items():
         median = {one: figures.median for one, figures in speed[name].items()}
         summary += [
             (f"decoding, {title.split(',')[0]}: {what}", f"{median[one] / median[other]:.2f}x")
             for what, one, other in RATIOS
-            if other in median
         ]
-    columns = ["contestant", *(f"{title}, sentences a second" for title in sets.values()), "BLEU"]
+    columns = ["contestant", *(f"{title}, sentences a second" for title in SETS.values()), "BLEU"]
     return Told(columns, rows, summary)
 
 

@@ -11,28 +11,26 @@ from scripts.speed.claim import Claim, Told
 from scripts.speed.decoding import BEAM, SHIPPED, float32_checkpoint, tatoeba_test
 
 
-def measure(quick: bool) -> dict:
+def measure() -> dict:
     """Differences of every sentence, and BLEU of each engine."""
     sources, references = tatoeba_test()
-    if quick:
-        sources, references = sources[:100], references[:100]
     torchs = Translator.load(SHIPPED, "torch", THREADS)
     options = torchs.search_options(beam=BEAM)
     ids = torchs.subwords.encode_ids(sources)
-    expected = [found[0] for found in torchs._torch.translate(ids, options)]
+    expected = [found[0] for found in torchs.torch_engine.translate(ids, options)]
     exact = Translator.load(float32_checkpoint(), "ctranslate2", THREADS)._ctranslate2
     found = [hypotheses[0] for hypotheses in exact.translate(ids, options, attention=True)]
     same = [ours.pieces == theirs.pieces for ours, theirs in zip(found, expected, strict=True)]
     scores = [abs(ours.score - theirs.score) for ours, theirs in zip(found, expected, strict=True)]
     layer, shown = torchs.checkpoint.metadata.alignment_layer, torchs.checkpoint.shown_heads
-    maps = torchs._torch.attention(ids, [one.pieces for one in found])
+    maps = torchs.torch_engine.attention(ids, [one.pieces for one in found])
     attention = [
         float(np.abs(one.attention - whole.cross[layer, shown, : len(one.pieces)].mean(axis=0)).max(initial=0))
         for one, whole in zip(found, maps, strict=True)
     ]
     fast = Translator.load(SHIPPED, "ctranslate2", THREADS)._ctranslate2.translate(ids, options)
     bleu = {
-        name: score([torchs.subwords.decode(one.pieces) for one in hypotheses], references)[0]
+        name: score([torchs.subwords.decode(one.pieces) for one in hypotheses], references).bleu
         for name, hypotheses in (("torch", expected), ("float32", found), ("int8", [one[0] for one in fast]))
     }
     return {"same": same, "scores": scores, "attention": attention, "bleu": bleu}

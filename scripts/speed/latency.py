@@ -15,14 +15,14 @@ SENTENCES, ROUNDS = 200, 3
 NAMES = {"ctranslate2": "default (CTranslate2, int8)", "torch": "PyTorch"}
 
 
-def measure(quick: bool) -> dict:
+def measure() -> dict:
     """The seconds of each sentence, by both engines in turns."""
     sources = tatoeba_test()[0][:: 1205 // SENTENCES][:SENTENCES]
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "test.en"
         file.write_text("".join(f"{line}\n" for line in sources), encoding="utf-8")
         contestants = [Contestant(name, "ours", ["latency", name, str(file)]) for name in NAMES]
-        return contest(contestants, 1 if quick else ROUNDS)
+        return contest(contestants, ROUNDS)
 
 
 def tell(replies: dict) -> Told:

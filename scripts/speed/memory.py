@@ -19,21 +19,20 @@ NAMES = {
 }
 
 
-def measure(quick: bool) -> dict:
+def measure() -> dict:
     """Peaks of short runs: the first steps, a validation, the beginnings of the alignment head."""
     found = {}
     with tempfile.TemporaryDirectory() as directory:
         # The alignment head's networks have their full size from three minutes on, as in the shipped configuration.
         for name, file, minutes in (("shipped", "tatoeba-en-es", 3), ("quickstart", "quickstart", 0.1)):
-            steps = 20 if quick else STEPS
-            settings = [f"training.max_steps={steps}", f"training.validate_every={steps}", "training.max_minutes=null"]
+            settings = [f"training.max_steps={STEPS}", f"training.validate_every={STEPS}", "training.max_minutes=null"]
             settings += [f"checkpoint={directory}/{name}", f"alignment.minutes={minutes}"]
             command = [sys.executable, "-m", "nmt.cli.train", f"configs/{file}.yaml", *settings]
             found[name] = [run_and_watch(command)]
         sources = tatoeba_test()[0]
         # Long lines beside short ones: fifteen sentences joined are near the 255 pieces that the model takes.
         text = Path(directory) / "text.en"
-        lines = sources * (1 if quick else 8) + [" ".join(sources[first : first + 15]) for first in range(0, 600, 15)]
+        lines = sources * 8 + [" ".join(sources[first : first + 15]) for first in range(0, 600, 15)]
         text.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         for name, engine in (("fast", "auto"), ("torch", "torch")):
             command = [sys.executable, "-m", "nmt.cli.translate", "--engine", engine]

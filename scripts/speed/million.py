@@ -16,30 +16,29 @@ LINES = 1_000_000
 TENTHS = 10
 
 
-def measure(quick: bool) -> dict:
+def measure() -> dict:
     """Greedy translation of short lines; when each tenth was written, and the peak of memory.
 
     Every fifth line ends in a unique word, so caches of words must be bounded.
     """
-    lines = 20_000 if quick else LINES
     short = sorted({line for line in tatoeba_test()[0] if len(line) < 25})
     with tempfile.TemporaryDirectory() as directory:
         text, output = Path(directory) / "text.en", Path(directory) / "text.es"
         with open(text, "w", encoding="utf-8") as file:
-            for number in range(lines):
+            for number in range(LINES):
                 line = short[number * 7919 % len(short)]
                 file.write(f"{line[:-1]} {number:x}{line[-1]}\n" if number % 5 == 0 else f"{line}\n")
         times: list[float] = []
         started = time.perf_counter()
-        thread = threading.Thread(target=_watch, args=(Path(directory), lines, started, times), daemon=True)
+        thread = threading.Thread(target=_watch, args=(Path(directory), started, times), daemon=True)
         thread.start()
         command = [sys.executable, "-m", "nmt.cli.translate", "--beam", "1", "--output", str(output)]
         reply = run_and_watch(command, str(text))
         thread.join(10)
-        return {"million": [{**reply, "lines": lines, "sentences": len(short), "tenths": times}]}
+        return {"million": [{**reply, "lines": LINES, "sentences": len(short), "tenths": times}]}
 
 
-def _watch(directory: Path, lines: int, started: float, times: list[float]) -> None:
+def _watch(directory: Path, started: float, times: list[float]) -> None:
     # The output is written beside its place until it is whole.
     count = offset = 0
     file = None
@@ -51,7 +50,7 @@ def _watch(directory: Path, lines: int, started: float, times: list[float]) -> N
             continue
         data = file.read()
         count, offset = count + data.count(b"\n"), offset + len(data)
-        while len(times) < TENTHS and count >= (len(times) + 1) * lines // TENTHS:
+        while len(times) < TENTHS and count >= (len(times) + 1) * LINES // TENTHS:
             times.append(time.perf_counter() - started)
 
 

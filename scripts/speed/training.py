@@ -13,16 +13,14 @@ from scripts.speed.claim import Claim, Told
 from scripts.speed.turns import Contestant, Figures, contest, rates
 
 SECONDS, ROUNDS = 10, 3
-QUICK_SECONDS, QUICK_ROUNDS = 8, 3
 WIDE = {"width": 256, "feed_forward": 1024}
 
 
-def measure(quick: bool) -> dict:
-    """Raw replies of all contestants; the quick form is ours and the plain loop alone."""
+def measure() -> dict:
+    """Raw replies of all contestants."""
     pairs = captions.corpus()
     text = joeynmt.write_captions(pairs)
-    seconds, rounds = (QUICK_SECONDS, QUICK_ROUNDS) if quick else (SECONDS, ROUNDS)
-    turn, long_turn = {"seconds": seconds}, {"seconds": 4 * seconds}  # JoeyNMT's steps take two seconds each
+    turn, long_turn = {"seconds": SECONDS}, {"seconds": 4 * SECONDS}  # JoeyNMT's steps take two seconds each
     contestants = [
         Contestant("ours", "ours_training", ["{}", "float32"], turn),
         Contestant("plain", "plain_training", ["{}", "same"], turn),
@@ -32,13 +30,10 @@ def measure(quick: bool) -> dict:
     ]
     if compute_dtype_of(captions.config().training.model_copy(update={"precision": "auto"}), torch.device("cpu")):
         contestants.append(Contestant("ours-bfloat16", "ours_training", ["{}", "bfloat16"], turn))
-    if quick:
-        contestants = [one for one in contestants if one.name != "plain-all-dropout"]
     with tempfile.TemporaryDirectory() as directory:
-        if not quick:
-            configuration = json.dumps(joeynmt_training(str(text), directory))
-            contestants.insert(1, Contestant("joeynmt", "joeynmt_peer", ["train", configuration], long_turn, True))
-        return contest(contestants, rounds)
+        configuration = json.dumps(joeynmt_training(str(text), directory))
+        contestants.insert(1, Contestant("joeynmt", "joeynmt_peer", ["train", configuration], long_turn, True))
+        return contest(contestants, ROUNDS)
 
 
 def joeynmt_training(text: str, directory: str) -> dict:

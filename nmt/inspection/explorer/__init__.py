@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 
@@ -19,27 +19,12 @@ from nmt.inspection.colours import colour_table
 from nmt.inspection.labels import visible
 from nmt.translation import AttentionMaps, Translation
 
-VIEWS = (
-    "weights.mjs",
-    "model.mjs",
-    "dom.mjs",
-    "themes.mjs",
-    "matrix_view.mjs",
-    "lines_view.mjs",
-    "thumbnails.mjs",
-    "steps_view.mjs",
-    "n_best_view.mjs",
-    "attention_panel.mjs",
-)
-"""The modules that draw attention, each after those that it imports from."""
-SCRIPTS = (*VIEWS, "page.mjs")
-"""The explorer's modules."""
 STYLES = ("theme.css", "style.css")
 
 LEVELS = 255
 """Weights are stored as multiples of 1/255: exact to 1/510."""
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "[./\w]*?(\w+)\.mjs";', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "([./\w]*?(\w+)\.mjs)";', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?:const|(?:async )?function|class) (\w+)", re.MULTILINE)
 
 
@@ -71,7 +56,7 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
         ),
         data=page_data(translations),
         style="".join(map(explorer_file, STYLES)),
-        script=bundle({name: explorer_file(name) for name in SCRIPTS}),
+        script=bundle(Path(__file__).with_name("page.mjs")),
     )
 
 
@@ -178,7 +163,7 @@ def content_hash(content: str) -> str:
 @cache
 def explorer_file(name: str) -> str:
     """The text of one of the explorer's files."""
-    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def filled(name: str, **parts: str) -> str:
@@ -191,15 +176,23 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
-def bundle(modules: Mapping[str, str]) -> str:
-    """Bundle modules, each listed after its imports, into one script.
+@cache
+def bundle(entry: Path) -> str:
+    """Bundle a module and those that it imports, directly or not, into one script.
 
-    Each becomes a function that returns its exports; an import destructures that result.
+    Each becomes a function that returns its exports, after those that it imports from; an import destructures that
+    result.
     """
-    return "\n".join(_module(name, text) for name, text in modules.items())
+    modules: dict[Path, str] = {}
 
+    def add(path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        for _, imported, _ in _IMPORT.findall(text):
+            if (other := (path.parent / imported).resolve()) not in modules:
+                add(other)
+        exports = ", ".join(_EXPORT.findall(text))
+        body = _EXPORT.sub(lambda match: match[0].removeprefix("export "), _IMPORT.sub(r"const {\1} = \3_mjs;", text))
+        modules[path] = f"const {path.stem}_mjs = (() => {{\n{body}return {{ {exports} }};\n}})();"
 
-def _module(name: str, text: str) -> str:
-    exports = ", ".join(_EXPORT.findall(text))
-    body = _EXPORT.sub(lambda match: match[0].removeprefix("export "), _IMPORT.sub(r"const {\1} = \2_mjs;", text))
-    return f"const {name.replace('.', '_')} = (() => {{\n{body}return {{ {exports} }};\n}})();"
+    add(entry.resolve())
+    return "\n".join(modules.values())

@@ -15,17 +15,15 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from PIL import Image, ImageDraw, ImageFont
 
 from nmt.checkpoint import CONFIG, METADATA, write_text
 from nmt.config import RunConfig, load_config
 from nmt.errors import UserError
-from nmt.files import atomic_path
 from nmt.training.run import train
 from nmt.translator import Translator
 from scripts.experiments.common.tables import Table
 from scripts.experiments.common.toy import write_toy_corpus
-from scripts.report import ROOT, fill
+from scripts.report import ROOT, fill, read_json
 
 CONFIGS = ROOT / "configs" / "experiments"
 RESULTS = ROOT / "docs" / "results"
@@ -53,8 +51,6 @@ class Experiment:
     output: Path
     checkpoints: Path
     seed: int = 1
-    sentences: int | None = None
-    """Number of sentences, or None for the experiment's default."""
     trained: dict[str, dict] = field(default_factory=dict)
     """Metadata of every model used, with the processor and wall seconds of its training."""
     started: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.perf_counter()))
@@ -79,7 +75,6 @@ class Experiment:
             metavar="DIR",
             help="where models are kept, and found again (default: checkpoints/experiments; with --quick a new one)",
         )
-        parser.add_argument("--sentences", type=int, metavar="N", help="at most so many, where sentences are drawn")
         options = parser.parse_args(arguments)
         torch.set_num_threads(1)
         if options.quick:
@@ -90,9 +85,7 @@ class Experiment:
         output, checkpoints = options.output or output, options.checkpoints or checkpoints
         output.mkdir(parents=True, exist_ok=True)
         command = f"python -m scripts.experiments.{stem}{' --quick' if options.quick else ''}"
-        if options.sentences is not None:
-            command += f" --sentences {options.sentences}"
-        return cls(name, command, options.quick, output, checkpoints, sentences=options.sentences)
+        return cls(name, command, options.quick, output, checkpoints)
 
     def config(self, name: str, *overrides: str, run: str | None = None) -> RunConfig:
         """`configs/experiments/NAME.yaml` with `key=value` overrides and a checkpoint in `checkpoints`.
@@ -119,7 +112,7 @@ class Experiment:
             if not (directory / METADATA).exists():
                 print(f"{self.name}: training {directory}", file=sys.stderr, flush=True)
                 self._train(config, directory, begun)
-        metadata = json.loads((directory / METADATA).read_text(encoding="utf-8"))
+        metadata = read_json(directory / METADATA)
         self.trained[directory.name] = {**metadata, **_read_cost(directory, metadata)}
         return directory
 
@@ -142,13 +135,11 @@ class Experiment:
         start = "\n\n".join([f"# {self.name}", *(f"![]({picture})" for picture in pictures)])
         if self.quick:
             print(TOY_DATA)
-            for picture in pictures:
-                _mark(self.output / picture)
         print(fill(self.output / "README.md", blocks, start))
 
     def _train(self, config: RunConfig, directory: Path, resume: bool) -> None:
         # What it costs is added to what earlier sittings have cost.
-        cost = json.loads((directory / COST).read_text()) if resume and (directory / COST).exists() else {}
+        cost = read_json(directory / COST) if resume and (directory / COST).exists() else {}
         processor, wall = time.process_time(), time.perf_counter()
         try:
             train(config, resume=resume)
@@ -196,18 +187,8 @@ class Experiment:
         ]
 
 
-def _mark(picture: Path) -> None:
-    """Label a PNG as toy data."""
-    with Image.open(picture) as image:
-        marked = Image.new("RGB", (image.width, image.height + 40), "white")
-        marked.paste(image, (0, 40))
-    ImageDraw.Draw(marked).text((10, 8), TOY_DATA, "black", ImageFont.load_default(20))
-    with atomic_path(picture) as temporary:
-        marked.save(temporary)
-
-
 def _read_cost(directory: Path, metadata: dict) -> dict[str, float]:
     if (directory / COST).exists():
-        return json.loads((directory / COST).read_text())
+        return read_json(directory / COST)
     seconds = 60 * metadata["minutes"]  # trained by nmt-train itself: on its one thread, wall time is the bound
     return {"processor_seconds": seconds, "wall_seconds": seconds}

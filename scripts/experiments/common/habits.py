@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +26,7 @@ class Head(NamedTuple):
         return f"{self.kind} {self.layer + 1}.{self.number + 1}"
 
 
-@dataclass(frozen=True)
-class Habits:
+class Habits(NamedTuple):
     """Averages of a head over all queries except `<s>` and `</s>`; shares of its attention."""
 
     offset: float

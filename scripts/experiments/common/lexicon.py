@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nmt.alignment import Link
-from nmt.checkpoint import ALIGNER, WEIGHTS, write_text
+from nmt.checkpoint import ALIGNER, WEIGHTS
 from nmt.text.words import split_words
 from nmt.translator import Translator
 from scripts.experiments.common.experiment import Experiment
 from scripts.experiments.common.toy import toy_links
 from scripts.raw_attention import over_word_pairs
+from scripts.report import read_json, write_json
 
 LEAST = 5
 """Fewest one-to-one links of a source word with known translations."""
@@ -99,9 +100,8 @@ def lexicon(experiment: Experiment, translator: Translator, pairs: Sequence[tupl
     key = hashlib.sha256(json.dumps([linked_by, LEAST, list(pairs)]).encode()).hexdigest()
     path = experiment.checkpoints / "lexicons" / f"{key[:16]}.json"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(vars(Lexicon.of(link(translator, pairs))), ensure_ascii=False) + "\n")
-    return Lexicon(**json.loads(path.read_text(encoding="utf-8")))
+        write_json(path, vars(Lexicon.of(link(translator, pairs))))
+    return Lexicon(**read_json(path))
 
 
 def _words(text: str) -> list[str]:

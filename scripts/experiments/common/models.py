@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from nmt.checkpoint import CONFIG, WEIGHTS
-from nmt.config import RunConfig, load_config
-from nmt.corpus import load_corpus
+from nmt.checkpoint import WEIGHTS
+from nmt.config import RunConfig
+from nmt.corpus import load_corpus, pairs_of
 from nmt.errors import UserError
 from nmt.files import atomic_path
 from nmt.translator import Translator
@@ -30,7 +30,7 @@ def any_transformer(experiment: Experiment) -> tuple[Translator, RunConfig, str]
     The quick form trains a toy one. Raises UserError for another type of model.
     """
     translator = experiment.translator("transformer") if experiment.quick else Translator.load(None, "torch", 1)
-    directory, config = translator.checkpoint.directory, load_config(translator.checkpoint.path(CONFIG))
+    directory, config = translator.checkpoint.directory, translator.checkpoint.config
     if config.model.type != "transformer":
         raise UserError(f"{directory} is of type {config.model.type}; this experiment is about a transformer")
     name = directory.relative_to(ROOT) if directory.is_relative_to(ROOT) else directory.name
@@ -80,8 +80,7 @@ def _corpus(experiment: Experiment, name: str, *choices: Callable[[Pairs, random
     if not all(path.exists() for path in paths.values()):
         corpus = load_corpus(experiment.config("parts").data)
         for (split, path), choose in zip(paths.items(), choices, strict=True):
-            pairs = list(zip(getattr(corpus, split)["source"], getattr(corpus, split)["target"], strict=True))
-            chosen = choose(pairs, random.Random(f"{split} {experiment.seed}"))
+            chosen = choose(list(pairs_of(getattr(corpus, split))), random.Random(f"{split} {experiment.seed}"))
             with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
                 file.writelines(f"{source}\t{target}\n" for source, target in chosen)
     files = [f"data.{split}={json.dumps(str(path))}" for split, path in paths.items()]

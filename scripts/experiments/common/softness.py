@@ -70,7 +70,7 @@ def unscaled(layer: nn.Module) -> nn.Module:
 
 def with_unit_components(layer: nn.Module) -> nn.Module:
     """Redraw query and key weights so that each component of a query or key has variance 1 after layer
-    normalisation, as the argument assumes; Glorot's initialisation makes wide keys smaller."""
+    normalization, as the argument assumes; Glorot's initialization makes wide keys smaller."""
     for module in layer.modules():
         if isinstance(module, MultiHeadAttention):
             keys = module.query.out_features
@@ -99,7 +99,7 @@ def fresh_layer(d: int, scaled: bool, sentences: int, seed: int) -> Fresh:
     torch.manual_seed(seed)
     layer = MultiHeadAttention(d, 1)
     with_unit_components(layer)
-    x = torch.randn(sentences, POSITIONS, d)  # what a layer normalisation gives
+    x = torch.randn(sentences, POSITIONS, d)  # what a layer normalization gives
     with torch.no_grad():
         keys, values = (side.squeeze(1) for side in layer.project(x))  # each [sentences, positions, d]
         query = layer.query(x) * (1 if scaled else math.sqrt(d))

@@ -39,7 +39,7 @@ def decoding(kind: str, checkpoint: str, file: str, beam: str, *rest: str) -> No
 
     def once() -> list[str]:
         if kind == "torch-pieces":
-            translator._torch.translate(ids, options)
+            translator.torch_engine.translate(ids, options)
         elif kind == "bare":
             bare.translate_batch(
                 pieces, max_batch_size=int(rest[1]), beam_size=int(beam), max_decoding_length=limit, length_penalty=1

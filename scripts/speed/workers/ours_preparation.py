@@ -12,7 +12,7 @@ from nmt.batching import BatchSampler
 from nmt.config import load_config
 from nmt.corpus import load_corpus
 from nmt.text.subwords import Subwords
-from nmt.training.run import encode_splits
+from nmt.training.preparation import encode_splits
 from scripts.report import ROOT
 from scripts.watch import Watch, memory
 

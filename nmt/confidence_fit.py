@@ -132,10 +132,10 @@ def _signed(signs: Mapping[str, int], values: np.ndarray, good: np.ndarray, inte
 def fit_logistic(values: np.ndarray, labels: np.ndarray, ridge: float = 1.0) -> np.ndarray:
     """Logistic regression by Newton's method: [features + 1] weights, the intercept last.
 
-    They minimise the summed cross-entropy plus ridge / 2 times the squared norm of the weights, the intercept's apart.
+    They minimize the summed cross-entropy plus ridge / 2 times the squared norm of the weights, the intercept's apart.
 
     Args:
-        values: [rows, features], standardised.
+        values: [rows, features], standardized.
         labels: [rows], 0 to 1.
         ridge: above 0, so that there is one minimum.
     """
