@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from nmt.alignment.head import LONGEST, Aligner  # noqa: E402
+from nmt.alignment.mixture import MixtureAligner  # noqa: E402
+from nmt.alignment.network import AlignmentHead, Sentences, WordTypes  # noqa: E402
+from nmt.alignment.word_corpus import WordCorpus  # noqa: E402
+from nmt.config import AlignerConfig  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
-from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
-from nmt.models.alignment_teacher import MixtureAligner  # noqa: E402
-from nmt.models.word_corpus import WordCorpus  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 from nmt.text.words import is_punctuation  # noqa: E402
 from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells, train_aligner  # noqa: E402

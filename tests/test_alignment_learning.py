@@ -7,11 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from nmt.alignment.hmm import ALIKE_COUNT, JUMP, NULL, STEM_COUNT, JointHmm  # noqa: E402
 from nmt.alignment.pharaoh import read_pharaoh  # noqa: E402
+from nmt.alignment.word_corpus import WordPairs  # noqa: E402
 from nmt.cli.align import main  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
-from nmt.models.alignment_hmm import ALIKE_COUNT, JUMP, NULL, STEM_COUNT, JointHmm  # noqa: E402
-from nmt.models.word_corpus import WordPairs  # noqa: E402
 from nmt.text.cognates import alike  # noqa: E402
 from tests.test_aligner import toy_corpus  # noqa: E402
 

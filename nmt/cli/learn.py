@@ -22,7 +22,7 @@ from nmt.files import is_empty
 if TYPE_CHECKING:
     from nmt.alignment.head import Aligner
     from nmt.alignment.learned import LearnedAligner
-    from nmt.models.word_corpus import WordCorpus, WordPairs
+    from nmt.alignment.word_corpus import WordCorpus, WordPairs
     from nmt.text.subwords import Subwords
     from nmt.training.alignment import HeadTraining
 
@@ -63,8 +63,8 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
     Ctrl-C ends the stage at work and keeps what it has learned. Raises UserError for pairs without words.
     """
     from nmt.alignment.learned import LearnedAligner
-    from nmt.models.alignment_head import AlignerConfig
-    from nmt.models.word_corpus import WordCorpus, WordPairs
+    from nmt.alignment.word_corpus import WordCorpus, WordPairs
+    from nmt.config import AlignerConfig
     from nmt.text.subwords import Subwords
     from nmt.training.alignment import HeadTraining, teach
 

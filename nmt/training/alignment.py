@@ -8,6 +8,8 @@
 3. The `AlignmentHead`, which sees both sentences, learns that average cell by cell (cross-entropy), as alignments of
    a model's own are used by Garg et al. (2019, section 4.2) and Chen et al. (2020, section 3.2). It is small and has
    no vectors of whole words, so it generalises what its teachers only remember.
+
+The models stand in `nmt.alignment`: `hmm`, `mixture`, and `network`, the head, whose use is `nmt.alignment.head`.
 """
 
 from __future__ import annotations
@@ -30,15 +32,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nmt.alignment.hmm import JointHmm
+from nmt.alignment.mixture import MixtureAligner
+from nmt.alignment.network import AlignmentHead
+from nmt.alignment.word_corpus import FORWARD, REVERSE, WordCorpus, WordPairs
 from nmt.batching import BatchSampler
 from nmt.config import AlignerConfig
 from nmt.errors import UserError
 from nmt.files import atomic_path
 from nmt.lines import keep_standard_error
-from nmt.models.alignment_head import AlignmentHead
-from nmt.models.alignment_hmm import JointHmm
-from nmt.models.alignment_teacher import MixtureAligner
-from nmt.models.word_corpus import FORWARD, REVERSE, WordCorpus, WordPairs
 from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
 
