@@ -134,25 +134,35 @@ def remove_scratch(path: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+class CacheError(UserError):
+    """The cache cannot be written."""
+
+
 def built_once(place: Path, read: Callable[[], Entry | None], build: Callable[[Path], object]) -> Entry:
     """Return `read()`, the content of the cache entry `place`; if that is None, first `build(empty directory)`.
 
-    Concurrent processes build an entry once and wait for it. Raises OSError if the result cannot be read.
+    Concurrent processes build an entry once and wait for it. Raises CacheError if it cannot be written.
     """
     if (found := read()) is not None:
         return found
     from filelock import FileLock
 
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):
-        if (found := read()) is None:
-            remove_scratch(place)
-            with atomic_path(place) as temporary:
-                temporary.mkdir()
-                build(temporary)
-            found = read()
-    if found is None:
-        raise OSError(f"{place} cannot be read back")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            if (found := read()) is None:
+                remove_scratch(place)
+                with atomic_path(place) as temporary:
+                    temporary.mkdir()
+                    build(temporary)
+                found = read()
+        if found is None:
+            raise OSError(f"{place} cannot be read back")
+    except OSError as error:
+        where = f"{error.filename or place}: {error.strerror or error}"
+        raise CacheError(
+            f"cannot write the cache ({where}): choose another place with data.cache or NMT_CACHE"
+        ) from error
     return found
 
 

@@ -78,8 +78,8 @@ def default_config() -> RunConfig:
 def main(options: argparse.Namespace) -> None:
     """Train both aligners, compare them, print and write the table."""
     from nmt.alignment.head import Aligner
+    from nmt.config import AlignerConfig
     from nmt.corpus import load_corpus, pairs_of
-    from nmt.models.alignment_head import AlignerConfig
     from nmt.training.alignment import HeadTraining, train_aligner
 
     config = load_config(options.config) if options.config else default_config()

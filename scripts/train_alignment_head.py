@@ -22,9 +22,8 @@ def main(arguments: list[str]) -> None:
     options = make_parser().parse_args(arguments)
     from nmt.alignment.head import Aligner
     from nmt.checkpoint import ALIGNER, METADATA, Checkpoint, write_checkpoint_metadata
-    from nmt.config import load_config
+    from nmt.config import AlignerConfig, load_config
     from nmt.corpus import load_corpus, pairs_of
-    from nmt.models.alignment_head import AlignerConfig
     from nmt.text.subwords import Subwords
     from nmt.training.alignment import HeadTraining, train_aligner
 

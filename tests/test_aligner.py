@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from nmt.alignment.head import LONGEST, Aligner  # noqa: E402
+from nmt.alignment.mixture import MixtureAligner  # noqa: E402
+from nmt.alignment.network import AlignmentHead, Sentences, WordTypes  # noqa: E402
+from nmt.alignment.word_corpus import WordCorpus  # noqa: E402
+from nmt.config import AlignerConfig  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
-from nmt.models.alignment_head import AlignerConfig, AlignmentHead, Sentences, WordTypes  # noqa: E402
-from nmt.models.alignment_teacher import MixtureAligner  # noqa: E402
-from nmt.models.word_corpus import WordCorpus  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 from nmt.text.words import is_punctuation  # noqa: E402
 from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells, train_aligner  # noqa: E402
@@ -28,6 +29,9 @@ from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells,
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
 )
+
+
+TINY = AlignerConfig(width=16, hidden=16, teacher_width=16, teacher_steps=5, student_steps=5, batch_words=100)
 
 
 def toy_corpus(size: int, seed: int) -> list[tuple[str, str, set[tuple[int, int]]]]:
@@ -103,25 +107,48 @@ def test_swapped_pairs_give_transposed_alignments(subwords, trained):
 
 def test_same_seed_same_head_and_stages_are_kept(subwords, tmp_path):
     pairs = [pair[:2] for pair in toy_corpus(60, seed=6)]
-    config = AlignerConfig(width=16, hidden=16, teacher_width=16, teacher_steps=3, student_steps=3, batch_words=100)
     stages: list[str] = []
 
     def run(directory, seed):
         stages.clear()
-        training = HeadTraining(config, seed, on_progress=lambda name, *_: stages.append(name))
+        training = HeadTraining(TINY, seed, on_progress=lambda name, *_: stages.append(name))
         return train_aligner(pairs, subwords, training, directory)
 
     first = run(tmp_path / "a", 1)
     assert stages[-3:] == ["forward teacher", "reverse teacher", "alignment head"]
     again = run(tmp_path / "b", 1)
     resumed = run(tmp_path / "a", 1)
-    assert stages[-1] == "alignment head" and "forward teacher" not in stages
+    assert stages == ["mixture models"]  # both are there, and the head
     other = run(tmp_path / "a", 2)
     assert "forward teacher" in stages
     for name, value in first.items():
         np.testing.assert_array_equal(value, again[name])
         np.testing.assert_array_equal(value, resumed[name])
     assert any(not np.array_equal(value, other[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize("stage", ["forward teacher", "reverse teacher", "alignment head"])
+def test_an_interrupted_stage_goes_on_to_the_same_head(subwords, tmp_path, monkeypatch, stage):
+    monkeypatch.setattr("nmt.training.alignment.SAVE_EVERY", 2)
+    pairs = [pair[:2] for pair in toy_corpus(60, seed=6)]
+    steps: list[tuple[str, int]] = []
+
+    def run(directory, until=None):
+        def on_progress(name, step, *_):
+            steps.append((name, step))
+            if (name, step) == until:
+                raise KeyboardInterrupt
+
+        return train_aligner(pairs, subwords, HeadTraining(TINY, on_progress=on_progress), directory)
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", until=(stage, 4))
+    before = list(steps)
+    resumed = run(tmp_path / "broken")
+    assert [step for name, step in steps[len(before) :] if name == stage] == [5]
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, resumed[name])
 
 
 def test_numpy_runtime_equals_torch_module(subwords, random_aligner):

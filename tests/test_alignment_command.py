@@ -14,11 +14,12 @@ torch = pytest.importorskip("torch")
 from commands import Conversation  # noqa: E402
 
 from nmt.alignment.head import LONGEST, Aligner  # noqa: E402
+from nmt.alignment.network import AlignmentHead  # noqa: E402
 from nmt.alignment.symmetrization import SYMMETRIZATIONS  # noqa: E402
 from nmt.checkpoint import write_checkpoint_metadata  # noqa: E402
 from nmt.cli.align import main  # noqa: E402
 from nmt.cli.common import run  # noqa: E402
-from nmt.models.alignment_head import AlignerConfig, AlignmentHead  # noqa: E402
+from nmt.config import AlignerConfig  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,19 +1,24 @@
 """`nmt-align --learn` and the hidden Markov models behind it, on a made-up language."""
 
 import itertools
+import os
+import signal
+from functools import partial
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from nmt.alignment.hmm import ALIKE_COUNT, JUMP, NULL, STEM_COUNT, JointHmm  # noqa: E402
 from nmt.alignment.pharaoh import read_pharaoh  # noqa: E402
+from nmt.alignment.word_corpus import WordPairs  # noqa: E402
 from nmt.cli.align import main  # noqa: E402
+from nmt.config import AlignerConfig  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
-from nmt.models.alignment_hmm import ALIKE_COUNT, JUMP, NULL, STEM_COUNT, JointHmm  # noqa: E402
-from nmt.models.word_corpus import WordPairs  # noqa: E402
 from nmt.text.cognates import alike  # noqa: E402
-from tests.test_aligner import toy_corpus  # noqa: E402
+from tests.commands import Fork  # noqa: E402
+from tests.test_aligner import TINY, toy_corpus  # noqa: E402
 
 
 def error_rate(found, truth) -> float:
@@ -128,6 +133,77 @@ def test_saved_head_is_a_checkpoint_and_a_start(files, tmp_path, monkeypatch):
         main([*arguments, "--save", str(directory)])
 
 
+@pytest.fixture
+def tiny_recipe(monkeypatch):
+    """Mixture models in every budget, each network's state kept after every second step, no process of its own."""
+    monkeypatch.setattr(AlignerConfig, "for_minutes", lambda _: TINY)
+    monkeypatch.setattr("nmt.training.alignment.SAVE_EVERY", 2)
+    monkeypatch.setattr("nmt.cli.learn.PIECES", 400)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
+def test_a_run_that_is_killed_again_and_again_goes_on(files, tmp_path, tiny_recipe, monkeypatch):
+    """SIGKILL before every fourth renaming of a file, so that each run leaves three more behind, and an unnamed one."""
+    renamed, rename = [], os.replace
+
+    def command(directory, *more):
+        renamed.clear()
+        return main([*files[0], "--save", str(directory), "--output", f"{directory}.links", *more])
+
+    def replace(temporary, path, most=3):
+        if len(renamed) == most:
+            os.kill(os.getpid(), signal.SIGKILL)
+        renamed.append(path)
+        rename(temporary, path)
+
+    monkeypatch.setattr("os.replace", partial(replace, most=None))
+    command(tmp_path / "whole")
+    count = len(renamed)
+    monkeypatch.setattr("os.replace", replace)
+    ends = [Fork(lambda: command(tmp_path / "broken")).wait()[0]]
+    while ends[-1] == -signal.SIGKILL and len(ends) < count:
+        ends.append(Fork(lambda: command(tmp_path / "broken", "--resume")).wait()[0])
+    assert ends == [-signal.SIGKILL] * (-(-count // 3) - 1) + [0]  # nothing is made twice
+    assert not list((tmp_path / "broken").rglob(".*"))
+    for name in ("{}/aligner.safetensors", "{}/metadata.json", "{}.links"):
+        whole, broken = ((tmp_path / name.format(run)).read_bytes() for run in ("whole", "broken"))
+        assert whole == broken
+
+
+def test_ctrl_c_gives_links_and_a_head_and_the_run_can_go_on(files, tmp_path, tiny_recipe, monkeypatch):
+    def command(directory, *more):
+        main([*files[0], "--save", str(directory), "--output", str(tmp_path / "links"), *more])
+        assert len(list(read_pharaoh(tmp_path / "links"))) == 600
+        return (directory / "aligner.safetensors").read_bytes()
+
+    def interrupt(stage, step, *_):
+        if (stage, step) == (broken, 4):
+            raise KeyboardInterrupt
+
+    whole = command(tmp_path / "whole")
+    for broken in ("hidden Markov models", "reverse teacher", "alignment head"):
+        with monkeypatch.context() as patch:
+            patch.setattr("nmt.cli.learn._report", lambda: interrupt)
+            assert command(tmp_path / broken) != whole
+        assert command(tmp_path / broken, "--resume") == whole
+
+
+def test_only_a_run_of_the_same_pairs_and_settings_is_resumed(files, tmp_path, tiny_recipe):
+    arguments, directory = files[0], tmp_path / "head"
+    main([*arguments, "--save", str(directory)])
+    for other in (["--minutes", "3"], ["--checkpoint", str(directory)]):
+        with pytest.raises(UserError, match="has other pairs, --minutes or --checkpoint"):
+            main([*arguments, "--save", str(directory), "--resume", *other])
+    (tmp_path / "source").write_text("ba\n" * 600)
+    with pytest.raises(UserError, match="has other pairs"):
+        main([*arguments, "--save", str(directory), "--resume"])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "metadata.json").write_text("{}")
+    with pytest.raises(UserError, match="holds no run of --learn"):
+        main([*arguments, "--save", str(tmp_path / "mine"), "--resume"])
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["metadata.json"]
+
+
 def test_a_large_corpus_is_sampled_evenly(monkeypatch, capsys):
     from nmt.cli.learn import _sample
 
@@ -140,6 +216,8 @@ def test_a_large_corpus_is_sampled_evenly(monkeypatch, capsys):
 def test_refuses_what_makes_no_sense():
     for arguments, message in (
         (["--save", "x"], "belong to --learn"),
+        (["--learn", "a.tsv", "--resume"], "--save DIR"),
+        (["--learn", "a.tsv", "--save", "nowhere", "--resume"], "there is no run in nowhere"),
         (["--learn"], "reads its pairs twice"),
         (["--learn", "a.tsv", "--languages", "english"], "write two codes"),
     ):

@@ -166,3 +166,10 @@ def test_characters_stand_in_where_mecab_is_not_installed(language, tokenizer):
 def test_tokenize_overrides_the_target_language(evaluate, tiny_checkpoint, files):
     ended = evaluate("--checkpoint", tiny_checkpoint, *files, "--tokenize", "char")
     assert ended.status == 0 and "tok:char|" in ended.output
+
+
+def test_a_cache_that_cannot_be_written_is_said(evaluate, tiny_checkpoint, tmp_path):
+    directory = with_corpus(tiny_checkpoint, tmp_path, [("A boat", "Un barco")], test=False)
+    (tmp_path / "cache").write_text("a file where the directory should be")
+    said = evaluate.refused("--checkpoint", directory)
+    assert said.startswith("nmt-evaluate: cannot write the cache") and "NMT_CACHE" in said and "nmt-train" not in said

@@ -20,6 +20,7 @@ from nmt.corpus import Corpus, SentencePair, load_corpus, references
 from nmt.corpus.local import local
 from nmt.corpus.splits import hold_out, normalize
 from nmt.errors import UserError
+from nmt.files import CacheError
 from nmt.lines import read_lines
 
 MULTI30K = Path(__file__).parents[2] / "shared" / "multi30k"
@@ -212,7 +213,7 @@ def test_misaligned_parallel_files_are_refused_with_both_counts(tmp_path, dev, s
 
 def test_a_cache_that_cannot_be_written_is_told(tmp_path, dev):
     write(tmp_path / "cache", "a file where the directory should be")
-    with pytest.raises(UserError, match="data.cache or NMT_CACHE"):
+    with pytest.raises(CacheError, match=r"/cache/corpora: Not a directory\): .* NMT_CACHE"):
         load(tmp_path, train=dev, dev=dev)
 
 

@@ -301,7 +301,9 @@ def test_whatever_is_copied_is_inserted_and_every_word_keeps_its_row(parts, text
     np.testing.assert_allclose(found.attention.sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("text", ["hi", "where is the station?", "good night", "apple", "it's late", "goodbye.", "red!"])
+@pytest.mark.parametrize(
+    "text", ["hi", "where is the station?", "good night", "apple", "it's late", "goodbye.", "red!"]
+)
 def test_the_first_letters_casing_does_not_change_what_is_read(text):
     subwords = Translator.load(threads=1).subwords
     typed, capitalized = subwords.encode(text), subwords.encode(text[0].upper() + text[1:])

@@ -11,10 +11,9 @@ from toy_runs import command, fit, metadata, weights
 import nmt.training.run as runs
 from nmt import Translator, UserError
 from nmt.cli.train import main
-from nmt.config import RunConfig, load_config, parse_config
+from nmt.config import AlignerConfig, RunConfig, load_config, parse_config
 from nmt.corpus import load_corpus
 from nmt.languages import check_languages, guess_languages
-from nmt.models.alignment_head import AlignerConfig
 from nmt.recipe import AUGMENT, FEW, PREPARATION, PREPARED_A_MINUTE, expectation, own_data, recipe
 from nmt.training.log import Meter, RunLog, describe_budget, read_log
 from nmt.training.state import Progress

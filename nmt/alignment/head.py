@@ -1,7 +1,6 @@
 """The alignment head at work, in numpy: which word of a sentence pair translates which.
 
-The head is trained by `nmt.training.alignment`; its equations stand in `nmt.models.alignment_head.AlignmentHead`, which
-this module follows line by line.
+Its equations, and the same network in PyTorch, stand in `nmt.alignment.network`, which `nmt.training.alignment` trains.
 """
 
 from __future__ import annotations

@@ -31,5 +31,7 @@ class LearnedAligner:
 
     def _known(self, pair: tuple[str, str]) -> AlignedPair:
         source, target = ([word.text for word in split_words(side)] for side in pair)
-        matrix = self.known.get(pair, np.zeros((len(target), len(source)), np.float32))
+        matrix = self.known.get(pair)
+        if matrix is None:
+            matrix = np.zeros((len(target), len(source)), np.float32)
         return AlignedPair(source, target, np.ascontiguousarray(matrix), threshold_links(matrix, THRESHOLD))

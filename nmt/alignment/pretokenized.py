@@ -25,13 +25,13 @@ class JoinedWords:
     """Given words as running text."""
 
     text: str
-    """NFC-normalised, so positions of `nmt.text.words.split_words(text)` refer to it as it is."""
+    """NFC-normalized, so positions of `nmt.text.words.split_words(text)` refer to it as it is."""
     spans: list[tuple[int, int]]
     """For each given word its first and one-past-last character in `text`; they follow each other without overlap."""
 
     @property
     def words(self) -> list[str]:
-        """The words, NFC-normalised."""
+        """The words, NFC-normalized."""
         return [self.text[start:end] for start, end in self.spans]
 
     def words_of_tokens(self, tokens: Sequence[Word]) -> list[list[int]]:

@@ -7,6 +7,7 @@ examples:
   nmt-align --pretokenized --source english.tok --target spanish.tok --symmetrize grow-diag-final-and
   nmt-align --gold data/alignments/tatoeba-en-es-dev.tsv
   nmt-align --learn --source corpus.en --target corpus.de --minutes 2 > links.txt
+  nmt-align --learn --source corpus.en --target corpus.de --save aligner --resume > links.txt   # after a kill
 
 Links are source-target, counted from 0 (Pharaoh form), one line a pair. They count the word and punctuation
 tokens of each side, with --pretokenized the words between spaces.

@@ -96,9 +96,12 @@ def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str
     Without a name test, or dev where the corpus has no test.
     """
     from nmt.corpus import load_corpus, references
+    from nmt.files import CacheError
 
     try:
         corpus = load_corpus(translator.checkpoint.config.data)
+    except CacheError:
+        raise
     except UserError as error:
         raise UserError(
             f"the checkpoint's corpus cannot be had ({error}); run this where nmt-train ran, or give --source and "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -17,13 +19,13 @@ import numpy as np
 
 from nmt.cli.common import check_writable
 from nmt.errors import UserError
-from nmt.files import is_empty, temporary_directory
+from nmt.files import atomic_path, is_empty, remove_scratch, temporary_directory
 from nmt.untrusted import MOST_MINUTES
 
 if TYPE_CHECKING:
     from nmt.alignment.head import Aligner
     from nmt.alignment.learned import LearnedAligner
-    from nmt.models.word_corpus import WordCorpus, WordPairs
+    from nmt.alignment.word_corpus import WordCorpus, WordPairs
     from nmt.text.subwords import Subwords
     from nmt.training.alignment import HeadTraining
 
@@ -32,6 +34,8 @@ MOST_CELLS = 40_000_000
 """Most cells of word matrices to learn from: about 2 GB of memory."""
 FEW_PAIRS = 10_000
 PIECES = 8000
+RECORD = "training/learning.json"
+"""What a run with --save learns from: a resumed one must have the same."""
 UNDETERMINED = "und-und"
 """BCP 47's code for a language that nobody has named."""
 
@@ -54,6 +58,11 @@ def add_learn_arguments(arguments: argparse.ArgumentParser) -> None:
         "--save", metavar="DIR", help="train an alignment head and write it, as a checkpoint for nmt-align --checkpoint"
     )
     arguments.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run that --save DIR holds, after Ctrl-C or a kill; give the rest of its command again",
+    )
+    arguments.add_argument(
         "--languages", metavar="XX-YY", help=f"the two languages that --save notes (default: {UNDETERMINED})"
     )
 
@@ -61,13 +70,23 @@ def add_learn_arguments(arguments: argparse.ArgumentParser) -> None:
 def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> LearnedAligner:
     """Learn from running text, a head too where `--save` asks for it.
 
-    Ctrl-C ends the stage at work and keeps what it has learned. Raises UserError for pairs without words.
+    Ctrl-C ends the stage at work and keeps what it has learned; `--resume` goes on with it. Raises UserError for pairs
+    without words, and for a run of other pairs or settings.
     """
+    from nmt.training.directory import run_lock
+
+    place: AbstractContextManager = (
+        run_lock(Path(options.save)) if options.save else TemporaryDirectory(dir=temporary_directory())
+    )
+    with place as temporary:
+        return _learn(texts, options, Path(options.save or temporary))
+
+
+def _learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace, directory: Path) -> LearnedAligner:
     from nmt.alignment.learned import LearnedAligner
-    from nmt.models.alignment_head import AlignerConfig
-    from nmt.models.word_corpus import WordCorpus, WordPairs
-    from nmt.text.subwords import Subwords
-    from nmt.training.alignment import HeadTraining, teach
+    from nmt.alignment.word_corpus import WordCorpus, WordPairs
+    from nmt.config import AlignerConfig
+    from nmt.training.alignment import HeadTraining, digest, teach
 
     config = AlignerConfig.for_minutes(options.minutes)
     known = _known_head(options)
@@ -82,17 +101,17 @@ def learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace) -> Lear
     training = HeadTraining(
         config, processes=min(2, os.cpu_count() or 1), on_progress=_report(), keeps_interrupted=True
     )
+    begun = {"minutes": options.minutes, "pairs": digest(sample), "head": known and digest(*known.parameters.values())}
+    _begin(directory, json.dumps(begun))
     cells = None if known is None else _cells_of(known, pairs, sample)
-    words = [word for table in pairs.table for word in table]
-    subwords = known.subwords if known else Subwords.train(words, PIECES)
+    subwords = _subwords(directory, known, pairs)
     corpus = WordCorpus.from_pairs(pairs, subwords)
-    with TemporaryDirectory(dir=temporary_directory()) as directory:
-        targets = teach(corpus, training, Path(directory), cells)
+    targets = teach(corpus, training, directory / "training", cells)
     if cells is not None:
         targets = (targets + cells) / 2
     head = known
     if options.save or (left_out and head is None):
-        head = _train_head(corpus, subwords, targets, training, known)
+        head = _train_head(corpus, subwords, targets, training, directory, known)
     source, target = (options.languages or ("en-es" if options.gold else UNDETERMINED)).split("-")
     matrices = {sample[number]: pairs.matrix_of(row, targets) for row, number in enumerate(pairs.kept)}
     return LearnedAligner(matrices, head, (source, target))
@@ -102,6 +121,8 @@ def check_options(options: argparse.Namespace) -> None:
     """Raises UserError for what makes no sense together."""
     if not options.learn and (options.save or options.corpus or options.languages):
         raise UserError("--save, --corpus and --languages belong to --learn: give it too")
+    if options.resume and not options.save:
+        raise UserError("--resume goes on with the run of --learn --save DIR: give them too")
     if options.learn and not any((options.pairs, options.source, options.gold, options.corpus)):
         raise UserError("--learn reads its pairs twice, so not from standard input: give files, or --corpus")
     for path in (options.pairs, options.source, options.target, options.gold) if options.learn else ():
@@ -109,9 +130,13 @@ def check_options(options: argparse.Namespace) -> None:
             raise UserError(f"--learn reads its pairs twice: give plain files, not {path}")
     if options.languages and len(options.languages.split("-")) != 2:
         raise UserError(f"--languages is {options.languages}: write two codes, as in en-es")
+    if options.resume and not Path(options.save).is_dir():
+        raise UserError(f"there is no run in {options.save} to resume: leave --resume out")
     if options.save and Path(options.save).exists():
-        if not is_empty(Path(options.save)):
-            raise UserError(f"{options.save} is there already: choose another directory for --save")
+        if not options.resume and not is_empty(Path(options.save)):
+            raise UserError(
+                f"{options.save} is there already: go on with its run by --resume, or name another directory"
+            )
     else:
         check_writable(options.save)
 
@@ -176,8 +201,45 @@ def _cells_of(head: Aligner, pairs: WordPairs, texts: Texts) -> np.ndarray:
     return cells
 
 
+def _begin(directory: Path, begun: str) -> None:
+    """Note what the run learns from, or compare it with the note of the run that is resumed. Raises UserError."""
+    from nmt.checkpoint import ALIGNER, METADATA, SUBWORDS, write_text
+    from nmt.training.directory import LOCK
+
+    for name in (SUBWORDS, ALIGNER, METADATA, "training/*"):
+        remove_scratch(directory / name)
+    record = directory / RECORD
+    if not record.exists():
+        if {path.name for path in directory.iterdir()} - {LOCK, record.parent.name}:
+            raise UserError(f"{directory} holds no run of --learn to resume: choose another directory for --save")
+        write_text(record, begun)
+    elif record.read_bytes() != begun.encode():
+        raise UserError(
+            f"the run in {directory} has other pairs, --minutes or --checkpoint: resume it with its own, or choose "
+            "another directory for --save"
+        )
+
+
+def _subwords(directory: Path, known: Aligner | None, pairs: WordPairs) -> Subwords:
+    """The known head's, or those that the run has trained; written at first."""
+    from nmt.checkpoint import SUBWORDS
+    from nmt.text.subwords import Subwords
+
+    path = directory / SUBWORDS
+    if not path.exists():
+        words = [word for table in pairs.table for word in table]
+        with atomic_path(path) as temporary:
+            (known.subwords if known else Subwords.train(words, PIECES)).save(temporary)
+    return known.subwords if known else Subwords.load(path)
+
+
 def _train_head(
-    corpus: WordCorpus, subwords: Subwords, targets: np.ndarray, training: HeadTraining, known: Aligner | None
+    corpus: WordCorpus,
+    subwords: Subwords,
+    targets: np.ndarray,
+    training: HeadTraining,
+    directory: Path,
+    known: Aligner | None,
 ) -> Aligner:
     from nmt.alignment.head import Aligner
     from nmt.alignment.learned import THRESHOLD
@@ -186,18 +248,17 @@ def _train_head(
     if known is not None:
         training = replace(training, config=training.config.model_copy(update=known.sizes))
     start = None if known is None else known.parameters
-    return Aligner(train_head(corpus, targets, training, start), subwords, THRESHOLD)
+    parameters = train_head(corpus, targets, training, directory / "training", start)
+    return Aligner(parameters, subwords, THRESHOLD)
 
 
 def save_head(aligner: LearnedAligner, options: argparse.Namespace) -> None:
-    """Write `--save`: a checkpoint of an alignment head alone."""
+    """Make `--save`, which has the subwords already, a checkpoint of an alignment head alone."""
     from nmt.alignment.head import LONGEST
-    from nmt.checkpoint import ALIGNER, SUBWORDS, write_checkpoint_metadata
+    from nmt.checkpoint import ALIGNER, write_checkpoint_metadata
 
     head, directory = aligner.head, Path(options.save)
     assert head is not None
-    directory.mkdir(exist_ok=True)
-    head.subwords.save(directory / SUBWORDS)
     head.save(directory / ALIGNER)
     metadata = {"source": aligner.source, "target": aligner.target, "max_length": LONGEST, "alignment_layer": 0}
     write_checkpoint_metadata(directory, {**metadata, "decoding": {}, "alignment_head": {"minutes": options.minutes}})

@@ -252,7 +252,7 @@ class AlignerConfig(Section):
 
 
 class AlignmentConfig(Section):
-    """The alignment head (`nmt/models/alignment_head.py`), trained after the translator, or before it to guide it."""
+    """The alignment head (`nmt/alignment/`), trained after the translator, or before it to guide it."""
 
     head: bool = True
     """Whether to train one; else alignments come from the mean of a layer's cross-attention. Always false for

@@ -89,12 +89,7 @@ def load_corpus(data: DataConfig) -> Corpus:
         return report
 
     key = key_of(identity=source.identity, filters=dataclasses.asdict(filters))
-    try:
-        splits, report = open_or_build(cache / "corpora" / key, build)
-    except OSError as error:
-        raise UserError(
-            f"cannot keep the corpus in the cache ({error}): choose another place with data.cache or NMT_CACHE"
-        ) from error
+    splits, report = open_or_build(cache / "corpora" / key, build)
     sha256 = source.sha256 or key_of(splits={name: counts["sha256"] for name, counts in report["splits"].items()})
     report = {"corpus": source.description} | report
     return Corpus(splits["train"], splits["dev"], splits.get("test"), sha256, report)

@@ -98,7 +98,7 @@ def _load(data: DataConfig, split: str | list[str], cache: Path, key: str) -> da
 def _cells_as_text(builder: datasets.DatasetBuilder) -> dict[str, Any]:
     """Options by which CSV files are read as text. pandas takes the words "None", "NA", "null" and "nan" for empty
     cells, and 10,000 rows of numbers for numbers, of which it forgets the spelling."""
-    columns = next(iter(next(iter(builder.as_streaming_dataset().values()))), {})
+    columns: dict[str, str] = next(iter(next(iter(builder.as_streaming_dataset().values()))), {})
     return {"keep_default_na": False, "features": datasets.Features(dict.fromkeys(columns, datasets.Value("string")))}
 
 

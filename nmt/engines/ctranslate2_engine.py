@@ -20,7 +20,7 @@ import numpy as np
 from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, Checkpoint
 from nmt.engines.conversion import convert, not_for_ctranslate2
 from nmt.errors import UserError
-from nmt.files import built_once, cache_directory, temporary_directory
+from nmt.files import CacheError, built_once, cache_directory, temporary_directory
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty, n_best_of
 from nmt.text.subwords import Subwords
 
@@ -55,7 +55,7 @@ class CTranslate2Engine:
         read = partial(_opened, cores=self.threads or usable or 1)
         try:
             return built_once(place, partial(read, place), build)
-        except OSError:
+        except CacheError:
             with tempfile.TemporaryDirectory(dir=temporary_directory()) as temporary:
                 build(Path(temporary))
                 translator = read(Path(temporary))

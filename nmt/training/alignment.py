@@ -8,11 +8,14 @@
 3. The `AlignmentHead`, which sees both sentences, learns that average cell by cell (cross-entropy), as alignments of
    a model's own are used by Garg et al. (2019, section 4.2) and Chen et al. (2020, section 3.2). It is small and has
    no vectors of whole words, so it generalises what its teachers only remember.
+
+The models stand in `nmt.alignment`: `hmm`, `mixture`, and `network`, the head, whose use is `nmt.alignment.head`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import threading
@@ -20,9 +23,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from itertools import chain, count
+from itertools import chain, count, islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,20 +34,32 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nmt.alignment.hmm import JointHmm
+from nmt.alignment.mixture import MixtureAligner
+from nmt.alignment.network import AlignmentHead
+from nmt.alignment.word_corpus import FORWARD, REVERSE, WordCorpus, WordPairs
 from nmt.batching import BatchSampler
 from nmt.config import AlignerConfig
 from nmt.errors import UserError
 from nmt.files import atomic_path
 from nmt.lines import keep_standard_error
-from nmt.models.alignment_head import AlignmentHead
-from nmt.models.alignment_hmm import JointHmm
-from nmt.models.alignment_teacher import MixtureAligner
-from nmt.models.word_corpus import FORWARD, REVERSE, WordCorpus, WordPairs
 from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
 
 Progress = Callable[[str, int, int, float], None]
 """Called with the stage's name, step, steps, and the mean loss of the latest steps."""
+
+SAVE_EVERY = 100
+"""Steps between two states of a network in training."""
+
+
+class Stage(NamedTuple):
+    """The training of one network."""
+
+    name: str
+    steps: int
+    state: Path
+    """The file that keeps the network and the optimiser, to go on after an interruption."""
 
 
 @dataclass(frozen=True)
@@ -79,33 +95,38 @@ def train_aligner(
     With `links` [links, 3], each (pair, first language's word, second language's word), no teacher is trained and the
     head learns them instead: guided alignment (Chen et al. 2016; Garg et al. 2019, section 4.2).
 
-    `directory` keeps the mixture models' posteriors, so an interrupted run starts again at the stage it was in. Raises
-    UserError when no pair is usable.
+    `directory` keeps the teachers' posteriors and the networks in training, so an interrupted run goes on from there,
+    to the same parameters. Raises UserError when no pair is usable.
     """
-    corpus = WordCorpus.of(pairs, subwords, training.config.longest)
-    if links is not None:
-        return train_head(corpus, cells_of_links(corpus, links), training)
-    return train_head(corpus, teach(corpus, training, Path(directory)), training)
+    corpus, directory = WordCorpus.of(pairs, subwords, training.config.longest), Path(directory)
+    targets = teach(corpus, training, directory) if links is None else cells_of_links(corpus, links)
+    return train_head(corpus, targets, training, directory)
 
 
 def teach(corpus: WordCorpus, training: HeadTraining, directory: Path, known: np.ndarray | None = None) -> np.ndarray:
     """[all cells], float32: the teachers' posteriors, the mean of those of `teach_hmm`, which starts from the links
     `known`, and with `teacher_steps` of `teach_mixtures`."""
-    targets = teach_hmm(corpus, training, known)
+    targets = teach_hmm(corpus, training, directory, known)
     if training.config.teacher_steps:
         with training.interruptible():
             targets = (targets + teach_mixtures(corpus, training, directory)) / 2
     return targets
 
 
-def teach_hmm(pairs: WordPairs, training: HeadTraining, known: np.ndarray | None = None) -> np.ndarray:
-    """[all cells], float32: the posteriors of a `JointHmm` trained on the pairs.
+def teach_hmm(
+    corpus: WordCorpus, training: HeadTraining, directory: Path, known: np.ndarray | None = None
+) -> np.ndarray:
+    """[all cells], float32: the posteriors of a `JointHmm` trained on the pairs, whose file in `directory` is kept.
 
     `known` [all cells] are links that are believed already, such as another head's probabilities: the models start
     from them. Where `training` keeps what an interruption leaves, the posteriors are those of the iterations so far.
     """
     config, on_progress = training.config, training.on_progress
-    model = JointHmm(pairs, training.processes)
+    key = digest(corpus.fingerprint(), config.model_1_iterations, config.hmm_iterations, known)
+    file = directory / f"aligner-teacher-hmm-{key}.npz"
+    if (kept := _kept(file)) is not None:
+        return kept
+    model = JointHmm(corpus, training.processes)
     if known is not None:
         model.start(known)
 
@@ -115,6 +136,9 @@ def teach_hmm(pairs: WordPairs, training: HeadTraining, known: np.ndarray | None
 
     with _one_thread(), training.interruptible():
         model.learn(config.model_1_iterations, config.hmm_iterations, on_step)
+        posteriors = model.posteriors()
+        _keep(file, posteriors)
+        return posteriors
     with _one_thread():
         return model.posteriors()
 
@@ -127,10 +151,9 @@ def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) 
     batches = len(training.sampler(corpus).batches(0))
     # What the teachers' files do not depend on: the head's own sizes, and its steps beyond one epoch.
     fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}
-    parts = f"{corpus.fingerprint()} {json.dumps({**config.model_dump(), **fixed})} {training.seed}"
-    key = hashlib.sha256(parts.encode()).hexdigest()[:12]
+    key = digest(corpus.fingerprint(), json.dumps({**config.model_dump(), **fixed}), training.seed)
     files = [directory / f"aligner-teacher-{name}-{key}.npz" for name in ("forward", "reverse")]
-    missing = [(direction, path) for direction, path in enumerate(files) if _posteriors(path) is None]
+    missing = [(direction, path) for direction, path in enumerate(files) if _kept(path) is None]
     if training.processes > 1 and len(missing) > 1:
         with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
             silent = replace(training, on_progress=None)  # a function of this process
@@ -139,7 +162,7 @@ def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) 
     else:
         for direction, path in missing:
             _teach(corpus, direction, training, path)
-    forward, reverse = (_posteriors(path) for path in files)
+    forward, reverse = (_kept(path) for path in files)
     if forward is None or reverse is None:
         raise UserError(f"the files of the alignment head's teachers in {directory} cannot be read back; run again")
     targets = (forward.astype(np.float32) + reverse) / 2
@@ -171,12 +194,17 @@ def _one_thread() -> Iterator[None]:
 
 @_one_thread()
 def train_head(
-    corpus: WordCorpus, targets: np.ndarray, training: HeadTraining, start: Mapping[str, np.ndarray] | None = None
+    corpus: WordCorpus,
+    targets: np.ndarray,
+    training: HeadTraining,
+    directory: Path,
+    start: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Train an `AlignmentHead` on link probabilities (or 0/1 links of any origin) of the corpus.
 
     `targets` [all cells], float: for each pair its [target, source] matrix, row by row, one pair after another.
-    `start` are the parameters of a head of the same sizes that training goes on from.
+    `start` are the parameters of a head of the same sizes that training begins with. `directory` keeps the head in
+    training.
     """
     torch.manual_seed(training.seed)
     head = AlignmentHead(training.config, corpus.pieces)
@@ -194,8 +222,11 @@ def train_head(
         loss = F.binary_cross_entropy_with_logits(logits, wanted, weight=real, reduction="sum")
         return loss, target.mask.sum()
 
+    recipe = training.config.model_dump_json(), training.seed
+    key = digest(corpus.fingerprint(), *recipe, targets, *(start.values() if start else ()))
+    stage = Stage("alignment head", training.config.student_steps, directory / f"aligner-head-{key}.npz")
     with training.interruptible():
-        _optimise(head, corpus, loss_of, "alignment head", training.config.student_steps, training)
+        _optimise(head, corpus, loss_of, stage, training)
     return {name: value.detach().numpy().copy() for name, value in head.state_dict().items()}
 
 
@@ -225,7 +256,8 @@ def _teach(corpus: WordCorpus, direction: int, training: HeadTraining, path: Pat
         return -(likelihood * target.mask).sum(), target.mask.sum()
 
     name = "forward teacher" if direction == FORWARD else "reverse teacher"
-    _optimise(model, corpus, loss_of, name, config.teacher_steps, own)
+    stage = Stage(name, config.teacher_steps, path.with_suffix(".state.npz"))
+    _optimise(model, corpus, loss_of, stage, own)
     model.eval()
     posteriors = np.zeros(corpus.cell_starts[-1], np.float16)
     with torch.no_grad():
@@ -235,16 +267,29 @@ def _teach(corpus: WordCorpus, direction: int, training: HeadTraining, path: Pat
                 matrix = corpus.matrix_of(number, posteriors)  # [target, source] of the corpus
                 matrix = matrix if direction == FORWARD else matrix.T
                 matrix[:] = posterior[row, : matrix.shape[0], : matrix.shape[1]]
+    _keep(path, posteriors)
+    stage.state.unlink()
+
+
+def digest(*parts: object) -> str:
+    """A short hash of everything that a file is made from, arrays by their numbers."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else f"{part} ".encode())
+    return whole.hexdigest()[:12]
+
+
+def _keep(path: Path, array: np.ndarray) -> None:
     with atomic_path(path) as temporary:
-        np.savez(temporary, posteriors=posteriors)
+        np.savez(temporary, array)
 
 
-def _posteriors(path: Path) -> np.ndarray | None:
-    """What `_teach` wrote; None when it is absent, or damaged, which the archive's checksum tells."""
+def _kept(path: Path) -> np.ndarray | None:
+    """What `_keep` wrote; None when it is absent, or damaged, which the archive's checksum tells."""
     try:
         with np.load(path) as archive:
-            return archive["posteriors"]
-    except Exception:  # zipfile has many words for damage; whichever it is, the teacher is trained again
+            return archive["arr_0"]
+    except Exception:  # zipfile has many words for damage; whichever it is, the stage begins again
         return None
 
 
@@ -252,18 +297,17 @@ def _optimise(
     model: nn.Module,
     corpus: WordCorpus,
     loss_of: Callable[[np.ndarray], tuple[Tensor, Tensor]],
-    name: str,
-    steps: int,
+    stage: Stage,
     training: HeadTraining,
 ) -> None:
-    """Adam (Kingma and Ba 2015) with a short warmup and a decay to zero over `steps`."""
-    peak, on_progress = training.config.learning_rate, training.on_progress
+    """Adam (Kingma and Ba 2015) with a short warmup and a decay to zero over the steps, from the kept state on."""
+    peak, on_progress, (name, steps, _) = training.config.learning_rate, training.on_progress, stage
     optimiser = torch.optim.Adam(model.parameters(), lr=peak, betas=(0.9, 0.98), fused=True)
     model.train()
-    recent = 0.0
-    batches = chain.from_iterable(map(training.sampler(corpus).batches, count()))
+    recent, first = 0.0, _restore(stage.state, model, optimiser)
+    batches = islice(chain.from_iterable(map(training.sampler(corpus).batches, count())), first, None)
     warmup = min(200, max(1, steps // 5))
-    for step in tqdm(range(steps), desc=name, unit="step", disable=None):
+    for step in tqdm(range(first, steps), desc=name, unit="step", disable=None, initial=first, total=steps):
         rate = min(1.0, (step + 1) / warmup) * (1 - step / steps) ** 0.7
         for group in optimiser.param_groups:
             group["lr"] = peak * rate
@@ -276,9 +320,31 @@ def _optimise(
             raise UserError(f"{name}, step {step + 1}: {fault}; look at the corpus (the translator's weights are kept)")
         optimiser.step()
         recent += loss.item()
-        if on_progress and ((step + 1) % 100 == 0 or step + 1 == steps):
-            on_progress(name, step + 1, steps, recent / (step % 100 + 1))
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+            _save(stage.state, step + 1, model, optimiser)
+            if on_progress:
+                on_progress(name, step + 1, steps, recent / (step % SAVE_EVERY + 1))
             recent = 0.0
+
+
+def _save(path: Path, step: int, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Keep all that the next steps depend on."""
+    content = io.BytesIO()
+    networks = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+    torch.save({"step": step, "random": torch.get_rng_state(), **networks}, content)
+    _keep(path, np.frombuffer(content.getbuffer(), np.uint8))
+
+
+def _restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    """Take up what `_save` kept; returns the steps done, 0 where nothing is kept."""
+    content = _kept(path)
+    if content is None:
+        return 0
+    kept = torch.load(io.BytesIO(content.data), weights_only=True)
+    model.load_state_dict(kept["model"])
+    optimiser.load_state_dict(kept["optimiser"])
+    torch.set_rng_state(kept["random"])
+    return kept["step"]
 
 
 def _mixed_cells(corpus: WordPairs) -> np.ndarray:

@@ -181,7 +181,7 @@ def phrase(pair: tuple[str, str], links: np.ndarray, random: np.random.Generator
     """One to three words of the source and what they are linked to, if nothing else is linked to either and no word of
     either is without link (Koehn et al. 2003, section 2.2). Long words come up more often than short ones.
 
-    `links`, [target words, source words], are probabilities. What begins a sentence is capitalised; of other phrases
+    `links`, [target words, source words], are probabilities. What begins a sentence is capitalized; of other phrases
     half are, and half of these have a full stop.
     """
     sources, targets = map(split_words, pair)
@@ -238,6 +238,6 @@ def _ordered(characters: str, order: np.ndarray) -> list[str]:
 
 
 def shared_words(pair: tuple[str, str]) -> set[str]:
-    """The capitalised words that both sides have."""
+    """The capitalized words that both sides have."""
     sides = [{text[start:end] for start, end in name_spans(text)} for text in pair]
     return sides[0] & sides[1]

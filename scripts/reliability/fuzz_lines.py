@@ -27,8 +27,9 @@ VARIANTS = 20
 def make_checkpoint(directory: Path) -> None:
     """A tiny translator that has half learned a few sentences, and an alignment head of random weights."""
     from nmt.alignment.head import Aligner
+    from nmt.alignment.network import AlignmentHead
     from nmt.checkpoint import Checkpoint, write_checkpoint_metadata
-    from nmt.models.alignment_head import AlignerConfig, AlignmentHead
+    from nmt.config import AlignerConfig
     from nmt.text.subwords import Subwords
     from tests.tiny import write_tiny_checkpoint
 

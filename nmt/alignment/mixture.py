@@ -1,4 +1,4 @@
-"""The alignment head's teacher: a mixture model that learns, without supervision, which word translates which."""
+"""A neural teacher of the alignment: a mixture model that learns, without supervision, which word translates which."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.models.alignment_head import AlignerConfig, Positions, Sentences, TwoLayers, WordTypes, windows
+from nmt.alignment.network import Positions, Sentences, TwoLayers, WordTypes, windows
+from nmt.config import AlignerConfig
 
 
 class MixtureAligner(nn.Module):

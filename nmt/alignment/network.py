@@ -1,7 +1,8 @@
-"""The alignment head: a network that says which word of a sentence pair translates which.
+"""The alignment head as a PyTorch network, for training: which word of a sentence pair translates which.
 
-It reads whole words, as its teacher does. The vector of a word is the sum of its pieces' embeddings, so every word has
-one and a matrix over words needs no pooling. Words are numbered types; number 0 is padding.
+`nmt.training.alignment` trains it; `nmt.alignment.head` computes the same in numpy, to align. It reads whole words, as
+its teachers do. The vector of a word is the sum of its pieces' embeddings, so every word has one and a matrix over
+words needs no pooling. Words are numbered types; number 0 is padding.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.models.word_corpus import FORWARD, REVERSE, WordPairs
+from nmt.alignment.word_corpus import FORWARD, REVERSE, WordPairs
 from nmt.text.cognates import alike
 
 NULL = 0.03

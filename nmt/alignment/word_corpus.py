@@ -10,9 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
+from nmt.alignment.network import Sentences, WordTypes
 from nmt.batching import pad
 from nmt.errors import UserError
-from nmt.models.alignment_head import Sentences, WordTypes
 from nmt.text.subwords import PADDING, Subwords
 from nmt.text.words import is_punctuation, split_words
 
