@@ -63,6 +63,14 @@ def atomic_path(path: str | Path, keep: bool = False) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def check_output(path: str | Path) -> None:
+    """Raise UserError for a file to write in a missing directory, and for one that is a directory."""
+    if not os.path.isdir(parent := os.path.dirname(os.path.realpath(path))):
+        raise UserError(f"cannot write {path}: there is no directory {parent}")
+    if os.path.isdir(path):
+        raise UserError(f"cannot write {path}: it is a directory; name a file in it")
+
+
 def is_empty(path: Path) -> bool:
     """Whether it is a directory without anything in it."""
     return path.is_dir() and not any(path.iterdir())

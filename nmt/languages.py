@@ -28,16 +28,21 @@ ASSUMED = ("en", "es")
 
 
 def check_languages(data: DataConfig) -> None:
-    """Raise UserError for a two-letter source or target code that is not in ISO 639-1.
+    """Raise UserError as `check_language` for the source and the target."""
+    check_language("data.source", data.source)
+    check_language("data.target", data.target)
+
+
+def check_language(key: str, code: str) -> None:
+    """Raise UserError, naming `key`, for a code of two letters that is not in ISO 639-1.
 
     Longer codes pass: ISO 639-3 has some 8,000, and columns of your own data may have any name.
     """
-    for key, code in (("data.source", data.source), ("data.target", data.target)):
-        language = re.split("[-_]", code)[0].lower()
-        if len(language) == 2 and language not in CODES:
-            near = COUNTRIES.get(language)
-            hint = f"did you mean {near}?" if near else "use its ISO 639-1 code, such as en, es or de"
-            raise UserError(f"{key}: there is no language {code!r}; {hint}")
+    language = re.split("[-_]", code)[0].lower()
+    if len(language) == 2 and language not in CODES:
+        near = COUNTRIES.get(language)
+        hint = f"did you mean {near}?" if near else "use its ISO 639-1 code, such as en, es or de"
+        raise UserError(f"{key}: there is no language {code!r}; {hint}")
 
 
 def guess_languages(files: Sequence[str]) -> tuple[str, str]:

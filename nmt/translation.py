@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nmt.errors import UserError
-from nmt.files import atomic_path
+from nmt.files import atomic_path, check_output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -189,10 +189,11 @@ class Translation:
     def save(self, path: str | Path) -> None:
         """Save as a figure (.png, .svg, .pdf), the explorer page (.html) or data (.json), by the suffix.
 
-        Raises UserError for any other suffix, and for a picture without an alignment.
+        Raises UserError for any other suffix, a directory that is missing, and a picture without an alignment.
         """
         # By name: pictures depend on translations, not the other way round.
         kind = import_module("nmt.inspection.formats").picture_format(path, ("png", "svg", "pdf", "html", "json"))
+        check_output(path)
         if kind not in ("html", "json"):
             import_module("nmt.inspection.figures").plot_alignment(self, path)
             return

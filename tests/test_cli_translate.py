@@ -117,6 +117,14 @@ def test_every_way_in_gives_the_same_in_order(translate, checkpoint, tmp_path):
     assert ended.output == "" and (tmp_path / "out.txt").read_text() == expected
 
 
+def test_one_sentence_takes_a_line_as_it_is(translate, checkpoint):
+    line = " ".join(ENGLISH[:2])
+    both = [translate(*checkpoint, sentence).output.strip() for sentence in ENGLISH[:2]]
+    assert translate(*checkpoint, line).output == f"{' '.join(both)}\n"
+    assert translate(*checkpoint, "--one-sentence", ENGLISH[0]).output == f"{both[0]}\n"
+    assert translate(*checkpoint, "--one-sentence", line).output != f"{' '.join(both)}\n"
+
+
 def test_lines_are_lines(translate, checkpoint):
     one, two = ENGLISH[:2]
     plain = translate(*checkpoint, stdin=f"{one}\n\n{two}\n \n").output
@@ -327,6 +335,7 @@ def test_bad_input_is_refused_in_one_line(translate, checkpoint, tiny_checkpoint
     )
     assert "length-penalty is -1.0" in translate.refused(*checkpoint, "--length-penalty", -1, "a")
     assert "--show" in translate.refused(*checkpoint, "--format", "json", "--show", "alignment", "a")
+    assert "--format json" in translate.refused(*checkpoint, "--link-probabilities", "a")
     (tmp_path / "new").mkdir()
     several = [*checkpoint, "--long", "split", "--attention", tmp_path / "new" / "a.safetensors"]
     assert "line 2 was split" in translate.refused(*several, ENGLISH[0], " ".join(ENGLISH))

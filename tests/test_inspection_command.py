@@ -44,10 +44,12 @@ def command(monkeypatch, tmp_path):
 )
 def test_the_suffix_chooses_page_or_figure(command, tmp_path, name, start, heads):
     many = ["--n-best", "2"] if heads else []
-    status, translator = command("Good morning .", "Where is he ?", "--output", name, "--beam", "3", *many)
+    given = ("--output", name, "--one-sentence", "--beam", "3", *many)
+    status, translator = command("Good morning .", "Where is he ?", *given)
     assert status == 0
     assert (tmp_path / name).read_bytes().startswith(start)
     assert translator.asked["heads"] is heads
+    assert translator.asked["one_sentence"] is True
     assert translator.asked["beam"] == 3 and translator.asked["n_best"] == (2 if heads else 1)
     assert translator.asked["lines"] == ["Good morning .", "Where is he ?"]
 

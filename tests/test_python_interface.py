@@ -72,6 +72,8 @@ def test_a_wrong_option_is_named_and_the_nearest_suggested(translator):
         ({"beam": "5"}, "beam is '5'; it must be a whole number"),
         ({"temperature": -1}, "temperature is -1; it must be a number"),
         ({"seed": "x"}, "seed is 'x'"),
+        ({"temperature": 1.0, "beam": 5}, "temperature samples and beam searches"),
+        ({"top_k": 20}, "top_k is for samples"),
     ],
 )
 def test_a_wrong_value_says_what_is_right(translator, options, said):
@@ -219,6 +221,10 @@ def test_a_result_plots_and_saves_itself(translator, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(result.as_dict()))
     with pytest.raises(UserError, match=".json"):
         result.save(tmp_path / "result.docx")
+    for suffix in ("png", "json"):
+        with pytest.raises(UserError, match="there is no directory"):
+            result.save(tmp_path / "none" / f"result.{suffix}")
+    assert not (tmp_path / "none").exists()
 
 
 def test_heads_have_the_shapes_that_bertviz_documents(translator):

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 
 import nmt
 from nmt.errors import USER_ERROR, UserError
+from nmt.files import check_output
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.lines import AS_WRITTEN, polled, standard_streams
 from nmt.untrusted import MOST_THREADS, WIDEST_BEAM
@@ -184,6 +185,10 @@ SHARED: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "sentences translated together (default: 64)",
     },
+    "--one-sentence": {
+        "action": "store_true",
+        "help": "take each line as one sentence; else its sentences are translated one by one and joined",
+    },
     "--invalid-utf8": {
         "choices": ["refuse", "replace"],
         "default": "refuse",
@@ -207,7 +212,7 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) ->
 
 def searching(options: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `Translator.translate` that a command's options set."""
-    names = ("beam", "n_best", "length_penalty", "batch_size")
+    names = ("beam", "n_best", "length_penalty", "batch_size", "one_sentence")
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
@@ -303,9 +308,6 @@ def check_writable(*paths: str | Path | None) -> None:
     and for one given twice."""
     given = [path for path in paths if path is not None]
     for path in given:
-        if not os.path.isdir(parent := os.path.dirname(os.path.realpath(path))):
-            raise UserError(f"cannot write {path}: there is no directory {parent}")
-        if os.path.isdir(path):
-            raise UserError(f"cannot write {path}: it is a directory; name a file in it")
+        check_output(path)
         if sum(os.path.realpath(path) == os.path.realpath(other) for other in given) > 1:
             raise UserError(f"{path} is given for two outputs; name two files")

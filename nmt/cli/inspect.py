@@ -108,7 +108,7 @@ def make_parser():
     """The command's arguments."""
     arguments = parser("nmt-inspect", __doc__)
     arguments.add_argument("text", nargs="*", metavar="TEXT", help="sentences (default: standard input)")
-    add_shared(arguments, "--invalid-utf8")
+    add_shared(arguments, "--one-sentence", "--invalid-utf8")
     arguments.add_argument(
         "--output",
         metavar="FILE",
@@ -117,7 +117,8 @@ def make_parser():
     arguments.add_argument(
         "--heads",
         choices=["encoder", "decoder", "cross"],
-        help="draw a grid of all heads of this kind instead of the alignment",
+        help="draw a grid of all heads of this kind instead of the alignment; like the page it takes a line as one "
+        "sentence",
     )
     arguments.add_argument("--gold", metavar="FILE", help="mark these links too: one line a sentence, in Pharaoh form")
     add_shared(arguments, "--n-best")

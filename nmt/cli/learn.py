@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ import numpy as np
 from nmt.cli.common import check_writable
 from nmt.errors import UserError
 from nmt.files import atomic_path, is_empty, remove_scratch, temporary_directory
+from nmt.languages import check_language
 from nmt.untrusted import MOST_MINUTES
 
 if TYPE_CHECKING:
@@ -128,8 +130,11 @@ def check_options(options: argparse.Namespace) -> None:
     for path in (options.pairs, options.source, options.target, options.gold) if options.learn else ():
         if path == "-" or (path and os.path.exists(path) and not os.path.isfile(path)):
             raise UserError(f"--learn reads its pairs twice: give plain files, not {path}")
-    if options.languages and len(options.languages.split("-")) != 2:
-        raise UserError(f"--languages is {options.languages}: write two codes, as in en-es")
+    if options.languages:
+        if not re.fullmatch("[a-z]{2,3}-[a-z]{2,3}", options.languages):
+            raise UserError(f"--languages is {options.languages}: write two codes, as in en-es")
+        for code in options.languages.split("-"):
+            check_language("--languages", code)
     if options.resume and not Path(options.save).is_dir():
         raise UserError(f"there is no run in {options.save} to resume: leave --resume out")
     if options.save and Path(options.save).exists():

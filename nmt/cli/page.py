@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nmt.checkpoint import SHIPPED
 from nmt.cli.common import check_writable, command, parser, writer
+from nmt.inspection.formats import PAGE, picture_format
 
 if TYPE_CHECKING:
     from nmt.page.bundle import Precision
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> None:
     """Parse the arguments and write the page."""
     options = make_parser().parse_args(arguments)
     check_writable(options.output)
+    picture_format(options.output, (PAGE,))
     write_page(options.checkpoint, options.weights, options.output)
 
 
@@ -39,7 +41,7 @@ def make_parser():
     """The command's arguments."""
     arguments = parser("nmt-page", __doc__)
     add_page_arguments(arguments)
-    arguments.add_argument("--output", required=True, metavar="FILE", help="the page")
+    arguments.add_argument("--output", required=True, metavar="FILE.html", help="the page")
     return arguments
 
 

@@ -51,6 +51,8 @@ def main(arguments: list[str]) -> None:
         raise UserError("give TEXT or --input, not both")
     if options.show and options.format == "json":
         raise UserError("--show draws below each translation in text; leave it or --format json out")
+    if options.link_probabilities and options.format != "json":
+        raise UserError("--link-probabilities adds to --format json: give it too")
     check_writable(options.output, options.plot, options.attention)
     plot = options.plot and picture_format(options.plot)
     if options.attention and not options.attention.lower().endswith(".safetensors"):
@@ -116,7 +118,7 @@ def make_parser():
         help="lines longer than the model takes: refuse them, or split them and join the translations and their "
         "alignment; nothing is ever cut off (default: refuse)",
     )
-    add_shared(arguments, "--invalid-utf8", "--n-best")
+    add_shared(arguments, "--one-sentence", "--invalid-utf8", "--n-best")
     arguments.add_argument(
         "--format",
         choices=list(FORMATS),

@@ -17,5 +17,6 @@ def picture_format(path: str | Path, formats: Sequence[str] = (PAGE, *FIGURES)) 
     suffix = Path(path).suffix.lower().lstrip(".")
     if suffix not in formats:
         *others, last = (f".{name}" for name in formats)
-        raise UserError(f"cannot draw {path}: the name must end in {', '.join(others)} or {last}")
+        endings = f"{', '.join(others)} or {last}" if others else last
+        raise UserError(f"cannot draw {path}: the name must end in {endings}")
     return suffix
