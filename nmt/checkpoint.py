@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,9 +91,9 @@ class Checkpoint:
         """Raises UserError when the directory is not a checkpoint."""
         self.directory = Path(directory)
         if not self.directory.is_dir():
-            raise UserError(
-                f"there is no checkpoint directory {directory}; nmt-train makes one ({', '.join(SHIPPED)} are shipped)"
-            )
+            near = get_close_matches(str(directory), SHIPPED, 1, 0.9)
+            mend = f"did you mean {near[0]}?" if near else f"nmt-train makes one ({', '.join(SHIPPED)} are shipped)"
+            raise UserError(f"there is no checkpoint directory {directory}; {mend}")
         path = self.directory / METADATA
         try:
             check_inside(path, self.directory)
@@ -122,6 +123,8 @@ class Checkpoint:
         path = self.directory / name
         if name in self._checked:
             return path
+        if name not in self.files and {ALIGNER, WEIGHTS} & set(self.files) == {ALIGNER}:
+            raise UserError(f"{self.directory} holds an aligner alone: use nmt-align --checkpoint, or Aligner.load")
         if name not in self.files:
             raise UserError(f"checkpoint {self.directory} has no {name}")
         if not path.is_file():

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nmt.alignment import Link
-from nmt.text.words import Word
 
 if TYPE_CHECKING:
     from nmt.search.options import Hypothesis
@@ -118,7 +117,7 @@ def evidence_of(
         by_word["word_link"][:] = link_probabilities.max(axis=1)
     if subwords.known_words is not None:
         spelled = list(_spelled(source))
-        unknown = {word for word in spelled if not _is_known(source.words[word], subwords.known_words)}
+        unknown = {word for word in spelled if not is_known(source.words[word].text, subwords.known_words)}
         found["unknown"] = len(unknown) / max(1, len(spelled))
         by_word["word_unknown"][[target_word for own, target_word in links or () if own in unknown]] = 1.0
     return found, np.stack(list(by_word.values()), axis=1)
@@ -164,8 +163,9 @@ def _spelled(source: Encoding) -> Iterator[int]:
             yield number
 
 
-def _is_known(word: Word, known: KnownWords) -> bool:
-    text = word.text.replace("’", "'").removesuffix("'s")
+def is_known(word: str, known: KnownWords) -> bool:
+    """Whether the training corpus has the word, however it is capitalized."""
+    text = word.replace("’", "'").removesuffix("'s")
     return any(form in known.words for form in (text, text.lower(), text.capitalize()))
 
 

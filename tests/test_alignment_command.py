@@ -63,6 +63,20 @@ def align(checkpoint, monkeypatch, capsys):
     return call
 
 
+def test_another_source_language_is_a_warning(monkeypatch, capsys):
+    def told(*pairs: str) -> str:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(pairs).encode())))
+        assert run("nmt-align", main, []) == 0
+        return capsys.readouterr().err
+
+    german = "Der Hund schläft unter dem Tisch. ||| El perro duerme debajo de la mesa."
+    english = "The dog's asleep under the table, said Kowalski. ||| El perro duerme debajo de la mesa, dijo Kowalski."
+    warning = told(german, german)
+    assert warning.startswith("nmt-align: warning: ") and warning.count("\n") == 1
+    assert "from en" in warning and "of 12 source words" in warning and "--learn" in warning
+    assert told(english, english, german) == told("! ||| !") == ""
+
+
 def test_pairs_from_all_three_places_give_the_same_links(align, tmp_path):
     pairs = [("one two three", "three one two"), ("the station?", "station the?")]
     expected = ["0-1 1-2 2-0", "0-1 1-0 2-2"]

@@ -17,6 +17,7 @@ from nmt.cli.align import main  # noqa: E402
 from nmt.config import AlignerConfig  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
 from nmt.text.cognates import alike  # noqa: E402
+from nmt.translator import Translator  # noqa: E402
 from tests.commands import Fork  # noqa: E402
 from tests.test_aligner import TINY, toy_corpus  # noqa: E402
 
@@ -124,11 +125,13 @@ def test_saved_head_is_a_checkpoint_and_a_start(files, tmp_path, monkeypatch):
     arguments, corpus = files
     monkeypatch.setattr("nmt.cli.learn.PIECES", 400)
     directory, links = tmp_path / "head", tmp_path / "links"
-    main([*arguments, "--minutes", "0.1", "--save", str(directory), "--languages", "xx-yy", "--output", str(links)])
+    main([*arguments, "--minutes", "0.1", "--save", str(directory), "--languages", "nds-nl", "--output", str(links)])
     main([*arguments[1:], "--checkpoint", str(directory), "--output", str(links)])
     assert len(list(read_pharaoh(links))) == 600
     main([*arguments, "--minutes", "0.01", "--checkpoint", str(directory), "--output", str(links)])
     assert error_rate(list(read_pharaoh(links)), [pair[2] for pair in corpus]) < 0.1
+    with pytest.raises(UserError, match="holds an aligner alone: use nmt-align --checkpoint, or Aligner.load"):
+        Translator.load(directory).translate("ba")
     with pytest.raises(UserError, match="is there already"):
         main([*arguments, "--save", str(directory)])
 
@@ -220,6 +223,8 @@ def test_refuses_what_makes_no_sense():
         (["--learn", "a.tsv", "--save", "nowhere", "--resume"], "there is no run in nowhere"),
         (["--learn"], "reads its pairs twice"),
         (["--learn", "a.tsv", "--languages", "english"], "write two codes"),
+        (["--learn", "a.tsv", "--languages", "english-german"], "write two codes"),
+        (["--learn", "a.tsv", "--languages", "en-jp"], "--languages: there is no language 'jp'; did you mean ja"),
     ):
         with pytest.raises(UserError, match=message):
             main(arguments)

@@ -86,9 +86,15 @@ def test_attention_is_written_as_what_its_name_says(command, tiny_checkpoint, tm
     assert ".safetensors" in told and not list(tmp_path.iterdir())
 
 
+def test_the_page_is_written_as_what_its_name_says(command, tmp_path):
+    assert command("page").refused("--output", tmp_path / "p.txt").endswith("p.txt: the name must end in .html")
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_checkpoint_lists_the_shipped_ones(command):
     told = command("translate").refused("--checkpoint", "tatoeba-en-fr", "a")
     assert "tatoeba-en-es" in told and "tatoeba-es-en" in told
+    assert "did you mean tatoeba-es-en?" in command("translate").refused("--checkpoint", "tatoeba-es-e", "a")
 
 
 def test_inspecting_without_a_file_writes_a_page_and_says_where(command, tiny_checkpoint, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count
@@ -33,6 +34,7 @@ from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, lin
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.cli.common import add_shared, answered, check_writable, command, parser, with_progress, writer
 from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn, save_head
+from nmt.confidence import is_known
 from nmt.errors import UserError
 from nmt.lines import END, arriving_lines, in_chunks, opened_together
 from nmt.text.words import split_words
@@ -40,6 +42,7 @@ from nmt.text.words import split_words
 if TYPE_CHECKING:
     from nmt.alignment.head import AlignedPair
     from nmt.alignment.learned import LearnedAligner
+    from nmt.text.slots import KnownWords
     from nmt.translator import Translator
 
 HOW_TO_GIVE_PAIRS = (
@@ -103,6 +106,8 @@ def main(arguments: list[str]) -> None:
                 return
             pairs = as_given(answered(read_pairs(options), output), options.pretokenized)
             aligned = align(aligner, pairs, choose)
+            if isinstance(aligner, Translator) and (known := aligner.subwords.known_words):
+                aligned = with_warning(aligned, known, aligner.source)
             for pair in with_progress(aligned, "pairs", wanted=options.output is not None):
                 print(FORMATS[options.format](pair), file=output)
     finally:  # neither links nor head are lost where the other cannot be written
@@ -245,6 +250,22 @@ def align(aligner: Translator | LearnedAligner, pairs: Iterable[Pair | None], ch
                 yield _over_given_words(pair, aligned, choose(aligned))
     if unaligned > WARNINGS:
         print(f"nmt-align: warning: {unaligned:,} of {number:,} pairs are not aligned", file=sys.stderr)
+
+
+def with_warning(pairs: Iterable[Aligned], known: KnownWords, language: str) -> Iterator[Aligned]:
+    """The same pairs; after the last, one warning if most source words are not `known` words of `language`."""
+    total = unknown = 0
+    for pair in pairs:
+        words = [word for word in pair.source_words if word[0].isalpha()]
+        total += len(words)
+        unknown += sum(not is_known(word, known) for word in words)
+        yield pair
+    if 2 * unknown > total:
+        warnings.warn(
+            f"the checkpoint, which aligns from {language}, does not know {unknown:,} of {total:,} source words; "
+            "--learn aligns other languages",
+            stacklevel=2,
+        )
 
 
 def _obstacle(aligned: AlignedPair) -> str | None:
