@@ -21,6 +21,8 @@ from nmt.untrusted import MOST_MINUTES
 
 PAIRS_A_MINUTE = 60_000
 """Pairs of some ten words that two cores train on in a minute, about."""
+TOKENS_A_PAIR = 20
+"""Most that such a pair takes of a batch, with padding."""
 PREPARED_A_MINUTE = 100_000
 """Pairs whose words are found and aligned in a minute, about: what augmentation and guided attention need first."""
 PREPARATION = 0.2
@@ -47,15 +49,17 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
     guided = preparation <= PREPARATION * minutes
     translator = round(0.96 * minutes - head - guided * preparation, 2)
     passes = PAIRS_A_MINUTE * translator / pairs
+    batch_tokens = 1024 if pairs < FEW else 2048
+    steps = PAIRS_A_MINUTE * translator * TOKENS_A_PAIR / batch_tokens
     return {
         "data": {"augment": dict(AUGMENT)} if guided else {},
         "subwords": {"vocabulary_size": _pieces(pairs), "slots": guided and source not in NOUNS_CAPITALIZED},
         "model": _network(pairs, translator) | {"heads": 4, "dropout": _dropout(passes)},
         "training": {
-            "batch_tokens": 1024 if pairs < FEW else 2048,
+            "batch_tokens": batch_tokens,
             "optimizer": "muon",
             "learning_rate": 6e-3,
-            "warmup_steps": int(min(400, max(10, 50 * round(translator)))),
+            "warmup_steps": int(min(400, max(10, 50 * round(translator)), steps / 10)),
             "schedule": "linear" if translator < 10 else "cosine",
             "weight_decay": 0.3 if passes >= 20 else 0.0,
             "r_drop": 1.0 if passes >= 60 else 0.0,
@@ -102,7 +106,7 @@ def expectation(pairs: int) -> str | None:
 
 
 def own_data(
-    files: Sequence[str],
+    files: str | Sequence[str],
     source: str | None = None,
     target: str | None = None,
     minutes: float = 30,
@@ -115,6 +119,7 @@ def own_data(
     else English and Spanish are assumed. The checkpoint's default is `checkpoints/` and the file's name. `overrides`
     (`key=value`) win over the recipe. Reads the corpus to count its pairs. Raises UserError as `load_corpus`.
     """
+    files = [files] if isinstance(files, str) else files
     if not 1 <= len(files) <= 2:
         raise UserError(f"{len(files)} files: give one .tsv or .jsonl, or a source and a target text file")
     if not 0 < minutes < MOST_MINUTES:

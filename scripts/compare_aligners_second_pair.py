@@ -80,15 +80,15 @@ def main(options: argparse.Namespace) -> None:
     from nmt.alignment.head import Aligner
     from nmt.config import AlignerConfig
     from nmt.corpus import load_corpus, pairs_of
-    from nmt.training.alignment import HeadTraining, train_aligner
+    from nmt.training.alignment import HeadTraining, stage_line, train_aligner
 
     config = load_config(options.config) if options.config else default_config()
     corpus = load_corpus(config.data)
     training, dev = list(pairs_of(corpus.train)), list(pairs_of(corpus.dev))
     recipe = AlignerConfig.for_minutes(options.minutes)
 
-    def report(stage: str, step: int, steps: int, loss: float) -> None:
-        print(f"{stage} {step}/{steps}, loss {loss:.3f}", file=sys.stderr, flush=True)
+    def report(*progress) -> None:
+        print(stage_line(*progress), file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)

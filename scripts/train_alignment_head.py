@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     from nmt.config import AlignerConfig, load_config
     from nmt.corpus import load_corpus, pairs_of
     from nmt.text.subwords import Subwords
-    from nmt.training.alignment import HeadTraining, train_aligner
+    from nmt.training.alignment import HeadTraining, stage_line, train_aligner
 
     output = Path(options.output)
     checkpoint = Checkpoint(output.parent) if output.name == ALIGNER and (output.parent / METADATA).exists() else None
@@ -37,8 +37,8 @@ def main(arguments: list[str]) -> None:
     pairs = list(pairs_of(load_corpus(load_config(options.config).data).train))
     started = time.monotonic()
 
-    def report(stage: str, step: int, steps: int, loss: float) -> None:
-        print(f"{time.monotonic() - started:6.0f} s  {stage} {step}/{steps}  loss {loss:.4f}", file=sys.stderr)
+    def report(*progress) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {stage_line(*progress)}", file=sys.stderr)
 
     with tempfile.TemporaryDirectory() as scratch:
         training = HeadTraining(config, options.seed, options.processes, report)

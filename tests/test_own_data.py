@@ -47,6 +47,8 @@ def test_the_budget_is_the_whole_budget(pairs, minutes):
     assert 0.9 * minutes < preparation + config.training.max_minutes + config.alignment.minutes < minutes
     assert (preparation > 0) == (pairs / PREPARED_A_MINUTE <= PREPARATION * minutes)
     assert config.training.optimizer == "muon"
+    seen = 10 * config.training.warmup_steps * config.training.batch_tokens / 20  # pairs in ten times the warm-up
+    assert seen <= 60_000 * config.training.max_minutes
 
 
 def test_many_passes_are_regularised_and_few_pairs_get_a_small_vocabulary():
@@ -78,6 +80,11 @@ def test_from_a_file_of_pairs_to_a_translator(train, tmp_path, monkeypatch):
         "0.02 minutes of two idle cores for the alignment head, then 0.07 minutes",
     ):
         assert words in told, told
+    command = 'nmt-translate --checkpoint checkpoints/pairs "..."'
+    assert [line for line in ended.errors if command in line] == [
+        f"checkpoint: checkpoints/pairs; translate with: {command}"
+    ]
+    assert any(line.startswith("hidden Markov models 0/") and "loss" not in line for line in ended.errors)
     translator = Translator.load("checkpoints/pairs")
     assert (translator.source, translator.target) == ("fr", "es")
     assert translator.translate("1 2").alignment is not None
@@ -110,13 +117,19 @@ def test_a_run_that_never_began_leaves_no_configuration(train, tmp_path, monkeyp
         (["run.yaml", "--minutes", "3"], "--minutes belongs to --data"),
         (["run.yaml", "--data", "train.tsv"], "not both"),
         (["--data", "train.tsv", "dev.tsv", "test.tsv"], "3 files"),
-        (["--data", "none.tsv"], "none.tsv"),
+        (["--data", "none.tsv"], "none.tsv: no such file: set --data"),
+        (["run"], "did you mean run.yaml?"),
+        (["quick"], "did you mean configs/quick.yaml?"),
+        (["done/", "--resume"], "did you mean done/config.yaml?"),
         (["--data", "train.tsv", "--source", "xx"], "there is no language 'xx'"),
         (["--data", "train.tsv", "--minutes", "-1"], "minutes is -1"),
     ],
 )
 def test_what_is_no_own_data_is_refused(train, tmp_path, monkeypatch, arguments, mention):
     toy_config(tmp_path)
+    for name in ("configs/quick.yaml", "done/config.yaml"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
     assert mention in train.refused(*arguments)
@@ -146,7 +159,9 @@ def test_dev_is_taken_from_train_and_said(tmp_path):
 
 def test_expectations_depend_on_the_number_of_pairs(tmp_path):
     assert expectation(FEW) is None and "9,999 pairs are few" in expectation(FEW - 1)
-    config = own_data([write_pairs(tmp_path / "a.tsv", toy_pairs(50))], overrides=[f"data.cache={tmp_path}"])
+    pairs = write_pairs(tmp_path / "a.tsv", toy_pairs(50))
+    config = own_data(pairs, overrides=[f"data.cache={tmp_path}"])
+    assert config == own_data([pairs], overrides=[f"data.cache={tmp_path}"])
     assert config.subwords.vocabulary_size == 1000 and config.checkpoint == "checkpoints/a"
 
 
@@ -154,6 +169,7 @@ class Bar:
     """Stands for the bar, which tqdm draws on terminals only."""
 
     n = 0.0
+    disable = False
 
     def update(self, more: float) -> None:
         self.n += more
@@ -171,7 +187,8 @@ def test_the_bar_moves_at_once_and_a_warm_up_beyond_the_run_is_a_warning(tmp_pat
             progress.step += 1
             meter.add(1.0, 10, 1e-3, progress.step / 300)
             assert meter.bar.n == pytest.approx(100 * progress.step / 300)
-    assert "warm-up of 400 steps" in str(caught[-1].message) and "about 300 steps" in str(caught[-1].message)
+    for words in ("about 300 steps", "the warm-up of 400", "training.warmup_steps=30 would"):
+        assert words in str(caught[-1].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(Meter.EVERY):
@@ -179,6 +196,21 @@ def test_the_bar_moves_at_once_and_a_warm_up_beyond_the_run_is_a_warning(tmp_pat
             meter.add(1.0, 10, 1e-3, progress.step / 4000)
     meter.log.close()
     assert len(read_log(tmp_path)) == 2
+
+
+def test_without_a_bar_progress_is_a_line_each_half_minute(tmp_path, capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("nmt.training.log.time.monotonic", lambda: now[0])
+    progress = Progress()
+    meter = Meter(RunLog(tmp_path, 0), progress)
+    for _ in range(200):
+        now[0] += 1
+        progress.step += 1
+        meter.add(20.0, 10, 1e-3, progress.step / 400)
+    meter.log.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [f"{share}% of the budget" for share in (10, 20, 30, 40, 50)]
+    assert lines[0].endswith("step 40, loss 2.000, 10 tokens/s, rate 1.0e-03")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +240,8 @@ def test_after_ctrl_c_in_the_heads_training_the_translator_is_usable(tmp_path, m
         patch.setattr(runs, "train_aligner", interrupted)
         settings = ["alignment.head=true", "alignment.minutes=0.02", "training.max_steps=24"]
         status, lines = command(capfd, tmp_path / "run.yaml", *settings)
-    assert status == 130 and "go on with --resume" in lines[-1] and "only its alignment head is missing" in lines[-2]
+    again = f"go on with: nmt-train {tmp_path}/run.yaml {' '.join(settings)} --resume"
+    assert status == 130 and lines[-1].endswith(again) and "only its alignment head is missing" in lines[-2]
     before = weights(tmp_path / "run")
     assert Translator.load(tmp_path / "run").aligner is None
     # Another alignment section is welcome now, another training section is not.

@@ -41,7 +41,8 @@ def test_a_run_resumed_from_an_older_state_ends_in_the_same_weights(place, whole
 def test_another_configuration_is_not_resumed(place, whole, capfd):
     before = weights(whole)
     line = refused(capfd, place / "run.yaml", f"checkpoint={whole}", "training.seed=7", "--resume")
-    assert "another configuration" in line and "training" in line
+    assert "another configuration (training.seed)" in line
+    assert "only training.max_epochs, max_minutes, max_steps, patience may change" in line
     assert weights(whole) == before
 
 
@@ -122,7 +123,9 @@ def test_a_finished_run_goes_on_with_a_larger_budget(place, capfd):
     assert load_config(directory / "config.yaml").training.max_steps == 24
     status, lines = command(capfd, *given, "training.max_steps=24", "training.patience=9")
     assert status == 0 and not any("->" in line or "put back" in line for line in lines)
-    assert command(capfd, *given, "training.max_steps=12", "training.patience=9")[0] == 0  # spent: it ends as it is
+    status, lines = command(capfd, *given, "training.max_steps=12", "training.patience=9")
+    assert status == 0  # spent: it ends as it is
+    assert "the translator's budget of 12 steps is spent; raise it to train on: --resume training.max_steps=48" in lines
     assert metadata(directory)["steps"] == 24
 
 
@@ -135,5 +138,5 @@ def test_a_budget_that_was_spent_before_any_validation_is_refused(place, capfd, 
     monkeypatch.undo()
     given = [place / "run.yaml", f"checkpoint={place / 'spent'}", "--resume"]
     status, lines = command(capfd, *given, "training.max_steps=1")
-    assert status == 2 and "larger budget" in lines[-1]
+    assert status == 2 and "the translator's budget of 1 steps is spent" in lines[-1]
     assert command(capfd, *given, "training.max_steps=12")[0] == 0

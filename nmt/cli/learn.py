@@ -273,7 +273,7 @@ def save_head(aligner: LearnedAligner, options: argparse.Namespace) -> None:
 def _report():
     started, last = time.monotonic(), [0.0]
 
-    def report(stage: str, step: int, steps: int, loss: float) -> None:
+    def report(stage: str, step: int, steps: int, _loss: float | None) -> None:
         now = time.monotonic()
         if now - last[0] > 5 or step == 0:
             last[0] = now

@@ -12,6 +12,7 @@ examples:
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -35,7 +36,8 @@ def main(arguments: list[str]) -> None:
     try:
         train(config, resume=options.resume, overwrite=options.overwrite)
     except Interrupted as stop:
-        raise Interrupted(f"{stop}; go on with --resume") from None
+        again = [one for one in arguments if one not in ("--resume", "--overwrite")]
+        raise Interrupted(f"{stop}; go on with: {shlex.join(['nmt-train', *again, '--resume'])}") from None
     finally:
         if options.data and not expanded(config.checkpoint).exists():  # no run has begun
             written_configuration(config).unlink(missing_ok=True)
@@ -50,7 +52,12 @@ def of_file(options: Namespace) -> RunConfig:
             raise UserError(f"--{name} belongs to --data; change a configuration's keys with key=value")
     if not options.config:
         raise UserError("give a CONFIG, or --data with your own pairs; see --help")
-    if os.path.isfile(options.config) and not options.config.endswith((".yaml", ".yml")):
+    if not os.path.isfile(options.config):
+        name = options.config.rstrip("/")
+        names = (f"{name}.yaml", f"configs/{name}.yaml", f"{name}/config.yaml")
+        if meant := next(filter(os.path.isfile, names), None):
+            raise UserError(f"{options.config} is no configuration: did you mean {meant}?")
+    elif not options.config.endswith((".yaml", ".yml")):
         raise UserError(f"{options.config} is no .yaml file: did you mean --data {options.config}?")
     return load_config(options.config, options.overrides)
 
@@ -59,6 +66,7 @@ def of_own_data(options: Namespace) -> RunConfig:
     """The recipe's configuration for --data; writes it beside the checkpoint and prints it."""
     from nmt.checkpoint import write_text
     from nmt.corpus import load_corpus
+    from nmt.corpus.local import check_file
     from nmt.recipe import as_yaml, expectation, own_data
 
     # `--data FILE key=value`: argparse takes the override for a file, or for CONFIG.
@@ -67,6 +75,8 @@ def of_own_data(options: Namespace) -> RunConfig:
     overrides += [*options.overrides, *(value for value in options.data if value not in files)]
     if wrong := [value for value in overrides if "=" not in value]:
         raise UserError(f"give CONFIG or --data, not both ({wrong[0]})")
+    for file in files:
+        check_file(file, "--data")
     minutes = 30.0 if options.minutes is None else options.minutes
     config = own_data(files, options.source, options.target, minutes, options.checkpoint, overrides)
     path = written_configuration(config)

@@ -46,8 +46,14 @@ from nmt.lines import keep_standard_error
 from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
 
-Progress = Callable[[str, int, int, float], None]
-"""Called with the stage's name, step, steps, and the mean loss of the latest steps."""
+Progress = Callable[[str, int, int, float | None], None]
+"""Called with the stage's name, step, steps, and the mean loss of the latest steps, where the stage has one."""
+
+
+def stage_line(stage: str, step: int, steps: int, loss: float | None) -> str:
+    """A `Progress` in words."""
+    return f"{stage} {step}/{steps}" + ("" if loss is None else f", loss {loss:.3f}")
+
 
 SAVE_EVERY = 100
 """Steps between two states of a network in training."""
@@ -132,7 +138,7 @@ def teach_hmm(
 
     def on_step(step: int, steps: int) -> None:
         if on_progress:
-            on_progress("hidden Markov models", step, steps, 0.0)
+            on_progress("hidden Markov models", step, steps, None)
 
     with _one_thread(), training.interruptible():
         model.learn(config.model_1_iterations, config.hmm_iterations, on_step)
@@ -147,7 +153,7 @@ def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) 
     """[all cells], float32: the mean posteriors of two `MixtureAligner`s, whose files in `directory` are kept."""
     config = training.config
     if training.on_progress:
-        training.on_progress("mixture models", 0, config.teacher_steps, 0.0)
+        training.on_progress("mixture models", 0, config.teacher_steps, None)
     batches = len(training.sampler(corpus).batches(0))
     # What the teachers' files do not depend on: the head's own sizes, and its steps beyond one epoch.
     fixed = {"student_steps": min(config.student_steps, batches), "width": 0, "hidden": 0, "context": 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import socket
@@ -89,14 +90,15 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
         raise UserError(f"there is no run in {directory} to resume; run without --resume")
     remove_scratch(directory / "training/*")
     earlier = load_config(kept, warn=False)
-    before, now = (one.model_dump(exclude={"checkpoint": True, "training": BUDGET}) for one in (earlier, config))
-    changed = [key for key in now if before[key] != now[key]]
+    changed = changed_keys(earlier, config)
     guided = earlier.alignment.guide_weight or config.alignment.guide_weight
-    if changed == ["alignment"] and state and state.progress.finished and not guided:
+    other_head = changed and all(key.startswith("alignment.") for key in changed)
+    if other_head and state and state.progress.finished and not guided:
         print("the translator is finished; training its alignment head anew", file=sys.stderr)
     elif changed:
         raise UserError(
-            f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own"
+            f"the run in {directory} has another configuration ({', '.join(changed)}); resume it with its own: "
+            f"only training.{', '.join(sorted(BUDGET))} may change"
         )
     if state is None and (directory / METADATA).exists():
         raise UserError(f"{directory} is finished, without a state to go on from; replace it with --overwrite")
@@ -105,9 +107,27 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     if state and (news := changed_budget(earlier, config)):
         print(news, file=sys.stderr)
         state.progress.finished = False  # training decides anew
-        if not state.progress.validations and _is_spent(state.progress, config):
-            raise UserError(f"the run in {directory} is beyond that and has no validation; give it a larger budget")
+    if state and (spent := spent_budget(state.progress, config)):
+        if not state.progress.validations:
+            raise UserError(f"{spent}; the run in {directory} has no validation yet")
+        print(spent, file=sys.stderr)
     return state
+
+
+def changed_keys(before: RunConfig, now: RunConfig) -> list[str]:
+    """The keys that differ, without those that may."""
+    old, new = (
+        dict(_leaves(one.model_dump(exclude={"checkpoint": True, "training": BUDGET}))) for one in (before, now)
+    )
+    return [key for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def _leaves(tree: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def changed_budget(before: RunConfig, now: RunConfig) -> str:
@@ -138,11 +158,14 @@ def write_changes(directory: Path, config: RunConfig, state: State) -> None:
     write_text(directory / CONFIG, dump_config(config))
 
 
-def _is_spent(progress: Progress, config: RunConfig) -> bool:
-    budget = config.training
-    done = progress.step, progress.epoch, progress.seconds / 60
-    most = budget.max_steps, budget.max_epochs, budget.max_minutes
-    return any(limit is not None and part >= limit for part, limit in zip(done, most, strict=True))
+def spent_budget(progress: Progress, config: RunConfig) -> str:
+    """One line if the translator's budget is spent: which, and how to raise it; else empty."""
+    for unit, done in (("steps", progress.step), ("epochs", progress.epoch), ("minutes", progress.seconds / 60)):
+        most = getattr(config.training, f"max_{unit}")
+        if most is not None and done >= most:
+            told = f"the translator's budget of {most:,.10g} {unit} is spent"
+            return f"{told}; raise it to train on: --resume training.max_{unit}={math.ceil(2 * done)}"
+    return ""
 
 
 def _holds_a_run(directory: Path) -> bool:

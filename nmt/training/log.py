@@ -78,6 +78,8 @@ class Meter:
 
     EVERY = 20
     """Steps from one record to the next."""
+    SECONDS = 30.0
+    """From one printed record to the next where no bar is drawn: standard error is no terminal."""
 
     def __init__(
         self, log: RunLog | None, progress: Progress, warmup_steps: int = 0, augmented: Mapping[str, int] | None = None
@@ -88,6 +90,7 @@ class Meter:
         self.recorded: Counter[str] = Counter()
         form = "{percentage:5.1f}%|{bar}|{elapsed}<{remaining}{postfix}"
         self.bar = tqdm(total=100.0, unit="%", disable=None if log else True, bar_format=form)
+        self.printed = time.monotonic()
         self.restart()
 
     def restart(self) -> None:
@@ -107,17 +110,22 @@ class Meter:
         if self.progress.step % self.EVERY:
             return
         if self.warmup_steps * share > self.progress.step:
-            expected = f"about {round(self.progress.step / share):,} steps"
+            expected = round(self.progress.step / share)
             warnings.warn(
-                f"the warm-up of {self.warmup_steps:,} steps (training.warmup_steps) is longer than the run, "
-                f"{expected}: its learning rate never reaches the peak; set it to a tenth of them",
+                f"at this speed the budget is about {expected:,} steps, fewer than the warm-up of "
+                f"{self.warmup_steps:,}: the learning rate never reaches its peak; training.warmup_steps="
+                f"{max(1, expected // 10)} would let it, or a larger budget",
                 stacklevel=2,
             )
             self.warmup_steps = 0
         mean = self.loss / self.scored if self.scored else math.nan
         speed = self.tokens / (time.monotonic() - self.since)
         step = self.progress.step
-        self.bar.set_postfix_str(f"step {step}, loss {mean:.3f}, {speed:,.0f} tokens/s, rate {rate:.1e}")
+        told = f"step {step}, loss {mean:.3f}, {speed:,.0f} tokens/s, rate {rate:.1e}"
+        self.bar.set_postfix_str(told)
+        if self.bar.disable and time.monotonic() - self.printed >= self.SECONDS:
+            self.printed = time.monotonic()
+            print(f"{share:.0%} of the budget, {told}", file=sys.stderr, flush=True)
         counts = Counter(self.augmented)
         more = {"augmented": dict(counts - self.recorded)} if counts else {}
         self.recorded = counts

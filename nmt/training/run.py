@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from nmt.files import cache_directory, expanded, sha256_of
 from nmt.languages import check_languages
 from nmt.models import Model, build_model, load_weights
 from nmt.text.subwords import Subwords
-from nmt.training.alignment import HeadTraining, train_aligner
+from nmt.training.alignment import HeadTraining, stage_line, train_aligner
 from nmt.training.card import write_card
 from nmt.training.context import Run
 from nmt.training.device import choose_device, release_memory
@@ -181,7 +182,8 @@ def finish_checkpoint(run: Run, metadata: dict, links: np.ndarray | None) -> Non
     write_card(run.directory, run.config, run.corpus, metadata)
     write_checkpoint_metadata(run.directory, metadata)
     calibrate_checkpoint(run.directory, run.corpus.dev, torch.get_num_threads())
-    print(f"checkpoint: {run.directory}", file=sys.stderr)
+    command = f'nmt-translate --checkpoint {shlex.quote(str(run.directory))} "..."'
+    print(f"checkpoint: {run.directory}; translate with: {command}", file=sys.stderr)
 
 
 def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
@@ -198,8 +200,8 @@ def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
     print("training the alignment head ...", file=sys.stderr)
     started = time.monotonic()
 
-    def report(stage: str, step: int, steps: int, loss: float) -> None:
-        tqdm.write(f"{stage} {step}/{steps}, loss {loss:.3f}", file=sys.stderr)
+    def report(stage: str, step: int, steps: int, loss: float | None) -> None:
+        tqdm.write(stage_line(stage, step, steps, loss), file=sys.stderr)
 
     release_memory()  # the teachers train in processes of their own, beside this one
     training = HeadTraining(recipe, config.training.seed, processes, report)
