@@ -65,7 +65,7 @@ def test_minutes_stand_beside_steps(tmp_path):
     plot_curves([run_directory(tmp_path / "one")], tmp_path / "curves.svg")
     root = ElementTree.parse(tmp_path / "curves.svg").getroot()
     texts = {"".join(element.itertext()).strip() for element in root.iter(f"{SVG}text")}
-    assert {"step, and minutes", "1.7 min", "3.3 min"} <= texts  # a step a second
+    assert {"step, and minutes", "1.0 min", "3.0 min"} <= texts  # steps 60 and 180, a step a second
 
 
 def test_the_page_has_a_legend_follows_dark_mode_and_fits_a_phone(tmp_path):
@@ -86,6 +86,23 @@ def test_no_tick_labels_collide(tmp_path):
         labels = [label for label in axes.get_xticklabels() if label.get_text()]
         boxes = [label.get_window_extent() for label in labels]
         assert all(one.x1 < other.x0 for one, other in zip(boxes, boxes[1:], strict=False))
+
+
+def test_one_validation_without_any_match_has_axes_of_its_kind(tmp_path):
+    from nmt.inspection.curves import _draw
+
+    train = {"kind": "train", "step": 12, "loss": 8.0, "learning_rate": 0.1, "tokens_per_second": 10, "seconds": 3}
+    validation = {"kind": "validation", "step": 12, "loss": 8.0, "bleu": 0.0, "chrf": 0.0, "seconds": 3}
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in (train, validation)))
+    figure = _draw(read_runs([tmp_path]))
+    figure.canvas.draw()
+    for axes in figure.axes[:5]:
+        left, right = axes.get_xlim()
+        shown = [label.get_text() for label in axes.get_xticklabels() if left <= label.get_position()[0] <= right]
+        assert len(set(shown)) == len(shown) >= 2
+    for axes in figure.axes[1:3]:
+        low, high = axes.get_ylim()
+        assert low == 0 and high >= 1
 
 
 def test_runs_of_the_same_name_are_told_apart(tmp_path):

@@ -158,8 +158,12 @@ def _draw_panel(axes: Axes, runs: list[Run], panel: tuple[str, str, str], with_s
         width = 1.5 if marker else 0.8
         line: dict = {"linewidth": width, "marker": marker, "markersize": 3, "gid": f"{value} {run.number}"}
         axes.plot(*run.series(kind, value), **run.style, **line, label=_caption(run))
+    axes.set_xlim(left=0)
     if value == "tokens_per_second":
         axes.set_ylim(bottom=0)
+    elif value in ("bleu", "chrf"):
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, 0), max(high, 1))
 
 
 def _caption(run: Run) -> str:
