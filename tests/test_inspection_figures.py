@@ -5,6 +5,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 
 from nmt.errors import UserError
 from nmt.inspection.colours import GOLD_COLOUR, LINK_COLOUR, colour_table, text_on
+from nmt.inspection.explorer import page_data
 from nmt.inspection.figures import plot_alignment, plot_heads
 from nmt.text.words import split_words
 
@@ -198,6 +200,32 @@ def test_heads_grid_has_every_head(tmp_path, monkeypatch):
         assert (
             set(translation.heads.target_pieces[:-1] if kind != "encoder" else translation.heads.source_pieces) <= texts
         )
+
+
+def test_a_placeholder_is_drawn_as_the_words_that_it_stands_for(tmp_path):
+    translation = synthetic_translation(["Ann", "Lee", "sat"], layers=1, heads=1)
+    translation.heads.source_pieces[:2] = ["▁", "\ue000"]
+    translation.source_word_of_piece[1] = [0, 1]
+    plot_heads(translation, tmp_path / "heads.svg", "encoder")
+    texts = labels(ElementTree.parse(tmp_path / "heads.svg").getroot())
+    assert "Ann Lee" in texts and "\ue000" not in texts
+    pieces = page_data([translation])["sentences"][0]["hypotheses"][0]["heads"]["sourcePieces"]
+    assert pieces == ["▁", "Ann Lee", "▁sat", "</s>"]
+    with pytest.raises(UserError, match="no heads to draw"):
+        plot_heads(replace(translation, heads=None), tmp_path / "none.svg")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a", "\U0001f98a", "\U0001f98a"], "has 1 of the characters, .* such as Debian's fonts-symbola$"),
+        (["\u65e5", "\u672c", "\u65e5"], "has 2 of .* Debian's fonts-noto-core, fonts-noto-cjk$"),
+    ],
+)
+def test_missing_characters_are_counted_once_and_their_fonts_named(tmp_path, monkeypatch, words, message):
+    monkeypatch.setattr("nmt.inspection.drawing.families", lambda: ["DejaVu Sans"])  # matplotlib's own
+    with pytest.warns(UserWarning, match=message):
+        plot_alignment(synthetic_translation(words, SPANISH, layers=0), tmp_path / "figure.png")
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,7 @@ def _draw(options, lines: list[str], gold: list | None, kind: str) -> None:
     if options.heads:
         from nmt.inspection.figures import plot_heads
 
-        if translations[0].heads is None:
-            raise UserError("the sentence has no words, so there are no heads to draw")
-        plot_heads(translations[0].heads, options.output, options.heads)
+        plot_heads(translations[0], options.output, options.heads)
     elif options.output is None:
         _show(translations)
     else:

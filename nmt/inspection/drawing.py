@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from io import BytesIO
 from pathlib import Path
 
+import regex
 from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -135,11 +137,14 @@ def rendered(figure: Figure, kind: str) -> bytes:
     ):
         warnings.simplefilter("always")
         figure.savefig(content, format=kind, dpi=resolution, bbox_inches="tight", pad_inches=0.1, metadata=stamp)
-    missing = sum("missing from" in str(warning.message) for warning in caught)
+    found = (re.match(r"Glyph (\d+) .*missing from", str(warning.message)) for warning in caught)
+    missing = {chr(int(match[1])) for match in found if match}
     if missing:
+        emoji = {one for one in missing if regex.match(r"\p{Extended_Pictographic}", one)}
+        packages = ["fonts-symbola"] * bool(emoji) + ["fonts-noto-core", "fonts-noto-cjk"] * (missing > emoji)
         warnings.warn(
-            f"no installed font has {missing} of the characters, placeholders are drawn; "
-            "install fonts for the script, such as Debian's fonts-noto-core and fonts-noto-cjk",
+            f"no installed font has {len(missing)} of the characters, placeholders are drawn; "
+            f"install fonts such as Debian's {', '.join(packages)}",
             stacklevel=3,
         )
     return content.getvalue()

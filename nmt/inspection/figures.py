@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +27,7 @@ from nmt.inspection.drawing import (
     write,
 )
 from nmt.inspection.formats import FIGURES, picture_format
-from nmt.inspection.labels import width_of
+from nmt.inspection.labels import piece_labels, width_of
 from nmt.inspection.panel import Links, Panel, shelves
 from nmt.translation import AttentionMaps, Translation
 
@@ -83,18 +84,20 @@ def alignment_figure(
     return figure
 
 
-def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> None:
+def plot_heads(shown: Translation | AttentionMaps, path: str | Path, kind: str = "cross") -> None:
     """Draw every head of every layer as one grid: layers downwards, heads across.
 
     Args:
-        heads: the attention weights of one sentence pair.
+        shown: a translation with `heads`, whose placeholders are drawn as the words that they stand for; or the
+            attention weights of any sentence pair.
         path: PNG, SVG or PDF, by the suffix.
         kind: `encoder`, `decoder` or `cross`.
 
     Raises:
-        UserError: another suffix, an unknown kind, or one that the model does not have.
+        UserError: another suffix, a translation without heads, an unknown kind, or one that the model does not have.
     """
     picture_format(path, FIGURES)
+    heads = shown if isinstance(shown, AttentionMaps) else _labelled(shown)
     if kind not in heads.kinds:
         raise UserError(f"the model has no attention of kind {kind}: choose {' or '.join(heads.kinds)}")
     weights = heads.kinds[kind]
@@ -132,6 +135,15 @@ def plot_heads(heads: AttentionMaps, path: str | Path, kind: str = "cross") -> N
                 figure.text((MARGIN + 0.12) / width, middle, f"layer {layer + 1}", rotation=90, **style)
     colour_bar(figure, width - MARGIN - 0.6, MARGIN + 0.35 + label_space, min(layers * panel_height, 1.8))
     save(figure, path)
+
+
+def _labelled(translation: Translation) -> AttentionMaps:
+    heads = translation.heads
+    if heads is None:
+        raise UserError("the translation has no heads to draw: translate a sentence with words, and with heads=True")
+    source = piece_labels(heads.source_pieces, translation.source, translation.source_word_of_piece)
+    target = piece_labels(heads.target_pieces, translation.text, translation.target_word_of_piece)
+    return replace(heads, source_pieces=source, target_pieces=target)
 
 
 def _check(translations: Sequence[Translation], gold: Sequence[Links | None]) -> None:

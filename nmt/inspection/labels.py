@@ -1,9 +1,12 @@
 """Words as labels: made visible, made to fit, and with a reading direction."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import wcwidth
+
+from nmt.text.slots import SLOTS
+from nmt.text.words import normalize, split_words
 
 ELLIPSIS = "…"
 ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -35,6 +38,16 @@ def shorten(text: str, width: int) -> str:
             break
         kept += grapheme
     return (kept + ELLIPSIS)[: max(width, 0)] if width < 2 else kept + ELLIPSIS
+
+
+def piece_labels(pieces: Sequence[str], text: str, words_of_piece: Sequence[Sequence[int]]) -> list[str]:
+    """The pieces of a text, placeholders (`nmt.text.slots`) as the words that they stand for."""
+    text = normalize(text)
+    words = split_words(text)
+    return [
+        text[words[numbers[0]].start : words[numbers[-1]].end] if piece in SLOTS else piece
+        for piece, numbers in zip(pieces, words_of_piece, strict=True)
+    ]
 
 
 def reads_right_to_left(words: Iterable[str]) -> bool:

@@ -20,6 +20,7 @@ NAMES = "\ue000\ue001\ue002\ue003"
 """Placeholders of a sentence's names, in order of first occurrence."""
 NUMBERS = "\ue004\ue005\ue006\ue007"
 """Placeholders of its numbers."""
+SLOTS = frozenset(NAMES + NUMBERS)
 RARE = 5
 """A capitalized word in fewer training pairs than this is unknown if seen once, or copied by half of them."""
 STEM = 4

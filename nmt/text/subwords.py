@@ -18,7 +18,7 @@ import sentencepiece
 
 from nmt.errors import UserError
 from nmt.text.copied import copied_spans
-from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, fill, find_slots
+from nmt.text.slots import NAMES, NUMBERS, SLOTS, KnownWords, Slot, Span, fill, find_slots
 from nmt.text.typography import MARKS, capitalized, capitals, is_capitals, plain_text, without
 from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
@@ -31,7 +31,6 @@ SAMPLED_FROM = 32
 """Subword sampling chooses among at most this many best segmentations of a word."""
 LONGEST_SENTENCE = 2**24
 """Bytes. SentencePiece silently skips longer sentences in training; its default is 4,192."""
-_SLOTS = frozenset(NAMES + NUMBERS)
 MARGIN = 3.0
 """Nats by which a word must be likelier in one casing than in the other to have that casing of its own."""
 _FIRST_WORD = regex.compile(r"[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})")
@@ -354,7 +353,7 @@ class Subwords:
         filled: dict[str, Span] = {}
         if self.has_slots:
             held = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
-            written = [held.get(character, "") if character in _SLOTS else character for character in text]
+            written = [held.get(character, "") if character in SLOTS else character for character in text]
             places = [0, *accumulate(map(len, written))]
             filled = {slot: (places[at], places[at + 1]) for at, slot in enumerate(text) if slot in held}
             text, spans = "".join(written), [(places[start], places[end]) for start, end in spans]

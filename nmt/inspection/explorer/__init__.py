@@ -16,7 +16,7 @@ import numpy as np
 from nmt.confidence import LOW_WORD, doubtful, in_words
 from nmt.errors import UserError
 from nmt.inspection.colours import colour_table
-from nmt.inspection.labels import visible
+from nmt.inspection.labels import piece_labels, visible
 from nmt.translation import AttentionMaps, Translation
 
 STYLES = ("theme.css", "style.css")
@@ -134,14 +134,18 @@ def _hypothesis(translation: Translation) -> dict:
 
 def _heads(translation: Translation, heads: AttentionMaps) -> dict:
     axes = ("layers", "heads", "rows", "columns")
+    source = piece_labels(heads.source_pieces, translation.source, translation.source_word_of_piece)
+    target = piece_labels(heads.target_pieces, translation.text, translation.target_word_of_piece)
+    label = dict(zip([*heads.source_pieces, *heads.target_pieces], [*source, *target], strict=True))
     return {
-        "sourcePieces": [visible(piece) for piece in heads.source_pieces],
-        "targetPieces": [visible(piece) for piece in heads.target_pieces],
+        "sourcePieces": list(map(visible, source)),
+        "targetPieces": list(map(visible, target)),
         "sourceWordsOfPiece": translation.source_word_of_piece,
         "targetWordsOfPiece": translation.target_word_of_piece,
         **{kind: _tensor(weights, axes) for kind, weights in heads.kinds.items()},
         "candidates": [
-            [[visible(piece), max(round(float(score), 4), -1e9)] for piece, score in step] for step in heads.candidates
+            [[visible(label.get(piece, piece)), max(round(float(score), 4), -1e9)] for piece, score in step]
+            for step in heads.candidates
         ],
     }
 
