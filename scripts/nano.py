@@ -228,7 +228,7 @@ def train(model, pairs, minutes, steps=None):
                 direction = orthogonal(matrix.grad.lerp(momentum, 0.95))  # Nesterov's look ahead
                 # Steps of the size of Adam's (Liu et al. 2025, equation 4)
                 matrix -= rate * 0.2 * math.sqrt(max(matrix.shape)) * direction
-        if step % 100 == 0:
+        if step % 100 == 0 or step == 20:
             print(f"step {step}, {elapsed:.1f} minutes: loss {loss.item():.3f}", flush=True)
 
 
