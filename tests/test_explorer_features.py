@@ -1,5 +1,7 @@
 """The explorer page in headless Chromium: its features, with the numbers of the safetensors file it was made from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from explorer_browser import TOLERANCE, choose, hover, number_in, opened_pages  # noqa: F401
@@ -145,6 +147,7 @@ def test_slider_hides_small_weights(opened):
 
 def test_every_hypothesis_of_the_n_best_list_with_its_score(opened):
     translation = synthetic_translation(hypotheses=3)
+    translation.hypotheses[0] = replace(translation.hypotheses[0], confidence=0.9)
     page = opened(translation)
     labels = page.locator("#hypothesis-list label")
     assert labels.count() == 3
@@ -152,7 +155,8 @@ def test_every_hypothesis_of_the_n_best_list_with_its_score(opened):
         assert f"{hypothesis.score:.3f}" in labels.nth(number).inner_text()
         labels.nth(number).click()
         assert page.inner_text("#translation") == hypothesis.text
-        assert page.inner_text("#score") == f"{hypothesis.score:.3f}"
+        told = f"{hypothesis.text} score {hypothesis.score:.3f} (nearer to 0 is better)"
+        assert page.inner_text("dd:has(#score)") == told + ("" if number else "; confidence 0.90")
         assert number_in(hover(page, 0, 1)) == pytest.approx(hypothesis.attention[0, 1], abs=TOLERANCE)
         choose(page, "cross", 1, 1, "pieces")
         assert number_in(hover(page, 0, 2)) == pytest.approx(hypothesis.heads.cross[1, 1, 0, 2], abs=TOLERANCE)

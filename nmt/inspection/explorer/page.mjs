@@ -26,7 +26,7 @@ function draw() {
   find("source").textContent = sentence.source;
   find("translation").textContent = hypothesis.text;
   find("score").textContent = hypothesis.score.toFixed(3);
-  find("confidence").textContent = hypothesis.confidence ?? "";
+  find("confidence").textContent = hypothesis.confidence ? `; ${hypothesis.confidence}` : "";
   find("doubt").hidden = hypothesis.doubtful.length === 0;
   hypotheses.draw(sentence.hypotheses, state.hypothesis);
   panel.draw(hypothesis, state);
