@@ -14,8 +14,8 @@ import { differences } from "./differences.mjs";
 import { treeLegend, treeView } from "./tree_view.mjs";
 
 const EXAMPLES = {
-  en: ["She gave him the red book.", "I put my money in the bank.", "Could you help me carry this heavy suitcase?", "If I had known that you were coming, I would have baked a cake."],
-  es: ["Ella le dio el libro rojo.", "Metí el dinero en el banco.", "Nos sentamos en el banco del parque.", "Dijo que me llamaría si el tren llegaba tarde."],
+  en: ["She gave him the red book.", "It's raining cats and dogs.", "I put my money in the bank.", "If I had known that you were coming, I would have baked a cake."],
+  es: ["Ella le dio el libro rojo.", "Está lloviendo a cántaros.", "Nos sentamos en el banco del parque.", "Dijo que me llamaría si el tren llegaba tarde."],
 };
 /** Milliseconds without a key before the translation begins. */
 const PAUSE = 60;
