@@ -24,7 +24,7 @@ from nmt.config import AlignerConfig  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 from nmt.text.words import is_punctuation  # noqa: E402
-from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells, train_aligner  # noqa: E402
+from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells, teach_mixtures, train_aligner  # noqa: E402
 
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
@@ -125,6 +125,16 @@ def test_same_seed_same_head_and_stages_are_kept(subwords, tmp_path):
         np.testing.assert_array_equal(value, again[name])
         np.testing.assert_array_equal(value, resumed[name])
     assert any(not np.array_equal(value, other[name]) for name, value in first.items())
+
+
+def test_two_processes_teach_what_one_does_and_say_how_far_they_are(subwords, tmp_path, capfd):
+    corpus = WordCorpus.of([pair[:2] for pair in toy_corpus(60, seed=6)], subwords, TINY.longest)
+    one = teach_mixtures(corpus, HeadTraining(TINY), tmp_path / "one")
+    capfd.readouterr()
+    two = teach_mixtures(corpus, HeadTraining(TINY, processes=2, on_progress=lambda *_: None), tmp_path / "two")
+    np.testing.assert_array_equal(one, two)
+    told = sorted(capfd.readouterr().err.splitlines())
+    assert [line.partition(",")[0] for line in told] == ["forward teacher 5/5", "reverse teacher 5/5"]
 
 
 @pytest.mark.parametrize("stage", ["forward teacher", "reverse teacher", "alignment head"])

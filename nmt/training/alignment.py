@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -162,8 +163,9 @@ def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) 
     missing = [(direction, path) for direction, path in enumerate(files) if _kept(path) is None]
     if training.processes > 1 and len(missing) > 1:
         with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
-            silent = replace(training, on_progress=None)  # a function of this process
-            for job in [pool.submit(_teach, corpus, direction, silent, path) for direction, path in missing]:
+            seen = training.on_progress is None or sys.stderr.isatty()  # a terminal has the workers' bars
+            own = replace(training, on_progress=None if seen else _tell)
+            for job in [pool.submit(_teach, corpus, direction, own, path) for direction, path in missing]:
                 job.result()
     else:
         for direction, path in missing:
@@ -174,6 +176,10 @@ def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) 
     targets = (forward.astype(np.float32) + reverse) / 2
     targets[_mixed_cells(corpus)] = 0
     return targets
+
+
+def _tell(*progress) -> None:
+    print(stage_line(*progress), file=sys.stderr, flush=True)
 
 
 def _end_with_parent() -> None:
