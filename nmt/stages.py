@@ -90,6 +90,8 @@ class Searcher:
     batch_size: int
     attention: bool
     """Whether hypotheses come with their attention."""
+    placeholders: frozenset[int]
+    """Pieces that a translation may have only if its source has them."""
     origin: Path
     """The checkpoint, for errors."""
 
@@ -97,6 +99,11 @@ class Searcher:
         """One list for each part of the lines, best first. Raises UserError when the network computes NaN."""
         sources = [part.encoding.ids for line in lines for part in line.parts]
         found = self.engine.translate(sources, self.options, self.batch_size, self.attention)
+        for number, source in enumerate(sources):
+            lacking = self.placeholders.difference(source)
+            if any(not lacking.isdisjoint(one.pieces) for one in found[number]):
+                # One that stands for nothing, where the network has written a number by its placeholder: search again.
+                found[number] = self.engine.translate([source], self.options, 1, self.attention, sorted(lacking))[0]
         if not all(found) or any(math.isnan(one.score) for hypotheses in found for one in hypotheses):
             raise UserError(f"checkpoint {self.origin} computes no numbers; use another copy of it")
         return found

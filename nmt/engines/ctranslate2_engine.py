@@ -64,9 +64,15 @@ class CTranslate2Engine:
             return translator
 
     def translate(
-        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
+        self,
+        sources: Sequence[list[int]],
+        options: SearchOptions,
+        batch_sentences: int = 64,
+        attention: bool = False,
+        forbidden: Sequence[int] = (),
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested.
+        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested and no
+        `forbidden` pieces, whose probability CTranslate2 gives to the others.
 
         CTranslate2's length penalty is |Y|^exponent, so all finished hypotheses are requested and ranked by ours here.
         Special pieces are not suppressed: they are never labels in training, and CTranslate2 would redistribute their
@@ -75,7 +81,13 @@ class CTranslate2Engine:
         """
         if not sources:
             return []
-        search = partial(self._search, options=options, batch_sentences=batch_sentences, attention=attention)
+        search = partial(
+            self._search,
+            options=options,
+            batch_sentences=batch_sentences,
+            attention=attention,
+            forbidden=[[piece] for piece in self.subwords.pieces(forbidden)],
+        )
         limits = [min(options.max_length(len(source)), self.longest) for source in sources]
         found = search(sources, max(limits))
         # CTranslate2 takes one length limit per call; the few sentences that exceed their own are searched again.
@@ -98,6 +110,7 @@ class CTranslate2Engine:
         options: SearchOptions,
         batch_sentences: int,
         attention: bool,
+        forbidden: list[list[str]],
     ) -> list[list[Hypothesis]]:
         self.translator = self.translator or self._open()
         # Append `</s>` here: if CTranslate2 appends it, its attention has no column for it.
@@ -116,6 +129,7 @@ class CTranslate2Engine:
             return_scores=True,
             return_end_token=True,
             return_attention=attention,
+            suppress_sequences=forbidden or None,
         )
         hypotheses = [self._ranked(result, options) for result in results]
         if attention and options.beam > 1:

@@ -72,6 +72,8 @@ export class Subwords {
     this.known = knownWords && new KnownWords(knownWords);
     this.model = model;
     this.spelling = model.pieces;
+    /** The ids of placeholders. */
+    this.slotIds = this.spelling.flatMap((piece, id) => (SLOTS.includes(piece) ? [id] : []));
     this.types = bytesFromBase64(model.types);
     this.scores = new Float32Array(bytesFromBase64(model.scores).buffer);
     this.characterMap = new CharacterMap(bytesFromBase64(model.charsmap));
@@ -315,7 +317,7 @@ export class Subwords {
   surfaces(ids) {
     const surfaces = [];
     let bytes = [];
-    let begun = false;
+    let started = false;
     for (const id of ids) {
       if (this.types[id] === BYTE) {
         bytes.push(Number.parseInt(this.spelling[id].slice(3, 5), 16));
@@ -324,14 +326,14 @@ export class Subwords {
       const spelledOut = surfacesOfBytes(bytes);
       bytes = [];
       surfaces.push(...spelledOut);
-      begun ||= spelledOut.some((surface) => surface !== "");
+      started ||= spelledOut.some((surface) => surface !== "");
       let piece = this.types[id] === CONTROL ? "" : id === UNKNOWN ? " ⁇ " : this.spelling[id];
-      if (!begun && piece.startsWith(SPACE) && (this.model.addDummyPrefix || this.model.removeExtraWhitespaces)) {
+      if (!started && piece.startsWith(SPACE) && (this.model.addDummyPrefix || this.model.removeExtraWhitespaces)) {
         piece = piece.slice(SPACE.length);
-        begun ||= !this.model.removeExtraWhitespaces;
+        started ||= !this.model.removeExtraWhitespaces;
       }
       surfaces.push(piece.replaceAll(SPACE, " "));
-      begun ||= piece !== "";
+      started ||= piece !== "";
     }
     return [...surfaces, ...surfacesOfBytes(bytes)];
   }

@@ -86,7 +86,6 @@ export class Translator {
     const limits = {
       start: START,
       end: END,
-      forbidden: FORBIDDEN,
       maxLength: Math.min(maxLength(options, source.ids.length), longest),
       forced: forced.map((piece) => this.idOf(piece)),
     };
@@ -94,7 +93,13 @@ export class Translator {
       throw new RangeError(`${limits.forced.length} pieces are forced; a translation has at most ${limits.maxLength}`);
     }
     const step = (pieces, state) => this.model.step(pieces, state, encoded.interventions);
-    const { found, tree } = beamSearch(step, this.model.start(encoded.memory), limits, options);
+    const search = (more) =>
+      beamSearch(step, this.model.start(encoded.memory), { ...limits, forbidden: [...FORBIDDEN, ...more] }, options);
+    const first = search([]);
+    // A placeholder that the source lacks stands for nothing.
+    const lacking = this.subwords.slotIds.filter((id) => !source.ids.includes(id));
+    const stray = first.found.some(({ pieces }) => pieces.some((piece) => lacking.includes(piece)));
+    const { found, tree } = stray ? search(lacking) : first;
     const hypotheses = found.map((hypothesis) => this.finished(source, hypothesis, encoded, heads));
     const spelled = tree.map((node) => ({ ...node, piece: this.subwords.spelling[node.piece] }));
     return { source: text, ...hypotheses[0], hypotheses, tree: spelled };

@@ -110,7 +110,9 @@ class Subwords:
             raise UserError(f"the SentencePiece model has {len(self):,} pieces, more than {LARGEST_VOCABULARY:,}")
         if specials != ["<pad>", "<unk>", "<s>", "</s>"]:
             raise UserError(f"the SentencePiece model begins with {specials}, not with <pad> <unk> <s> </s>: not ours")
-        self.has_slots = {*NAMES, *NUMBERS} <= set(self._pieces)
+        self.slot_ids = frozenset(number for number, piece in enumerate(self._pieces) if piece in SLOTS)
+        """The ids of placeholders."""
+        self.has_slots = len(self.slot_ids) == len(SLOTS)
         self.known_words = known_words if self.has_slots else None
 
     @classmethod
