@@ -13,6 +13,7 @@ from nmt.copying import with_copied
 from nmt.errors import UserError
 from nmt.text.copied import copied_spans
 from nmt.text.parts import sentences
+from nmt.text.slots import SLOTS
 from nmt.text.typography import capitals, is_capitals, plain_text, without
 from nmt.text.words import split_words
 from nmt.translation import Translation
@@ -325,3 +326,32 @@ def test_a_translation_begins_as_its_source():
     found = [one.text for one in translator.translate(texts)]
     assert found[:4] == ["cat", "Cat", "Monday", "Monday"] and found[4] == found[5] and found[4].endswith("?")
     assert found[6][0].islower()
+
+
+NUMBERED = [("tatoeba-en-es", "I have {} cats."), ("tatoeba-es-en", "Tengo {} gatos.")]
+
+
+@pytest.mark.parametrize(("name", "frame"), NUMBERED)
+def test_number_words_are_translated_as_num2words_spells_them(name, frame):
+    translator = Translator.load(name, threads=1)
+    words = translator.subwords.known_words.number_words
+    found = translator.translate([frame.format(word) for word in words])
+    for (word, wanted), translation in zip(words.items(), found, strict=True):
+        assert f" {wanted} " in translation.text, (word, translation.text)
+
+
+def test_number_words_have_the_casing_of_their_place():
+    translator = Translator.load(threads=1)
+    shouted, first = translator.translate(["I HAVE SEVEN CATS.", "Nine men left early."])
+    assert "SIETE" in shouted.text and first.text.startswith("Nueve ")
+
+
+def test_no_placeholder_is_written_that_the_source_lacks():
+    """Whatever the network would write: number words without placeholders keep a place."""
+    translator = Translator.load(threads=1)
+    translator.subwords.known_words.number_words = {}
+    texts = ["It rained for nine days, and then the river rose.", "I have fifty cats."]
+    for engine in ("torch", "ctranslate2"):
+        translator.engine_name = engine
+        for translation in translator.translate(texts):
+            assert "  " not in translation.text and not set(translation.text) & SLOTS

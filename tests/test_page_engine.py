@@ -103,7 +103,12 @@ def test_bpe(shipped, tmp_path):
 def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
     known = KnownWords(word for line in everyday("english", "everyday") for word in re.findall(r"[^\W\d]+", line))
     subwords = Subwords.load(shipped_checkpoint() / SUBWORDS).with_slots(known)
-    model = {**shipped, "subwords": subwords_data(subwords.proto), "knownWords": front_coded(known.words)}
+    model = {
+        **shipped,
+        "subwords": subwords_data(subwords.proto),
+        "knownWords": front_coded(known.words),
+        "numberWords": {},
+    }
     lines = [
         *everyday("english"),
         *everyday("spanish"),

@@ -27,13 +27,18 @@ const WHOLE_WORD = new RegExp(
   "gu",
 );
 const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-])`, "gu");
+const TOKEN = /[\p{L}\p{M}]+(?:-\p{L}+)*/gu;
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 
 /** The words of the source language that a translator has been trained on; other capitalized words are names. */
 export class KnownWords {
-  /** @param coded the words between bars, each as how many of its first letters are the word's before, and the rest */
-  constructor(coded) {
+  /**
+   * @param coded the words between bars, each as how many of its first letters are the word's before, and the rest
+   * @param numberWords number words and what they are in the other language; they get placeholders as numbers do
+   */
+  constructor(coded, numberWords) {
+    this.numberWords = new Map(Object.entries(numberWords));
     const words = [];
     for (const word of coded.split("|")) words.push((words.at(-1) ?? "").slice(0, Number(word[0])) + word.slice(1));
     this.words = new Set(words);
@@ -101,7 +106,9 @@ export function findSlots(text, known) {
   }
   const copied = (number) => !["0", "1"].includes(number) && !known.words.has(number);
   const numbers = spansOf(NUMBER, text).filter(([start, end]) => copied(text.slice(start, end)));
-  const slots = [...numbered(text, names, NAMES), ...numbered(text, numbers, NUMBERS)];
+  const words = spansOf(TOKEN, text).filter(([start, end]) => known.numberWords.has(text.slice(start, end).toLowerCase()));
+  const counted = [...numbers, ...words].toSorted((a, b) => a[0] - b[0]);
+  const slots = [...numbered(text, names, NAMES), ...numbered(text, counted, NUMBERS)];
   return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
 }
 

@@ -68,8 +68,8 @@ export class Subwords {
    * @param model what `nmt.page.sentencepiece_model.subwords_data` tells of a SentencePiece model
    * @param knownWords with them, names and numbers become placeholders
    */
-  constructor(model, knownWords = null) {
-    this.known = knownWords && new KnownWords(knownWords);
+  constructor(model, knownWords = null, numberWords = {}) {
+    this.known = knownWords && new KnownWords(knownWords, numberWords);
     this.model = model;
     this.spelling = model.pieces;
     /** The ids of placeholders. */
@@ -130,10 +130,10 @@ export class Subwords {
     return begun(text, first, alone && this.likelier(lower, capital) ? lower : capital);
   }
 
-  /** A translation, with `filled` placeholders, that begins as `source`: see `Subwords._begun_as` in Python. */
-  begunAs(source, text, filled) {
+  /** A translation, with `verbatim` spans, that begins as `source`: see `Subwords._begun_as` in Python. */
+  begunAs(source, text, verbatim) {
     const [first, typed] = [firstWord(text), firstWord(source)];
-    if (!first || !typed || !this.known || covered(first.start, filled)) return text;
+    if (!first || !typed || !this.known || covered(first.start, verbatim)) return text;
     const [lower, capital] = [first.word.toLowerCase(), capitalized(first.word)];
     if (!/^\p{Ll}/u.test(typed.word)) {
       return this.known.words.has(typed.word.toLowerCase()) ? begun(text, first, capital) : text;
@@ -294,7 +294,8 @@ export class Subwords {
 
   /** Piece ids as text, each piece with its place in it, as a translation of `source`: see `prepared`. */
   decodeWithSpans(ids, source = null) {
-    const held = (slot) => (source?.slots.has(slot) ? source.text.slice(...source.slots.get(slot)) : "");
+    const typed = (slot) => (source?.slots.has(slot) ? source.text.slice(...source.slots.get(slot)) : "");
+    const held = (slot) => this.known?.numberWords.get(typed(slot).toLowerCase()) ?? typed(slot);
     const surfaces = this.surfaces(ids).map((surface) => (surface && SLOTS.includes(surface) ? held(surface) : surface));
     const raw = surfaces.join("");
     const text = normalize(raw);
@@ -308,8 +309,8 @@ export class Subwords {
     const shouted = source?.capitals ?? false;
     const written = this.pieces(ids).map((piece, number) => [piece, spans[number]]);
     const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
-    const filled = [...slots.values()];
-    const cased = shouted ? capitals(text) : source ? this.begunAs(source.text, text, filled) : text;
+    const verbatim = [...slots].filter(([slot]) => held(slot) === typed(slot)).map(([, span]) => span);
+    const cased = shouted ? capitals(text) : source ? this.begunAs(source.text, text, verbatim) : text;
     return encoding(cased, ids, spans, { shouted, slots });
   }
 

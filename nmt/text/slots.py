@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import regex
 
 from nmt.text.copied import PHONE
+from nmt.text.numerals import TOKEN
 
 NAMES = "\ue000\ue001\ue002\ue003"
 """Placeholders of a sentence's names, in order of first occurrence."""
@@ -59,8 +60,10 @@ class KnownWords:
     Where the training pairs do not copy numbers, these are known words too, and get no placeholders.
     """
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], number_words: Mapping[str, str] | None = None) -> None:
+        """`number_words` and what they are in the other language get placeholders as numbers do."""
         self.words = frozenset(words)
+        self.number_words = number_words or {}
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
@@ -148,6 +151,9 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
             joined = names and _BETWEEN.fullmatch(text[names[-1][1] : start])
             names.append((names.pop()[0] if joined else start, end))
     numbers = [(start, end) for start, end in number_spans(text) if text[start:end] not in known.words]
+    if known.number_words:
+        numbers += [word.span() for word in TOKEN.finditer(text) if word.group().lower() in known.number_words]
+        numbers.sort()
     return sorted(numbered(text, names, NAMES) + numbered(text, numbers, NUMBERS))
 
 

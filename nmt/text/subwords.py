@@ -116,12 +116,14 @@ class Subwords:
         self.known_words = known_words if self.has_slots else None
 
     @classmethod
-    def load(cls, path: str | Path, known_words: str | Path | None = None) -> Subwords:
+    def load(
+        cls, path: str | Path, known_words: str | Path | None = None, number_words: Mapping[str, str] | None = None
+    ) -> Subwords:
         """Read a model file, and the known words, one a line. Raises UserError when a file is missing or damaged."""
         try:
             words = None
             if known_words is not None:
-                words = KnownWords(read_small(Path(known_words), LARGEST_SUBWORDS).decode().split())
+                words = KnownWords(read_small(Path(known_words), LARGEST_SUBWORDS).decode().split(), number_words)
             return cls(read_small(Path(path), LARGEST_SUBWORDS), words)
         except OSError as error:
             raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
@@ -238,7 +240,7 @@ class Subwords:
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
         """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here."""
         plain = plain_text(_storable(normalize(text)))
-        held = {plain_text(source.text[start:end]): slot for slot, (start, end) in source.slots.items()}
+        held = {plain_text(self._translated(source.text[slice(*span)])): slot for slot, span in source.slots.items()}
         whole = "|".join(map(regex.escape, sorted(held, key=len, reverse=True)))
         found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
         return self.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
@@ -252,17 +254,21 @@ class Subwords:
         alone = _WORDLESS.fullmatch(text, first.end())
         return _begun(text, first, lower if alone and self._likelier(lower, capital) else capital)
 
-    def _begun_as(self, source: str, text: str, filled: Iterable[Span]) -> str:
-        """A translation of `source`, with filled placeholders, whose first letter has the casing of the source's: lower
-        case, unless it begins a sentence with a final mark or a word that is likelier with a capital; a capital, unless
-        the source's first word is known with a capital alone."""
+    def _begun_as(self, source: str, text: str, verbatim: Iterable[Span]) -> str:
+        """A translation of `source`, with spans copied from it, whose first letter has the casing of the source's:
+        lower case, unless it begins a sentence with a final mark or a word that is likelier with a capital; a capital,
+        unless the source's first word is known with a capital alone."""
         first, typed = _FIRST_WORD.match(text), _FIRST_WORD.match(source)
-        if not first or not typed or not self.known_words or _covered(first.start(1), filled):
+        if not first or not typed or not self.known_words or _covered(first.start(1), verbatim):
             return text
         lower, capital = first[1].lower(), capitalized(first[1])
         if not _LOWER.match(typed[1]):
             return _begun(text, first, capital) if typed[1].lower() in self.known_words.words else text
         return text if text[-1] in MARKS or self._likelier(capital, lower) else _begun(text, first, lower)
+
+    def _translated(self, text: str) -> str:
+        """What a placeholder for `text` becomes in a translation: a number word its counterpart, other text itself."""
+        return self.known_words.number_words.get(text.lower(), text) if self.known_words else text
 
     def _likelier(self, form: str, other: str) -> bool:
         return self._score(form) > self._score(other) + MARGIN
@@ -353,17 +359,20 @@ class Subwords:
             spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
         text = normalize(text)
         filled: dict[str, Span] = {}
+        verbatim: list[Span] = []
         if self.has_slots:
-            held = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
+            typed = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
+            held = {slot: self._translated(text) for slot, text in typed.items()}
             written = [held.get(character, "") if character in SLOTS else character for character in text]
             places = [0, *accumulate(map(len, written))]
             filled = {slot: (places[at], places[at + 1]) for at, slot in enumerate(text) if slot in held}
+            verbatim = [span for slot, span in filled.items() if held[slot] == typed[slot]]
             text, spans = "".join(written), [(places[start], places[end]) for start, end in spans]
         in_capitals = source is not None and source.capitals
         if in_capitals:
             text = capitals(text)
         elif source is not None:
-            text = self._begun_as(source.text, text, filled.values())
+            text = self._begun_as(source.text, text, verbatim)
         return Encoding(text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import regex
 
 from nmt.config import AugmentConfig
+from nmt.text.numerals import TOKEN, numerals
 from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, name_spans, number_spans, shared_slots
 from nmt.text.typography import MARKS, capitalized, plain_text
 from nmt.text.words import normalize, split_words
@@ -27,7 +27,6 @@ CERTAIN, POSSIBLE = 0.8, 0.1
 """Probabilities above which a link is taken for certain, and for possible."""
 _STATEMENT = regex.compile(r"[^.!?…¿¡]+\.")
 _EXCLAMATION = regex.compile(r"¡?[^.!?…¿¡]+!")
-_WORD = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")
 
 
 class Example(NamedTuple):
@@ -214,21 +213,8 @@ def phrase(pair: tuple[str, str], links: np.ndarray, random: np.random.Generator
     return Example(texts[0], texts[1], links=block)
 
 
-@cache
-def numerals(language: str) -> Mapping[str, str]:
-    """The words of a language for numbers from two to a thousand that are one word, and their digits; none where
-    num2words does not know the language."""
-    from num2words import num2words  # type: ignore[import-untyped]
-
-    try:
-        words = {num2words(number, lang=language): str(number) for number in [*range(2, 101), *range(200, 1001, 100)]}
-    except NotImplementedError:
-        return {}
-    return {word: digits for word, digits in words.items() if _WORD.fullmatch(word)}
-
-
 def _spelled(text: str, known: Mapping[str, str]) -> Iterator[Span]:
-    for match in _WORD.finditer(text) if known else ():
+    for match in TOKEN.finditer(text) if known else ():
         if match.group().lower() in known:
             yield match.span()
 

@@ -26,6 +26,7 @@ from nmt.errors import UserError
 from nmt.files import cache_directory, expanded, sha256_of
 from nmt.languages import check_languages
 from nmt.models import Model, build_model, load_weights
+from nmt.text.numerals import number_words
 from nmt.text.subwords import Subwords
 from nmt.training.alignment import HeadTraining, stage_line, train_aligner
 from nmt.training.card import write_card
@@ -151,6 +152,7 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
         "decoding": config.decoding.model_dump(),
         "alignment_layer": config.alignment_layer,
         "alignment_heads": list(range(config.alignment.guided_heads)) if config.alignment.guide_weight else None,
+        "number_words": number_words(config.data.source, config.data.target) if config.data.augment.numbers else None,
         "initial": config.training.initial and Initial.load(config.training.initial).checkpoint.files[WEIGHTS],
         "weights": chosen,
         "dev_loss": round(loss, 4),

@@ -1,0 +1,38 @@
+"""Number words, such as `fourteen`, and their translations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import regex
+
+TOKEN = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")
+"""A word, with its hyphens."""
+
+
+@cache
+def numerals(language: str) -> Mapping[str, str]:
+    """The words of a language for numbers from two to a thousand that are one word, and their digits; none where
+    num2words does not know the language."""
+    words = _spelled([*range(2, 101), *range(200, 1001, 100)], language)
+    return {word: str(number) for number, word in words.items() if TOKEN.fullmatch(word)}
+
+
+def number_words(source: str, target: str) -> dict[str, str]:
+    """The words for numbers below a hundred that are one word of the language `source`, and the words of `target`.
+
+    Those that end in one are left out: they follow a noun's gender.
+    """
+    numbers = [number for number in range(2, 100) if number == 11 or number % 10 != 1]
+    own, other = _spelled(numbers, source), _spelled(numbers, target)
+    return {word: other[number] for number, word in own.items() if number in other and TOKEN.fullmatch(word)}
+
+
+def _spelled(numbers: list[int], language: str) -> dict[int, str]:
+    from num2words import num2words  # type: ignore[import-untyped]
+
+    try:
+        return {number: num2words(number, lang=language) for number in numbers}
+    except NotImplementedError:
+        return {}
