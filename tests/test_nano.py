@@ -68,7 +68,9 @@ def test_logits_and_attention_are_the_packages(loaded, package):
 
 
 def test_translations_and_attention_to_words_are_the_packages(loaded, package):
-    for text, expected in zip(SENTENCES, package.translate(SENTENCES, one_sentence=True), strict=True):
+    plain = [text for text in SENTENCES if not package.subwords.encode(text).slots]
+    assert len(plain) >= 8
+    for text, expected in zip(plain, package.translate(plain, one_sentence=True), strict=True):
         found, source, target, matrix = nano.translate(*loaded, text)
         assert (found, source, target) == (expected.text, expected.source_words, expected.target_words)
         if expected.attention_name:
