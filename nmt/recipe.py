@@ -15,6 +15,7 @@ import yaml
 
 from nmt.config import RunConfig, apply_override, parse_config
 from nmt.corpus import load_corpus
+from nmt.corpus.local import check_file
 from nmt.errors import UserError
 from nmt.languages import check_languages, guess_languages
 from nmt.untrusted import MOST_MINUTES
@@ -124,6 +125,8 @@ def own_data(
         raise UserError(f"{len(files)} files: give one .tsv or .jsonl, or a source and a target text file")
     if not 0 < minutes < MOST_MINUTES:
         raise UserError(f"minutes is {minutes:g}; it must be above 0 and below {MOST_MINUTES:,}")
+    for file in files:
+        check_file(file, "--data")
     guessed = guess_languages(files)
     tree: dict[str, Any] = {
         "checkpoint": checkpoint or str(Path("checkpoints") / Path(files[0]).name.split(".")[0]),

@@ -66,7 +66,6 @@ def of_own_data(options: Namespace) -> RunConfig:
     """The recipe's configuration for --data; writes it beside the checkpoint and prints it."""
     from nmt.checkpoint import write_text
     from nmt.corpus import load_corpus
-    from nmt.corpus.local import check_file
     from nmt.recipe import as_yaml, expectation, own_data
 
     # `--data FILE key=value`: argparse takes the override for a file, or for CONFIG.
@@ -75,8 +74,6 @@ def of_own_data(options: Namespace) -> RunConfig:
     overrides += [*options.overrides, *(value for value in options.data if value not in files)]
     if wrong := [value for value in overrides if "=" not in value]:
         raise UserError(f"give CONFIG or --data, not both ({wrong[0]})")
-    for file in files:
-        check_file(file, "--data")
     minutes = 30.0 if options.minutes is None else options.minutes
     config = own_data(files, options.source, options.target, minutes, options.checkpoint, overrides)
     path = written_configuration(config)
