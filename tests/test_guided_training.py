@@ -48,7 +48,8 @@ def test_the_guided_head_is_shown_and_looks_where_the_links_lead(whole):
     right = total = 0
     for source, target in toy_pairs(340)[:20]:
         cross = translator.attention(source, target).cross[1, 0]  # [target pieces, source pieces]
-        encodings = translator.subwords.encode(source), translator.subwords.encode(target)
+        encoded = translator.subwords.encode(source)
+        encodings = encoded, translator.subwords.encode_translation(target, encoded)
         for piece, words in enumerate(encodings[1].words_of_piece):
             mass = np.zeros(len(encodings[0].words))
             for column, own in enumerate(encodings[0].words_of_piece):
