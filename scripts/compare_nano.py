@@ -63,7 +63,8 @@ def translations(name: str, count: int) -> None:
         theirs, _, _, attention = nano.translate(*loaded, text)
         if ours.text.lower() == theirs.lower():
             same += 1
-            largest = max(largest, float(np.abs(ours.attention - attention.numpy()).max(initial=0)))
+            if translator.subwords.encode(text).ids == loaded[1].encode(text):
+                largest = max(largest, float(np.abs(ours.attention - attention.numpy()).max(initial=0)))
         else:
             differing.append((text, ours.text, theirs))
     print(f"{name}: {same} of {len(chosen)} translations equal, attention within {largest:.1e}")
