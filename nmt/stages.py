@@ -103,7 +103,8 @@ class Searcher:
             lacking = self.placeholders.difference(source)
             if any(not lacking.isdisjoint(one.pieces) for one in found[number]):
                 # One that stands for nothing, where the network has written a number by its placeholder: search again.
-                found[number] = self.engine.translate([source], self.options, 1, self.attention, sorted(lacking))[0]
+                options = replace(self.options, forbidden=tuple(sorted(lacking)))
+                found[number] = self.engine.translate([source], options, 1, self.attention)[0]
         if not all(found) or any(math.isnan(one.score) for hypotheses in found for one in hypotheses):
             raise UserError(f"checkpoint {self.origin} computes no numbers; use another copy of it")
         return found

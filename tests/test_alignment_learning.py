@@ -187,7 +187,8 @@ def test_ctrl_c_gives_links_and_a_head_and_the_run_can_go_on(files, tmp_path, ti
     for broken in ("hidden Markov models", "reverse teacher", "alignment head"):
         with monkeypatch.context() as patch:
             patch.setattr("nmt.cli.learn._report", lambda: interrupt)
-            assert command(tmp_path / broken) != whole
+            with pytest.warns(UserWarning, match="interrupted"):
+                assert command(tmp_path / broken) != whole
         assert command(tmp_path / broken, "--resume") == whole
 
 

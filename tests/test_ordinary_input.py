@@ -11,10 +11,11 @@ from tiny import ENGLISH, SENTENCES, tiny_subwords
 from nmt import Translator
 from nmt.copying import with_copied
 from nmt.errors import UserError
+from nmt.text.casing import capitals, is_capitals
 from nmt.text.copied import copied_spans
 from nmt.text.parts import sentences
 from nmt.text.slots import SLOTS
-from nmt.text.typography import capitals, is_capitals, plain_text, without
+from nmt.text.typography import plain_text, without
 from nmt.text.words import split_words
 from nmt.translation import Translation
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,7 +43,9 @@ class TableDecoder:
 
 
 def search(decoder, seeds, limits, options, forbidden=()):
-    return beam_search(decoder, decoder.start(seeds), limits, options, SpecialPieces(START, END, forbidden))
+    always, now = tuple(forbidden)[::2], tuple(forbidden)[1::2]
+    special = SpecialPieces(START, END, always)
+    return beam_search(decoder, decoder.start(seeds), limits, replace(options, forbidden=now), special)
 
 
 def obvious_greedy_search(decoder, seed: int, limit: int, options: SearchOptions, forbidden=()) -> Hypothesis:

@@ -64,30 +64,18 @@ class CTranslate2Engine:
             return translator
 
     def translate(
-        self,
-        sources: Sequence[list[int]],
-        options: SearchOptions,
-        batch_sentences: int = 64,
-        attention: bool = False,
-        forbidden: Sequence[int] = (),
+        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested and no
-        `forbidden` pieces, whose probability CTranslate2 gives to the others.
+        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested.
 
         CTranslate2's length penalty is |Y|^exponent, so all finished hypotheses are requested and ranked by ours here.
         Special pieces are not suppressed: they are never labels in training, and CTranslate2 would redistribute their
-        probability over the rest. (It does that with `</s>` before `min_length`, so such scores are slightly higher
-        than PyTorch's.)
+        probability over the rest. (It does that with `forbidden` pieces, and with `</s>` before `min_length`, so such
+        scores are slightly higher than PyTorch's.)
         """
         if not sources:
             return []
-        search = partial(
-            self._search,
-            options=options,
-            batch_sentences=batch_sentences,
-            attention=attention,
-            forbidden=[[piece] for piece in self.subwords.pieces(forbidden)],
-        )
+        search = partial(self._search, options=options, batch_sentences=batch_sentences, attention=attention)
         limits = [min(options.max_length(len(source)), self.longest) for source in sources]
         found = search(sources, max(limits))
         # CTranslate2 takes one length limit per call; the few sentences that exceed their own are searched again.
@@ -110,7 +98,6 @@ class CTranslate2Engine:
         options: SearchOptions,
         batch_sentences: int,
         attention: bool,
-        forbidden: list[list[str]],
     ) -> list[list[Hypothesis]]:
         self.translator = self.translator or self._open()
         # Append `</s>` here: if CTranslate2 appends it, its attention has no column for it.
@@ -129,7 +116,7 @@ class CTranslate2Engine:
             return_scores=True,
             return_end_token=True,
             return_attention=attention,
-            suppress_sequences=forbidden or None,
+            suppress_sequences=[[piece] for piece in self.subwords.pieces(options.forbidden)] or None,
         )
         hypotheses = [self._ranked(result, options) for result in results]
         if attention and options.beam > 1:

@@ -61,15 +61,9 @@ class TorchEngine:
         return cls(model, checkpoint.metadata.alignment_layer, checkpoint.shown_heads)
 
     def translate(
-        self,
-        sources: Sequence[list[int]],
-        options: SearchOptions,
-        batch_sentences: int = 64,
-        attention: bool = False,
-        forbidden: Sequence[int] = (),
+        self, sources: Sequence[list[int]], options: SearchOptions, batch_sentences: int = 64, attention: bool = False
     ) -> list[list[Hypothesis]]:
-        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested and no
-        `forbidden` pieces.
+        """The n-best list of each source (piece ids without `</s>`), in order, with `attention` if requested.
 
         Sources are sorted by length and cut into batches of at most `batch_sentences`, each padded to its own longest;
         each core translates one batch at a time.
@@ -80,8 +74,7 @@ class TorchEngine:
         budget = max(1, BATCH_TOKENS * 5 // options.beam)
         batches = list(batches_for_decoding(lengths, budget, min(batch_sentences, share)))
         work = [[sources[number] for number in batch] for batch in batches]
-        special = SPECIAL._replace(forbidden=(*SPECIAL.forbidden, *forbidden))
-        search = partial(self._search, options=options, special=special)
+        search = partial(self._search, options=options)
         for batch, found in zip(batches, on_every_core(search, work), strict=True):
             for number, hypotheses in zip(batch, found, strict=True):
                 results[number] = hypotheses
@@ -99,14 +92,12 @@ class TorchEngine:
         return [[replace(one, attention=next(weights)) for one in hypotheses] for hypotheses in found]
 
     @torch.inference_mode()
-    def _search(
-        self, sources: list[list[int]], options: SearchOptions, special: SpecialPieces
-    ) -> list[list[Hypothesis]]:
+    def _search(self, sources: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
         max_lengths = [min(options.max_length(len(source)), self.model.config.max_length - 1) for source in sources]
         state = self.model.start(*self._tensors(sources))
         if options.temperature is None:
-            return beam_search(self.model.step, state, max_lengths, options, special)
-        return sample(self.model.step, state, max_lengths, options, special, generators(sources, options))
+            return beam_search(self.model.step, state, max_lengths, options, SPECIAL)
+        return sample(self.model.step, state, max_lengths, options, SPECIAL, generators(sources, options))
 
     @torch.inference_mode()
     def score(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> list[np.ndarray]:

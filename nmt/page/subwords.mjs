@@ -1,10 +1,11 @@
 /** Subword pieces by SentencePiece (Kudo and Richardson 2018), as nmt/text/subwords.py, and the words of each piece. */
 
 import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
+import { begunAs, capitals, isCapitals, truecase, usualBeginning } from "./casing.mjs";
 import { CharacterMap } from "./charsmap.mjs";
 import { copiedSpans } from "./copied.mjs";
 import { KnownWords, SLOTS, fill, findSlots } from "./slots.mjs";
-import { MARKS, capitalized, capitals, isCapitals, without } from "./typography.mjs";
+import { without } from "./typography.mjs";
 import { normalize, overlapping, splitWords } from "./words.mjs";
 
 export const PADDING = 0;
@@ -19,11 +20,6 @@ const NORMAL = 1;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 const BYTE = 6;
-/** Nats by which a word must be likelier in one casing than in the other to have that casing of its own. */
-const MARGIN = 3;
-/** The first word of a text, unless it has capitals inside. */
-const FIRST_WORD = /^[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})/u;
-const WORDLESS = /^[^\p{L}\p{N}]*$/u;
 /** How much less likely than the least likely piece a character without any is. */
 const UNKNOWN_PENALTY = 10;
 
@@ -40,21 +36,6 @@ function encoding(text, ids, spans, { shouted = false, copied = [], slots = new 
     return last < 0 ? [] : [Math.min(start, last)];
   });
   return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots };
-}
-
-/** The first word of a text and its place, or null. */
-function firstWord(text) {
-  const match = text.match(FIRST_WORD);
-  return match && { word: match[1], start: match[0].length - match[1].length, end: match[0].length };
-}
-
-function covered(place, spans) {
-  return spans.some(([start, end]) => start <= place && place < end);
-}
-
-/** The text with another first word of the same length; the text itself where the length is another. */
-function begun(text, { start, end }, word) {
-  return word.length === end - start ? text.slice(0, start) + word + text.slice(end) : text;
 }
 
 /** A source with the placeholders that `target`, its translation, lacks among what is copied. */
@@ -112,56 +93,20 @@ export class Subwords {
     const copied = copiedSpans(all.plain).map(([start, end]) => [all.places[start], all.places[end - 1] + 1]);
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
-    const unshouted = shouted ? this.truecase(plain) : (known?.withoutEmphasis(plain) ?? plain);
+    const score = (form) => this.score(form);
+    const unshouted = shouted ? truecase(plain, score) : (known?.withoutEmphasis(plain) ?? plain);
     const found = known ? findSlots(unshouted, known) : [];
-    const usual = known && !shouted ? this.withUsualBeginning(unshouted, found) : unshouted;
+    const kept = found.map(({ start, end }) => [start, end]);
+    const usual = known && !shouted ? usualBeginning(unshouted, kept, score) : unshouted;
     const { filled, spans } = fill(usual, found);
     const inText = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
     return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots };
   }
 
-  /** The text with a capital first letter, as sentences have; a single word in lower case if that is likelier. */
-  withUsualBeginning(text, slots) {
-    const first = firstWord(text);
-    if (!first || covered(first.start, slots.map(({ start, end }) => [start, end]))) return text;
-    const [lower, capital] = [first.word.toLowerCase(), capitalized(first.word)];
-    const alone = WORDLESS.test(text.slice(first.end));
-    return begun(text, first, alone && this.likelier(lower, capital) ? lower : capital);
-  }
-
-  /** A translation, with `verbatim` spans, that begins as `source`: see `Subwords._begun_as` in Python. */
-  begunAs(source, text, verbatim) {
-    const [first, typed] = [firstWord(text), firstWord(source)];
-    if (!first || !typed || !this.known || covered(first.start, verbatim)) return text;
-    const [lower, capital] = [first.word.toLowerCase(), capitalized(first.word)];
-    if (!/^\p{Ll}/u.test(typed.word)) {
-      return this.known.words.has(typed.word.toLowerCase()) ? begun(text, first, capital) : text;
-    }
-    return MARKS.includes(text.at(-1)) || this.likelier(capital, lower) ? text : begun(text, first, lower);
-  }
-
-  likelier(form, other) {
-    return this.score(form) > this.score(other) + MARGIN;
-  }
-
+  /** The log-probability of a word's pieces. */
   score(form) {
     return this.segmented(form).ids.reduce((sum, id) => sum + this.scores[id], 0);
-  }
-
-  /** The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary. */
-  truecase(text) {
-    let [usual, first] = [text, true];
-    for (const { text: word, start, end } of splitWords(text)) {
-      const [initial] = word;
-      const lower = word.toLowerCase();
-      const forms = [initial.toUpperCase() + lower.slice(initial.length), word, ...(first ? [] : [lower])];
-      const scored = forms.filter((form) => form.length === word.length).map((form) => [form, this.score(form)]);
-      const [best] = scored.reduce((one, other) => (other[1] > one[1] ? other : one));
-      usual = usual.slice(0, start) + best + usual.slice(end);
-      first &&= !/\p{L}/u.test(word);
-    }
-    return usual;
   }
 
   /** The piece ids of a word, lower-cased and on its own, at least one; a bare space before it is left out. */
@@ -310,8 +255,9 @@ export class Subwords {
     const written = this.pieces(ids).map((piece, number) => [piece, spans[number]]);
     const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
     const verbatim = [...slots].filter(([slot]) => held(slot) === typed(slot)).map(([, span]) => span);
-    const cased = shouted ? capitals(text) : source ? this.begunAs(source.text, text, verbatim) : text;
-    return encoding(cased, ids, spans, { shouted, slots });
+    const score = (form) => this.score(form);
+    const plain = source && this.known ? begunAs(source.text, text, verbatim, this.known.words, score) : text;
+    return encoding(shouted ? capitals(text) : plain, ids, spans, { shouted, slots });
   }
 
   /** What each piece writes; of a character in bytes the last one writes it. */

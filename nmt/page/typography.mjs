@@ -21,20 +21,3 @@ export function without(text, spans) {
   }
   return { plain, places: [...places, text.length] };
 }
-
-/** Whether a text of four letters or more is typed in capitals throughout. */
-export function isCapitals(text) {
-  const letters = [...text].filter((letter) => letter.toUpperCase() !== letter.toLowerCase());
-  return letters.length >= 4 && !letters.some((letter) => /\p{Lowercase}/u.test(letter));
-}
-
-/** The text in capitals, letter for letter, so that positions stay. */
-export function capitals(text) {
-  return Array.from(text, (letter) => (letter.toUpperCase().length === letter.length ? letter.toUpperCase() : letter)).join("");
-}
-
-/** The word with a capital first letter. */
-export function capitalized(word) {
-  const [first, ...rest] = word;
-  return first.toUpperCase() + rest.join("");
-}

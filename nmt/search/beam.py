@@ -82,7 +82,7 @@ def beam_search(
 
 def constrain(log_probabilities: Tensor, length: int, options: SearchOptions, special: SpecialPieces) -> None:
     """Forbid, in place, what may not be the piece number `length` of a hypothesis; the others keep their values."""
-    log_probabilities[..., list(special.forbidden)] = -torch.inf
+    log_probabilities[..., [*special.forbidden, *options.forbidden]] = -torch.inf
     if length <= options.min_length:
         log_probabilities[..., special.end] = -torch.inf
     if length <= len(options.prefix):

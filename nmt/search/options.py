@@ -44,6 +44,8 @@ class SearchOptions:
     """Seed of the samples."""
     prefix: tuple[int, ...] = ()
     """Piece ids that every hypothesis begins with."""
+    forbidden: tuple[int, ...] = ()
+    """Piece ids that no hypothesis may have."""
 
     def __post_init__(self) -> None:
         own = {"n_best": (numbers.Integral, 1, self.beam), **SAMPLING}

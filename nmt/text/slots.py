@@ -15,7 +15,7 @@ from typing import NamedTuple
 import regex
 
 from nmt.text.copied import PHONE
-from nmt.text.numerals import TOKEN
+from nmt.text.numerals import number_word_spans
 
 NAMES = "\ue000\ue001\ue002\ue003"
 """Placeholders of a sentence's names, in order of first occurrence."""
@@ -151,9 +151,7 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
             joined = names and _BETWEEN.fullmatch(text[names[-1][1] : start])
             names.append((names.pop()[0] if joined else start, end))
     numbers = [(start, end) for start, end in number_spans(text) if text[start:end] not in known.words]
-    if known.number_words:
-        numbers += [word.span() for word in TOKEN.finditer(text) if word.group().lower() in known.number_words]
-        numbers.sort()
+    numbers = sorted(numbers + number_word_spans(text, known.number_words))
     return sorted(numbered(text, names, NAMES) + numbered(text, numbers, NUMBERS))
 
 

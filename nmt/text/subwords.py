@@ -17,9 +17,10 @@ import regex
 import sentencepiece
 
 from nmt.errors import UserError
+from nmt.text.casing import begun_as, capitals, is_capitals, truecase, usual_beginning
 from nmt.text.copied import copied_spans
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, KnownWords, Slot, Span, fill, find_slots
-from nmt.text.typography import MARKS, capitalized, capitals, is_capitals, plain_text, without
+from nmt.text.typography import plain_text, without
 from nmt.text.words import Word, normalize, overlapping, split_words
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
@@ -31,12 +32,6 @@ SAMPLED_FROM = 32
 """Subword sampling chooses among at most this many best segmentations of a word."""
 LONGEST_SENTENCE = 2**24
 """Bytes. SentencePiece silently skips longer sentences in training; its default is 4,192."""
-MARGIN = 3.0
-"""Nats by which a word must be likelier in one casing than in the other to have that casing of its own."""
-_FIRST_WORD = regex.compile(r"[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})")
-"""The first word of a text, unless it has capitals inside."""
-_LOWER = regex.compile(r"\p{Ll}")
-_WORDLESS = regex.compile(r"[^\p{L}\p{N}]*")
 LONGEST_WORD = 16
 """Pieces of a single word, at most; only strings that are no words have as many."""
 REMEMBERED_WORDS = 20_000
@@ -219,13 +214,13 @@ class Subwords:
             before, (plain, places) = places, without(text, copied)
             slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
-        usual = self._truecase(plain) if shouted else plain
-        if self.known_words and slots is None and not shouted:
-            usual = self.known_words.without_emphasis(plain)
-        if slots is None:
-            slots = find_slots(usual, self.known_words) if self.known_words else []
-            if self.known_words and not shouted:
-                usual = self._with_usual_beginning(usual, slots)
+        usual = truecase(plain, self._score) if shouted else plain
+        known = self.known_words if slots is None else None
+        if known and not shouted:
+            usual = known.without_emphasis(usual)
+        slots = find_slots(usual, known) if known else slots or []
+        if known and not shouted:
+            usual = usual_beginning(usual, [(slot.start, slot.end) for slot in slots], self._score)
         filled, origins = fill(usual, slots) if slots else (usual, None)
         result = self._processor.encode(filled, return_type="offset_mapping")
         spans = result["offsets"]
@@ -245,50 +240,12 @@ class Subwords:
         found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
         return self.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
 
-    def _with_usual_beginning(self, text: str, slots: Sequence[Slot]) -> str:
-        """The text with a capital first letter, as sentences have; a single word in lower case if that is likelier."""
-        first = _FIRST_WORD.match(text)
-        if not first or _covered(first.start(1), [(slot.start, slot.end) for slot in slots]):
-            return text
-        lower, capital = first[1].lower(), capitalized(first[1])
-        alone = _WORDLESS.fullmatch(text, first.end())
-        return _begun(text, first, lower if alone and self._likelier(lower, capital) else capital)
-
-    def _begun_as(self, source: str, text: str, verbatim: Iterable[Span]) -> str:
-        """A translation of `source`, with spans copied from it, whose first letter has the casing of the source's:
-        lower case, unless it begins a sentence with a final mark or a word that is likelier with a capital; a capital,
-        unless the source's first word is known with a capital alone."""
-        first, typed = _FIRST_WORD.match(text), _FIRST_WORD.match(source)
-        if not first or not typed or not self.known_words or _covered(first.start(1), verbatim):
-            return text
-        lower, capital = first[1].lower(), capitalized(first[1])
-        if not _LOWER.match(typed[1]):
-            return _begun(text, first, capital) if typed[1].lower() in self.known_words.words else text
-        return text if text[-1] in MARKS or self._likelier(capital, lower) else _begun(text, first, lower)
-
     def _translated(self, text: str) -> str:
         """What a placeholder for `text` becomes in a translation: a number word its counterpart, other text itself."""
         return self.known_words.number_words.get(text.lower(), text) if self.known_words else text
 
-    def _likelier(self, form: str, other: str) -> bool:
-        return self._score(form) > self._score(other) + MARGIN
-
     def _score(self, form: str) -> float:
         return sum(self._scores[piece] for piece in self._processor.encode(form))
-
-    def _truecase(self, text: str) -> str:
-        """The usual form of a sentence in capitals: each word in the casing that is likeliest in this vocabulary.
-
-        Letters keep their positions.
-        """
-        usual, first = text, True
-        for word in split_words(text):
-            forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
-            forms = [form for form in forms if len(form) == len(word.text)]
-            best = max(forms, key=self._score)
-            usual = usual[: word.start] + best + usual[word.end :]
-            first = first and not any(letter.isalpha() for letter in word.text)
-        return usual
 
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Piece ids alone, for many sentences."""
@@ -371,23 +328,13 @@ class Subwords:
         in_capitals = source is not None and source.capitals
         if in_capitals:
             text = capitals(text)
-        elif source is not None:
-            text = self._begun_as(source.text, text, verbatim)
+        elif source is not None and self.known_words:
+            text = begun_as(source.text, text, verbatim, self.known_words.words, self._score)
         return Encoding(text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""
         return [self._pieces[number] for number in ids]
-
-
-def _covered(place: int, spans: Iterable[Span]) -> bool:
-    return any(start <= place < end for start, end in spans)
-
-
-def _begun(text: str, first: regex.Match, word: str) -> str:
-    """The text with another first word of the same length; the text itself where the length is another."""
-    start, end = first.span(1)
-    return text[:start] + word + text[end:] if len(word) == end - start else text
 
 
 def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -> list[Slot]:

@@ -41,18 +41,3 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[
         outside[start:end] = bytes(end - start)
     places = [place for place in range(len(text)) if outside[place]]
     return "".join(map(text.translate(PLAIN).__getitem__, places)), [*places, len(text)]
-
-
-def is_capitals(text: str) -> bool:
-    """Whether a text of four letters or more is all in capitals."""
-    return text.upper() == text and sum(letter.upper() != letter.lower() for letter in text) >= 4
-
-
-def capitals(text: str) -> str:
-    """The text in capitals, letter for letter, so that positions stay; `ß`, which has no single capital, is kept."""
-    return "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in text)
-
-
-def capitalized(word: str) -> str:
-    """The word with a capital first letter."""
-    return word[:1].upper() + word[1:]

@@ -20,9 +20,10 @@ import json
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from multiprocessing import get_context, parent_process
@@ -81,9 +82,15 @@ class HeadTraining:
     keeps_interrupted: bool = False
     """Whether Ctrl-C ends a stage, which keeps what it has learned, and not the training."""
 
-    def interruptible(self) -> AbstractContextManager[None]:
-        """Around a stage: swallows KeyboardInterrupt where `keeps_interrupted`."""
-        return suppress(KeyboardInterrupt) if self.keeps_interrupted else nullcontext()
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Around a stage: where `keeps_interrupted`, KeyboardInterrupt ends the stage alone, with a warning."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self.keeps_interrupted:
+                raise
+            warnings.warn("interrupted: this stage ends with what it has learned; the next begins", stacklevel=2)
 
     def sampler(self, corpus: WordPairs) -> BatchSampler:
         """The order of the corpus."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import regex
 
 from nmt.config import AugmentConfig
-from nmt.text.numerals import TOKEN, numerals
-from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, Span, name_spans, number_spans, shared_slots
-from nmt.text.typography import MARKS, capitalized, plain_text
+from nmt.text.casing import capitalized
+from nmt.text.numerals import number_word_spans, numerals
+from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, name_spans, number_spans, shared_slots
+from nmt.text.typography import MARKS, plain_text
 from nmt.text.words import normalize, split_words
 
 OPENING = "¿¡"
@@ -104,7 +105,7 @@ class Augmenter:
         source, target = pair
         wanted = [span for span in name_spans(source) if names or self.known_words.is_name(source, *span)]
         slots = shared_slots(pair, (wanted, name_spans(target) if wanted else []), _ordered(NAMES, order))
-        words = [list(_spelled(text, known)) for text, known in zip(pair, self.numerals, strict=True)]
+        words = [number_word_spans(text, known) for text, known in zip(pair, self.numerals, strict=True)]
         sides = number_spans(source) + (words[0] if numbers else []), number_spans(target) + words[1]
         counted = shared_slots(pair, sides, _ordered(NUMBERS, order), self._value)
         return slots[0] + counted[0], slots[1] + counted[1]
@@ -211,12 +212,6 @@ def phrase(pair: tuple[str, str], links: np.ndarray, random: np.random.Generator
         block = np.pad(block, (0, 1))
         block[-1, -1] = 1
     return Example(texts[0], texts[1], links=block)
-
-
-def _spelled(text: str, known: Mapping[str, str]) -> Iterator[Span]:
-    for match in TOKEN.finditer(text) if known else ():
-        if match.group().lower() in known:
-            yield match.span()
 
 
 def _ordered(characters: str, order: np.ndarray) -> list[str]:

@@ -1,0 +1,80 @@
+/**
+ * Words in their usual casing, as nmt/text/casing.py. `score` is the log-probability of a word's pieces in a vocabulary; no
+ * function moves a letter.
+ */
+
+import { MARKS } from "./typography.mjs";
+import { splitWords } from "./words.mjs";
+
+/** Nats by which a word must be likelier in one casing than in the other to have that casing of its own. */
+const MARGIN = 3;
+/** The first word of a text, unless it has capitals inside. */
+const FIRST_WORD = /^[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})/u;
+const WORDLESS = /^[^\p{L}\p{N}]*$/u;
+
+/** Whether a text of four letters or more is typed in capitals throughout. */
+export function isCapitals(text) {
+  const letters = [...text].filter((letter) => letter.toUpperCase() !== letter.toLowerCase());
+  return letters.length >= 4 && !letters.some((letter) => /\p{Lowercase}/u.test(letter));
+}
+
+/** The text in capitals, letter for letter, so that positions stay. */
+export function capitals(text) {
+  return Array.from(text, (letter) => (letter.toUpperCase().length === letter.length ? letter.toUpperCase() : letter)).join("");
+}
+
+/** The usual form of a sentence in capitals: each word in its likeliest casing. */
+export function truecase(text, score) {
+  let [usual, first] = [text, true];
+  for (const { text: word, start, end } of splitWords(text)) {
+    const [initial] = word;
+    const lower = word.toLowerCase();
+    const forms = [initial.toUpperCase() + lower.slice(initial.length), word, ...(first ? [] : [lower])];
+    const scored = forms.filter((form) => form.length === word.length).map((form) => [form, score(form)]);
+    const [best] = scored.reduce((one, other) => (other[1] > one[1] ? other : one));
+    usual = usual.slice(0, start) + best + usual.slice(end);
+    first &&= !/\p{L}/u.test(word);
+  }
+  return usual;
+}
+
+/**
+ * The text with a capital first letter, as sentences have; a single word in lower case if that is likelier. A first word
+ * within the spans `kept` stays.
+ */
+export function usualBeginning(text, kept, score) {
+  const first = firstWord(text);
+  if (!first || within(first.start, kept)) return text;
+  const [lower, capital] = [first.word.toLowerCase(), capitalized(first.word)];
+  const alone = WORDLESS.test(text.slice(first.end));
+  return begun(text, first, alone && score(lower) > score(capital) + MARGIN ? lower : capital);
+}
+
+/** The translation `text` of `source` with its first letter in the source's casing: see `begun_as` in Python. */
+export function begunAs(source, text, kept, known, score) {
+  const [first, typed] = [firstWord(text), firstWord(source)];
+  if (!first || !typed || within(first.start, kept)) return text;
+  const [lower, capital] = [first.word.toLowerCase(), capitalized(first.word)];
+  if (!/^\p{Ll}/u.test(typed.word)) return known.has(typed.word.toLowerCase()) ? begun(text, first, capital) : text;
+  return MARKS.includes(text.at(-1)) || score(capital) > score(lower) + MARGIN ? text : begun(text, first, lower);
+}
+
+/** The first word of a text and its place, or null. */
+function firstWord(text) {
+  const match = text.match(FIRST_WORD);
+  return match && { word: match[1], start: match[0].length - match[1].length, end: match[0].length };
+}
+
+function capitalized(word) {
+  const [first, ...rest] = word;
+  return first.toUpperCase() + rest.join("");
+}
+
+function within(place, spans) {
+  return spans.some(([start, end]) => start <= place && place < end);
+}
+
+/** The text with another first word of the same length; the text itself where the length is another. */
+function begun(text, { start, end }, word) {
+  return word.length === end - start ? text.slice(0, start) + word + text.slice(end) : text;
+}

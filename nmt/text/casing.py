@@ -1,0 +1,86 @@
+"""Words in their usual casing, whatever was typed: sentences in capitals, and first words.
+
+`score` is the log-probability of a word's pieces in a vocabulary; no function moves a letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+
+import regex
+
+from nmt.text.typography import MARKS
+from nmt.text.words import split_words
+
+MARGIN = 3.0
+"""Nats by which a word must be likelier in one casing than in the other to have that casing of its own."""
+_FIRST_WORD = regex.compile(r"[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})")
+"""The first word of a text, unless it has capitals inside."""
+_LOWER = regex.compile(r"\p{Ll}")
+_WORDLESS = regex.compile(r"[^\p{L}\p{N}]*")
+
+Score = Callable[[str], float]
+Spans = Iterable[tuple[int, int]]
+
+
+def is_capitals(text: str) -> bool:
+    """Whether a text of four letters or more is all in capitals."""
+    return text.upper() == text and sum(letter.upper() != letter.lower() for letter in text) >= 4
+
+
+def capitals(text: str) -> str:
+    """The text in capitals, letter for letter, so that positions stay; `ß`, which has no single capital, is kept."""
+    return "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in text)
+
+
+def capitalized(word: str) -> str:
+    """The word with a capital first letter."""
+    return word[:1].upper() + word[1:]
+
+
+def truecase(text: str, score: Score) -> str:
+    """The usual form of a sentence in capitals: each word in its likeliest casing."""
+    usual, first = text, True
+    for word in split_words(text):
+        forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
+        best = max((form for form in forms if len(form) == len(word.text)), key=score)
+        usual = usual[: word.start] + best + usual[word.end :]
+        first = first and not any(letter.isalpha() for letter in word.text)
+    return usual
+
+
+def usual_beginning(text: str, kept: Spans, score: Score) -> str:
+    """The text with a capital first letter, as sentences have; a single word in lower case if that is likelier. A first
+    word within the spans `kept` stays."""
+    first = _FIRST_WORD.match(text)
+    if not first or _within(first.start(1), kept):
+        return text
+    lower, capital = first[1].lower(), capitalized(first[1])
+    alone = _WORDLESS.fullmatch(text, first.end())
+    return _begun(text, first, lower if alone and score(lower) > score(capital) + MARGIN else capital)
+
+
+def begun_as(source: str, text: str, kept: Spans, known: Container[str], score: Score) -> str:
+    """The translation `text` of `source` with its first letter in the source's casing. A first word within the spans
+    `kept` stays.
+
+    Lower case, unless it begins a sentence with a final mark or a word that is likelier with a capital; a capital,
+    unless the source's first word is not among the `known` words in lower case: its capital is its own.
+    """
+    first, typed = _FIRST_WORD.match(text), _FIRST_WORD.match(source)
+    if not first or not typed or _within(first.start(1), kept):
+        return text
+    lower, capital = first[1].lower(), capitalized(first[1])
+    if not _LOWER.match(typed[1]):
+        return _begun(text, first, capital) if typed[1].lower() in known else text
+    return text if text[-1] in MARKS or score(capital) > score(lower) + MARGIN else _begun(text, first, lower)
+
+
+def _within(place: int, spans: Spans) -> bool:
+    return any(start <= place < end for start, end in spans)
+
+
+def _begun(text: str, first: regex.Match, word: str) -> str:
+    """The text with another first word of the same length; the text itself where the length is another."""
+    start, end = first.span(1)
+    return text[:start] + word + text[end:] if len(word) == end - start else text
