@@ -234,7 +234,7 @@ def train(model, pairs, minutes, steps=None):
 
 # --- Beam search: keep the likeliest beginnings, extend each by every piece -----------------------
 @torch.inference_mode()
-def beam_search(model, source, beam=5):
+def beam_search(model, source, forbidden=(PADDING, UNKNOWN, START), beam=5):
     """The best translation of piece ids `source`, as piece ids without <s> and </s>."""
     memory, mask = model.encode(torch.tensor([source + [END]]))  # [1, source, width]
     longest = min(2 * len(source) + 10, MAX_LENGTH - 1)
@@ -246,7 +246,7 @@ def beam_search(model, source, beam=5):
         target = torch.tensor([pieces for _, pieces in live])  # [beam, length]
         logits, _ = model.decode(target, memory.expand(len(live), -1, -1), mask)
         scores = logits[:, -1].log_softmax(dim=-1)  # [beam, vocabulary]
-        scores[:, [PADDING, UNKNOWN, START]] = -torch.inf
+        scores[:, forbidden] = -torch.inf
         scores += torch.tensor([score for score, _ in live])[:, None]
         # Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
         best, places = scores.flatten().topk(2 * beam)
@@ -291,7 +291,8 @@ def translate(model, subwords, layer, shown_heads, text):
     if not split_words(text := normalize("NFC", text)):
         return "", [], [], torch.zeros(0, 1)
     source = subwords.encode(text, return_type="offset_mapping")  # ids, and characters of each
-    pieces = beam_search(model, source["ids"])
+    placeholders = [n for n in range(len(subwords)) if category(subwords.id_to_piece(n)[0]) == "Co"]
+    pieces = beam_search(model, source["ids"], [PADDING, UNKNOWN, START, *placeholders])
     target = subwords.decode(pieces, return_type="offset_mapping")
     memory, mask = model.encode(torch.tensor([source["ids"] + [END]]))
     # Row t reads piece t - 1, <s> at first, and writes piece t; the last writes </s> and is cut.
@@ -347,8 +348,7 @@ def load(checkpoint):
     if not directory.is_dir():
         directory = Path(__file__).parent.parent / "checkpoints" / checkpoint
     content = bytearray((directory / "weights.safetensors").read_bytes())
-    first = 8 + int.from_bytes(content[:8], "little")
-    weights = {}
+    weights, first = {}, 8 + int.from_bytes(content[:8], "little")
     for name, entry in json.loads(content[8:first]).items():
         if name != "__metadata__":
             start, end = entry["data_offsets"]
