@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,8 +78,12 @@ class Calibration:
         """The confidence in each word, 0 to 1, by its evidence [words, `WORD_SIGNS`]; None without weights for it."""
         if evidence is None or WORD_INTERCEPT not in self.weights:
             return None
-        logits = evidence @ np.array([self.weights.get(name, 0.0) for name in WORD_SIGNS])
-        return (1 / (1 + np.exp(-np.clip(logits + self.weights[WORD_INTERCEPT], -500, 500)))).tolist()
+        logits = evidence @ self._word_weights + self.weights[WORD_INTERCEPT]
+        return (1 / (1 + np.exp(-logits.clip(-500, 500)))).tolist()
+
+    @cached_property
+    def _word_weights(self) -> np.ndarray:
+        return np.array([self.weights.get(name, 0.0) for name in WORD_SIGNS])
 
 
 def evidence_of(
@@ -106,21 +112,25 @@ def evidence_of(
         "letters": math.log(letters),
         "agreement": agreement(written, others, [one.log_probability for one in hypothesis.rivals]),
     }
-    by_word = {name: np.zeros(len(target.words)) for name in WORD_SIGNS}
-    by_word["word_posterior"][:] = 1.0
-    by_word["word_log_probability"][:] = log_probability / pieces
-    by_word["word_letters"][:] = np.log([len(word.text) for word in target.words])
+    words = range(len(target.words))
+    by_word = {name: [0.0 for _ in words] for name in WORD_SIGNS}
+    by_word["word_posterior"] = [1.0 for _ in words]
+    by_word["word_log_probability"] = [log_probability / pieces for _ in words]
+    by_word["word_letters"] = [math.log(len(word.text)) for word in target.words]
     for share, covered in zip(posteriors(hypothesis), target.words_of_piece, strict=False):
-        by_word["word_posterior"][covered] = np.minimum(by_word["word_posterior"][covered], share)
-        by_word["word_pieces"][covered] += 1
+        for word in covered:
+            by_word["word_posterior"][word] = min(by_word["word_posterior"][word], share)
+            by_word["word_pieces"][word] += 1
     if link_probabilities is not None and link_probabilities.size:
-        by_word["word_link"][:] = link_probabilities.max(axis=1)
+        by_word["word_link"] = link_probabilities.max(axis=1).tolist()
     if subwords.known_words is not None:
         spelled = list(_spelled(source))
         unknown = {word for word in spelled if not is_known(source.words[word].text, subwords.known_words)}
         found["unknown"] = len(unknown) / max(1, len(spelled))
-        by_word["word_unknown"][[target_word for own, target_word in links or () if own in unknown]] = 1.0
-    return found, np.stack(list(by_word.values()), axis=1)
+        for own, word in links or ():
+            if own in unknown:
+                by_word["word_unknown"][word] = 1.0
+    return found, np.array(list(by_word.values())).T
 
 
 def agreement(written: str, others: Sequence[str], log_probabilities: Sequence[float]) -> float:
@@ -133,40 +143,44 @@ def agreement(written: str, others: Sequence[str], log_probabilities: Sequence[f
     return sum(share * 2 * len(own & other) / (len(own) + len(other)) for share, other in shares)
 
 
-def _rows_of_letters(text: str) -> set[str]:
-    return {text[start : start + LETTERS_IN_A_ROW] for start in range(max(1, len(text) - LETTERS_IN_A_ROW + 1))}
+def _rows_of_letters(text: str) -> set[tuple[str, ...]]:
+    return set(zip(*(text[start:] for start in range(LETTERS_IN_A_ROW)), strict=False)) or {(text,)}
 
 
 def posteriors(hypothesis: Hypothesis) -> list[float]:
     """Posterior of each piece: the share of the finished hypotheses' probability held by those that contain it, at any
     position (Ueffing and Ney 2007, section 4, over an n-best list)."""
     found = [hypothesis, *hypothesis.rivals]
-    own, *others = zip(_shares([one.log_probability for one in found]), (set(one.pieces) for one in found), strict=True)
-    return [own[0] + sum(share for share, pieces in others if piece in pieces) for piece in hypothesis.pieces]
+    mass: dict[int, float] = defaultdict(float)
+    for share, one in zip(_shares([one.log_probability for one in found]), found, strict=True):
+        for piece in set(one.pieces):
+            mass[piece] += share
+    return [mass[piece] for piece in hypothesis.pieces]
 
 
 def _shares(log_probabilities: Sequence[float]) -> list[float]:
     """The probabilities divided by their sum; equal ones where all are 0."""
     most = max(log_probabilities)
     weights = [math.exp(one - most) if most > -math.inf else 1.0 for one in log_probabilities]
-    return [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def _spelled(source: Encoding) -> Iterator[int]:
     """The words of letters that are not copied and have no placeholder."""
-    held = {source.text[slice(*span)] for span in source.slots.values()}
     spans = list(source.slots.values())
+    held = {source.text[slice(*span)] for span in spans}
     for number in source.translated_words:
         text, start, end = source.words[number]
         inside = any(first <= start and end <= last for first, last in spans)
-        if not inside and text not in held and text[0].isalpha() and not any(letter.isdigit() for letter in text):
+        if not inside and text not in held and text[0].isalpha() and not any(map(str.isdigit, text)):
             yield number
 
 
 def is_known(word: str, known: KnownWords) -> bool:
     """Whether the training corpus has the word, however it is capitalized."""
     text = word.replace("’", "'").removesuffix("'s")
-    return any(form in known.words for form in (text, text.lower(), text.capitalize()))
+    return text in known.words or text.lower() in known.words or text.capitalize() in known.words
 
 
 def in_words(confidence: float) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray]
 Shapes = dict[str, tuple[int, ...]]
 
+ROW = 16
+"""The vocabulary is filled up to a multiple of it, so that each row of scores starts on a cache line."""
+
 
 def not_for_ctranslate2(config: ModelConfig) -> str | None:
     """The first setting of a network that CTranslate2 cannot compute, as key and value, or None."""
@@ -82,6 +85,8 @@ def convert(checkpoint: Checkpoint, subwords: Subwords, directory: Path, quantiz
     heads = checkpoint.shown_heads
     order = heads + [head for head in range(config.heads) if head not in heads]
     permute_heads(weights, f"decoder_layers.{layer}.cross_attention", order)
+    pieces = subwords.pieces(range(len(subwords)))
+    fill_vocabulary(weights, pieces)
     quantization = quantization or checkpoint.metadata.quantization
     spec = _specification(quantization).from_config(
         (config.encoder_layers, config.decoder_layers),
@@ -91,7 +96,6 @@ def convert(checkpoint: Checkpoint, subwords: Subwords, directory: Path, quantiz
         alignment_heads=len(heads),
     )
     _fill(spec, config, weights)
-    pieces = subwords.pieces(range(len(subwords)))
     spec.register_source_vocabulary(pieces)
     spec.register_target_vocabulary(pieces)
     spec.validate()
@@ -157,6 +161,16 @@ def permute_heads(weights: Arrays, attention: str, order: list[int]) -> None:
         for part in ("weight", "bias"):
             weights[f"{attention}.{name}.{part}"] = weights[f"{attention}.{name}.{part}"][rows]
     weights[f"{attention}.output.weight"] = weights[f"{attention}.output.weight"][:, blocks]
+
+
+def fill_vocabulary(weights: Arrays, pieces: list[str]) -> None:
+    """Add pieces of no probability, in place, until there are a multiple of `ROW`."""
+    added = -len(pieces) % ROW
+    pieces += [f"<unused {number}>" for number in range(added)]  # no piece has a space
+    for name in ("output_weight", "source_embedding.weight", "target_embedding.weight"):
+        if name in weights:
+            weights[name] = np.pad(weights[name], ((0, added), (0, 0)))
+    weights["output_bias"] = np.pad(weights["output_bias"], (0, added), constant_values=-1e4)  # finite in float16
 
 
 def sinusoidal_positions(length: int, width: int) -> np.ndarray:

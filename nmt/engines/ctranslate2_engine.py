@@ -24,7 +24,7 @@ from nmt.files import CacheError, built_once, cache_directory, temporary_directo
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty, n_best_of
 from nmt.text.subwords import Subwords
 
-LAYOUT = 1
+LAYOUT = 2
 """Part of the cache key: increment it whenever the conversion's output changes."""
 AT_MOST = 32
 """Most sentences per batch; more overflow a core's own cache."""

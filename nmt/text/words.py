@@ -27,7 +27,7 @@ def normalize(text: str) -> str:
 
 def split_words(text: str) -> list[Word]:
     """The word and punctuation tokens of `text`, after NFC normalization, case kept."""
-    return [Word(match.group(), match.start(), match.end()) for match in WORD_PATTERN.finditer(normalize(text))]
+    return [Word(match.group(), *match.span()) for match in WORD_PATTERN.finditer(normalize(text))]
 
 
 def is_punctuation(word: str) -> bool:
