@@ -235,8 +235,9 @@ class Translator:
         given = {name: value for name, value in options.items() if value is not None}
         if "temperature" in given and "beam" in given:
             raise UserError("temperature samples and beam searches: leave one of them out")
-        if given.get("top_k") and "temperature" not in given:
-            raise UserError("top_k is for samples: give a temperature too")
+        for name in ("top_k", "seed"):
+            if name in given and "temperature" not in given:
+                raise UserError(f"{name} is for samples: give a temperature too")
         settings = {**self.checkpoint.metadata.decoding, **given}
         if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
             settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))

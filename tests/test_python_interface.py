@@ -72,9 +72,10 @@ def test_a_wrong_option_is_named_and_the_nearest_suggested(translator):
         ({"long": "cut"}, "long is 'cut'; it must be refuse or split"),
         ({"beam": "5"}, "beam is '5'; it must be a whole number"),
         ({"temperature": -1}, "temperature is -1; it must be a number"),
-        ({"seed": "x"}, "seed is 'x'"),
+        ({"temperature": 1, "seed": "x"}, "seed is 'x'"),
         ({"temperature": 1.0, "beam": 5}, "temperature samples and beam searches"),
         ({"top_k": 20}, "top_k is for samples"),
+        ({"seed": 3}, "seed is for samples"),
     ],
 )
 def test_a_wrong_value_says_what_is_right(translator, options, said):
