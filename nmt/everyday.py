@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from nmt.lines import read_lines
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
 KEPT = ("name", "number", "token", "symbol")
 """Kinds whose translation must contain the words in `keep` verbatim."""
+CHOICE = "vocabulary"
+"""The kind whose translation must be one of the references."""
 ALTERED: dict[str, Callable[[str], str]] = {
     "token": str,
     "upper": str.upper,
@@ -31,7 +34,7 @@ class Row(NamedTuple):
 
     kind: str
     source: str
-    reference: str
+    references: list[str]
     plain: list[str]
     """The plain sentence, or the sentences of a paragraph."""
     keep: list[str]
@@ -47,7 +50,9 @@ class Measure(NamedTuple):
     as_plain: float | None
     """chrF, 0 to 100, against the translation of the plain sentence."""
     chrf: float
-    """chrF, 0 to 100, against the reference."""
+    """chrF, 0 to 100, against the references."""
+    right: float | None
+    """Share of rows whose translation is one of the references, whatever its case and marks."""
 
 
 def read_everyday(path: str | Path, source: str) -> list[Row]:
@@ -61,9 +66,11 @@ def read_everyday(path: str | Path, source: str) -> list[Row]:
     table = list(csv.DictReader(read_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE))
     if not table or set(table[0]) != set(COLUMNS):
         raise UserError(f"{path} lacks the columns {', '.join(COLUMNS)}; see data/everyday/README.md")
-    return [
-        Row(row["kind"], row[own], row[other], row[f"{own}_plain"].split(" | "), row["keep"].split()) for row in table
-    ]
+    rows = []
+    for row in table:
+        source, references, plain = (row[key].split(" | ") for key in (own, other, f"{own}_plain"))
+        rows.append(Row(row["kind"], source[0], references, plain, row["keep"].split()))
+    return rows
 
 
 def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[Row]) -> list[Measure]:
@@ -78,14 +85,19 @@ def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[R
     for kind in dict.fromkeys(row.kind for row in rows):
         chosen = [number for number, row in enumerate(rows) if row.kind == kind]
         found, wanted = [translations[number] for number in chosen], [expected[number] for number in chosen]
-        kept = as_plain = None
+        references = [rows[number].references for number in chosen]
+        kept = as_plain = right = None
         if kind in KEPT:
             kept = sum(_holds(text, rows[number].keep) for text, number in zip(found, chosen, strict=True)) / len(found)
         if alter := ALTERED.get(kind):
             own = [_without(text, rows[number].keep) for text, number in zip(found, chosen, strict=True)]
             as_plain = chrf.corpus_score([*map(alter, own)], [[*map(alter, wanted)]]).score
-        references = [rows[number].reference for number in chosen]
-        measures.append(Measure(kind, len(chosen), kept, as_plain, chrf.corpus_score(found, [references]).score))
+        if kind == CHOICE:
+            right = sum(_bare(text) in map(_bare, some) for text, some in zip(found, references, strict=True)) / len(
+                found
+            )
+        score = chrf.corpus_score(found, list(zip_longest(*references))).score
+        measures.append(Measure(kind, len(chosen), kept, as_plain, score, right))
     return measures
 
 
@@ -100,6 +112,10 @@ def _holds(text: str, words: list[str]) -> bool:
             return False
         place = found.end()
     return True
+
+
+def _bare(text: str) -> str:
+    return text.casefold().strip("¿¡.!? ")
 
 
 def _without(text: str, words: list[str]) -> str:

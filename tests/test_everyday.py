@@ -25,7 +25,7 @@ def test_the_table_has_every_kind_and_holds_what_it_promises(source):
     assert len({(row.kind, row.source) for row in rows}) == len(rows)
     for row in rows:
         for word in row.keep:
-            assert word in row.source and word in row.reference, row
+            assert word in row.source and word in row.references[0], row
         if row.kind == "upper":
             assert row.source == row.plain[0].upper()
         if row.kind == "paragraph":
@@ -35,11 +35,12 @@ def test_the_table_has_every_kind_and_holds_what_it_promises(source):
 @pytest.mark.parametrize("source", ["en", "es"])
 def test_a_translator_that_knows_the_references_is_perfect(source):
     rows = read_everyday(TABLE, source)
-    known = {row.source: row.reference for row in rows}
+    known = {row.source: row.references[0] for row in rows}
     found = by_kind(lambda texts: [known.get(text, text) for text in texts], rows)
     assert all(measure.chrf == pytest.approx(100) for measure in found.values())
     assert all(found[kind].kept == 1 for kind in ("name", "number", "token", "symbol"))
     assert found["everyday"].kept is None and found["everyday"].as_plain is None
+    assert found["vocabulary"].right == 1 and found["everyday"].right is None
 
 
 def test_a_translator_that_copies_keeps_everything_and_one_that_is_silent_nothing():
@@ -58,12 +59,12 @@ def test_a_translator_that_copies_keeps_everything_and_one_that_is_silent_nothin
     [("Vive en Zwolle.", 1), ("Vive en Zwolles.", 0), ("Vive en zwolle.", 0), ("¿Zwolle?", 1), ("Zwolles, Zwolle", 1)],
 )
 def test_a_name_counts_as_a_whole_word(text, kept):
-    row = Row("name", "", "", [], ["Zwolle"])
+    row = Row("name", "", [""], [], ["Zwolle"])
     assert score_everyday(lambda texts: [text for _ in texts], [row])[0].kept == kept
 
 
 def test_words_are_kept_in_order():
-    row = Row("number", "", "", [], ["3", "11"])
+    row = Row("number", "", [""], [], ["3", "11"])
     assert score_everyday(lambda _: ["3 pisos y 11 cuartos"], [row])[0].kept == 1
     assert score_everyday(lambda _: ["11 pisos y 3 cuartos"], [row])[0].kept == 0
 
@@ -81,3 +82,9 @@ def test_other_languages_and_other_files_are_refused(tmp_path):
 def test_names_are_words_of_letters():
     names = [word for row in read_everyday(TABLE, "en") if row.kind == "name" for word in row.keep]
     assert all(len(split_words(name)) == 1 for name in names)
+
+
+@pytest.mark.parametrize(("text", "right"), [("Lunes.", 1), ("el lunes", 0), ("¡DÍA LUNES!", 1), ("lune", 0)])
+def test_a_word_is_right_if_it_is_one_of_the_references(text, right):
+    row = Row("vocabulary", "Monday", ["lunes", "día lunes"], [], [])
+    assert score_everyday(lambda texts: [text for _ in texts], [row])[0].right == right

@@ -84,10 +84,11 @@ def _everyday(translator, options) -> None:
     if options.format == "json":
         print(json.dumps([measure._asdict() for measure in measures]))
         return
-    print(f"{'kind':<12}{'rows':>5}{'kept':>7}{'as plain':>10}{'chrF':>7}")
-    for kind, count, kept, as_plain, chrf in measures:
-        shares = ["" if kept is None else f"{kept:.2f}", "" if as_plain is None else f"{as_plain:.1f}"]
-        print(f"{kind:<12}{count:>5}{shares[0]:>7}{shares[1]:>10}{chrf:>7.1f}")
+    print(f"{'kind':<12}{'rows':>5}{'kept':>7}{'as plain':>10}{'chrF':>7}{'right':>7}")
+    for kind, count, kept, as_plain, chrf, right in measures:
+        shares = ["" if share is None else f"{share:.2f}" for share in (kept, right)]
+        plain = "" if as_plain is None else f"{as_plain:.1f}"
+        print(f"{kind:<12}{count:>5}{shares[0]:>7}{plain:>10}{chrf:>7.1f}{shares[1]:>7}".rstrip())
 
 
 def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str]], str]:
