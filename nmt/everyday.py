@@ -68,8 +68,8 @@ def read_everyday(path: str | Path, source: str) -> list[Row]:
         raise UserError(f"{path} lacks the columns {', '.join(COLUMNS)}; see data/everyday/README.md")
     rows = []
     for row in table:
-        source, references, plain = (row[key].split(" | ") for key in (own, other, f"{own}_plain"))
-        rows.append(Row(row["kind"], source[0], references, plain, row["keep"].split()))
+        texts, references, plain = (row[key].split(" | ") for key in (own, other, f"{own}_plain"))
+        rows.append(Row(row["kind"], texts[0], references, plain, row["keep"].split()))
     return rows
 
 
