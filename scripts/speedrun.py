@@ -5,6 +5,7 @@
         --change training.learning_rate=6e-3
     python -m scripts.speedrun 02-smoothing "no label smoothing" --base training.learning_rate=6e-3 \\
         --change training.label_smoothing=0
+    python -m scripts.speedrun 03-recipe "nmt-train --data, 5 minutes" --recipe 5 --minutes 7
     python -m scripts.speedrun                              # rewrite the page
 
 Writes docs/speedrun/NAME.json and docs/speedrun.md, which lists steps by name.
@@ -24,9 +25,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import nmt.recipe
 from nmt.checkpoint import Checkpoint
 from nmt.cli.common import run
 from nmt.config import load_config
+from nmt.corpus import load_corpus
 from nmt.errors import UserError
 from nmt.training.log import read_log
 from scripts.captions import local_files
@@ -44,6 +47,8 @@ def main(arguments: list[str]) -> None:
     """Train a step, if one is named, and write the page."""
     options = make_parser().parse_args(arguments)
     if options.name:
+        if options.recipe:
+            options.change += recipe_changes(options)
         if not options.change:
             raise UserError("there is no change to measure; give --change key=value")
         started = time.time()
@@ -82,9 +87,25 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=int, default=200, metavar="N", help="validate each N steps (default: 200)")
     parser.add_argument("--base", nargs="+", default=[], metavar="key=value", help="on both sides, before --change")
     parser.add_argument("--change", nargs="+", default=[], metavar="key=value", help="on one side")
+    parser.add_argument(
+        "--recipe", type=float, metavar="N", help="change to what nmt-train --data chooses for N minutes of two cores"
+    )
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="keep both sides' checkpoints there")
     parser.add_argument("--output", type=Path, default=RAW, metavar="DIR", help="of JSON files, page beside it")
     return parser
+
+
+def recipe_changes(options: argparse.Namespace) -> list[str]:
+    """Overrides that turn the configuration into the recipe for its pairs, but for the length of the run."""
+    path, *overrides = train_arguments(options, "base", Path("base"), options.seeds[0])
+    data = load_config(path, overrides).data
+    chosen = nmt.recipe.recipe(len(load_corpus(data).train), options.recipe, data.source)
+    for name in ("max_minutes", "validate_every"):
+        del chosen["training"][name]
+    chosen["alignment"]["head"] = chosen["alignment"]["guide_weight"] > 0
+    augment = chosen["data"].pop("augment", {})
+    sections = {**chosen, "data.augment": augment}
+    return [f"{section}.{key}={json.dumps(value)}" for section, keys in sections.items() for key, value in keys.items()]
 
 
 def train_both(options: argparse.Namespace, seed: int) -> dict:

@@ -262,6 +262,26 @@ def test_a_step_of_the_speed_run_trains_both_sides_and_tells(tmp_path, capsys, m
     assert "the base has `training.learning_rate=4e-3`; on both sides `training.beta2=0.97`" in page
 
 
+def test_the_recipe_can_be_the_change(tmp_path):
+    from toy import toy_config
+
+    from nmt.config import load_config
+    from nmt.corpus import load_corpus
+    from nmt.recipe import recipe
+
+    config = toy_config(tmp_path, training={"max_steps": 10})
+    data = load_config(config).data
+    options = speedrun.make_parser().parse_args(["r", "recipe", "--config", str(config), "--recipe", "90"])
+    options.change = speedrun.recipe_changes(options)
+    path, *overrides = speedrun.train_arguments(options, "changed", tmp_path / "place", 1)
+    found = load_config(path, overrides)
+    chosen = recipe(len(load_corpus(data).train), 90, data.source)
+    assert found.data.augment.model_dump().items() >= chosen["data"]["augment"].items() and chosen["data"]["augment"]
+    for section in ("subwords", "model", "alignment"):
+        assert getattr(found, section).model_dump().items() >= chosen[section].items()
+    assert found.training.optimizer == "muon" and found.training.max_minutes == options.minutes
+
+
 def test_a_change_is_kept_by_twice_the_standard_error():
     def record(losses, change, bleu=(0.0, 0.0, 0.0)):
         sides = [
