@@ -73,8 +73,7 @@ class Encoding:
     @cached_property
     def translated_words(self) -> list[int]:
         """The words that are not copied."""
-        copied = set[int]().union(*self.words_of_copies)
-        return [number for number in range(len(self.words)) if number not in copied]
+        return sorted(set(range(len(self.words))).difference(*self.words_of_copies))
 
     @cached_property
     def words_of_piece(self) -> list[list[int]]:
@@ -215,13 +214,13 @@ class Subwords:
             before, (plain, places) = places, without(text, copied)
             slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
-        usual = truecase(plain, self.score) if shouted else plain
+        usual = truecase(plain, self._score) if shouted else plain
         known = self.known_words if slots is None else None
         if known and not shouted:
             usual = known.without_emphasis(usual)
         slots = find_slots(usual, known) if known else slots or []
         if known and not shouted:
-            usual = usual_beginning(usual, [(slot.start, slot.end) for slot in slots], self.score)
+            usual = usual_beginning(usual, [(slot.start, slot.end) for slot in slots], self._score)
         filled, origins = fill(usual, slots) if slots else (usual, None)
         result = self._processor.encode(filled, return_type="offset_mapping")
         spans = result["offsets"]
@@ -245,8 +244,7 @@ class Subwords:
         """What a placeholder for `text` becomes in a translation: a number word its counterpart, other text itself."""
         return self.known_words.number_words.get(text.lower(), text) if self.known_words else text
 
-    def score(self, form: str) -> float:
-        """Log-probability of a word's pieces; of BPE pieces their ranks' sum, negative."""
+    def _score(self, form: str) -> float:
         return sum(self._scores[piece] for piece in self._processor.encode(form))
 
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -331,7 +329,7 @@ class Subwords:
         if in_capitals:
             text = capitals(text)
         elif source is not None and self.known_words:
-            text = begun_as(source.text, text, verbatim, self.known_words.words, self.score)
+            text = begun_as(source.text, text, verbatim, self.known_words.words, self._score)
         return Encoding(text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,16 +44,9 @@ class Example(NamedTuple):
 class Augmenter:
     """Draws examples of pairs."""
 
-    def __init__(
-        self,
-        config: AugmentConfig,
-        languages: tuple[str, str],
-        known_words: KnownWords | None,
-        surprisal: Callable[[str], float] = len,
-    ) -> None:
-        """Without `known_words` there are no slots. Words of high `surprisal` come up as phrases more often."""
+    def __init__(self, config: AugmentConfig, languages: tuple[str, str], known_words: KnownWords | None) -> None:
+        """Without `known_words` there are no slots."""
         self.shares, self.known_words, self.languages = config.model_dump(), known_words, languages
-        self.surprisal = surprisal
         self.numerals = tuple(map(numerals, languages)) if known_words else ({}, {})
 
     def candidates(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
@@ -85,9 +78,8 @@ class Augmenter:
         """The pair with these kinds of augmentation; `links`, [target words, source words], are the probabilities of
         its links."""
         source, target = plain(pair)
-        if "phrases" in kinds and links is not None:
-            part = phrase((source, target), links, random, self.surprisal)
-            source, target, _, _, links = part or Example(source, target, links=links)
+        if "phrases" in kinds and links is not None and (part := phrase((source, target), links, random)):
+            return part
         lower = "lower" in kinds
         # A name in lower case would not be known for one.
         names = "names" in kinds and not lower
@@ -185,20 +177,17 @@ def with_other_mark(example: Example, languages: tuple[str, str]) -> Example:
     return Example(source, target, source_slots, target_slots, links)
 
 
-def phrase(
-    pair: tuple[str, str], links: np.ndarray, random: np.random.Generator, surprisal: Callable[[str], float] = len
-) -> Example | None:
+def phrase(pair: tuple[str, str], links: np.ndarray, random: np.random.Generator) -> Example | None:
     """One to three words of the source and what they are linked to, if nothing else is linked to either and no word of
-    either is without link (Koehn et al. 2003, section 2.2). Words come up by the square of their `surprisal`: rare ones
-    have few other sentences to come up in.
+    either is without link (Koehn et al. 2003, section 2.2). Long words come up more often than short ones.
 
     `links`, [target words, source words], are probabilities. What begins a sentence is capitalized; of other phrases
     half are, and half of these have a full stop.
     """
     sources, targets = map(split_words, pair)
-    weights = np.array([surprisal(word.text) ** 2 if word.text[0].isalpha() else 0 for word in sources])
-    if links.shape != (len(targets), len(sources)) or not weights.any():
+    if links.shape != (len(targets), len(sources)) or not links.size:
         return None
+    weights = np.array([len(word.text) ** 2 for word in sources], float)
     first = int(random.choice(len(sources), p=weights / weights.sum()))
     columns = range(first, min(first + int(random.choice(PHRASE_WORDS)), len(sources)))
     style = random.random()

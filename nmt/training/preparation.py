@@ -64,8 +64,7 @@ def encode_splits(
     longest = config.model.max_length
     augment, augmenter = config.data.augment, None
     if config.subwords.slots or any(augment.model_dump().values()):
-        languages = config.data.source, config.data.target
-        augmenter = Augmenter(augment, languages, subwords.known_words, lambda word: -subwords.score(word))
+        augmenter = Augmenter(augment, (config.data.source, config.data.target), subwords.known_words)
     guided = bool(config.alignment.guide_weight)
     variation = Variation(config.subwords.sampling, augmenter, config.data.short_copies, guided)
     train = EncodedPairs(corpus.train, hashes["train"], subwords, longest, cache, variation)
