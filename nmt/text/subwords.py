@@ -73,7 +73,8 @@ class Encoding:
     @cached_property
     def translated_words(self) -> list[int]:
         """The words that are not copied."""
-        return sorted(set(range(len(self.words))).difference(*self.words_of_copies))
+        copied = set[int]().union(*self.words_of_copies)
+        return [number for number in range(len(self.words)) if number not in copied]
 
     @cached_property
     def words_of_piece(self) -> list[list[int]]:
