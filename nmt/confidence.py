@@ -172,8 +172,9 @@ def _spelled(source: Encoding) -> Iterator[int]:
     held = {source.text[slice(*span)] for span in spans}
     for number in source.translated_words:
         text, start, end = source.words[number]
-        inside = any(first <= start and end <= last for first, last in spans)
-        if not inside and text not in held and text[0].isalpha() and not any(map(str.isdigit, text)):
+        if any(first <= start and end <= last for first, last in spans) or text in held:
+            continue
+        if text.isalpha() or text[0].isalpha() and not any(map(str.isdigit, text)):
             yield number
 
 

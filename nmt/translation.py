@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 END_OF_SENTENCE = "</s>"
 NO_ALIGNMENT = "the model has no attention, so there is no alignment to show; translate plainly, or take another model"
+DECIMALS = 6
+"""Of the numbers of matrices in JSON; float32 knows no more."""
 TOO_LARGE = "the text was translated in parts and is too long for one matrix; translate its sentences one by one"
 
 
@@ -155,22 +157,24 @@ class Translation:
         return " ".join(f"{source}-{target}" for source, target in self.alignment)
 
     def as_dict(self, link_probabilities: bool = False) -> dict:
-        """The object that `nmt-translate --format json` prints; `attention` and `alignment` are None where absent."""
+        """The object that `nmt-translate --format json` prints; `attention` and `alignment` are None where absent.
+
+        Matrices have `DECIMALS`.
+        """
         result = {
             "source": self.source,
             "translation": self.text,
             "score": self.score,
             "source_words": self.source_words,
             "target_words": self.target_words,
-            "attention": None if self.attention is None else self.attention.tolist(),
+            "attention": _rounded(self.attention),
             "attention_name": self.attention_name,
             "alignment": None if self.alignment is None else self.pharaoh,
         }
         if self.word_probabilities is not None:
             result["word_probabilities"] = self.word_probabilities
         if link_probabilities:
-            matrix = self.link_probabilities
-            result["link_probabilities"] = None if matrix is None else matrix.tolist()
+            result["link_probabilities"] = _rounded(self.link_probabilities)
         if self.confidence is not None:
             result["confidence"] = self.confidence
         if self.word_confidence is not None:
@@ -224,3 +228,7 @@ class Translation:
 def shortened(text: str) -> str:
     """A text quoted for a `repr`, at most 60 characters of it."""
     return repr(text if len(text) <= 60 else text[:59] + "…")
+
+
+def _rounded(matrix: np.ndarray | None) -> list[list[float]] | None:
+    return None if matrix is None else matrix.astype(float).round(DECIMALS).tolist()

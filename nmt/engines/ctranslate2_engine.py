@@ -26,7 +26,7 @@ from nmt.text.subwords import Subwords
 
 LAYOUT = 2
 """Part of the cache key: increment it whenever the conversion's output changes."""
-AT_MOST = 32
+AT_MOST = 16
 """Most sentences per batch; more overflow a core's own cache."""
 
 _ENGINES: weakref.WeakSet[CTranslate2Engine] = weakref.WeakSet()
@@ -104,6 +104,7 @@ class CTranslate2Engine:
         spelled = [[*(self.pieces[number] for number in source), "</s>"] for source in sources]
         # No batch is so large that a core would have none.
         batch_size = max(1, min(batch_sentences, AT_MOST, -(-len(spelled) // self.cores)))
+        first_rows = self._first_rows(spelled, batch_size) if attention and options.beam > 1 else []
         results = self.translator.translate_batch(
             spelled,
             max_batch_size=batch_size,
@@ -119,19 +120,22 @@ class CTranslate2Engine:
             suppress_sequences=[[piece] for piece in self.subwords.pieces(options.forbidden)] or None,
         )
         hypotheses = [self._ranked(result, options) for result in results]
-        if attention and options.beam > 1:
-            self._mend_first_rows(spelled, hypotheses, batch_size)
+        for row, found in zip(first_rows, hypotheses, strict=False):
+            for hypothesis in found:
+                if hypothesis.attention is not None and len(hypothesis.attention):
+                    hypothesis.attention[0] = row.result().attention[0][0]
         return hypotheses
 
-    def _mend_first_rows(self, spelled: list[list[str]], found: list[list[Hypothesis]], batch_size: int) -> None:
-        """Put each sentence's own attention into the first row of its hypotheses.
+    def _first_rows(self, spelled: list[list[str]], batch_size: int) -> list[ctranslate2.AsyncTranslationResult]:
+        """Start one step of greedy search, whose attention is the first row of every hypothesis of a sentence.
 
-        CTranslate2 4.8's beam search gives the first step of every sentence of a batch the attention of
-        one of them. That step reads `<s>` alone, so one step of greedy search tells it for all hypotheses.
+        CTranslate2 4.8's beam search gives the first step of every sentence of a batch the attention of another. That
+        step reads `<s>` alone.
         """
         assert self.translator is not None
-        first = self.translator.translate_batch(
+        return self.translator.translate_batch(
             spelled,
+            asynchronous=True,  # or it would wait for the batches of other threads, after the search
             max_batch_size=batch_size,
             beam_size=1,
             max_decoding_length=1,
@@ -139,10 +143,6 @@ class CTranslate2Engine:
             return_end_token=True,
             return_attention=True,
         )
-        for result, hypotheses in zip(first, found, strict=True):
-            for hypothesis in hypotheses:
-                if hypothesis.attention is not None and len(hypothesis.attention):
-                    hypothesis.attention[0] = result.attention[0][0]
 
     def _ranked(self, result: ctranslate2.TranslationResult, options: SearchOptions) -> list[Hypothesis]:
         """All hypotheses by our score, best first; attention is that of the first `n_best` alone."""

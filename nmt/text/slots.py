@@ -100,6 +100,8 @@ class KnownWords:
 
     def foreign_words(self, text: str) -> list[Span]:
         """Words with a letter that no known word has; none if they are half of all words or more."""
+        if not any(unicodedata.category(letter)[0] in "LM" for letter in set(text.lower()) - self._letters):
+            return []
         words = [match.span() for match in _WHOLE_WORD.finditer(text)]
         foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
         return foreign if 2 * len(foreign) < len(words) else []
