@@ -93,9 +93,8 @@ def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[R
             own = [_without(text, rows[number].keep) for text, number in zip(found, chosen, strict=True)]
             as_plain = chrf.corpus_score([*map(alter, own)], [[*map(alter, wanted)]]).score
         if kind == CHOICE:
-            right = sum(_bare(text) in map(_bare, some) for text, some in zip(found, references, strict=True)) / len(
-                found
-            )
+            hits = [_bare(text) in map(_bare, some) for text, some in zip(found, references, strict=True)]
+            right = sum(hits) / len(hits)
         score = chrf.corpus_score(found, list(zip_longest(*references))).score
         measures.append(Measure(kind, len(chosen), kept, as_plain, score, right))
     return measures
