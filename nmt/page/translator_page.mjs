@@ -2,7 +2,7 @@
 
 import { attentionPanel } from "../inspection/explorer/attention_panel.mjs";
 import { html } from "../inspection/explorer/dom.mjs";
-import { END, groups, headName } from "../inspection/explorer/model.mjs";
+import { END, groups, headName, pieceLabel } from "../inspection/explorer/model.mjs";
 import { nBestView } from "../inspection/explorer/n_best_view.mjs";
 import { themes } from "../inspection/explorer/themes.mjs";
 import { MEAN } from "../inspection/explorer/weights.mjs";
@@ -249,7 +249,7 @@ function drawTranslation() {
 }
 
 function pieceText(piece) {
-  return piece.replaceAll("▁", " ");
+  return pieceLabel(piece).replaceAll("▁", " ");
 }
 
 function chip(text, without) {

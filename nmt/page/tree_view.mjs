@@ -1,6 +1,7 @@
 /** Beam search as a tree: every hypothesis that it held, with scores and why it ended. */
 
 import { html, moveOf, svg, textWidth } from "../inspection/explorer/dom.mjs";
+import { pieceLabel } from "../inspection/explorer/model.mjs";
 
 const FONT = "13px system-ui, sans-serif";
 const ROW = 26;
@@ -31,7 +32,7 @@ export function treeView(holder, readout, { onChoose }) {
           if (move) groups[neighbour(tree, places, number, move)]?.focus();
           else choose(number);
         },
-      }, svg("rect", { x, y, width: room, height: ROW - 6, rx: 5 }), svg("text", { x: x + room / 2, y: y + ROW / 2 - 3, "text-anchor": "middle", "dominant-baseline": "central" }, node.piece));
+      }, svg("rect", { x, y, width: room, height: ROW - 6, rx: 5 }), svg("text", { x: x + room / 2, y: y + ROW / 2 - 3, "text-anchor": "middle", "dominant-baseline": "central" }, pieceLabel(node.piece)));
     });
 
     function light(number) {
@@ -87,7 +88,7 @@ function layoutOf(tree) {
   tree.forEach(({ piece }, number) => {
     const { column } = places[number];
     columns[column] ??= { width: 0 };
-    columns[column].width = Math.max(columns[column].width, Math.ceil(textWidth(piece, FONT)) + 2 * PAD);
+    columns[column].width = Math.max(columns[column].width, Math.ceil(textWidth(pieceLabel(piece), FONT)) + 2 * PAD);
   });
   let x = 1;
   for (const column of columns) {
@@ -135,7 +136,7 @@ export function pathTo(tree, number) {
 /** A hypothesis in words: what it wrote, its scores, and why it grew no further. */
 export function fateOf(tree, number, beam) {
   const { logProbability, score, fate, rank } = tree[number];
-  const text = pathTo(tree, number).slice(1).map((one) => tree[one].piece).join("").replaceAll("▁", " ").trim();
+  const text = pathTo(tree, number).slice(1).map((one) => pieceLabel(tree[one].piece)).join("").replaceAll("▁", " ").trim();
   const numbers = `log-probability ${logProbability.toFixed(2)}, score ${score.toFixed(3)}`;
   if (number === 0) return "<s>, from which every hypothesis grows";
   const reasons = {

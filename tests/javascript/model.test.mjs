@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { describe, initialState, readsRightToLeft, settled, steps, viewOf } from "../../nmt/inspection/explorer/model.mjs";
+import { describe, initialState, pieceLabel, readsRightToLeft, settled, steps, viewOf } from "../../nmt/inspection/explorer/model.mjs";
 
 const base64 = (...bytes) => Buffer.from(bytes).toString("base64");
 const tensor = (rows, columns, bytes) => ({ layers: 1, heads: 1, rows, columns, weights: base64(...bytes) });
@@ -99,4 +99,14 @@ test("a kind of attention that the model does not have is not offered", () => {
   delete found.sentences[0].hypotheses[0].heads.encoder;
   assert.equal(settled(found, { ...initialState(), kind: "encoder" }).kind, "alignment");
   assert.equal(settled(found, { ...initialState(), kind: "cross" }).kind, "cross");
+});
+
+test("placeholders are shown by what they stand for", () => {
+  assert.deepEqual(["▁casa", "\ue000", "▁\ue001", "\ue004", "\ue007"].map(pieceLabel), ["▁casa", "‹name›", "▁‹name 2›", "‹number›", "‹number 4›"]);
+  const [hypothesis] = data().sentences[0].hypotheses;
+  hypothesis.heads.targetPieces[0] = "\ue000";
+  const state = { ...initialState(), kind: "cross", unit: "pieces" };
+  assert.equal(viewOf(hypothesis, state).rowLabels[0], "‹name›");
+  assert.equal(steps(hypothesis, "pieces")[0].label, "‹name›");
+  assert.equal(steps(hypothesis, "pieces")[0].pieces[0].piece, "\ue000"); // what forcing it takes
 });

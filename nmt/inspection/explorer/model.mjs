@@ -132,11 +132,19 @@ export function groups(hypothesis, kind) {
 
 function labelsOf(hypothesis, kind, unit) {
   const words = unit === "words";
-  const source = words ? [...hypothesis.sourceWords, END] : hypothesis.heads.sourcePieces;
-  const target = words ? [...hypothesis.targetWords, END] : hypothesis.heads.targetPieces;
+  const source = words ? [...hypothesis.sourceWords, END] : hypothesis.heads.sourcePieces.map(pieceLabel);
+  const target = words ? [...hypothesis.targetWords, END] : hypothesis.heads.targetPieces.map(pieceLabel);
   if (kind === "encoder") return { rowLabels: source, columnLabels: source };
   if (kind === "cross") return { rowLabels: target, columnLabels: source };
   return { rowLabels: target, columnLabels: words ? [START, ...hypothesis.targetWords] : [START, ...target.slice(0, -1)] };
+}
+
+/** A piece as it is shown: placeholders, which no font has, by what they stand for. */
+export function pieceLabel(piece) {
+  return piece.replace(/[\ue000-\ue007]/g, (slot) => {
+    const number = slot.charCodeAt(0) - 0xe000;
+    return `‹${number < 4 ? "name" : "number"}${number % 4 ? ` ${(number % 4) + 1}` : ""}›`;
+  });
 }
 
 /**
@@ -149,7 +157,7 @@ export function steps(hypothesis, unit) {
   if (!hypothesis.heads) return hypothesis.targetWords.map((label) => ({ label, pieces: [] }));
   const { targetPieces, targetWordsOfPiece } = hypothesis.heads;
   const written = targetPieces.map((piece, number) => ({ piece, number, ...considered(hypothesis.heads, number) }));
-  if (unit === "pieces") return written.map((one) => ({ label: one.piece, pieces: [one] }));
+  if (unit === "pieces") return written.map((one) => ({ label: pieceLabel(one.piece), pieces: [one] }));
   return groupsOfWords(targetWordsOfPiece, hypothesis.targetWords.length).map((group, word) => ({
     label: hypothesis.targetWords[word] ?? END,
     pieces: group.map(([piece]) => written[piece]),

@@ -1,7 +1,7 @@
 /** Decoding step by step: what is written so far, where the step looks, what else the model considered. */
 
 import { html } from "./dom.mjs";
-import { END, readsRightToLeft } from "./model.mjs";
+import { END, pieceLabel, readsRightToLeft } from "./model.mjs";
 import { colourOf, formatWeight } from "./weights.mjs";
 
 /**
@@ -57,18 +57,19 @@ export function stepsView(holder, { onStep, onForce = null, onWrite = null }) {
   function candidatesOf({ piece, number, candidates, others }, forced) {
     const tick = () => html("span", { class: "tick" }, forced ? " ✓ kept" : " ✓ chosen");
     const rows = candidates.map((candidate) => {
+      const label = pieceLabel(candidate.piece);
       const name = onForce && !candidate.chosen
-        ? html("button", { type: "button", class: "candidate", title: `write ${candidate.piece} here and go on`, onclick: () => onForce(number, candidate.piece) }, candidate.piece)
-        : candidate.piece;
+        ? html("button", { type: "button", class: "candidate", title: `write ${label} here and go on`, onclick: () => onForce(number, candidate.piece) }, label)
+        : label;
       return candidateRow(candidate.probability, candidate.chosen, name, candidate.chosen ? tick() : "");
     });
     if (candidates.length === 0) rows.push(html("tr", {}, html("td", {}, "other candidates were not recorded")));
     else if (candidates.some(({ chosen }) => chosen)) rows.push(candidateRow(others, false, html("i", {}, "others")));
     else {
-      const row = html("tr", { class: "chosen" }, html("th", { scope: "row" }, piece, tick()), html("td", {}, "less likely than these"), html("td", {}));
+      const row = html("tr", { class: "chosen" }, html("th", { scope: "row" }, pieceLabel(piece), tick()), html("td", {}, "less likely than these"), html("td", {}));
       rows.push(row, candidateRow(others, false, html("i", {}, "others, with it")));
     }
-    return html("table", {}, html("caption", {}, "considered for ", html("b", { dir: "auto" }, piece)), html("tbody", {}, ...rows));
+    return html("table", {}, html("caption", {}, "considered for ", html("b", { dir: "auto" }, pieceLabel(piece))), html("tbody", {}, ...rows));
   }
 
   return { draw };
