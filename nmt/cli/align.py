@@ -291,6 +291,9 @@ def _over_given_words(pair: Pair, aligned: AlignedPair, links: list[Link]) -> Al
     """Map the model's tokens to the given words; the two are the same unless pretokenized."""
     source = pair.source.words_of_tokens(split_words(pair.source.text))
     target = pair.target.words_of_tokens(split_words(pair.target.text))
+    sides = (source, pair.source.spans), (target, pair.target.spans)
+    if all(side == [[number] for number in range(len(spans))] for side, spans in sides):
+        return Aligned(pair.source.words, pair.target.words, links, aligned.matrix)
     matrix = word_attention(aligned.matrix, [*source, []], target, len(pair.source.spans), len(pair.target.spans))
     return Aligned(pair.source.words, pair.target.words, links_over_given_words(links, source, target), matrix)
 
