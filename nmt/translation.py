@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 END_OF_SENTENCE = "</s>"
 NO_ALIGNMENT = "the model has no attention, so there is no alignment to show; translate plainly, or take another model"
+TOO_LARGE = "the text was translated in parts and is too long for one matrix; translate its sentences one by one"
 DECIMALS = 6
 """Of the numbers of matrices in JSON; float32 knows hardly more."""
-TOO_LARGE = "the text was translated in parts and is too long for one matrix; translate its sentences one by one"
 
 
 @dataclass(frozen=True, eq=False)
