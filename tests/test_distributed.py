@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from toy import toy_config
 
-from nmt.batching import BatchSampler
 from nmt.cli.common import run
 from nmt.cli.train import main
 from nmt.config import load_config
@@ -36,12 +36,12 @@ STEPS = 20
     steps=st.integers(1, 12),
 )
 def test_ranks_share_the_sequence_of_one_process_without_duplicates_or_gaps(lengths, ranks, accumulate, steps):
-    sampler = BatchSampler(np.array(lengths), np.array(lengths), 20)
+    pairs = SimpleNamespace(draw=lambda seed, epoch: None, lengths=lambda kinds: (np.array(lengths),) * 2)
 
     def sequence(count: int, taken: int) -> list[tuple]:
-        feed = Feed(sampler, Progress())
+        feed = Feed(pairs, 20, 1, Progress())
         drawn = [feed.next() for _ in range(count * taken)]
-        return [(rows.tolist(), seed) for rows, seed in drawn]
+        return [(fed.rows.tolist(), fed.seed) for fed in drawn]
 
     a_step = max(accumulate, ranks)
     whole = sequence(steps, a_step)

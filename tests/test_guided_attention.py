@@ -135,15 +135,10 @@ def test_numbers_are_matched_by_their_value():
 def test_what_is_drawn_depends_on_the_seed_alone_and_only_candidates_have_slots():
     augmenter = Augmenter(AugmentConfig(names=1.0, numbers=1.0, lower=0.5), ("en", "es"), KNOWN)
     pairs = [("Tom saw.", "Tom vio."), ("I saw.", "Vi."), ("I have three.", "Tengo tres."), ("I saw Zork.", "Vi Zork.")]
-    candidates = augmenter.candidates(pairs)
-    assert candidates.tolist() == [
-        [False, True, False],
-        [False, False, False],
-        [False, False, True],
-        [True, False, False],
-    ]
-    first, again = (augmenter.draw(candidates, np.random.default_rng(5)) for _ in range(2))
-    assert (first == again).all() and first[:, :2].tolist() == candidates[:, 1:].tolist()
+    slots = augmenter.count_slots(pairs)
+    assert slots.tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 1], [1, 0, 0]]
+    first, again = (augmenter.draw(slots, np.random.default_rng(5)) for _ in range(2))
+    assert (first == again).all() and first[:, :2].tolist() == (slots[:, 1:] > 0).tolist()
 
 
 def test_links_of_lost_marks_are_lost():

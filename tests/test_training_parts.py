@@ -1,6 +1,7 @@
 """The parts of training that papers or arithmetic give: accumulation, averaging, schedules."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +10,17 @@ from datasets import Dataset
 from safetensors.numpy import load_file
 from toy import toy_config, toy_pairs, write_pairs
 
-from nmt.checkpoint import SUBWORDS, shipped_checkpoint
-from nmt.config import TrainingConfig, load_config
-from nmt.text.subwords import Subwords
-from nmt.training.pairs import EncodedPairs, Variation
+from nmt.batching import BatchSampler
+from nmt.checkpoint import KNOWN_WORDS, SUBWORDS, shipped_checkpoint
+from nmt.config import AugmentConfig, TrainingConfig, load_config
+from nmt.text.subwords import PADDING, Subwords
+from nmt.training.augment import Augmenter
+from nmt.training.pairs import EncodedPairs, Feed, Variation
 from nmt.training.run import train
 from nmt.training.schedule import learning_rate
 from nmt.training.state import COPIED, Progress, average, save_state
+
+EVERYDAY = Path(__file__).resolve().parent.parent / "data" / "everyday" / "english-spanish.tsv"
 
 
 @pytest.mark.parametrize("norm, optimizer", [("pre", "adamw"), ("post", "adam"), ("pre", "muon")])
@@ -118,3 +123,46 @@ def test_short_pairs_come_up_more_often(tmp_path):
     assert encoded.numbers.tolist() == [0, 0, 0, 1, 2] and encoded.left_out == 1
     lengths = [len(subwords.encode(pairs["source"][number]).ids) + 1 for number in encoded.numbers]
     assert encoded.source_lengths.tolist() == lengths
+
+
+def everyday_pairs() -> Dataset:
+    rows = [line.split("\t") for line in EVERYDAY.read_text().splitlines()]
+    rows = [row for row in rows if row[0] in ("everyday", "word", "vocabulary")] * 10
+    return Dataset.from_dict({"source": [row[1] for row in rows], "target": [row[2] for row in rows]})
+
+
+def test_batches_are_made_of_lengths_that_augmented_pairs_have(tmp_path):
+    """Nearly every row has the length that it was sorted by, so batches are padded little more than those of plain
+    pairs: with the lengths of plain pairs they were by a third."""
+    checkpoint = shipped_checkpoint()
+    subwords = Subwords.load(checkpoint / SUBWORDS, checkpoint / KNOWN_WORDS)
+    kinds = {
+        "names": 0.3,
+        "numbers": 0.8,
+        "lower": 0.1,
+        "unmarked": 0.1,
+        "title": 0.05,
+        "unaccented": 0.1,
+        "marks": 0.1,
+    }
+    augmenter = Augmenter(AugmentConfig(**kinds), ("en", "es"), subwords.known_words)
+    pairs = everyday_pairs()
+    encoded = EncodedPairs(pairs, "everyday", subwords, 100, tmp_path, Variation(augmenter=augmenter))
+
+    drawn = encoded.draw(seed=1, epoch=2)
+    expected = np.stack(encoded.lengths(drawn), axis=1)[:500]
+    rows = [encoded.batch(np.array([row]), seed=row, kinds=drawn[[row]]) for row in range(500)]
+    lengths = np.array([(batch.source.size(1), batch.labels.size(1)) for batch in rows])
+    plain = np.stack([encoded.source_lengths, encoded.target_lengths], axis=1)[:500]
+    assert (lengths == expected).mean() > 0.95 > (plain == expected).mean()
+
+    def padding(feed: Feed) -> float:
+        batches = [encoded.batch(*feed.next()) for _ in feed.batches]
+        real = sum(int((side != PADDING).sum()) for batch in batches for side in (batch.source, batch.labels))
+        return 1 - real / sum(side.numel() for batch in batches for side in (batch.source, batch.labels))
+
+    feeds = [Feed(encoded, 512, 1, Progress()) for _ in range(2)]
+    unsorted = Feed(encoded, 512, 1, Progress())
+    unsorted.batches = BatchSampler(encoded.source_lengths, encoded.target_lengths, 512).batches(0)
+    first, again, worse = map(padding, (*feeds, unsorted))
+    assert first == again < 0.6 * worse

@@ -21,6 +21,8 @@ from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, name_spans, number_
 from nmt.text.typography import MARKS, plain_text
 from nmt.text.words import normalize, split_words
 
+REWRITING = frozenset({"lower", "unmarked", "title", "unaccented", "marks"})
+"""The kinds that change a text whatever its names and numbers are."""
 OPENING = "¿¡"
 PHRASE_WORDS = (1, 1, 1, 2, 3)
 """Lengths that phrases are drawn from, in source words."""
@@ -49,27 +51,28 @@ class Augmenter:
         self.shares, self.known_words, self.languages = config.model_dump(), known_words, languages
         self.numerals = tuple(map(numerals, languages)) if known_words else ({}, {})
 
-    def candidates(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
-        """[pairs, 3], bool: has slots whatever is drawn; has more with `names`; has more with `numbers`."""
+    def count_slots(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
+        """[pairs, 3], int8: slots whatever is drawn, more with `names`, more with `numbers`."""
         order = np.arange(len(NAMES + NUMBERS))
         rows = []
         for pair in map(plain, pairs):
             if not (shared_words(pair) or any(map(str.isdigit, pair[0])) or self._has_numeral(pair[0])):
-                rows.append((False, False, False))
+                rows.append((0, 0, 0))
                 continue
             fewest, names, numbers = (
                 len(self._slots(pair, order, *more)[0]) for more in ((False, False), (True, False), (False, True))
             )
-            rows.append((fewest > 0, names > fewest, numbers > fewest))
-        return np.array(rows, bool).reshape(-1, 3)
+            rows.append((fewest, names - fewest, numbers - fewest))
+        return np.array(rows, np.int8).reshape(-1, 3)
 
-    def draw(self, candidates: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Which kinds apply to each of the `candidates` [pairs, 3]: [pairs, kinds], bool, in the order of `shares`."""
-        kinds = random.random((len(candidates), len(self.shares))) < list(self.shares.values())
+    def draw(self, slots: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Which kinds apply to each pair, [pairs, kinds], bool, in the order of `shares`; `slots` [pairs, 3] are
+        counted as `count_slots` does."""
+        kinds = random.random((len(slots), len(self.shares))) < list(self.shares.values())
         column = {kind: number for number, kind in enumerate(self.shares)}
-        kinds[:, column["names"]] &= candidates[:, 1]
-        kinds[:, column["numbers"]] &= candidates[:, 2]
-        kinds[:, column["phrases"]] &= ~candidates[:, 0]
+        kinds[:, column["names"]] &= slots[:, 1] > 0
+        kinds[:, column["numbers"]] &= slots[:, 2] > 0
+        kinds[:, column["phrases"]] &= slots[:, 0] == 0
         return kinds
 
     def example(
@@ -88,7 +91,11 @@ class Augmenter:
             source_slots = [slot for slot in source_slots if slot.character in NUMBERS]
             kept = {slot.character for slot in source_slots}
             target_slots = [slot for slot in target_slots if slot.character in kept]
-        example = Example(source, target, source_slots, target_slots, links)
+        return self.rewritten(Example(source, target, source_slots, target_slots, links), kinds)
+
+    def rewritten(self, example: Example, kinds: set[str]) -> Example:
+        """The example in other clothes: those of `kinds` that are `REWRITING`."""
+        lower = "lower" in kinds
         if "marks" in kinds:
             example = with_other_mark(example, self.languages)
         if lower or "title" in kinds:

@@ -19,7 +19,7 @@ from nmt.models.dropout import Dropout
 from nmt.text.subwords import PADDING
 from nmt.training.context import Run
 from nmt.training.loss import Objective, StepLoss
-from nmt.training.pairs import Batch, EncodedPairs
+from nmt.training.pairs import Batch, EncodedPairs, Fed
 
 AT_MOST = 4
 """Most replicas: more would wait for Python's lock, and shares of a batch become small."""
@@ -34,13 +34,13 @@ class Gradients:
         self.loss = run.ranks.parallel(StepLoss(model, Objective.of(run.config, run.device)))
         self.replicas = Replicas(self.loss, settings.seed, torch.get_num_threads() if run.ranks.count == 1 else 1)
 
-    def add(self, fed: Sequence[tuple[np.ndarray, int]], step: int) -> tuple[float, int]:
-        """Add the gradients of a step's batches, given as (rows, seed): the mean loss per target piece.
+    def add(self, fed: Sequence[Fed], step: int) -> tuple[float, int]:
+        """Add the gradients of a step's batches: the mean loss per target piece.
 
         Returns the summed loss in nats of this rank's batches, and the target pieces of all ranks' batches.
         """
         ranks = self.run.ranks
-        batches = [self.pairs.batch(rows, seed).to(self.run.device) for rows, seed in ranks.share(fed)]
+        batches = [self.pairs.batch(*one).to(self.run.device) for one in ranks.share(fed)]
         tokens = int(*ranks.sum(sum(int((batch.labels != PADDING).sum()) for batch in batches)))
         loss = 0.0
         for number, batch in enumerate(batches):

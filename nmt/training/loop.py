@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from nmt.batching import BatchSampler
 from nmt.config import TrainingConfig
 from nmt.errors import UserError
 from nmt.models import Model
@@ -43,8 +42,7 @@ def run_steps(
     Interrupted after a signal, once the step under way is done and the state is saved.
     """
     settings, ranks = run.config.training, run.ranks
-    sampler = BatchSampler(pairs.source_lengths, pairs.target_lengths, settings.batch_tokens, settings.seed)
-    feed = Feed(sampler, progress)
+    feed = Feed(pairs, settings.batch_tokens, settings.seed, progress)
     gradients = Gradients(run, model, pairs)
     started = time.monotonic() - progress.seconds
     share = spent(settings, progress, feed)
@@ -64,7 +62,7 @@ def run_steps(
             loss, stopping, progress.seconds = ranks.sum(own_loss, len(stop), clock)
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or float("inf"))
             if reason := non_finite_reason(loss, norm.item()):
-                ranks.tell(skip_step(settings, progress, reason, [pairs.numbers[rows] for rows, _ in fed]))
+                ranks.tell(skip_step(settings, progress, reason, [pairs.numbers[one.rows] for one in fed]))
             else:
                 optimizer.step()
                 progress.skipped_in_a_row = 0

@@ -19,7 +19,7 @@ from nmt.batching import BatchSampler, pad, split_by_tokens
 from nmt.corpus import pairs_of
 from nmt.files import built_once, sha256_of
 from nmt.text.subwords import END, PADDING, START, Encoding, Subwords
-from nmt.training.augment import Augmenter, Example
+from nmt.training.augment import REWRITING, Augmenter, Example, plain
 from nmt.training.guidance import Guide, over_pieces, pad_guides, word_ranges
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class EncodedPairs:
     """A split's pairs as piece ids; pairs that are too long for the model are dropped and counted.
 
     Ids are memory-mapped from one flat file per side. Memory grows by twelve bytes a pair: its number and its two
-    lengths.
+    lengths; augmentation adds its three counts of slots and, in an epoch, its kinds and two lengths.
     """
 
     def __init__(
@@ -110,12 +110,17 @@ class EncodedPairs:
         kinds = {"ids": np.uint16, "ends": np.int64, **({"words": np.uint16} if self._varies else {})}
         place = cache / "encoded" / (f"{key}-words" if self._varies else key)
         self._sides = _stored(place, self._encode, kinds)
-        self._candidates = np.zeros((len(pairs), 3), bool)
-        if self.variation.augmenter and subwords.known_words:
-            known = hashlib.sha256("\n".join(sorted(subwords.known_words.words)).encode()).hexdigest()[:8]
-            place = cache / "encoded" / f"{key}-{known}-slots"
-            found = _stored(place, self._find_candidates, {"slots": np.bool_})
-            self._candidates = found["both"][0].reshape(-1, 3)
+        self._slots, self._growth = np.zeros((len(pairs), 3), np.int8), np.zeros((0, 0, 2), np.int8)
+        if augmenter := self.variation.augmenter:
+            key = "-".join([key, *augmenter.languages])
+            if words := subwords.known_words:
+                known = hashlib.sha256("\n".join(sorted(words.words)).encode()).hexdigest()[:8]
+                found = _stored(cache / "encoded" / f"{key}-{known}-counts", self._count_slots, {"slots": np.int8})
+                self._slots = found["both"][0].reshape(-1, 3)
+            rewriting = sorted(kind for kind in REWRITING if augmenter.shares[kind])
+            place = cache / "encoded" / "-".join([key, "growth", *rewriting])
+            found = _stored(place, self._measure_growth, {"pieces": np.int8})
+            self._growth = found["both"][0].reshape(-1, len(augmenter.shares), 2)
         source_lengths, target_lengths = (_lengths(self._sides[side][1]) for side in SIDES)
         longest = np.maximum(source_lengths, target_lengths)
         copies = np.where(longest <= SHORT, self.variation.short_copies, longest <= max_length)
@@ -127,8 +132,32 @@ class EncodedPairs:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def batch(self, rows: np.ndarray, seed: int | None = None) -> Batch:
-        """The batch of `rows` [batch]; given a seed, varied as `Variation` says."""
+    def draw(self, seed: int, epoch: int) -> np.ndarray | None:
+        """The kinds of augmentation of every row in an epoch, [rows, kinds], bool; None without augmentation."""
+        augmenter = self.variation.augmenter
+        if augmenter is None:
+            return None
+        random = np.random.default_rng([seed, epoch, 1])
+        parts = (self.numbers[first : first + ROWS] for first in range(0, len(self), ROWS))
+        return np.concatenate([augmenter.draw(self._slots[numbers], random) for numbers in parts])
+
+    def lengths(self, kinds: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The pieces of every row's source and target, [rows] each, when augmented as `draw` says, nearly: what
+        each kind adds on its own is summed."""
+        if kinds is None:
+            return self.source_lengths, self.target_lengths
+        lengths = np.stack([self.source_lengths, self.target_lengths], axis=1)  # [rows, sides]
+        for first in range(0, len(self), ROWS):
+            part = slice(first, first + ROWS)
+            numbers = self.numbers[part]
+            lengths[part] += np.einsum("rk,rks->rs", kinds[part], self._growth[numbers], dtype=np.int32)
+            lengths[part] += np.einsum("rk,rk->r", kinds[part, :2], self._slots[numbers, 1:], dtype=np.int32)[:, None]
+        lengths = lengths.clip(1, self.max_length)
+        return lengths[:, 0], lengths[:, 1]
+
+    def batch(self, rows: np.ndarray, seed: int | None = None, kinds: np.ndarray | None = None) -> Batch:
+        """The batch of `rows` [batch]; given a seed, varied as `Variation` says, with these `kinds` of augmentation
+        [batch, kinds]."""
         numbers = self.numbers[rows]
         variation = self.variation
         if seed is None:
@@ -141,7 +170,7 @@ class EncodedPairs:
             )
         else:
             sources, targets = (self._ids(side, numbers) for side in SIDES)
-        examples = self._examples(numbers, seed)
+        examples = {} if kinds is None else self._examples(numbers, seed, kinds)
         for row, encodings in examples.items():
             sources[row], targets[row] = (encoding.ids[: self.max_length - 1] for encoding in encodings[1:])
         if self.guide is None:
@@ -158,17 +187,16 @@ class EncodedPairs:
             guides.append(over_pieces(matrix, *(own[: self.max_length - 1] for own in ranges)))
         return make_batch(sources, targets, guides)
 
-    def _examples(self, numbers: np.ndarray, seed: int) -> dict[int, tuple[Example, Encoding, Encoding]]:
+    def _examples(
+        self, numbers: np.ndarray, seed: int, kinds: np.ndarray
+    ) -> dict[int, tuple[Example, Encoding, Encoding]]:
         """The pairs of a batch that are augmented, by their place in it."""
         augmenter = self.variation.augmenter
-        if augmenter is None:
-            return {}
+        assert augmenter is not None
         random = np.random.default_rng(seed)
-        candidates = self._candidates[numbers]
-        kinds = augmenter.draw(candidates, random)
         self.augmented.update(dict(zip(augmenter.shares, kinds.sum(axis=0).tolist(), strict=True)))
         examples = {}
-        for row in np.flatnonzero(kinds.any(axis=1) | candidates[:, 0]).tolist():
+        for row in np.flatnonzero(kinds.any(axis=1) | (self._slots[numbers, 0] > 0)).tolist():
             pair = self.pairs[int(numbers[row])]
             links = None if self.guide is None else self.guide.matrix(numbers[row])
             drawn = set(itertools.compress(augmenter.shares, kinds[row]))
@@ -209,28 +237,65 @@ class EncodedPairs:
                 _append(directory / f"{side}.ends", [ends])
                 end = int(ends[-1])
 
-    def _find_candidates(self, directory: Path) -> None:
+    def _count_slots(self, directory: Path) -> None:
         assert self.variation.augmenter is not None
-        self.variation.augmenter.candidates(pairs_of(self.pairs)).tofile(directory / "both.slots")
+        self.variation.augmenter.count_slots(pairs_of(self.pairs)).tofile(directory / "both.slots")
+
+    def _measure_growth(self, directory: Path) -> None:
+        """Write [pairs, kinds, sides]: the pieces that each kind that rewrites a text adds to it."""
+        augmenter = self.variation.augmenter
+        assert augmenter is not None
+        pieces = np.stack([_lengths(self._sides[side][1]) - 1 for side in SIDES], axis=1)  # [pairs, sides]
+        for first, rows in zip(itertools.count(0, ROWS), self.pairs.iter(ROWS)):
+            pairs = [plain(pair) for pair in zip(rows["source"], rows["target"], strict=True)]
+            growth = np.zeros((len(pairs), len(augmenter.shares), 2), int)
+            for number, (kind, share) in enumerate(augmenter.shares.items()):
+                if kind not in REWRITING or not share:
+                    continue
+                rewritten = [augmenter.rewritten(Example(*pair), {kind})[:2] for pair in pairs]
+                for side in (0, 1):
+                    changed = [row for row, pair in enumerate(pairs) if rewritten[row][side] != pair[side]]
+                    found = self.subwords.encode_ids([rewritten[row][side] for row in changed])
+                    growth[changed, number, side] = [len(ids) for ids in found]
+                    growth[changed, number, side] -= pieces[first : first + ROWS][changed, side]
+            _append(directory / "both.pieces", [growth.clip(-128, 127).astype(np.int8)])
+
+
+class Fed(NamedTuple):
+    """What a training batch is made of: the arguments of `EncodedPairs.batch`."""
+
+    rows: np.ndarray
+    """[batch]"""
+    seed: int
+    """Of its subword sampling, and of what its augmentation draws."""
+    kinds: np.ndarray | None
+    """[batch, kinds]: the kinds of augmentation of each row."""
 
 
 class Feed:
     """The sequence of training batches, starting at `progress`, which it advances."""
 
-    def __init__(self, sampler: BatchSampler, progress: Progress) -> None:
-        self.sampler, self.progress = sampler, progress
-        self.batches = sampler.batches(progress.epoch)
+    def __init__(self, pairs: EncodedPairs, batch_tokens: int, seed: int, progress: Progress) -> None:
+        self.pairs, self.batch_tokens, self.seed, self.progress = pairs, batch_tokens, seed, progress
+        self._begin_epoch()
 
-    def next(self) -> tuple[np.ndarray, int]:
-        """The rows [batch] of the next batch and the seed of its subword sampling and augmentation."""
+    def next(self) -> Fed:
+        """The next batch."""
         progress = self.progress
-        if progress.batch == len(self.batches):
+        if progress.batch >= len(self.batches):
             progress.epoch, progress.batch = progress.epoch + 1, 0
-            self.batches = self.sampler.batches(progress.epoch)
+            self._begin_epoch()
         rows = self.batches[progress.batch]
-        seed = (self.sampler.seed * 1_000_003 + progress.epoch * 10_007 + progress.batch) % 2**31
+        seed = (self.seed * 1_000_003 + progress.epoch * 10_007 + progress.batch) % 2**31
         progress.batch += 1
-        return rows, seed
+        return Fed(rows, seed, None if self.kinds is None else self.kinds[rows])
+
+    def _begin_epoch(self) -> None:
+        # Kinds are drawn before batches are made: a text with every word capitalized has half as many pieces again,
+        # and one of these would pad a whole batch.
+        self.kinds = self.pairs.draw(self.seed, self.progress.epoch)
+        lengths = self.pairs.lengths(self.kinds)
+        self.batches = BatchSampler(*lengths, self.batch_tokens, self.seed).batches(self.progress.epoch)
 
     @property
     def epochs(self) -> float:

@@ -36,10 +36,10 @@ class PacedPairs:
     def __getattr__(self, name: str):
         return getattr(self.pairs, name)
 
-    def batch(self, rows, seed=None) -> Batch:
+    def batch(self, rows, seed=None, kinds=None) -> Batch:
         sources, targets = self.source_lengths[rows], self.target_lengths[rows]
         self.pace.step(tokens=int(targets.sum()), flops=self.flops(sources, targets))
-        return self.pairs.batch(rows, seed)
+        return self.pairs.batch(rows, seed, kinds)
 
 
 def main() -> None:
