@@ -145,7 +145,7 @@ def test_batches_are_made_of_lengths_that_augmented_pairs_have(tmp_path):
         "unaccented": 0.1,
         "marks": 0.1,
     }
-    augmenter = Augmenter(AugmentConfig(**kinds), ("en", "es"), subwords.known_words)
+    augmenter = Augmenter(AugmentConfig(**kinds, marks=0.1), ("en", "es"), subwords.known_words)
     pairs = everyday_pairs()
     encoded = EncodedPairs(pairs, "everyday", subwords, 100, tmp_path, Variation(augmenter=augmenter))
 
