@@ -24,7 +24,7 @@ PAIRS_A_MINUTE = 60_000
 """Pairs of some ten words that two cores train on in a minute, about."""
 TOKENS_A_PAIR = 20
 """Most that such a pair takes of a batch, with padding."""
-PREPARED_A_MINUTE = 100_000
+PREPARED_A_MINUTE = 80_000
 """Pairs whose words are found and aligned in a minute, about: what augmentation and guided attention need first."""
 PREPARATION = 0.2
 """Most of the budget that this may take."""
@@ -41,11 +41,11 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
     """The sections data, subwords, model, training and alignment of a configuration, as plain values.
 
     `minutes` (of two cores) are all that the run may take. 4% are left for reading the corpus and learning the
-    subwords, a fifth, twelve minutes at most, goes to the alignment head. Placeholders (not for a `source` that
+    subwords, an eighth, ten minutes at most, goes to the alignment head. Placeholders (not for a `source` that
     capitalizes nouns), augmentation and guided attention need every pair's words first; they are left out where that
     takes more than `PREPARATION`. The rest goes to the translator.
     """
-    head = round(min(0.2 * minutes, 12), 2)
+    head = round(min(minutes / 8, 10), 2)
     preparation = pairs / PREPARED_A_MINUTE
     guided = preparation <= PREPARATION * minutes
     translator = round(0.96 * minutes - head - guided * preparation, 2)
@@ -90,7 +90,7 @@ def _network(pairs: int, minutes: float) -> dict[str, int]:
 
 
 def _dropout(passes: float) -> float:
-    for most, dropout in ((4, 0.0), (20, 0.1), (40, 0.15)):
+    for most, dropout in ((6, 0.0), (20, 0.1), (40, 0.15)):
         if passes < most:
             return dropout
     return 0.2

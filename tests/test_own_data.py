@@ -77,7 +77,7 @@ def test_from_a_file_of_pairs_to_a_translator(train, tmp_path, monkeypatch):
         "optimizer: muon",
         "pairs are few",
         "taken from train",
-        "0.02 minutes of two idle cores for the alignment head, then 0.07 minutes",
+        "0.01 minutes of two idle cores for the alignment head, then 0.08 minutes",
     ):
         assert words in told, told
     command = 'nmt-translate --checkpoint checkpoints/pairs "..."'
