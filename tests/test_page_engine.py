@@ -40,6 +40,7 @@ LINES = [
     "Tom's got 1,234 “friends” – hasn't he?",
     "Zażółć gęślą jaźń 😀 at the harbour.",
     "It rained for nine days, and then the river rose.",
+    "Fire!",  # written as `¡ Fuego!`
     "no",
     "...",
     "   ",

@@ -20,6 +20,7 @@ const NORMAL = 1;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 const BYTE = 6;
+const OPENING = /[¿¡]$/;
 /** How much less likely than the least likely piece a character without any is. */
 const UNKNOWN_PENALTY = 10;
 
@@ -279,7 +280,8 @@ export class Subwords {
         piece = piece.slice(SPACE.length);
         started ||= !this.model.removeExtraWhitespaces;
       }
-      surfaces.push(piece.replaceAll(SPACE, " "));
+      const surface = piece.replaceAll(SPACE, " ");
+      surfaces.push(OPENING.test(surfaces.at(-1) ?? "") ? surface.replace(/^ /, "") : surface);
       started ||= piece !== "";
     }
     return [...surfaces, ...surfacesOfBytes(bytes)];

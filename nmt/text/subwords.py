@@ -36,6 +36,8 @@ LONGEST_WORD = 16
 """Pieces of a single word, at most; only strings that are no words have as many."""
 REMEMBERED_WORDS = 20_000
 """Words whose segmentations subword sampling keeps, some 3 kB each."""
+_AFTER_OPENING = regex.compile(r"(?<=[¿¡]) ")
+"""A space that no text has: a network writes it that has seen a word only without an opening mark."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +305,7 @@ class Subwords:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Piece ids as NFC-normalized text."""
-        return normalize(self._processor.decode(list(ids)))
+        return _AFTER_OPENING.sub("", normalize(self._processor.decode(list(ids))))
 
     def decode_with_spans(self, ids: Sequence[int], source: Encoding | None = None) -> Encoding:
         """Decode piece ids to an Encoding that keeps exactly these pieces.
@@ -316,6 +318,9 @@ class Subwords:
         if normalize(text) != text:  # possible only for characters that were spelled out in bytes
             spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
         text = normalize(text)
+        for place in reversed([match.start() for match in _AFTER_OPENING.finditer(text)]):
+            text = text[:place] + text[place + 1 :]
+            spans = [(start - (start > place), end - (end > place)) for start, end in spans]
         filled: dict[str, Span] = {}
         verbatim: list[Span] = []
         if self.has_slots:
