@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
     options = make_parser().parse_args(arguments)
     if options.name:
         if options.recipe:
-            options.change += recipe_changes(options)
+            options.change = recipe_changes(options) + options.change  # the later wins
         if not options.change:
             raise UserError("there is no change to measure; give --change key=value")
         started = time.time()
