@@ -24,12 +24,21 @@ PAIRS_A_MINUTE = 60_000
 """Pairs of some ten words that two cores train on in a minute, about."""
 TOKENS_A_PAIR = 20
 """Most that such a pair takes of a batch, with padding."""
-PREPARED_A_MINUTE = 80_000
-"""Pairs whose words are found and aligned in a minute, about: what augmentation and guided attention need first."""
+VARIED_A_MINUTE, ALIGNED_A_MINUTE = 400_000, 100_000
+"""Pairs in a minute, about, that are made ready for placeholders and augmentation, and that are aligned for guided
+attention."""
 PREPARATION = 0.2
-"""Most of the budget that this may take."""
-AUGMENT = {"names": 0.3, "numbers": 0.8, "lower": 0.06, "unmarked": 0.05, "title": 0.01}
-"""Shares of the pairs, as in the configurations of the shipped translators."""
+"""Most of the budget that each may take."""
+AUGMENT = {
+    "names": 0.3,
+    "numbers": 0.8,
+    "lower": 0.1,
+    "unmarked": 0.1,
+    "title": 0.01,
+    "unaccented": 0.1,
+    "marks": 0.1,
+}
+"""Shares of the pairs; docs/speedrun.md has what they cost."""
 GUIDE_WEIGHT = 0.5
 NOUNS_CAPITALIZED = ("de", "lb", "nds")
 """Languages in which a capitalized word need not be a name."""
@@ -42,19 +51,19 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
 
     `minutes` (of two cores) are all that the run may take. 4% are left for reading the corpus and learning the
     subwords, an eighth, ten minutes at most, goes to the alignment head. Placeholders (not for a `source` that
-    capitalizes nouns), augmentation and guided attention need every pair's words first; they are left out where that
-    takes more than `PREPARATION`. The rest goes to the translator.
+    capitalizes nouns) and augmentation need every pair's words first, guided attention their links; each is left out
+    where that takes more than `PREPARATION`. The rest goes to the translator.
     """
     head = round(min(minutes / 8, 10), 2)
-    preparation = pairs / PREPARED_A_MINUTE
-    guided = preparation <= PREPARATION * minutes
-    translator = round(0.96 * minutes - head - guided * preparation, 2)
+    varied, guided = (pairs / pace <= PREPARATION * minutes for pace in (VARIED_A_MINUTE, ALIGNED_A_MINUTE))
+    preparation = varied * pairs / VARIED_A_MINUTE + guided * pairs / ALIGNED_A_MINUTE
+    translator = round(0.96 * minutes - head - preparation, 2)
     passes = PAIRS_A_MINUTE * translator / pairs
     batch_tokens = 1024 if pairs < FEW else 2048
     steps = PAIRS_A_MINUTE * translator * TOKENS_A_PAIR / batch_tokens
     return {
-        "data": {"augment": dict(AUGMENT)} if guided else {},
-        "subwords": {"vocabulary_size": _pieces(pairs), "slots": guided and source not in NOUNS_CAPITALIZED},
+        "data": {"augment": dict(AUGMENT)} if varied else {},
+        "subwords": {"vocabulary_size": _pieces(pairs), "slots": varied and source not in NOUNS_CAPITALIZED},
         "model": _network(pairs, translator) | {"heads": 4, "dropout": _dropout(passes)},
         "training": {
             "batch_tokens": batch_tokens,

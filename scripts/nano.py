@@ -51,12 +51,11 @@ MAX_LENGTH = 256  # pieces of a sentence, with </s>
 
 def train_subwords(pairs, path, vocabulary=6000):
     """Learn one vocabulary, of fewer pieces where text is short; other characters become bytes."""
-    sentences = (sentence for pair in pairs for sentence in pair)
     settings = {"vocab_size": vocabulary, "hard_vocab_limit": False, "byte_fallback": True}
     settings |= {"pad_id": PADDING, "unk_id": UNKNOWN, "bos_id": START, "eos_id": END}
     with open(path, "wb") as file:
-        settings |= {"sentence_iterator": sentences, "model_writer": file, "minloglevel": 2}
-        sentencepiece.SentencePieceTrainer.train(**settings)
+        settings |= {"sentence_iterator": (s for pair in pairs for s in pair), "model_writer": file}
+        sentencepiece.SentencePieceTrainer.train(**settings, minloglevel=2)
     return sentencepiece.SentencePieceProcessor(str(path))
 
 
@@ -158,22 +157,19 @@ class Transformer(nn.Module):
 
     def decode(self, target, memory, source_mask):
         """Target [batch, target] to logits [batch, target, vocabulary]; each layer's attention."""
-        length = target.size(1)
         # Section 3.2.3: a position sees itself and those before, so neither its label nor <pad>.
-        target_mask = torch.ones(length, length, dtype=torch.bool).tril()
+        target_mask = torch.ones(2 * [target.size(1)], dtype=torch.bool).tril()
         x, attentions = self.embed(target), []
         for layer in self.decoder_layers:
             x, weights = layer(x, memory, target_mask, source_mask)
             attentions.append(weights)  # [batch, heads, target, source]
-        states = self.decoder_norm(x)  # [batch, target, width]
-        return states @ self.output_weight.T + self.output_bias, attentions
+        return self.decoder_norm(x) @ self.output_weight.T + self.output_bias, attentions
 
 
 # --- Loss: the next piece should be likely, but never certain (section 5.4) -----------------------
 def pad(sequences):
-    """Lists of piece ids to one tensor [batch, longest], filled with <pad> on the right."""
-    longest = max(map(len, sequences))
-    return torch.tensor([ids + [PADDING] * (longest - len(ids)) for ids in sequences])
+    """Lists of piece ids to one tensor [batch, longest], filled with <pad>, 0, on the right."""
+    return nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in sequences], batch_first=True)
 
 
 def loss_of(model, batch):
@@ -193,8 +189,6 @@ RATE, WARMUP = 6e-3, 200
 
 def orthogonal(matrix):
     """The matrix with every singular value moved near to 1 (Jordan et al. 2024)."""
-    if matrix.size(0) > matrix.size(1):  # keep x x^T small
-        return orthogonal(matrix.T).T
     x = matrix / matrix.norm().clamp(min=1e-7)
     for _ in range(5):  # each singular value s becomes 3.4445 s - 4.775 s^3 + 2.0315 s^5
         square = x @ x.T
@@ -242,7 +236,6 @@ def beam_search(model, source, forbidden=(PADDING, UNKNOWN, START), beam=5):
     penalty = [(5 + length) / 6 for length in range(longest + 1)]
     live, finished = [(0.0, [START])], []  # (log-probability, pieces), best first
     for length in range(1, longest + 1):
-        # Every step decodes the whole beginnings; the package keeps their keys and values instead.
         target = torch.tensor([pieces for _, pieces in live])  # [beam, length]
         logits, _ = model.decode(target, memory.expand(len(live), -1, -1), mask)
         scores = logits[:, -1].log_softmax(dim=-1)  # [beam, vocabulary]
@@ -254,13 +247,10 @@ def beam_search(model, source, forbidden=(PADDING, UNKNOWN, START), beam=5):
         for score, place in zip(best.tolist(), places.tolist(), strict=True):
             parent, piece = divmod(place, scores.size(1))
             grown.append((score, live[parent][1] + [piece]))
-        for score, pieces in grown[:beam]:
-            if pieces[-1] == END or length == longest:
-                finished.append((score / penalty[length], pieces))
+        ended = [one for one in grown[:beam] if one[1][-1] == END or length == longest]
+        finished += [(score / penalty[length], pieces) for score, pieces in ended]
         live = [(score, pieces) for score, pieces in grown if pieces[-1] != END][:beam]
-        # Log-probabilities only fall and the penalty only grows, so no live one can end above this.
-        reachable = live[0][0] / penalty[longest]
-        if len(finished) >= beam or any(reachable <= score for score, _ in finished):
+        if len(finished) >= beam:
             break
     return [piece for piece in max(finished)[1][1:] if piece != END]
 
@@ -285,12 +275,22 @@ def shares(piece_spans, words):
     return matrix
 
 
+def usual(subwords, text):
+    """What a truecased vocabulary reads: the first word in its likelier casing, ¿ and ¡ apart."""
+    first = (re.findall(r"[^\W\d][\w']*", text) or [""])[0]
+    if subwords.piece_to_id("<truecased>") == UNKNOWN or first[1:] != first[1:].lower():
+        return text
+    forms = first.lower(), first.capitalize()
+    best = max(forms, key=lambda form: sum(map(subwords.get_score, subwords.encode(form))))
+    return re.sub(r"([¿¡])(?=\S)", r"\1 ", text.replace(first, best, 1))
+
+
 @torch.inference_mode()
 def translate(model, subwords, layer, shown_heads, text):
     """Text, source and target words of the translation, attention [target, source words + 1]."""
     if not split_words(text := normalize("NFC", text)):
         return "", [], [], torch.zeros(0, 1)
-    source = subwords.encode(text, return_type="offset_mapping")  # ids, and characters of each
+    source = subwords.encode(read := usual(subwords, text), return_type="offset_mapping")
     placeholders = [n for n in range(len(subwords)) if category(subwords.id_to_piece(n)[0]) == "Co"]
     pieces = beam_search(model, source["ids"], [PADDING, UNKNOWN, START, *placeholders])
     target = subwords.decode(pieces, return_type="offset_mapping")
@@ -298,15 +298,15 @@ def translate(model, subwords, layer, shown_heads, text):
     # Row t reads piece t - 1, <s> at first, and writes piece t; the last writes </s> and is cut.
     _, attentions = model.decode(torch.tensor([[START, *pieces]]), memory, mask)
     attention = attentions[layer][0, shown_heads, :-1].mean(dim=0)  # [pieces, source pieces + 1]
-    source_words, target_words = split_words(text), split_words(target["text"])
-    columns = shares(source["offsets"], source_words)
-    rows = shares(target["offsets"], target_words)
+    columns = shares(source["offsets"], split_words(read))
+    rows = shares(target["offsets"], split_words(target["text"]))
     # Sum over a source word's pieces, mean over a target word's (Koehn and Knowles 2017, 3.5).
     over_words = torch.cat([attention[:, :-1] @ columns, attention[:, -1:]], dim=1)  # last: </s>
     matrix = (rows / rows.sum(dim=0)).T @ over_words
-    source_words = [text[start:end] for start, end in source_words]
-    target_words = [target["text"][start:end] for start, end in target_words]
-    return target["text"], source_words, target_words, matrix
+    joined = re.sub(r"([¿¡]) ", r"\1", target["text"])
+    sentence = re.sub(r"\w", lambda letter: letter[0].upper(), joined, count=1)
+    words = [[t[start:end] for start, end in split_words(t)] for t in (text, sentence)]
+    return sentence, *words, matrix
 
 
 def draw(source, target, matrix):
@@ -391,9 +391,9 @@ def main():
     encoded = [tuple(subwords.encode(list(pair))) for pair in pairs]
     encoded = [pair for pair in encoded if all(0 < len(ids) < MAX_LENGTH for ids in pair)]
     model = Transformer(SIZES, subwords.get_piece_size())
-    steps = train(model, encoded, given.minutes, given.steps)
-    data = dict(zip(("source", "target"), given.languages, strict=True), corpus="files")
-    save(given.output, model, data | {"train": given.pairs}, steps)
+    source, target = given.languages
+    data = {"source": source, "target": target, "corpus": "files", "train": given.pairs}
+    save(given.output, model, data, train(model, encoded, given.minutes, given.steps))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,10 @@ const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
 
 const tasks = {
   encode: (line) => {
-    const { text, ids, wordsOfPiece, capitals, copied } = translator.subwords.encode(line);
-    return { ids, wordsOfPiece, capitals, copied: copied.map(([start, end]) => text.slice(start, end)) };
+    const encoding = translator.subwords.encode(line);
+    const { text, ids, wordsOfPiece, capitals, copied } = encoding;
+    const back = translator.subwords.decodeWithSpans(ids, encoding).text;
+    return { ids, wordsOfPiece, capitals, copied: copied.map(([start, end]) => text.slice(start, end)), back };
   },
   sentences: (line) => sentences(translator.subwords, translator.subwords.encode(line), translator.data.source).map(({ text }) => text),
   translate: (line) => plain(translator.translate(line, { beam, nBest, oneSentence: true })),

@@ -8,7 +8,7 @@ from tiny import ENGLISH, SPANISH, tiny_config, write_tiny_checkpoint
 
 from nmt.checkpoint import Checkpoint
 from nmt.cli.export import main
-from nmt.engines.huggingface import export_to_huggingface, not_for_huggingface
+from nmt.engines.huggingface import export_to_huggingface, not_for_huggingface, tokenizer
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.text.subwords import END, PADDING, START, Subwords
@@ -78,20 +78,42 @@ def test_the_tokenizer_and_generation_are_the_same(exported):
     transformers = pytest.importorskip("transformers")
     checkpoint, out = exported
     subwords = Subwords.load(checkpoint / "subwords.model")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    loaded = transformers.AutoTokenizer.from_pretrained(out)
     texts = [*ENGLISH, *SPANISH, "  two   spaces ", "“Quotes” – and dashes…", "日本 ñandú", "soft\u00adhyphen", "x² ﬁ"]
     for text in texts:
-        assert tokenizer(text)["input_ids"] == [*subwords.encode_ids([text])[0], END], text
-        assert tokenizer.decode(subwords.encode_ids([text])[0], skip_special_tokens=True) == subwords.decode(
+        assert loaded(text)["input_ids"] == [*subwords.encode_ids([text])[0], END], text
+        assert loaded.decode(subwords.encode_ids([text])[0], skip_special_tokens=True) == subwords.decode(
             subwords.encode_ids([text])[0]
         )
     model = transformers.AutoModelForSeq2SeqLM.from_pretrained(out)
-    given = tokenizer(ENGLISH[:3], return_tensors="pt", padding=True)
+    given = loaded(ENGLISH[:3], return_tensors="pt", padding=True)
     made = model.generate(**given, num_beams=1, max_length=40)
     greedy = TorchEngine.load(Checkpoint(checkpoint), len(subwords))
     from nmt.search.options import SearchOptions
 
     wanted = greedy.translate([subwords.encode(text).ids for text in ENGLISH[:3]], SearchOptions(beam=1))
-    assert tokenizer.batch_decode(made, skip_special_tokens=True) == [
+    assert loaded.batch_decode(made, skip_special_tokens=True) == [
         subwords.decode(hypotheses[0].pieces) for hypotheses in wanted
     ]
+
+
+def test_first_words_are_truecased_and_translations_begin_as_sentences():
+    tokenizers = pytest.importorskip("tokenizers")
+    names = [f"I saw {name}, and {name} saw the boat." for name in ("Tom", "Mary", "Ann")] * 9
+    subwords = Subwords.train([*ENGLISH, *SPANISH, *names] * 2, 420, character_coverage=1.0, truecase=True)
+    assert subwords.truecased
+    converted = tokenizers.Tokenizer.from_str(json.dumps(tokenizer(subwords)))
+    texts = [
+        *ENGLISH,
+        *SPANISH,
+        "Tom left.",
+        "tom left.",
+        "“Mary's here”",
+        "¿Quién es Ann? ¡No!",
+        "IBM left.",
+        "8 boats",
+    ]
+    for text in texts:
+        (ids,) = subwords.encode_ids([text])
+        assert converted.encode(text).ids == [*ids, END], text
+        assert converted.decode(ids) == subwords.decode_with_spans(ids, subwords.encode(text, ())).text, text

@@ -81,6 +81,7 @@ def check_pieces(place: Path, model: dict, subwords: Subwords, lines: list[str])
     for line, one, encoding in zip(lines, found, map(subwords.encode, lines), strict=True):
         assert (one["ids"], one["wordsOfPiece"]) == (encoding.ids, encoding.words_of_piece), repr(line)
         assert one["capitals"] == encoding.capitals, repr(line)
+        assert one["back"] == subwords.decode_with_spans(encoding.ids, encoding).text, repr(line)
         assert one["copied"] == [encoding.text[start:end] for start, end in encoding.copied], repr(line)
 
 
@@ -99,6 +100,22 @@ def test_bpe(shipped, tmp_path):
         subwords,
         SENTENCES + fuzzed_lines(200),
     )
+
+
+def test_truecased_vocabularies(shipped, tmp_path):
+    lines = everyday("english") + everyday("spanish")
+    subwords = Subwords.train(lines, 600, truecase=True)
+    assert subwords.truecased
+    lines += [line[:1].lower() + line[1:] for line in lines] + ["¡¿Qué?! ¿ Y?", *SEVERAL["es"], *fuzzed_lines(500)]
+    known = KnownWords(word.lower() for line in lines for word in re.findall(r"[^\W\d]+", line)[1:])
+    for one, words in ((subwords, None), (subwords.with_slots(known), known)):
+        model = {
+            **shipped,
+            "subwords": subwords_data(one.proto),
+            "knownWords": words and front_coded(words.words),
+            "numberWords": {},
+        }
+        check_pieces(tmp_path, model, one, lines)
 
 
 def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import regex
 from safetensors.numpy import save
 
 from nmt.checkpoint import SUBWORDS, Checkpoint
@@ -22,9 +23,13 @@ from nmt.errors import UserError
 from nmt.files import atomic_path, expanded, is_empty
 from nmt.models import own_weights
 from nmt.models.transformer import fixed_positions
+from nmt.text.casing import truecased_beginning
 from nmt.text.subwords import END, PADDING, SPACE, START, UNKNOWN, Subwords
 from nmt.text.typography import INVISIBLE, PLAIN
 
+# Regular expressions as Oniguruma and JavaScript have them: what is before a place has a fixed length.
+_BEGINNING = "(?:^|" + "|".join(rf"(?<=^[^\p{{L}}\p{{N}}]{{{length}}})" for length in (1, 2, 3)) + ")"
+_WORD_ENDS = r"(?:'\p{Ll}+)*(?![\p{L}\p{M}\p{N}]|'\p{Ll})"
 Arrays = dict[str, np.ndarray]
 ARCHITECTURES = {"pre": ("pegasus", "PegasusForConditionalGeneration"), "post": ("marian", "MarianMTModel")}
 """Model type and class in `transformers` for each `model.norm`."""
@@ -175,7 +180,8 @@ def _special_ids() -> dict[str, int]:
 def tokenizer(subwords: Subwords) -> dict[str, Any]:
     """The subword model as a `tokenizer.json` of Hugging Face's `tokenizers`.
 
-    Quotes and dashes are unified as in `nmt`; sentences in capitals, copied text and placeholders are not handled.
+    Quotes and dashes are unified and first words truecased as in `nmt` (a name is one by its piece alone); sentences in
+    capitals, copied text and placeholders are not handled.
     """
     proto = subwords.proto
     charsmap = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode("ascii")
@@ -183,9 +189,10 @@ def tokenizer(subwords: Subwords) -> dict[str, Any]:
     for code, plain in PLAIN.items():
         variants[plain] = variants.get(plain, "") + chr(code)
     replaced = [(f"[{letters}]", plain) for plain, letters in variants.items()] + [(INVISIBLE.pattern, "")]
+    reading, writing = casing_rules(subwords) if subwords.truecased else ([], [])
     normalizers = [
         {"type": "NFC"},
-        *({"type": "Replace", "pattern": {"Regex": pattern}, "content": content} for pattern, content in replaced),
+        *map(_replacement, [*replaced, *reading]),
         *([{"type": "Precompiled", "precompiled_charsmap": charsmap}] if charsmap else []),
         {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
         {"type": "Strip", "strip_left": True, "strip_right": True},
@@ -206,7 +213,10 @@ def tokenizer(subwords: Subwords) -> dict[str, Any]:
             "pair": [{"Sequence": {"id": "A", "type_id": 0}}, end, {"Sequence": {"id": "B", "type_id": 0}}, end],
             "special_tokens": {"</s>": {"id": "</s>", "ids": [END], "tokens": ["</s>"]}},
         },
-        "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, space]},
+        "decoder": {
+            "type": "Sequence",
+            "decoders": [{"type": "ByteFallback"}, space, {"type": "Fuse"}, *map(_replacement, writing)],
+        },
         "model": {
             "type": "Unigram",
             "unk_id": UNKNOWN,
@@ -214,3 +224,27 @@ def tokenizer(subwords: Subwords) -> dict[str, Any]:
             "byte_fallback": True,
         },
     }
+
+
+def casing_rules(subwords: Subwords) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Patterns and what they become, before pieces are made of a text and after a text is made of them: first words in
+    their likelier casing, opening marks apart, and back."""
+    names: dict[str, list[str]] = {}
+    for piece in subwords.pieces(range(len(subwords))):
+        name = piece.removeprefix(SPACE)
+        if piece != name and name.istitle() and truecased_beginning(name, (), subwords.score) == name:
+            names.setdefault(name[0], []).append(regex.escape(name[1:]))
+    letters = {letter for piece in subwords.pieces(range(len(subwords))) for letter in piece if letter.islower()}
+    reading = []
+    for lower in sorted(letter for letter in letters if len(letter.upper()) == 1 and letter.upper() != letter):
+        upper = lower.upper()
+        name = rf"(?:{'|'.join(names[upper])}){_WORD_ENDS}" if upper in names else "(?!)"
+        reading += [(rf"{_BEGINNING}{upper}(?=[\p{{Ll}}\p{{M}}]*{_WORD_ENDS})(?!{name})", lower)]
+        reading += [(rf"{_BEGINNING}{lower}(?={name})", upper)]
+    writing = [(rf"{_BEGINNING}{letter}", letter.upper()) for letter in sorted(letters) if len(letter.upper()) == 1]
+    apart, joined = [(rf"{mark}(?=\S)", f"{mark} ") for mark in "¿¡"], [(f"{mark} ", mark) for mark in "¿¡"]
+    return reading + apart, joined + writing
+
+
+def _replacement(rule: tuple[str, str]) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"Regex": rule[0]}, "content": rule[1]}

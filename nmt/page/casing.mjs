@@ -23,9 +23,12 @@ export function capitals(text) {
   return Array.from(text, (letter) => (letter.toUpperCase().length === letter.length ? letter.toUpperCase() : letter)).join("");
 }
 
-/** The usual form of a sentence in capitals: each word in its likeliest casing. */
-export function truecase(text, score) {
-  let [usual, first] = [text, true];
+/**
+ * The usual form of a sentence in capitals: each word in its likeliest casing, the first one only if `beginning`, else
+ * capitalized.
+ */
+export function truecase(text, score, beginning) {
+  let [usual, first] = [text, !beginning];
   for (const { text: word, start, end } of splitWords(text)) {
     const [initial] = word;
     const lower = word.toLowerCase();
@@ -36,6 +39,24 @@ export function truecase(text, score) {
     first &&= !/\p{L}/u.test(word);
   }
   return usual;
+}
+
+/** The text with its first word in its likelier casing, unless it is within the spans `kept`. */
+export function truecasedBeginning(text, kept, score) {
+  const first = firstWord(text);
+  if (!first || within(first.start, kept)) return text;
+  const lower = first.word.toLowerCase();
+  const capital = capitalized(lower);
+  return begun(text, first, score(capital) > score(lower) ? capital : lower);
+}
+
+/** The truecased translation `text` of `source` as a sentence: see `recased_beginning` in Python. */
+export function recasedBeginning(source, text, kept, known) {
+  const [first, typed] = [firstWord(text), firstWord(source)];
+  if (!first || !typed || within(first.start, kept)) return text;
+  const own = known && !known.has(typed.word.toLowerCase()) && WORDLESS.test(source.slice(typed.end));
+  const stays = !MARKS.includes(text.at(-1)) && (own || /^\p{Ll}/u.test(typed.word));
+  return stays ? text : begun(text, first, capitalized(first.word));
 }
 
 /**

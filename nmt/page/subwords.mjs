@@ -1,7 +1,15 @@
 /** Subword pieces by SentencePiece (Kudo and Richardson 2018), as nmt/text/subwords.py, and the words of each piece. */
 
 import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
-import { begunAs, capitals, isCapitals, truecase, usualBeginning } from "./casing.mjs";
+import {
+  begunAs,
+  capitals,
+  isCapitals,
+  recasedBeginning,
+  truecase,
+  truecasedBeginning,
+  usualBeginning,
+} from "./casing.mjs";
 import { CharacterMap } from "./charsmap.mjs";
 import { copiedSpans } from "./copied.mjs";
 import { KnownWords, SLOTS, fill, findSlots } from "./slots.mjs";
@@ -20,6 +28,8 @@ const NORMAL = 1;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 const BYTE = 6;
+/** A piece that marks vocabularies of truecased text, in which a word stands apart from an opening mark before it. */
+const TRUECASED = "<truecased>";
 const OPENING = /[¿¡]$/;
 /** How much less likely than the least likely piece a character without any is. */
 const UNKNOWN_PENALTY = 10;
@@ -56,6 +66,7 @@ export class Subwords {
     this.spelling = model.pieces;
     /** The ids of placeholders. */
     this.slotIds = this.spelling.flatMap((piece, id) => (SLOTS.includes(piece) ? [id] : []));
+    this.truecased = this.spelling.includes(TRUECASED);
     this.types = bytesFromBase64(model.types);
     this.scores = new Float32Array(bytesFromBase64(model.scores).buffer);
     this.characterMap = new CharacterMap(bytesFromBase64(model.charsmap));
@@ -95,11 +106,12 @@ export class Subwords {
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
     const score = (form) => this.score(form);
-    const unshouted = shouted ? truecase(plain, score) : (known?.withoutEmphasis(plain) ?? plain);
+    const unshouted = shouted ? truecase(plain, score, this.truecased) : (known?.withoutEmphasis(plain) ?? plain);
     const found = known ? findSlots(unshouted, known) : [];
     const kept = found.map(({ start, end }) => [start, end]);
-    const usual = known && !shouted ? usualBeginning(unshouted, kept, score) : unshouted;
-    const { filled, spans } = fill(usual, found);
+    const begin = this.truecased ? truecasedBeginning : known ? usualBeginning : null;
+    const usual = begin && !shouted ? begin(unshouted, kept, score) : unshouted;
+    const { filled, spans } = this.truecased ? apart(fill(usual, found)) : fill(usual, found);
     const inText = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
     return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots };
@@ -107,7 +119,8 @@ export class Subwords {
 
   /** The log-probability of a word's pieces. */
   score(form) {
-    return this.segmented(form).ids.reduce((sum, id) => sum + this.scores[id], 0);
+    const scoreOf = (id) => (this.types[id] === BYTE ? this.unknownScore : this.scores[id]);
+    return this.segmented(form).ids.reduce((sum, id) => sum + scoreOf(id), 0);
   }
 
   /** The piece ids of a word, lower-cased and on its own, at least one; a bare space before it is left out. */
@@ -257,7 +270,9 @@ export class Subwords {
     const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
     const verbatim = [...slots].filter(([slot]) => held(slot) === typed(slot)).map(([, span]) => span);
     const score = (form) => this.score(form);
-    const plain = source && this.known ? begunAs(source.text, text, verbatim, this.known.words, score) : text;
+    let plain = text;
+    if (source && this.truecased) plain = recasedBeginning(source.text, text, verbatim, this.known?.words);
+    else if (source && this.known) plain = begunAs(source.text, text, verbatim, this.known.words, score);
     return encoding(shouted ? capitals(text) : plain, ids, spans, { shouted, slots });
   }
 
@@ -291,6 +306,14 @@ export class Subwords {
   pieces(ids) {
     return ids.map((id) => this.spelling[id]);
   }
+}
+
+/** The text with a space after opening marks, each with the place where it stands. */
+function apart({ filled, spans }) {
+  const places = [...spans];
+  const opened = [...filled.matchAll(/[¿¡](?=\S)/gu)].toReversed();
+  for (const { index } of opened) places.splice(index + 1, 0, [places[index][1], places[index][1]]);
+  return { filled: filled.replace(/[¿¡](?=\S)/gu, "$& "), spans: places };
 }
 
 /** A lone surrogate has no UTF-8 form. */

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Sequence
 
 import regex
 
@@ -16,6 +17,7 @@ MARGIN = 3.0
 """Nats by which a word must be likelier in one casing than in the other to have that casing of its own."""
 _FIRST_WORD = regex.compile(r"[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})")
 """The first word of a text, unless it has capitals inside."""
+_WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:'\p{L}+)*")
 _LOWER = regex.compile(r"\p{Ll}")
 _WORDLESS = regex.compile(r"[^\p{L}\p{N}]*")
 
@@ -38,15 +40,56 @@ def capitalized(word: str) -> str:
     return word[:1].upper() + word[1:]
 
 
-def truecase(text: str, score: Score) -> str:
-    """The usual form of a sentence in capitals: each word in its likeliest casing."""
-    usual, first = text, True
+def truecase(text: str, score: Score, beginning: bool) -> str:
+    """The usual form of a sentence in capitals: each word in its likeliest casing, the first one only if `beginning`,
+    else capitalized."""
+    usual, first = text, not beginning
     for word in split_words(text):
         forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
         best = max((form for form in forms if len(form) == len(word.text)), key=score)
         usual = usual[: word.start] + best + usual[word.end :]
         first = first and not any(letter.isalpha() for letter in word.text)
     return usual
+
+
+def truecased(texts: Sequence[str]) -> Sequence[str]:
+    """The texts with first words in lower case, unless they are capitalized more often elsewhere (Koehn et al. 2008,
+    section 2); the texts themselves if most do not begin with a capital."""
+    firsts = [_FIRST_WORD.match(text) for text in texts]
+    cased = [first[1] for first in firsts if first and first[1].lower() != first[1].upper()]
+    if 2 * sum(map(str.islower, cased)) >= len(cased):
+        return texts
+    seen: Counter[str] = Counter()
+    for text, first in zip(texts, firsts, strict=True):
+        seen.update(_WORD.findall(text, first.end() if first else 0))
+    result = []
+    for text, first in zip(texts, firsts, strict=True):
+        lower = first[1].lower() if first else ""
+        usual = first and seen[lower] >= seen[capitalized(lower)]
+        result.append(_begun(text, first, lower) if first and usual else text)
+    return result
+
+
+def truecased_beginning(text: str, kept: Spans, score: Score) -> str:
+    """The text with its first word in its likelier casing, unless it is within the spans `kept`."""
+    first = _FIRST_WORD.match(text)
+    if not first or _within(first.start(1), kept):
+        return text
+    lower = first[1].lower()
+    return _begun(text, first, max(lower, capitalized(lower), key=score))
+
+
+def recased_beginning(source: str, text: str, kept: Spans, known: Container[str] | None) -> str:
+    """The truecased translation `text` of `source` as a sentence: with a capital, unless the source begins in lower
+    case, or is a single word whose capital is its own (in lower case it is not among the `known` words), and no mark
+    ends the translation. A first word within the spans `kept` stays.
+    """
+    first, typed = _FIRST_WORD.match(text), _FIRST_WORD.match(source)
+    if not first or not typed or _within(first.start(1), kept):
+        return text
+    own = known is not None and typed[1].lower() not in known and _WORDLESS.fullmatch(source, typed.end())
+    stays = text[-1] not in MARKS and (own or _LOWER.match(typed[1]))
+    return text if stays else _begun(text, first, capitalized(first[1]))
 
 
 def usual_beginning(text: str, kept: Spans, score: Score) -> str:

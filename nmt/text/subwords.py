@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +18,16 @@ import regex
 import sentencepiece
 
 from nmt.errors import UserError
-from nmt.text.casing import begun_as, capitals, is_capitals, truecase, usual_beginning
+from nmt.text.casing import (
+    begun_as,
+    capitals,
+    is_capitals,
+    recased_beginning,
+    truecase,
+    truecased,
+    truecased_beginning,
+    usual_beginning,
+)
 from nmt.text.copied import copied_spans
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, KnownWords, Slot, Span, fill, find_slots
 from nmt.text.typography import plain_text, without
@@ -36,6 +46,14 @@ LONGEST_WORD = 16
 """Pieces of a single word, at most; only strings that are no words have as many."""
 REMEMBERED_WORDS = 20_000
 """Words whose segmentations subword sampling keeps, some 3 kB each."""
+TRUECASED = "<truecased>"
+"""A piece that marks vocabularies of truecased text, in which a word stands apart from an opening mark before it. It is
+never read or written."""
+UNKNOWN_PENALTY = 10.0
+"""How much less likely than the least likely piece SentencePiece takes a character without any to be."""
+COMMON = 20
+"""Occurrences that make a letter or digit of truecased text a piece, whatever the coverage."""
+_OPENING = regex.compile(r"[¿¡](?=\S)")
 _AFTER_OPENING = regex.compile(r"(?<=[¿¡]) ")
 """A space that no text has: a network writes it that has seen a word only without an opening mark."""
 
@@ -96,6 +114,7 @@ class Subwords:
     def __init__(self, model: bytes, known_words: KnownWords | None = None) -> None:
         """With `known_words`, and a model that has their pieces, names and numbers are encoded as placeholders."""
         self.model = model
+        self._scored: dict[str, float] = {}
         self._segmented: dict[tuple[str, float], tuple[list[array], list[float]]] = {}
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
@@ -111,6 +130,8 @@ class Subwords:
         self.slot_ids = frozenset(number for number, piece in enumerate(self._pieces) if piece in SLOTS)
         """The ids of placeholders."""
         self.has_slots = len(self.slot_ids) == len(SLOTS)
+        self.truecased = TRUECASED in self._pieces
+        """Whether first words are encoded in their likelier casing."""
         self.known_words = known_words if self.has_slots else None
 
     @classmethod
@@ -136,17 +157,23 @@ class Subwords:
         model_type: str = "unigram",
         character_coverage: float = 0.9995,
         normalization: str = "nmt_nfkc",
+        truecase: bool = False,
     ) -> Subwords:
         """Train a joint vocabulary with byte fallback, so that no input is ever `<unk>`.
 
         The size is an upper bound: a small corpus gets what it has pieces for. `normalization` is SentencePiece's rule,
-        which the model applies to all text from then on.
+        which the model applies to all text from then on. With `truecase`, first words are in their usual casing, here
+        and from then on, if most sentences begin with a capital.
         """
         import io
 
         texts = [text for text in (plain_text(normalize(sentence)) for sentence in sentences) if text.strip()]
         if not texts:
             raise UserError("there is no text to learn subwords from: every sentence is empty; see to the data")
+        usual = truecased(texts) if truecase else texts
+        marked = usual is not texts
+        if marked:
+            texts = [_OPENING.sub(r"\g<0> ", text) for text in usual]
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
@@ -163,6 +190,8 @@ class Subwords:
                 unk_id=UNKNOWN,
                 bos_id=START,
                 eos_id=END,
+                control_symbols=[TRUECASED] if marked else [],
+                required_chars=_common_letters(texts) if marked else "",
                 num_threads=16,  # the pieces depend on it, so it is the same on every machine
                 minloglevel=2,
             )
@@ -217,14 +246,19 @@ class Subwords:
             before, (plain, places) = places, without(text, copied)
             slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
-        usual = truecase(plain, self._score) if shouted else plain
+        usual = truecase(plain, self.score, self.truecased) if shouted else plain
         known = self.known_words if slots is None else None
         if known and not shouted:
             usual = known.without_emphasis(usual)
         slots = find_slots(usual, known) if known else slots or []
-        if known and not shouted:
-            usual = usual_beginning(usual, [(slot.start, slot.end) for slot in slots], self._score)
+        kept = [(slot.start, slot.end) for slot in slots]
+        if self.truecased:
+            usual = usual if shouted else truecased_beginning(usual, kept, self.score)
+        elif known and not shouted:
+            usual = usual_beginning(usual, kept, self.score)
         filled, origins = fill(usual, slots) if slots else (usual, None)
+        if self.truecased and _OPENING.search(filled):
+            filled, origins = _apart(filled, origins or [(place, place + 1) for place in range(len(filled))])
         result = self._processor.encode(filled, return_type="offset_mapping")
         spans = result["offsets"]
         if origins:
@@ -247,12 +281,25 @@ class Subwords:
         """What a placeholder for `text` becomes in a translation: a number word its counterpart, other text itself."""
         return self.known_words.number_words.get(text.lower(), text) if self.known_words else text
 
-    def _score(self, form: str) -> float:
-        return sum(self._scores[piece] for piece in self._processor.encode(form))
+    def score(self, form: str) -> float:
+        """The log-probability of a word's pieces."""
+        score = self._scored.get(form)
+        if score is None:
+            if len(self._scored) >= REMEMBERED_WORDS:
+                self._scored.clear()
+            score = self._scored[form] = sum(self._scores[piece] for piece in self._processor.encode(form))
+        return score
 
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Piece ids alone, for many sentences."""
-        return self._processor.encode([plain_text(_storable(normalize(text))) for text in texts], num_threads=1)
+        return self._processor.encode([self._read(text) for text in texts], num_threads=1)
+
+    def _read(self, text: str) -> str:
+        # What SentencePiece reads of a sentence without placeholders.
+        plain = plain_text(_storable(normalize(text)))
+        if not self.truecased:
+            return plain
+        return _OPENING.sub(r"\g<0> ", truecased_beginning(plain, (), self.score))
 
     def word_pieces(self, words: Sequence[str]) -> list[list[int]]:
         """For each word the piece ids of its lower-cased form encoded on its own; never empty.
@@ -261,7 +308,8 @@ class Subwords:
         that `?` has the same pieces after a space as after a word.
         """
         result = []
-        for ids in self.encode_ids([word.lower() for word in words]):
+        plain = [plain_text(_storable(normalize(word.lower()))) for word in words]
+        for ids in self._processor.encode(plain, num_threads=1):
             if len(ids) > 1 and self._pieces[ids[0]] == SPACE:
                 ids = ids[1:]
             result.append(ids[:LONGEST_WORD] or [UNKNOWN])
@@ -276,7 +324,7 @@ class Subwords:
         """
         random = np.random.default_rng(seed)
         drawn = []
-        for text in self._processor.normalize([plain_text(_storable(normalize(text))) for text in texts]):
+        for text in self._processor.normalize([self._read(text) for text in texts]):
             words = text.split(SPACE)[1:]  # the text begins with a space, if it is not empty
             ids: list[int] = []
             for word, chance in zip(words, random.random(len(words)).tolist(), strict=True):
@@ -301,7 +349,10 @@ class Subwords:
 
     @cached_property
     def _scores(self) -> list[float]:
-        return [self._processor.get_score(number) for number in range(len(self))]
+        scores = [self._processor.get_score(number) for number in range(len(self))]
+        # Bytes have a score of 0 in the model; segmentation takes a character without a piece for this unlikely.
+        rare = min(scores) - UNKNOWN_PENALTY
+        return [rare if self._processor.is_byte(number) else score for number, score in enumerate(scores)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Piece ids as NFC-normalized text."""
@@ -334,13 +385,27 @@ class Subwords:
         in_capitals = source is not None and source.capitals
         if in_capitals:
             text = capitals(text)
+        elif source is not None and self.truecased:
+            known = self.known_words.words if self.known_words else None
+            text = recased_beginning(source.text, text, verbatim, known)
         elif source is not None and self.known_words:
-            text = begun_as(source.text, text, verbatim, self.known_words.words, self._score)
+            text = begun_as(source.text, text, verbatim, self.known_words.words, self.score)
         return Encoding(text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces' own spelling, `SPACE` for a space."""
         return [self._pieces[number] for number in ids]
+
+
+def _common_letters(texts: Iterable[str]) -> str:
+    """Digits, and letters that have two cases, that occur `COMMON` times: else a capital that is rare as such would be
+    spelled in bytes."""
+    seen: Counter[str] = Counter()
+    for text in texts:
+        seen.update(text)
+    return "".join(
+        sorted(c for c, count in seen.items() if count >= COMMON and (c.isdigit() or c.lower() != c.upper()))
+    )
 
 
 def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -> list[Slot]:
@@ -352,6 +417,15 @@ def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -
         for slot in slots
         if (first := before[slot.start]) in left and (last := before[slot.end - 1]) in left
     ]
+
+
+def _apart(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
+    """The text with a space after opening marks, and the span that each of its characters comes from."""
+    for match in reversed(list(_OPENING.finditer(text))):
+        text = f"{text[: match.end()]} {text[match.end() :]}"
+        end = spans[match.start()][1]
+        spans.insert(match.end(), (end, end))
+    return text, spans
 
 
 def _storable(text: str) -> str:

@@ -46,6 +46,7 @@ def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
         settings.model_type,
         settings.character_coverage,
         settings.normalization,
+        truecase=True,
     )
 
 
