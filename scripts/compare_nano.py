@@ -5,9 +5,9 @@
   python -m scripts.compare_nano training --minutes 5
 
 `translations`: the first test sentences that the package translates without placeholders, which nano.py has not, by
-both at beam 5, equal but for the casing of the first letter, which nano.py leaves to the network; and the largest
-difference of an attention weight where the pieces of both are the same too. `training`: nano.py
-trains on Tatoeba for so many minutes, configs/quickstart.yaml for as many steps; BLEU of both on the test split.
+both at beam 5, equal but for the casing of the first letter; and the largest difference of an attention weight where
+the pieces of both are the same too. `training`: nano.py trains on Tatoeba for so many minutes, configs/quickstart.yaml,
+which also truecases and augments, for as many steps; BLEU of both on the test split.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def translations(name: str, count: int) -> None:
         theirs, _, _, attention = nano.translate(*loaded, text)
         if ours.text.lower() == theirs.lower():
             same += 1
-            if translator.subwords.encode(text).ids == loaded[1].encode(text):
+            if translator.subwords.encode(text).ids == loaded[1].encode(nano.usual(loaded[1], text)):
                 largest = max(largest, float(np.abs(ours.attention - attention.numpy()).max(initial=0)))
         else:
             differing.append((text, ours.text, theirs))

@@ -8,13 +8,13 @@ Sections and equations without a name are of "Attention Is All You Need" (Vaswan
 """
 
 import argparse
-import hashlib
 import json
 import math
 import random
 import re
 import time
 from collections import OrderedDict
+from hashlib import sha256
 from pathlib import Path
 from unicodedata import category, normalize
 
@@ -189,11 +189,12 @@ RATE, WARMUP = 6e-3, 200
 
 def orthogonal(matrix):
     """The matrix with every singular value moved near to 1 (Jordan et al. 2024)."""
-    x = matrix / matrix.norm().clamp(min=1e-7)
+    tall = matrix.size(0) > matrix.size(1)  # keep x x^T small
+    x = (matrix.T if tall else matrix) / matrix.norm().clamp(min=1e-7)
     for _ in range(5):  # each singular value s becomes 3.4445 s - 4.775 s^3 + 2.0315 s^5
         square = x @ x.T
         x = 3.4445 * x + (2.0315 * (square @ square) - 4.775 * square) @ x
-    return x
+    return x.T if tall else x
 
 
 def train(model, pairs, minutes, steps=None):
@@ -258,10 +259,9 @@ def beam_search(model, source, forbidden=(PADDING, UNKNOWN, START), beam=5):
 # --- Attention to words: from pieces to what a reader sees ----------------------------------------
 def split_words(text):
     """(first, one past last) character of each word and punctuation mark."""
-    # Python's \w lacks combining marks. Match a copy: m for a mark, w for \w, the rest as it is.
-    kinds = "".join("m" if category(c)[0] == "M" else re.sub(r"\w", "w", c) for c in text)
-    words = re.finditer(r"[wm]+(?:['’][wm]+)*|[^wm\s](?:m|\u200d[^wm\s])*", kinds)
-    return [word.span() for word in words]
+    # Python's \w lacks combining marks. Match instead: m for a mark, w for \w, the rest as it is.
+    text = "".join("m" if category(c)[0] == "M" else re.sub(r"\w", "w", c) for c in text)
+    return [m.span() for m in re.finditer(r"[wm]+(?:['’][wm]+)*|[^wm\s](?:m|\u200d[^wm\s])*", text)]
 
 
 def shares(piece_spans, words):
@@ -277,12 +277,15 @@ def shares(piece_spans, words):
 
 def usual(subwords, text):
     """What a truecased vocabulary reads: the first word in its likelier casing, ¿ and ¡ apart."""
-    first = (re.findall(r"[^\W\d][\w']*", text) or [""])[0]
-    if subwords.piece_to_id("<truecased>") == UNKNOWN or first[1:] != first[1:].lower():
+    if subwords.piece_to_id("<truecased>") == UNKNOWN:
         return text
-    forms = first.lower(), first.capitalize()
-    best = max(forms, key=lambda form: sum(map(subwords.get_score, subwords.encode(form))))
-    return re.sub(r"([¿¡])(?=\S)", r"\1 ", text.replace(first, best, 1))
+    score = [-99 if subwords.is_byte(n) else subwords.get_score(n) for n in range(len(subwords))]
+    first = re.match(r"[\W_]*([^\W\d_][\w']*)", text)
+    if first and first[1][1:] == first[1][1:].lower():
+        forms = first[1].lower(), first[1].capitalize()
+        best = max(forms, key=lambda form: sum(score[n] for n in subwords.encode(form)))
+        text = text.replace(first[1], best, 1)
+    return re.sub(r"([¿¡])(?=\S)", r"\1 ", text)
 
 
 @torch.inference_mode()
@@ -303,8 +306,9 @@ def translate(model, subwords, layer, shown_heads, text):
     # Sum over a source word's pieces, mean over a target word's (Koehn and Knowles 2017, 3.5).
     over_words = torch.cat([attention[:, :-1] @ columns, attention[:, -1:]], dim=1)  # last: </s>
     matrix = (rows / rows.sum(dim=0)).T @ over_words
-    joined = re.sub(r"([¿¡]) ", r"\1", target["text"])
-    sentence = re.sub(r"\w", lambda letter: letter[0].upper(), joined, count=1)
+    sentence = re.sub(r"([¿¡]) ", r"\1", target["text"])
+    if next(filter(str.isalpha, text), "").isupper():
+        sentence = re.sub(r"\w", lambda letter: letter[0].upper(), sentence, count=1)
     words = [[t[start:end] for start, end in split_words(t)] for t in (text, sentence)]
     return sentence, *words, matrix
 
@@ -324,29 +328,25 @@ def save(directory, model, data, steps):
     """Write weights, configuration and metadata; subwords.model is there already."""
     header, content = {}, b""  # safetensors: header's length in 8 bytes, header as JSON, numbers
     for name, weight in model.named_parameters():
-        numbers = weight.detach().numpy().tobytes()
-        offsets = [len(content), len(content) + len(numbers)]
+        start, content = len(content), content + weight.detach().numpy().tobytes()
         name = re.sub(r"\bnorm_(\w+)", r"around_\1.norm", name)  # the package's name for it
-        header[name] = {"dtype": "F32", "shape": list(weight.shape), "data_offsets": offsets}
-        content += numbers
+        header[name] = dict(dtype="F32", shape=[*weight.shape], data_offsets=[start, len(content)])
     head = json.dumps(header).encode()
     content = len(head).to_bytes(8, "little") + head + content
     (directory / "weights.safetensors").write_bytes(content)
     config = {"checkpoint": str(directory), "training": {"max_steps": steps}, "data": data}
     config |= {"model": SIZES | {"dropout": 0.0}, "alignment": {"head": False}}
     (directory / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
-    files = "config.yaml", "subwords.model", "weights.safetensors"
     metadata = {"source": data["source"], "target": data["target"], "max_length": MAX_LENGTH}
     metadata |= {"decoding": {}, "alignment_layer": max(0, len(model.decoder_layers) - 2)}
-    metadata["files"] = {n: hashlib.sha256((directory / n).read_bytes()).hexdigest() for n in files}
+    metadata["files"] = {p.name: sha256(p.read_bytes()).hexdigest() for p in directory.iterdir()}
     (directory / "metadata.json").write_text(json.dumps(metadata, indent=2))
 
 
 def load(checkpoint):
     """Model, subwords, layer and its heads to show, of a directory or a shipped name."""
-    directory = Path(checkpoint)
-    if not directory.is_dir():
-        directory = Path(__file__).parent.parent / "checkpoints" / checkpoint
+    shipped = Path(__file__).parent.parent / "checkpoints" / checkpoint
+    directory = Path(checkpoint) if Path(checkpoint).is_dir() else shipped
     content = bytearray((directory / "weights.safetensors").read_bytes())
     weights, first = {}, 8 + int.from_bytes(content[:8], "little")
     for name, entry in json.loads(content[8:first]).items():

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import sentencepiece
 
 from nmt.alignment.head import Aligner
 from nmt.checkpoint import (
@@ -28,12 +29,13 @@ from nmt.checkpoint import (
     load_arrays,
     save_arrays,
     write_checkpoint_metadata,
+    write_text,
 )
 from nmt.cli.common import run
-from nmt.config import load_config
+from nmt.config import dump_config, load_config
 from nmt.corpus import load_corpus
 from nmt.errors import UserError
-from nmt.text.subwords import SPACE, UNKNOWN, Subwords
+from nmt.text.subwords import SPACE, TRUECASED, UNKNOWN, Subwords
 from nmt.training.preparation import train_subwords
 
 LEFT_OUT = (KNOWN_WORDS, "training", "tensorboard", "README.md", "log.jsonl")
@@ -52,37 +54,36 @@ def main(arguments: list[str]) -> None:
     config = load_config(checkpoint.path(CONFIG), options.changes)
     old, new = Subwords.load(checkpoint.path(SUBWORDS)), train_subwords(config, load_corpus(config.data))
     new = new.with_slots() if old.has_slots else new
-    parts = mixture(old, new)
-    made = parts / parts.sum(axis=1, keepdims=True)
+    parts = made_of(old, new)
     arrays = {
-        name: made @ array.astype(np.float32) if len(array) == len(old) else array
+        name: np.stack([array[own].mean(axis=0, dtype=np.float32) for own in parts])
+        if len(array) == len(old)
+        else array
         for name, array in load_arrays(checkpoint.path(WEIGHTS)).items()
     }
     shutil.copytree(checkpoint.directory, options.output, ignore=shutil.ignore_patterns(*LEFT_OUT))
     new.save(options.output / SUBWORDS)
+    write_text(options.output / CONFIG, dump_config(config))
     save_arrays(options.output / WEIGHTS, arrays)
     if ALIGNER in checkpoint.files:
         head = Aligner.read(checkpoint.path(ALIGNER), old)
-        vectors = {**head.parameters, "embedding": parts @ head.parameters["embedding"]}
-        Aligner(vectors, new, head.threshold, head.swapped).save(options.output / ALIGNER)
-    write_checkpoint_metadata(options.output, {**checkpoint.metadata.record, "vocabulary_size": len(new)})
+        embedding = np.stack([head.parameters["embedding"][own].sum(axis=0) for own in parts])
+        parameters = {**head.parameters, "embedding": embedding}
+        Aligner(parameters, new, head.threshold, head.swapped).save(options.output / ALIGNER)
+    kept = {key: value for key, value in checkpoint.metadata.record.items() if key not in ("confidence", "dev_loss")}
+    write_checkpoint_metadata(options.output, {**kept, "initial": checkpoint.files[WEIGHTS]})
 
 
-def mixture(old: Subwords, new: Subwords) -> np.ndarray:
-    """[new, old], float32: how often each old piece is a part of each new one."""
+def made_of(old: Subwords, new: Subwords) -> list[list[int]]:
+    """For each new piece the old pieces of its text."""
     ids = {piece: number for number, piece in enumerate(old.pieces(range(len(old))))}
-    counts = np.zeros((len(new), len(old)), np.float32)
-    for number, piece in enumerate(new.pieces(range(len(new)))):
-        parts = [ids[piece]] if piece in ids else spelled(old, piece) or [UNKNOWN]
-        np.add.at(counts[number], parts, 1)
-    return counts
-
-
-def spelled(old: Subwords, piece: str) -> list[int]:
-    """The old pieces of a new one's text."""
-    (parts,) = old.encode_ids([piece.replace(SPACE, " ")])
-    inside = not piece.startswith(SPACE) and parts and old.pieces(parts[:1]) == [SPACE]
-    return parts[1:] if inside else parts
+    processor = sentencepiece.SentencePieceProcessor(model_proto=old.model)
+    parts = []
+    for piece in new.pieces(range(len(new))):
+        spelled = processor.encode(piece.replace(SPACE, " "))
+        inside = not piece.startswith(SPACE) and spelled[:1] == [ids[SPACE]]
+        parts.append([ids[piece]] if piece in ids else spelled[inside:] if piece != TRUECASED else [UNKNOWN])
+    return [own or [UNKNOWN] for own in parts]
 
 
 if __name__ == "__main__":

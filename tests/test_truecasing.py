@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import SENTENCES
+from tiny import SENTENCES, tiny_subwords
 
-from nmt.text.casing import recased_beginning, truecased
+from nmt.text.casing import recased_beginning, truecased_corpus
 from nmt.text.slots import KnownWords
 from nmt.text.subwords import TRUECASED, Subwords
 from nmt.text.typography import plain_text
+from scripts.new_subwords import made_of
 
 MORE = [
     "We saw the boat and Tom.",
@@ -22,7 +23,7 @@ texts = st.text() | st.text("aábñÁB .,'’¿¡½ﬁ\u0301\u200b\u3000\nСъ�
 
 
 def test_first_words_are_cased_as_they_mostly_are_elsewhere():
-    given = [
+    texts = [
         "The boat left.",
         "I saw the boat.",
         "Tom left.",
@@ -40,13 +41,12 @@ def test_first_words_are_cased_as_they_mostly_are_elsewhere():
         '"it\'s me," he said.',
         "42 Boats",
     ]
-    found = list(truecased([*given, "Here am I."]))
-    assert found == [*wanted, "here am I."]
+    assert truecased_corpus([*texts, "Here am I."]) == [*wanted, "here am I."]
 
 
 def test_a_corpus_in_lower_case_or_without_case_stays():
     for texts in (["the boat left .", "I saw it ."] * 2, ["船は出た。", "見た。"], []):
-        assert truecased(texts) is texts
+        assert truecased_corpus(texts) is None
     plain = Subwords.train(["the boat left .", "it was late ."] * 9, 300, truecase=True)
     assert not plain.truecased and TRUECASED not in plain.pieces(range(len(plain)))
 
@@ -104,6 +104,9 @@ def test_placeholders_keep_their_casing():
         ("monday", "Tom", "Tom"),
         ("42", "cuarenta", "cuarenta"),
         ("Boat", "", ""),
+        ("TV is late.", "la televisión llega tarde.", "La televisión llega tarde."),
+        ("1. Where is it?", "¿dónde está?", "¿Dónde está?"),
+        ("船は出た。", "the boat left.", "The boat left."),
     ],
 )
 def test_a_translation_begins_as_its_source(source, text, wanted):
@@ -120,3 +123,12 @@ def test_sampled_segmentations_spell_the_same(monkeypatch):
     drawn = SUBWORDS.sample_ids(SENTENCES, 0.2, seed=3)
     assert list(map(spelled, drawn)) == list(map(spelled, SUBWORDS.encode_ids(SENTENCES)))
     assert not np.array_equal(drawn[0], SUBWORDS.encode_ids(SENTENCES[:1])[0])
+
+
+def test_a_new_vocabularys_pieces_are_made_of_the_old_ones_pieces():
+    old = tiny_subwords()
+    parts = made_of(old, SUBWORDS)
+    for number, (piece, own) in enumerate(zip(SUBWORDS.pieces(range(len(SUBWORDS))), parts, strict=True)):
+        spelled = "".join(old.pieces(own))
+        assert spelled.lstrip("▁") == piece.lstrip("▁") or number == 4 and own == [1] or "<0x" in spelled, (piece, spelled)
+    assert len(parts) == len(SUBWORDS) and parts[:4] == [[0], [1], [2], [3]]

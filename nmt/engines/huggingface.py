@@ -192,7 +192,9 @@ def tokenizer(subwords: Subwords) -> dict[str, Any]:
     reading, writing = casing_rules(subwords) if subwords.truecased else ([], [])
     normalizers = [
         {"type": "NFC"},
-        *map(_replacement, [*replaced, *reading]),
+        *map(_replacement, replaced),
+        {"type": "Strip", "strip_left": True, "strip_right": True},
+        *map(_replacement, reading),
         *([{"type": "Precompiled", "precompiled_charsmap": charsmap}] if charsmap else []),
         {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
         {"type": "Strip", "strip_left": True, "strip_right": True},
@@ -228,22 +230,26 @@ def tokenizer(subwords: Subwords) -> dict[str, Any]:
 
 def casing_rules(subwords: Subwords) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Patterns and what they become, before pieces are made of a text and after a text is made of them: first words in
-    their likelier casing, opening marks apart, and back."""
+    their likelier casing, opening marks apart, and back. A translation always begins with a capital."""
     names: dict[str, list[str]] = {}
     for piece in subwords.pieces(range(len(subwords))):
         name = piece.removeprefix(SPACE)
         if piece != name and name.istitle() and truecased_beginning(name, (), subwords.score) == name:
             names.setdefault(name[0], []).append(regex.escape(name[1:]))
-    letters = {letter for piece in subwords.pieces(range(len(subwords))) for letter in piece if letter.islower()}
+    letters = {letter for piece in subwords.pieces(range(len(subwords))) for letter in piece if _is_paired(letter)}
     reading = []
-    for lower in sorted(letter for letter in letters if len(letter.upper()) == 1 and letter.upper() != letter):
+    for lower in sorted(letters):
         upper = lower.upper()
         name = rf"(?:{'|'.join(names[upper])}){_WORD_ENDS}" if upper in names else "(?!)"
         reading += [(rf"{_BEGINNING}{upper}(?=[\p{{Ll}}\p{{M}}]*{_WORD_ENDS})(?!{name})", lower)]
         reading += [(rf"{_BEGINNING}{lower}(?={name})", upper)]
-    writing = [(rf"{_BEGINNING}{letter}", letter.upper()) for letter in sorted(letters) if len(letter.upper()) == 1]
+    writing = [(rf"{_BEGINNING}{letter}", letter.upper()) for letter in sorted(letters)]
     apart, joined = [(rf"{mark}(?=\S)", f"{mark} ") for mark in "¿¡"], [(f"{mark} ", mark) for mark in "¿¡"]
     return reading + apart, joined + writing
+
+
+def _is_paired(letter: str) -> bool:
+    return letter.islower() and letter.upper() != letter == letter.upper().lower()
 
 
 def _replacement(rule: tuple[str, str]) -> dict[str, Any]:

@@ -24,10 +24,10 @@ export function capitals(text) {
 }
 
 /**
- * The usual form of a sentence in capitals: each word in its likeliest casing, the first one only if `beginning`, else
- * capitalized.
+ * The usual form of a sentence in capitals: each word in its likeliest casing, the first in lower case only if
+ * `beginning`.
  */
-export function truecase(text, score, beginning) {
+export function fromCapitals(text, score, beginning) {
   let [usual, first] = [text, !beginning];
   for (const { text: word, start, end } of splitWords(text)) {
     const [initial] = word;
@@ -50,12 +50,12 @@ export function truecasedBeginning(text, kept, score) {
   return begun(text, first, score(capital) > score(lower) ? capital : lower);
 }
 
-/** The truecased translation `text` of `source` as a sentence: see `recased_beginning` in Python. */
+/** Capitalize the first word of `text`, the truecased translation of `source`: see `recased_beginning` in Python. */
 export function recasedBeginning(source, text, kept, known) {
   const [first, typed] = [firstWord(text), firstWord(source)];
-  if (!first || !typed || within(first.start, kept)) return text;
-  const own = known && !known.has(typed.word.toLowerCase()) && WORDLESS.test(source.slice(typed.end));
-  const stays = !MARKS.includes(text.at(-1)) && (own || /^\p{Ll}/u.test(typed.word));
+  if (!first || within(first.start, kept)) return text;
+  const own = typed && known && !known.has(typed.word.toLowerCase()) && WORDLESS.test(source.slice(typed.end));
+  const stays = !MARKS.includes(text.at(-1)) && (!typed || own || /^\p{Ll}/u.test(typed.word));
   return stays ? text : begun(text, first, capitalized(first.word));
 }
 

@@ -4,9 +4,9 @@ import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
 import {
   begunAs,
   capitals,
+  fromCapitals,
   isCapitals,
   recasedBeginning,
-  truecase,
   truecasedBeginning,
   usualBeginning,
 } from "./casing.mjs";
@@ -28,7 +28,7 @@ const NORMAL = 1;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 const BYTE = 6;
-/** A piece that marks vocabularies of truecased text, in which a word stands apart from an opening mark before it. */
+/** Marks a vocabulary of truecased text, in which a word stands apart from an opening mark before it. */
 const TRUECASED = "<truecased>";
 const OPENING = /[¿¡]$/;
 /** How much less likely than the least likely piece a character without any is. */
@@ -66,6 +66,7 @@ export class Subwords {
     this.spelling = model.pieces;
     /** The ids of placeholders. */
     this.slotIds = this.spelling.flatMap((piece, id) => (SLOTS.includes(piece) ? [id] : []));
+    /** Whether first words are read in their likelier casing. */
     this.truecased = this.spelling.includes(TRUECASED);
     this.types = bytesFromBase64(model.types);
     this.scores = new Float32Array(bytesFromBase64(model.scores).buffer);
@@ -106,7 +107,7 @@ export class Subwords {
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
     const score = (form) => this.score(form);
-    const unshouted = shouted ? truecase(plain, score, this.truecased) : (known?.withoutEmphasis(plain) ?? plain);
+    const unshouted = shouted ? fromCapitals(plain, score, this.truecased) : (known?.withoutEmphasis(plain) ?? plain);
     const found = known ? findSlots(unshouted, known) : [];
     const kept = found.map(({ start, end }) => [start, end]);
     const begin = this.truecased ? truecasedBeginning : known ? usualBeginning : null;
@@ -296,7 +297,7 @@ export class Subwords {
         started ||= !this.model.removeExtraWhitespaces;
       }
       const surface = piece.replaceAll(SPACE, " ");
-      surfaces.push(OPENING.test(surfaces.at(-1) ?? "") ? surface.replace(/^ /, "") : surface);
+      surfaces.push(OPENING.test(surfaces.findLast((one) => one !== "") ?? "") ? surface.replace(/^ /, "") : surface);
       started ||= piece !== "";
     }
     return [...surfaces, ...surfacesOfBytes(bytes)];
@@ -311,9 +312,11 @@ export class Subwords {
 /** The text with a space after opening marks, each with the place where it stands. */
 function apart({ filled, spans }) {
   const places = [...spans];
-  const opened = [...filled.matchAll(/[¿¡](?=\S)/gu)].toReversed();
-  for (const { index } of opened) places.splice(index + 1, 0, [places[index][1], places[index][1]]);
-  return { filled: filled.replace(/[¿¡](?=\S)/gu, "$& "), spans: places };
+  const opened = /[¿¡](?=\P{White_Space})/gu;
+  for (const { index } of [...filled.matchAll(opened)].toReversed()) {
+    places.splice(index + 1, 0, [places[index][1], places[index][1]]);
+  }
+  return { filled: filled.replace(opened, "$& "), spans: places };
 }
 
 /** A lone surrogate has no UTF-8 form. */

@@ -40,9 +40,9 @@ def capitalized(word: str) -> str:
     return word[:1].upper() + word[1:]
 
 
-def truecase(text: str, score: Score, beginning: bool) -> str:
-    """The usual form of a sentence in capitals: each word in its likeliest casing, the first one only if `beginning`,
-    else capitalized."""
+def from_capitals(text: str, score: Score, beginning: bool) -> str:
+    """The usual form of a sentence in capitals: each word in its likeliest casing, the first in lower case only if
+    `beginning`."""
     usual, first = text, not beginning
     for word in split_words(text):
         forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
@@ -52,21 +52,24 @@ def truecase(text: str, score: Score, beginning: bool) -> str:
     return usual
 
 
-def truecased(texts: Sequence[str]) -> Sequence[str]:
+def truecased_corpus(texts: Sequence[str]) -> list[str] | None:
     """The texts with first words in lower case, unless they are capitalized more often elsewhere (Koehn et al. 2008,
-    section 2); the texts themselves if most do not begin with a capital."""
-    firsts = [_FIRST_WORD.match(text) for text in texts]
-    cased = [first[1] for first in firsts if first and first[1].lower() != first[1].upper()]
-    if 2 * sum(map(str.islower, cased)) >= len(cased):
-        return texts
+    section 2); None if most do not begin with a capital."""
+    capital = lower = 0
     seen: Counter[str] = Counter()
-    for text, first in zip(texts, firsts, strict=True):
+    for text in texts:
+        first = _FIRST_WORD.match(text)
+        if first and first[1].lower() != first[1].upper():
+            lower += first[1].islower()
+            capital += not first[1].islower()
         seen.update(_WORD.findall(text, first.end() if first else 0))
+    if capital <= lower:
+        return None
     result = []
-    for text, first in zip(texts, firsts, strict=True):
-        lower = first[1].lower() if first else ""
-        usual = first and seen[lower] >= seen[capitalized(lower)]
-        result.append(_begun(text, first, lower) if first and usual else text)
+    for text in texts:
+        first = _FIRST_WORD.match(text)
+        usual = first and seen[first[1].lower()] >= seen[capitalized(first[1].lower())]
+        result.append(_begun(text, first, first[1].lower()) if first and usual else text)
     return result
 
 
@@ -80,15 +83,16 @@ def truecased_beginning(text: str, kept: Spans, score: Score) -> str:
 
 
 def recased_beginning(source: str, text: str, kept: Spans, known: Container[str] | None) -> str:
-    """The truecased translation `text` of `source` as a sentence: with a capital, unless the source begins in lower
-    case, or is a single word whose capital is its own (in lower case it is not among the `known` words), and no mark
-    ends the translation. A first word within the spans `kept` stays.
+    """Capitalize the first word of `text`, the truecased translation of `source`, unless it is within the spans `kept`.
+
+    Without a final mark it stays as it is if the source does not begin with a capital, or is a single word whose
+    capital is its own: in lower case it is not among the `known` words.
     """
     first, typed = _FIRST_WORD.match(text), _FIRST_WORD.match(source)
-    if not first or not typed or _within(first.start(1), kept):
+    if not first or _within(first.start(1), kept):
         return text
-    own = known is not None and typed[1].lower() not in known and _WORDLESS.fullmatch(source, typed.end())
-    stays = text[-1] not in MARKS and (own or _LOWER.match(typed[1]))
+    own = typed and known is not None and typed[1].lower() not in known and _WORDLESS.fullmatch(source, typed.end())
+    stays = text[-1] not in MARKS and (not typed or own or _LOWER.match(typed[1]))
     return text if stays else _begun(text, first, capitalized(first[1]))
 
 

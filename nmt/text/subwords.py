@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -21,11 +22,11 @@ from nmt.errors import UserError
 from nmt.text.casing import (
     begun_as,
     capitals,
+    from_capitals,
     is_capitals,
     recased_beginning,
-    truecase,
-    truecased,
     truecased_beginning,
+    truecased_corpus,
     usual_beginning,
 )
 from nmt.text.copied import copied_spans
@@ -45,17 +46,17 @@ LONGEST_SENTENCE = 2**24
 LONGEST_WORD = 16
 """Pieces of a single word, at most; only strings that are no words have as many."""
 REMEMBERED_WORDS = 20_000
-"""Words whose segmentations subword sampling keeps, some 3 kB each."""
+"""Words whose scores are kept, and whose segmentations subword sampling keeps, some 3 kB each."""
 TRUECASED = "<truecased>"
-"""A piece that marks vocabularies of truecased text, in which a word stands apart from an opening mark before it. It is
-never read or written."""
+"""Marks a vocabulary of truecased text, in which a word stands apart from an opening mark before it. No text has this
+piece."""
 UNKNOWN_PENALTY = 10.0
-"""How much less likely than the least likely piece SentencePiece takes a character without any to be."""
+"""Nats that SentencePiece subtracts from the lowest score for a character without a piece."""
 COMMON = 20
 """Occurrences that make a letter or digit of truecased text a piece, whatever the coverage."""
 _OPENING = regex.compile(r"[¿¡](?=\S)")
 _AFTER_OPENING = regex.compile(r"(?<=[¿¡]) ")
-"""A space that no text has: a network writes it that has seen a word only without an opening mark."""
+"""Spaces to remove: the network writes one before a word that it has seen only without an opening mark."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +171,7 @@ class Subwords:
         texts = [text for text in (plain_text(normalize(sentence)) for sentence in sentences) if text.strip()]
         if not texts:
             raise UserError("there is no text to learn subwords from: every sentence is empty; see to the data")
-        usual = truecased(texts) if truecase else texts
-        marked = usual is not texts
-        if marked:
+        if marked := truecase and (usual := truecased_corpus(texts)) is not None:
             texts = [_OPENING.sub(r"\g<0> ", text) for text in usual]
         model = io.BytesIO()
         try:
@@ -237,7 +236,7 @@ class Subwords:
 
         Typographic variants are unified first, what is copied is left out, a sentence in capitals is encoded in its
         usual form, and names and numbers become placeholders: those of `nmt.text.slots.find_slots`, or the given
-        `slots` of `plain_text(text)`. Where they are found, the first word is encoded in its usual casing too.
+        `slots` of `plain_text(text)`. The first word is encoded in its usual casing.
         """
         text = _storable(normalize(text))
         plain, places = without(text, ())
@@ -246,7 +245,7 @@ class Subwords:
             before, (plain, places) = places, without(text, copied)
             slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
-        usual = truecase(plain, self.score, self.truecased) if shouted else plain
+        usual = from_capitals(plain, self.score, self.truecased) if shouted else plain
         known = self.known_words if slots is None else None
         if known and not shouted:
             usual = known.without_emphasis(usual)
@@ -350,12 +349,12 @@ class Subwords:
     @cached_property
     def _scores(self) -> list[float]:
         scores = [self._processor.get_score(number) for number in range(len(self))]
-        # Bytes have a score of 0 in the model; segmentation takes a character without a piece for this unlikely.
+        # Bytes have a score of 0 in the model, as if they were certain.
         rare = min(scores) - UNKNOWN_PENALTY
         return [rare if self._processor.is_byte(number) else score for number, score in enumerate(scores)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Piece ids as NFC-normalized text."""
+        """Piece ids as NFC-normalized text, first words as the vocabulary has them."""
         return _AFTER_OPENING.sub("", normalize(self._processor.decode(list(ids))))
 
     def decode_with_spans(self, ids: Sequence[int], source: Encoding | None = None) -> Encoding:
@@ -398,14 +397,13 @@ class Subwords:
 
 
 def _common_letters(texts: Iterable[str]) -> str:
-    """Digits, and letters that have two cases, that occur `COMMON` times: else a capital that is rare as such would be
+    """Digits, and letters that have two cases, that occur `COMMON` times: a capital that is rare as such would else be
     spelled in bytes."""
     seen: Counter[str] = Counter()
     for text in texts:
-        seen.update(text)
-    return "".join(
-        sorted(c for c, count in seen.items() if count >= COMMON and (c.isdigit() or c.lower() != c.upper()))
-    )
+        seen.update(unicodedata.normalize("NFKC", text))
+    common = (character for character, count in seen.items() if count >= COMMON)
+    return "".join(sorted(one for one in common if one.isdecimal() or one.lower() != one.upper()))
 
 
 def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -> list[Slot]:

@@ -21,6 +21,8 @@ from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, name_spans, number_
 from nmt.text.typography import MARKS, plain_text
 from nmt.text.words import normalize, split_words
 
+SLOTTED = "names", "numbers"
+"""The kinds that put in placeholders."""
 REWRITING = frozenset({"lower", "unmarked", "title", "unaccented", "marks"})
 """The kinds that change a text whatever its names and numbers are."""
 OPENING = "¿¡"
@@ -51,6 +53,15 @@ class Augmenter:
         self.shares, self.known_words, self.languages = config.model_dump(), known_words, languages
         self.numerals = tuple(map(numerals, languages)) if known_words else ({}, {})
 
+    @property
+    def rewriting(self) -> list[str]:
+        """The kinds among `REWRITING` that are drawn."""
+        return [kind for kind, share in self.shares.items() if share and kind in REWRITING]
+
+    def columns(self, kinds: Iterable[str]) -> list[int]:
+        """The columns of `kinds` in what `draw` returns."""
+        return list(map(list(self.shares).index, kinds))
+
     def count_slots(self, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
         """[pairs, 3], int8: slots whatever is drawn, more with `names`, more with `numbers`."""
         order = np.arange(len(NAMES + NUMBERS))
@@ -69,10 +80,8 @@ class Augmenter:
         """Which kinds apply to each pair, [pairs, kinds], bool, in the order of `shares`; `slots` [pairs, 3] are
         counted as `count_slots` does."""
         kinds = random.random((len(slots), len(self.shares))) < list(self.shares.values())
-        column = {kind: number for number, kind in enumerate(self.shares)}
-        kinds[:, column["names"]] &= slots[:, 1] > 0
-        kinds[:, column["numbers"]] &= slots[:, 2] > 0
-        kinds[:, column["phrases"]] &= slots[:, 0] == 0
+        kinds[:, self.columns(SLOTTED)] &= slots[:, 1:] > 0
+        kinds[:, self.columns(["phrases"])] &= slots[:, :1] == 0
         return kinds
 
     def example(
@@ -94,7 +103,7 @@ class Augmenter:
         return self.rewritten(Example(source, target, source_slots, target_slots, links), kinds)
 
     def rewritten(self, example: Example, kinds: set[str]) -> Example:
-        """The example in other clothes: those of `kinds` that are `REWRITING`."""
+        """Apply those of `kinds` that are `REWRITING`."""
         lower = "lower" in kinds
         if "marks" in kinds:
             example = with_other_mark(example, self.languages)

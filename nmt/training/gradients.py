@@ -19,7 +19,7 @@ from nmt.models.dropout import Dropout
 from nmt.text.subwords import PADDING
 from nmt.training.context import Run
 from nmt.training.loss import Objective, StepLoss
-from nmt.training.pairs import Batch, EncodedPairs, Fed
+from nmt.training.pairs import Batch, BatchPlan, EncodedPairs
 
 AT_MOST = 4
 """Most replicas: more would wait for Python's lock, and shares of a batch become small."""
@@ -34,7 +34,7 @@ class Gradients:
         self.loss = run.ranks.parallel(StepLoss(model, Objective.of(run.config, run.device)))
         self.replicas = Replicas(self.loss, settings.seed, torch.get_num_threads() if run.ranks.count == 1 else 1)
 
-    def add(self, fed: Sequence[Fed], step: int) -> tuple[float, int]:
+    def add(self, fed: Sequence[BatchPlan], step: int) -> tuple[float, int]:
         """Add the gradients of a step's batches: the mean loss per target piece.
 
         Returns the summed loss in nats of this rank's batches, and the target pieces of all ranks' batches.

@@ -19,7 +19,7 @@ from nmt.batching import BatchSampler, pad, split_by_tokens
 from nmt.corpus import pairs_of
 from nmt.files import built_once, sha256_of
 from nmt.text.subwords import END, PADDING, START, Encoding, Subwords
-from nmt.training.augment import REWRITING, Augmenter, Example, plain
+from nmt.training.augment import SLOTTED, Augmenter, Example, plain
 from nmt.training.guidance import Guide, over_pieces, pad_guides, word_ranges
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class EncodedPairs:
     """A split's pairs as piece ids; pairs that are too long for the model are dropped and counted.
 
     Ids are memory-mapped from one flat file per side. Memory grows by twelve bytes a pair: its number and its two
-    lengths; augmentation adds its three counts of slots and, in an epoch, its kinds and two lengths.
+    lengths; in an epoch with augmentation also by its kinds and two lengths.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class EncodedPairs:
         """`identity`, a hash of the pairs, names the files under `cache` together with the vocabulary's hash."""
         self.pairs, self.subwords, self.max_length = pairs, subwords, max_length
         self.variation = variation or Variation()
-        key = hashlib.sha256(f"2 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
+        key = hashlib.sha256(f"3 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
         self.guide: Guide | None = None
         self.augmented: Counter[str] = Counter()
         """Pairs of this process' batches that each kind of augmentation was drawn for."""
@@ -110,17 +110,17 @@ class EncodedPairs:
         kinds = {"ids": np.uint16, "ends": np.int64, **({"words": np.uint16} if self._varies else {})}
         place = cache / "encoded" / (f"{key}-words" if self._varies else key)
         self._sides = _stored(place, self._encode, kinds)
-        self._slots, self._growth = np.zeros((len(pairs), 3), np.int8), np.zeros((0, 0, 2), np.int8)
+        self._slots = np.zeros((len(pairs), 3), np.int8)
+        self._growth = np.zeros((len(pairs), 0, 2), np.int8)
         if augmenter := self.variation.augmenter:
-            key = "-".join([key, *augmenter.languages])
             if words := subwords.known_words:
-                known = hashlib.sha256("\n".join(sorted(words.words)).encode()).hexdigest()[:8]
-                found = _stored(cache / "encoded" / f"{key}-{known}-counts", self._count_slots, {"slots": np.int8})
+                own = _digest("".join(sorted(words.words)), *augmenter.languages)
+                found = _stored(cache / "encoded" / f"{key}-{own}-counts", self._count_slots, {"slots": np.int8})
                 self._slots = found["both"][0].reshape(-1, 3)
-            rewriting = sorted(kind for kind in REWRITING if augmenter.shares[kind])
-            place = cache / "encoded" / "-".join([key, "growth", *rewriting])
-            found = _stored(place, self._measure_growth, {"pieces": np.int8})
-            self._growth = found["both"][0].reshape(-1, len(augmenter.shares), 2)
+            if augmenter.rewriting:
+                own = _digest(*augmenter.rewriting, *augmenter.languages)
+                found = _stored(cache / "encoded" / f"{key}-{own}-growth", self._measure_growth, {"pieces": np.int8})
+                self._growth = found["both"][0].reshape(len(pairs), -1, 2)
         source_lengths, target_lengths = (_lengths(self._sides[side][1]) for side in SIDES)
         longest = np.maximum(source_lengths, target_lengths)
         copies = np.where(longest <= SHORT, self.variation.short_copies, longest <= max_length)
@@ -142,16 +142,21 @@ class EncodedPairs:
         return np.concatenate([augmenter.draw(self._slots[numbers], random) for numbers in parts])
 
     def lengths(self, kinds: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """The pieces of every row's source and target, [rows] each, when augmented as `draw` says, nearly: what
-        each kind adds on its own is summed."""
-        if kinds is None:
+        """The pieces of every row's source and target, [rows] each, when augmented as `draw` says.
+
+        What each kind adds on its own is summed, which is nearly what they add together. A placeholder adds one piece.
+        Phrases count as their whole pairs.
+        """
+        augmenter = self.variation.augmenter
+        if augmenter is None or kinds is None:
             return self.source_lengths, self.target_lengths
+        rewriting, slotted = augmenter.columns(augmenter.rewriting), augmenter.columns(SLOTTED)
         lengths = np.stack([self.source_lengths, self.target_lengths], axis=1)  # [rows, sides]
         for first in range(0, len(self), ROWS):
             part = slice(first, first + ROWS)
             numbers = self.numbers[part]
-            lengths[part] += np.einsum("rk,rks->rs", kinds[part], self._growth[numbers], dtype=np.int32)
-            lengths[part] += np.einsum("rk,rk->r", kinds[part, :2], self._slots[numbers, 1:], dtype=np.int32)[:, None]
+            lengths[part] += np.einsum("rk,rks->rs", kinds[part, rewriting], self._growth[numbers], dtype=np.int32)
+            lengths[part] += (kinds[part, slotted] * self._slots[numbers, 1:]).sum(axis=1, keepdims=True)
         lengths = lengths.clip(1, self.max_length)
         return lengths[:, 0], lengths[:, 1]
 
@@ -242,26 +247,24 @@ class EncodedPairs:
         self.variation.augmenter.count_slots(pairs_of(self.pairs)).tofile(directory / "both.slots")
 
     def _measure_growth(self, directory: Path) -> None:
-        """Write [pairs, kinds, sides]: the pieces that each kind that rewrites a text adds to it."""
+        """Write [pairs, rewriting, sides]: the pieces that each kind that rewrites a text adds to it."""
         augmenter = self.variation.augmenter
         assert augmenter is not None
         pieces = np.stack([_lengths(self._sides[side][1]) - 1 for side in SIDES], axis=1)  # [pairs, sides]
         for first, rows in zip(itertools.count(0, ROWS), self.pairs.iter(ROWS)):
             pairs = [plain(pair) for pair in zip(rows["source"], rows["target"], strict=True)]
-            growth = np.zeros((len(pairs), len(augmenter.shares), 2), int)
-            for number, (kind, share) in enumerate(augmenter.shares.items()):
-                if kind not in REWRITING or not share:
-                    continue
-                rewritten = [augmenter.rewritten(Example(*pair), {kind})[:2] for pair in pairs]
-                for side in (0, 1):
-                    changed = [row for row, pair in enumerate(pairs) if rewritten[row][side] != pair[side]]
-                    found = self.subwords.encode_ids([rewritten[row][side] for row in changed])
-                    growth[changed, number, side] = [len(ids) for ids in found]
-                    growth[changed, number, side] -= pieces[first : first + ROWS][changed, side]
+            growth = np.zeros((len(pairs), len(augmenter.rewriting), 2), int)
+            for column, kind in enumerate(augmenter.rewriting):
+                for row, pair in enumerate(pairs):
+                    rewritten = augmenter.rewritten(Example(*pair), {kind})
+                    for side in (0, 1):
+                        if rewritten[side] != pair[side]:
+                            length = len(self.subwords.encode(str(rewritten[side]), ()).ids)
+                            growth[row, column, side] = length - pieces[first + row, side]
             _append(directory / "both.pieces", [growth.clip(-128, 127).astype(np.int8)])
 
 
-class Fed(NamedTuple):
+class BatchPlan(NamedTuple):
     """What a training batch is made of: the arguments of `EncodedPairs.batch`."""
 
     rows: np.ndarray
@@ -279,7 +282,7 @@ class Feed:
         self.pairs, self.batch_tokens, self.seed, self.progress = pairs, batch_tokens, seed, progress
         self._begin_epoch()
 
-    def next(self) -> Fed:
+    def next(self) -> BatchPlan:
         """The next batch."""
         progress = self.progress
         if progress.batch >= len(self.batches):
@@ -288,7 +291,7 @@ class Feed:
         rows = self.batches[progress.batch]
         seed = (self.seed * 1_000_003 + progress.epoch * 10_007 + progress.batch) % 2**31
         progress.batch += 1
-        return Fed(rows, seed, None if self.kinds is None else self.kinds[rows])
+        return BatchPlan(rows, seed, None if self.kinds is None else self.kinds[rows])
 
     def _begin_epoch(self) -> None:
         # Kinds are drawn before batches are made: a text with every word capitalized has half as many pieces again,
@@ -301,6 +304,10 @@ class Feed:
     def epochs(self) -> float:
         """Passes over the corpus so far."""
         return self.progress.epoch + self.progress.batch / len(self.batches)
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
 
 
 def _stored(

@@ -157,7 +157,8 @@ def main(arguments: Sequence[str]) -> None:
     rates = error_rates(translator, gold, aligned) if gold else None
 
     engine = translator.torch_engine
-    ids, (ahead, back) = subwords.encode_ids(sources), (subwords.encode_ids(side) for side in zip(*pairs, strict=True))
+    encodings = [subwords.encode(source, ()) for source in sources]
+    ahead, back = (subwords.encode_ids(side) for side in zip(*pairs, strict=True))
     lengths = [max(len(source), len(target)) + 1 for source, target in zip(ahead, back, strict=True)]
     batches = [
         make_batch([ahead[row] for row in rows], [back[row] for row in rows])
@@ -166,7 +167,10 @@ def main(arguments: Sequence[str]) -> None:
     search = translator.search_options(beam=1)
 
     def translate() -> list[str]:
-        return [subwords.decode(found[0].pieces) for found in engine.translate(ids, search)]
+        found = engine.translate([source.ids for source in encodings], search)
+        return [
+            subwords.decode_with_spans(one[0].pieces, source).text for one, source in zip(found, encodings, strict=True)
+        ]
 
     bleu = Bleu(targets, 50 if experiment.quick else SAMPLES, experiment.seed)
     intact, loss, worth = uses(engine.model, translate, batches, bleu)

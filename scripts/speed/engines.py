@@ -16,7 +16,8 @@ def measure() -> dict:
     sources, references = tatoeba_test()
     torchs = Translator.load(SHIPPED, "torch", THREADS)
     options = torchs.search_options(beam=BEAM)
-    ids = torchs.subwords.encode_ids(sources)
+    encodings = [torchs.subwords.encode(source, ()) for source in sources]
+    ids = [encoding.ids for encoding in encodings]
     expected = [found[0] for found in torchs.torch_engine.translate(ids, options)]
     exact = Translator.load(float32_checkpoint(), "ctranslate2", THREADS)._ctranslate2
     found = [hypotheses[0] for hypotheses in exact.translate(ids, options, attention=True)]
@@ -30,7 +31,13 @@ def measure() -> dict:
     ]
     fast = Translator.load(SHIPPED, "ctranslate2", THREADS)._ctranslate2.translate(ids, options)
     bleu = {
-        name: score([torchs.subwords.decode(one.pieces) for one in hypotheses], references).bleu
+        name: score(
+            [
+                torchs.subwords.decode_with_spans(one.pieces, source).text
+                for one, source in zip(hypotheses, encodings, strict=True)
+            ],
+            references,
+        ).bleu
         for name, hypotheses in (("torch", expected), ("float32", found), ("int8", [one[0] for one in fast]))
     }
     return {"same": same, "scores": scores, "attention": attention, "bleu": bleu}
