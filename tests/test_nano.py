@@ -61,7 +61,7 @@ def test_logits_and_attention_are_the_packages(loaded, package):
         states = network(
             torch.tensor([[*source, END]]), torch.tensor([len(source) + 1]), torch.tensor([[START, *target]])
         )
-        torch.testing.assert_close(logits, network.logits(states), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(logits, network.logits(states), atol=5e-5, rtol=1e-5)
         (whole,) = package.torch_engine.attention([source], [target])
         expected = whole.cross[layer, heads].mean(axis=0)
         np.testing.assert_allclose(cross[layer][0, heads].mean(dim=0), expected, atol=1e-5)

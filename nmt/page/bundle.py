@@ -21,6 +21,8 @@ from nmt.page.sentencepiece_model import subwords_data
 from nmt.text.subwords import Subwords
 
 Precision = Literal["int8", "float16", "float32"]
+LEVELS = 63
+"""Positive values of a weight in int8: seven bits, which gzip makes a seventh smaller than eight."""
 
 
 def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "int8") -> str:
@@ -141,8 +143,8 @@ def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dic
 
 
 def _rows_of_int8(matrix: np.ndarray) -> bytes:
-    """Each row's scale, then each row's numbers as whole multiples of it from -127 to 127."""
-    scales = np.abs(matrix).max(axis=1, keepdims=True) / 127  # [rows, 1]
+    """Each row's scale, then each row's numbers as whole multiples of it from -`LEVELS` to `LEVELS`."""
+    scales = np.abs(matrix).max(axis=1, keepdims=True) / LEVELS  # [rows, 1]
     numbers = np.round(matrix / np.where(scales > 0, scales, 1)).astype(np.int8)
     return scales.astype("<f4").tobytes() + numbers.tobytes()
 

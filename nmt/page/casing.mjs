@@ -6,8 +6,6 @@
 import { MARKS } from "./typography.mjs";
 import { splitWords } from "./words.mjs";
 
-/** Nats by which a word must be likelier in one casing than in the other to have that casing of its own. */
-const MARGIN = 3;
 /** The first word of a text, unless it has capitals inside. */
 const FIRST_WORD = /^[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})/u;
 const WORDLESS = /^[^\p{L}\p{N}]*$/u;
@@ -23,12 +21,9 @@ export function capitals(text) {
   return Array.from(text, (letter) => (letter.toUpperCase().length === letter.length ? letter.toUpperCase() : letter)).join("");
 }
 
-/**
- * The usual form of a sentence in capitals: each word in its likeliest casing, the first in lower case only if
- * `beginning`.
- */
-export function fromCapitals(text, score, beginning) {
-  let [usual, first] = [text, !beginning];
+/** The usual form of a sentence in capitals: each word in its likeliest casing, the first one capitalized. */
+export function fromCapitals(text, score) {
+  let [usual, first] = [text, true];
   for (const { text: word, start, end } of splitWords(text)) {
     const [initial] = word;
     const lower = word.toLowerCase();
@@ -57,27 +52,6 @@ export function recasedBeginning(source, text, kept, known) {
   const own = typed && known && !known.has(typed.word.toLowerCase()) && WORDLESS.test(source.slice(typed.end));
   const stays = !MARKS.includes(text.at(-1)) && (!typed || own || /^\p{Ll}/u.test(typed.word));
   return stays ? text : begun(text, first, capitalized(first.word));
-}
-
-/**
- * The text with a capital first letter, as sentences have; a single word in lower case if that is likelier. A first word
- * within the spans `kept` stays.
- */
-export function usualBeginning(text, kept, score) {
-  const first = firstWord(text);
-  if (!first || within(first.start, kept)) return text;
-  const [lower, capital] = [first.word.toLowerCase(), capitalized(first.word)];
-  const alone = WORDLESS.test(text.slice(first.end));
-  return begun(text, first, alone && score(lower) > score(capital) + MARGIN ? lower : capital);
-}
-
-/** The translation `text` of `source` with its first letter in the source's casing: see `begun_as` in Python. */
-export function begunAs(source, text, kept, known, score) {
-  const [first, typed] = [firstWord(text), firstWord(source)];
-  if (!first || !typed || within(first.start, kept)) return text;
-  const [lower, capital] = [first.word.toLowerCase(), capitalized(first.word)];
-  if (!/^\p{Ll}/u.test(typed.word)) return known.has(typed.word.toLowerCase()) ? begun(text, first, capital) : text;
-  return MARKS.includes(text.at(-1)) || score(capital) > score(lower) + MARGIN ? text : begun(text, first, lower);
 }
 
 /** The first word of a text and its place, or null. */

@@ -2,13 +2,11 @@
 
 import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
 import {
-  begunAs,
   capitals,
   fromCapitals,
   isCapitals,
   recasedBeginning,
   truecasedBeginning,
-  usualBeginning,
 } from "./casing.mjs";
 import { CharacterMap } from "./charsmap.mjs";
 import { copiedSpans } from "./copied.mjs";
@@ -107,11 +105,10 @@ export class Subwords {
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
     const score = (form) => this.score(form);
-    const unshouted = shouted ? fromCapitals(plain, score, this.truecased) : (known?.withoutEmphasis(plain) ?? plain);
+    const unshouted = shouted ? fromCapitals(plain, score) : (known?.withoutEmphasis(plain) ?? plain);
     const found = known ? findSlots(unshouted, known) : [];
     const kept = found.map(({ start, end }) => [start, end]);
-    const begin = this.truecased ? truecasedBeginning : known ? usualBeginning : null;
-    const usual = begin && !shouted ? begin(unshouted, kept, score) : unshouted;
+    const usual = this.truecased ? truecasedBeginning(unshouted, kept, score) : unshouted;
     const { filled, spans } = this.truecased ? apart(fill(usual, found)) : fill(usual, found);
     const inText = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
@@ -271,9 +268,7 @@ export class Subwords {
     const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
     const verbatim = [...slots].filter(([slot]) => held(slot) === typed(slot)).map(([, span]) => span);
     const score = (form) => this.score(form);
-    let plain = text;
-    if (source && this.truecased) plain = recasedBeginning(source.text, text, verbatim, this.known?.words);
-    else if (source && this.known) plain = begunAs(source.text, text, verbatim, this.known.words, score);
+    const plain = source && this.truecased ? recasedBeginning(source.text, text, verbatim, this.known?.words) : text;
     return encoding(shouted ? capitals(text) : plain, ids, spans, { shouted, slots });
   }
 

@@ -13,8 +13,6 @@ import regex
 from nmt.text.typography import MARKS
 from nmt.text.words import split_words
 
-MARGIN = 3.0
-"""Nats by which a word must be likelier in one casing than in the other to have that casing of its own."""
 _FIRST_WORD = regex.compile(r"[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})")
 """The first word of a text, unless it has capitals inside."""
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:'\p{L}+)*")
@@ -40,10 +38,9 @@ def capitalized(word: str) -> str:
     return word[:1].upper() + word[1:]
 
 
-def from_capitals(text: str, score: Score, beginning: bool) -> str:
-    """The usual form of a sentence in capitals: each word in its likeliest casing, the first in lower case only if
-    `beginning`."""
-    usual, first = text, not beginning
+def from_capitals(text: str, score: Score) -> str:
+    """The usual form of a sentence in capitals: each word in its likeliest casing, the first one capitalized."""
+    usual, first = text, True
     for word in split_words(text):
         forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
         best = max((form for form in forms if len(form) == len(word.text)), key=score)
@@ -94,33 +91,6 @@ def recased_beginning(source: str, text: str, kept: Spans, known: Container[str]
     own = typed and known is not None and typed[1].lower() not in known and _WORDLESS.fullmatch(source, typed.end())
     stays = text[-1] not in MARKS and (not typed or own or _LOWER.match(typed[1]))
     return text if stays else _begun(text, first, capitalized(first[1]))
-
-
-def usual_beginning(text: str, kept: Spans, score: Score) -> str:
-    """The text with a capital first letter, as sentences have; a single word in lower case if that is likelier. A first
-    word within the spans `kept` stays."""
-    first = _FIRST_WORD.match(text)
-    if not first or _within(first.start(1), kept):
-        return text
-    lower, capital = first[1].lower(), capitalized(first[1])
-    alone = _WORDLESS.fullmatch(text, first.end())
-    return _begun(text, first, lower if alone and score(lower) > score(capital) + MARGIN else capital)
-
-
-def begun_as(source: str, text: str, kept: Spans, known: Container[str], score: Score) -> str:
-    """The translation `text` of `source` with its first letter in the source's casing. A first word within the spans
-    `kept` stays.
-
-    Lower case, unless it begins a sentence with a final mark or a word that is likelier with a capital; a capital,
-    unless the source's first word is not among the `known` words in lower case: its capital is its own.
-    """
-    first, typed = _FIRST_WORD.match(text), _FIRST_WORD.match(source)
-    if not first or not typed or _within(first.start(1), kept):
-        return text
-    lower, capital = first[1].lower(), capitalized(first[1])
-    if not _LOWER.match(typed[1]):
-        return _begun(text, first, capital) if typed[1].lower() in known else text
-    return text if text[-1] in MARKS or score(capital) > score(lower) + MARGIN else _begun(text, first, lower)
 
 
 def _within(place: int, spans: Spans) -> bool:

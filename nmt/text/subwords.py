@@ -20,14 +20,12 @@ import sentencepiece
 
 from nmt.errors import UserError
 from nmt.text.casing import (
-    begun_as,
     capitals,
     from_capitals,
     is_capitals,
     recased_beginning,
     truecased_beginning,
     truecased_corpus,
-    usual_beginning,
 )
 from nmt.text.copied import copied_spans
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, KnownWords, Slot, Span, fill, find_slots
@@ -245,16 +243,14 @@ class Subwords:
             before, (plain, places) = places, without(text, copied)
             slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
-        usual = from_capitals(plain, self.score, self.truecased) if shouted else plain
+        usual = from_capitals(plain, self.score) if shouted else plain
         known = self.known_words if slots is None else None
         if known and not shouted:
             usual = known.without_emphasis(usual)
         slots = find_slots(usual, known) if known else slots or []
         kept = [(slot.start, slot.end) for slot in slots]
         if self.truecased:
-            usual = usual if shouted else truecased_beginning(usual, kept, self.score)
-        elif known and not shouted:
-            usual = usual_beginning(usual, kept, self.score)
+            usual = truecased_beginning(usual, kept, self.score)
         filled, origins = fill(usual, slots) if slots else (usual, None)
         if self.truecased and _OPENING.search(filled):
             filled, origins = _apart(filled, origins or [(place, place + 1) for place in range(len(filled))])
@@ -387,8 +383,6 @@ class Subwords:
         elif source is not None and self.truecased:
             known = self.known_words.words if self.known_words else None
             text = recased_beginning(source.text, text, verbatim, known)
-        elif source is not None and self.known_words:
-            text = begun_as(source.text, text, verbatim, self.known_words.words, self.score)
         return Encoding(text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
