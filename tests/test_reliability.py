@@ -79,10 +79,10 @@ def test_a_poisoned_batch_is_named_and_leaves_no_trace(tmp_path, command, monkey
     path = toy_config(tmp_path, training={"max_steps": 8, "validate_every": 4, "accumulate": 2})
     seen, real = [], loop.EncodedPairs.batch
 
-    def batch(self, rows, seed=None):
+    def batch(self, rows, seed=None, kinds=None):
         if seed is not None:
             seen.append(self.numbers[rows])
-        return real(self, rows, seed)
+        return real(self, rows, seed, kinds)
 
     monkeypatch.setattr(loop.EncodedPairs, "batch", batch)
     poison(monkeypatch, {5}, value, of)  # the first half of the third step

@@ -263,10 +263,10 @@ def test_a_budget_of_epochs_ends_with_every_pair_seen_so_often(place, monkeypatc
     seen: list[int] = []
     real = loop.EncodedPairs.batch
 
-    def counted(self, rows, seed=None):
+    def counted(self, rows, seed=None, kinds=None):
         if seed is not None:
             seen.extend(rows.tolist())
-        return real(self, rows, seed)
+        return real(self, rows, seed, kinds)
 
     monkeypatch.setattr(loop.EncodedPairs, "batch", counted)
     fit(place, "epochs", "training.max_steps=null", "training.max_epochs=2")

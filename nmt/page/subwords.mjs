@@ -267,7 +267,6 @@ export class Subwords {
     const written = this.pieces(ids).map((piece, number) => [piece, spans[number]]);
     const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
     const verbatim = [...slots].filter(([slot]) => held(slot) === typed(slot)).map(([, span]) => span);
-    const score = (form) => this.score(form);
     const plain = source && this.truecased ? recasedBeginning(source.text, text, verbatim, this.known?.words) : text;
     return encoding(shouted ? capitals(text) : plain, ids, spans, { shouted, slots });
   }
