@@ -50,8 +50,8 @@ def from_capitals(text: str, score: Score) -> str:
 
 
 def truecased_corpus(texts: Sequence[str]) -> list[str] | None:
-    """The texts with first words in lower case, unless they are capitalized more often elsewhere (Koehn et al. 2008,
-    section 2); None if most do not begin with a capital."""
+    """The texts with first words in lower case, unless they are capitalized more often elsewhere, as the truecaser of
+    Moses has them (Koehn et al. 2007); None if most do not begin with a capital."""
     capital = lower = 0
     seen: Counter[str] = Counter()
     for text in texts:
