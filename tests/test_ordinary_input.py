@@ -95,10 +95,23 @@ def test_capitals_keep_every_position(text):
     "text", ["I love you.", "Where is the station?", "Tom lives in Boston.", "¿Dónde está la estación?", "I'm tired."]
 )
 def test_a_sentence_in_capitals_is_read_in_its_usual_form(text):
-    subwords = Translator.load(threads=1).subwords
+    subwords = Translator.load("tatoeba-es-en" if "¿" in text else "tatoeba-en-es", threads=1).subwords
     usual, shouted = subwords.encode(text), subwords.encode(text.upper())
     assert shouted.ids == usual.ids and shouted.spans == usual.spans
     assert (shouted.text, shouted.capitals, usual.capitals) == (text.upper(), True, False)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "text"),
+    [
+        ("tatoeba-en-es", "MY NAME IS ZEBULON."),
+        ("tatoeba-en-es", "I SAW ZORK."),
+        ("tatoeba-es-en", "ME LLAMO XÓCHITL."),
+    ],
+)
+def test_unknown_names_are_kept_in_capitals(checkpoint, text):
+    name = text.split()[-1]
+    assert Translator.load(checkpoint, threads=1).translate(text).text.endswith(f" {name}")
 
 
 def test_the_shipped_model_answers_capitals_in_capitals_and_the_same_words():

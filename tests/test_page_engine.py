@@ -138,6 +138,7 @@ def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
         "a) yes • no xD",
         "... ?!",
         "CALL ZEBULON AT 10:30, “Zork” 👍 \ue000\ue004",
+        "MY NAME IS ZEBULON, AND I WALKED HOME FROM O'BRIEN-SMITH'S ÉCOLE.",
         *fuzzed_lines(500),
     ]
     check_pieces(tmp_path, model, subwords, lines)

@@ -21,15 +21,16 @@ export function capitals(text) {
   return Array.from(text, (letter) => (letter.toUpperCase().length === letter.length ? letter.toUpperCase() : letter)).join("");
 }
 
-/** The usual form of a sentence in capitals: each word in its likeliest casing, the first one capitalized. */
-export function fromCapitals(text, score) {
+/** The usual form of a sentence in capitals: each word in its likeliest casing, the first one and names capitalized. */
+export function fromCapitals(text, score, isName) {
   let [usual, first] = [text, true];
   for (const { text: word, start, end } of splitWords(text)) {
     const [initial] = word;
     const lower = word.toLowerCase();
-    const forms = [initial.toUpperCase() + lower.slice(initial.length), word, ...(first ? [] : [lower])];
+    const capital = initial.toUpperCase() + lower.slice(initial.length);
+    const forms = isName(capital) ? [capital] : [capital, word, ...(first ? [] : [lower])];
     const scored = forms.filter((form) => form.length === word.length).map((form) => [form, score(form)]);
-    const [best] = scored.reduce((one, other) => (other[1] > one[1] ? other : one));
+    const [best] = scored.length > 0 ? scored.reduce((one, other) => (other[1] > one[1] ? other : one)) : [word];
     usual = usual.slice(0, start) + best + usual.slice(end);
     first &&= !/\p{L}/u.test(word);
   }

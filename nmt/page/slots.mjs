@@ -61,6 +61,12 @@ export class KnownWords {
     return !this.stems.has(letters.join(""));
   }
 
+  /** Whether a capitalized word is a name wherever it stands. */
+  isUnknown(name) {
+    const [span] = spansOf(NAME, name);
+    return span?.[0] === 0 && span[1] === name.length && this.isName(name, 0, name.length);
+  }
+
   /** Words with a letter that no known word has; none if they are half of all words or more. */
   foreignWords(text) {
     const words = spansOf(WHOLE_WORD, text);

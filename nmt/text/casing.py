@@ -38,12 +38,14 @@ def capitalized(word: str) -> str:
     return word[:1].upper() + word[1:]
 
 
-def from_capitals(text: str, score: Score) -> str:
-    """The usual form of a sentence in capitals: each word in its likeliest casing, the first one capitalized."""
+def from_capitals(text: str, score: Score, is_name: Callable[[str], bool]) -> str:
+    """The usual form of a sentence in capitals: each word in its likeliest casing, the first one and names
+    capitalized."""
     usual, first = text, True
     for word in split_words(text):
-        forms = [word.text.capitalize(), word.text] + ([] if first else [word.text.lower()])
-        best = max((form for form in forms if len(form) == len(word.text)), key=score)
+        capital = word.text.capitalize()
+        forms = [capital] if is_name(capital) else [capital, word.text] + ([] if first else [word.text.lower()])
+        best = max((form for form in forms if len(form) == len(word.text)), key=score, default=word.text)
         usual = usual[: word.start] + best + usual[word.end :]
         first = first and not any(letter.isalpha() for letter in word.text)
     return usual

@@ -98,6 +98,10 @@ class KnownWords:
         letters = max(STEM, round(KINSHIP * len(name)))
         return not (_BEGINNING.search(text[:start]) and _stem(name)[:letters] in self._stems)
 
+    def is_unknown(self, name: str) -> bool:
+        """Whether a capitalized word is a name wherever it stands."""
+        return name_spans(name) == [(0, len(name))] and self.is_name(name, 0, len(name))
+
     def foreign_words(self, text: str) -> list[Span]:
         """Words with a letter that no known word has; none if they are half of all words or more."""
         if not any(unicodedata.category(letter)[0] in "LM" for letter in set(text.lower()) - self._letters):

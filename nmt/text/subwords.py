@@ -243,8 +243,9 @@ class Subwords:
             before, (plain, places) = places, without(text, copied)
             slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
-        usual = from_capitals(plain, self.score) if shouted else plain
         known = self.known_words if slots is None else None
+        is_name = known.is_unknown if known else lambda _: False
+        usual = from_capitals(plain, self.score, is_name) if shouted else plain
         if known and not shouted:
             usual = known.without_emphasis(usual)
         slots = find_slots(usual, known) if known else slots or []
