@@ -143,8 +143,8 @@ def agreement(written: str, others: Sequence[str], log_probabilities: Sequence[f
     return sum(share * 2 * len(own & other) / (len(own) + len(other)) for share, other in shares)
 
 
-def _rows_of_letters(text: str) -> set[tuple[str, ...]]:
-    return set(zip(*(text[start:] for start in range(LETTERS_IN_A_ROW)), strict=False)) or {(text,)}
+def _rows_of_letters(text: str) -> set[str]:
+    return {text[start : start + LETTERS_IN_A_ROW] for start in range(max(1, len(text) - LETTERS_IN_A_ROW + 1))}
 
 
 def posteriors(hypothesis: Hypothesis) -> list[float]:

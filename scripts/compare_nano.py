@@ -5,7 +5,7 @@
   python -m scripts.compare_nano training --minutes 5
 
 `translations`: the first test sentences that the package translates without placeholders, which nano.py has not, by
-both at beam 5, equal but for the casing of the first letter; and the largest difference of an attention weight where
+both at their default beam, equal but for the casing of the first letter; and the largest difference of an attention weight where
 the pieces of both are the same too. `training`: nano.py trains on Tatoeba for so many minutes, configs/quickstart.yaml,
 which also truecases and augments, for as many steps; BLEU of both on the test split.
 """
@@ -59,7 +59,7 @@ def translations(name: str, count: int) -> None:
     loaded = nano.load(name)
     same, largest, differing = 0, 0.0, []
     for text in tqdm(chosen, disable=None):
-        ours = translator.translate(text, beam=5, one_sentence=True)
+        ours = translator.translate(text, one_sentence=True)
         theirs, _, _, attention = nano.translate(*loaded, text)
         if ours.text.lower() == theirs.lower():
             same += 1
@@ -87,7 +87,7 @@ def training(minutes: float) -> None:
         subprocess.run([sys.executable, "-m", "nmt.cli.train", str(QUICKSTART), *settings], cwd=ROOT, check=True)
         print(f"{steps:,} steps")
         for name in ("nano", "quickstart"):
-            found = evaluate(Translator.load(place / name, "torch"), *references(corpus.test), beam=5)
+            found = evaluate(Translator.load(place / name, "torch"), *references(corpus.test))
             print(f"  {name}: BLEU {found.bleu:.1f}, chrF {found.chrf:.1f}")
 
 

@@ -38,7 +38,7 @@ export function engine(source, models) {
   }
 
   /**
-   * Translate a text: `await nmt.translate("Good morning.", {beam: 5, nBest: 3, model: "tatoeba-en-es"})`. Gives `model` and
+   * Translate a text: `await nmt.translate("Good morning.", {beam: 8, nBest: 3, model: "tatoeba-en-es"})`. Gives `model` and
    * what `Translator.translate` in translator.mjs gives, which lists the options too; each may be left out.
    */
   async function translate(text, { model = models[0].name, ...options } = {}) {

@@ -13,17 +13,15 @@ from scripts.captions import test_set
 from scripts.scoring.analysis import by_frequency, by_length, examples, leaks, nearest
 from scripts.scoring.metrics import provenance, recipe, scores, tokenised_bleu
 
-BEAM = 5
-
 
 def tatoeba(checkpoint: str | None, engine: str) -> tuple[str, dict]:
-    """Everything about the test split: unique source sentences, all their references, beam 5, as nmt-evaluate."""
+    """Everything about the test split: unique source sentences, all their references, as nmt-evaluate."""
     translator = Translator.load(checkpoint, engine)
     corpus = load_corpus(translator.checkpoint.config.data)
     if corpus.test is None:
         raise UserError(f"the corpus of {translator.checkpoint.directory} has no test split")
     sources, targets = references(corpus.test)
-    found = vars(evaluate(translator, sources, targets, beam=BEAM)).copy()
+    found = vars(evaluate(translator, sources, targets)).copy()
     texts = found.pop("translations")
     directory = translator.checkpoint.directory.resolve()
     files = [*translator.checkpoint.files, METADATA]
@@ -31,7 +29,7 @@ def tatoeba(checkpoint: str | None, engine: str) -> tuple[str, dict]:
         "checkpoint": directory.name,
         "pair": f"{translator.source}-{translator.target}",
         "training": provenance(translator),
-        "beam": BEAM,
+        "beam": translator.search_options().beam,
         "references": sum(map(len, targets)),
         "bytes": sum((directory / name).stat().st_size for name in files),
         "scores": found,
