@@ -23,6 +23,12 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("Chesterfield said", ["Chesterfield"]),
         ("he said Zeb Zork and Ann van der Quist", ["Zeb Zork", "Ann van der Quist"]),
         ("he said Charlemos", ["Charlemos"]),
+        ("Charlotte said", []),
+        ("Charlotte Zork said", ["Charlotte Zork"]),  # akin in its first letters alone, before a capital
+        ("he said Zeb Lives in Name Zork", ["Zeb Lives", "Name Zork"]),
+        ("he said Lives in Zeb Tom", ["Zeb"]),
+        ("Lives Zork in Boston", ["Zork"]),
+        ("Lives Zork In Name", ["Zork"]),  # a title
         ("Ángela lives in Kraków.", ["Ángela", "Kraków"]),
         ("I", []),
         ("he said BA1234 and COVID-19", []),
@@ -80,6 +86,13 @@ def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
     found = [text[slot.start : slot.end] for slot in find_slots(text, known)]
     assert found == ["Nara", "Rome"]
     assert not find_slots("I saw Nara", KnownWords.of(pairs + pairs[:1]))
+
+
+def test_a_word_that_training_capitalises_within_sentences_is_no_surname():
+    pairs = [("The house is white.", "")] * 5 + [("I saw the White House.", "")] * 5
+    text = "he said White Zork and Zork House and Zork Is"
+    names = [text[slot.start : slot.end] for slot in find_slots(text, KnownWords.of(pairs))]
+    assert names == ["Zork", "Zork", "Zork Is"]
 
 
 def test_numbers_are_known_where_most_pairs_write_them_in_another_form():

@@ -28,6 +28,7 @@ const WHOLE_WORD = new RegExp(
 );
 const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-])`, "gu");
 const TOKEN = /[\p{L}\p{M}]+(?:-\p{L}+)*/gu;
+const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "u");
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 
@@ -51,13 +52,18 @@ export class KnownWords {
     }
   }
 
-  /** Whether the capitalized word at text[start:end] is unknown; at the beginning, without known relatives too. */
+  /**
+   * Whether the capitalized word at text[start:end] is unknown; at the beginning, without known relatives too, which
+   * begin as it does, or with all its letters if another capitalized word follows.
+   */
   isName(text, start, end) {
     const name = text.slice(start, end);
     const known = (part) => this.words.has(part) || this.words.has(part.toLowerCase());
     if (name.split("-").every(known)) return false;
     if (!BEGINNING.test(text.slice(0, start))) return true;
-    const letters = stem(name).slice(0, Math.max(STEM, rounded(KINSHIP * [...name].length)));
+    const followed = text[end] === " " && spansOf(NAME, text).some(([next]) => next === end + 1);
+    const length = [...name].length;
+    const letters = stem(name).slice(0, followed ? length : Math.max(STEM, rounded(KINSHIP * length)));
     return !this.stems.has(letters.join(""));
   }
 
@@ -65,6 +71,22 @@ export class KnownWords {
   isUnknown(name) {
     const [span] = spansOf(NAME, name);
     return span?.[0] === 0 && span[1] === name.length && this.isName(name, 0, name.length);
+  }
+
+  /** The capitalized words that are names, and neighbours within the sentence that are known in lower case alone. */
+  names(text) {
+    const spans = spansOf(NAME, text);
+    const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
+    if (!LOWER.test(text)) return [...names];
+    for (const row of [spans, spans.toReversed()]) {
+      for (let place = 1; place < row.length; place += 1) {
+        const [one, other] = [row[place - 1], row[place]];
+        const between = text.slice(Math.min(one[1], other[1]), Math.max(one[0], other[0]));
+        const first = BEGINNING.test(text.slice(0, other[0]));
+        if (names.has(one) && between === " " && !first && !this.words.has(text.slice(...other))) names.add(other);
+      }
+    }
+    return [...names];
   }
 
   /** Words with a letter that no known word has; none if they are half of all words or more. */
@@ -102,8 +124,7 @@ function stem(word) {
 /** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
 export function findSlots(text, known) {
   const names = [];
-  const unknown = spansOf(NAME, text).filter(([start, end]) => known.isName(text, start, end));
-  const spans = [...unknown, ...known.foreignWords(text)].toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
+  const spans = [...known.names(text), ...known.foreignWords(text)].toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
   for (const [start, end] of spans) {
     const last = names.at(-1);
     if (last && start < last[1]) continue;

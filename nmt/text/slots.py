@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import regex
@@ -41,6 +42,7 @@ _NUMBER = regex.compile(
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
 _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
 _EMPHASIS = regex.compile(r"(?<![\w'-])\p{Lu}{3,}(?![\w'-])")
+_LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _BETWEEN = regex.compile(r" (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*")
 """Between the parts of one name."""
@@ -68,11 +70,12 @@ class KnownWords:
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
         """All words of the source sentences except `RARE` capitalized ones; numbers too, where most pairs do not copy
-        them."""
+        them. A word is there with a capital if it has no other form, or has one within a sentence."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
         numbers: set[str] = set()
+        within: set[str] = set()
         for source, target in pairs:
             names, counted = name_spans(source), number_spans(source)
             own = {source[start:end] for start, end in names + counted}
@@ -80,27 +83,44 @@ class KnownWords:
             copied.update(own & {target[start:end] for start, end in name_spans(target) + number_spans(target)})
             numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
+            within.update(source[start:end] for start, end in names if not _BEGINNING.search(source[:start]))
         rare = {text for text, count in seen.items() if count < RARE and (count == 1 or 2 * copied[text] >= count)}
         known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
             known |= numbers
-        return cls(word for word in known if word == word.lower() or word.lower() not in known)
+        return cls(one for one in known if one == one.lower() or one.lower() not in known or one in within)
 
     def is_name(self, text: str, start: int, end: int) -> bool:
         """Whether the capitalized word at text[start:end] is unknown, in lower case too.
 
         The first word of a sentence, which is capitalized anyway, must also have no known relative: a lower-case word
-        with the same beginning.
+        with the same beginning, or with all its letters if another capitalized word follows.
         """
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        letters = max(STEM, round(KINSHIP * len(name)))
+        followed = text[end : end + 1] == " " and _NAME.match(text, end + 1)
+        letters = len(name) if followed else max(STEM, round(KINSHIP * len(name)))
         return not (_BEGINNING.search(text[:start]) and _stem(name)[:letters] in self._stems)
 
     def is_unknown(self, name: str) -> bool:
         """Whether a capitalized word is a name wherever it stands."""
         return name_spans(name) == [(0, len(name))] and self.is_name(name, 0, len(name))
+
+    def names(self, text: str) -> set[Span]:
+        """The capitalized words that are names, and their neighbours within the sentence that are known in lower case
+        alone, such as `Jobs` in `Steve Jobs`; not in a title, which has no word in lower case."""
+        spans = name_spans(text)
+        names = {span for span in spans if self.is_name(text, *span)}
+        if not _LOWER.search(text):
+            return names
+        for row in (spans, spans[::-1]):
+            for one, other in pairwise(row):
+                between = text[min(one, other)[1] : max(one, other)[0]]
+                first = _BEGINNING.search(text[: other[0]])
+                if one in names and between == " " and not first and text[slice(*other)] not in self.words:
+                    names.add(other)
+        return names
 
     def foreign_words(self, text: str) -> list[Span]:
         """Words with a letter that no known word has; none if they are half of all words or more."""
@@ -151,8 +171,7 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
     """Slots of the names (of one word or several) and numbers in `text`, in order. Equal texts share a slot; beyond the
     last slot, text stays as it is."""
     names: list[Span] = []
-    unknown = {(start, end) for start, end in name_spans(text) if known.is_name(text, start, end)}
-    for start, end in sorted(unknown.union(known.foreign_words(text))):
+    for start, end in sorted(known.names(text).union(known.foreign_words(text))):
         if not names or start >= names[-1][1]:
             joined = names and _BETWEEN.fullmatch(text[names[-1][1] : start])
             names.append((names.pop()[0] if joined else start, end))
