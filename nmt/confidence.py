@@ -172,7 +172,7 @@ def _spelled(source: Encoding) -> Iterator[int]:
     held = {source.text[slice(*span)] for span in spans}
     for number in source.translated_words:
         text, start, end = source.words[number]
-        if any(first <= start and end <= last for first, last in spans) or text in held:
+        if spans and (text in held or any(first <= start and end <= last for first, last in spans)):
             continue
         if text.isalpha() or text[0].isalpha() and not any(map(str.isdigit, text)):
             yield number

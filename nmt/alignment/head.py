@@ -242,7 +242,7 @@ class Aligner:
         hidden = parameters[f"{name}.0.bias"]
         for shift in range(2 * self._reach + 1):
             layer = parameters[f"{name}.0.weight"][:, shift * width : (shift + 1) * width]
-            hidden = hidden + (vectors @ layer.T)[padded[:, shift : shift + length]]
+            hidden = hidden + np.take(vectors @ layer.T, padded[:, shift : shift + length], axis=0)
         return np.maximum(hidden, 0) @ parameters[f"{name}.2.weight"].T + parameters[f"{name}.2.bias"]
 
     def _convolve(self, over_source: np.ndarray, over_target: np.ndarray) -> np.ndarray:

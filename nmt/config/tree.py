@@ -241,14 +241,15 @@ class AlignerConfig(Section):
         """A recipe that takes about so many minutes of two idle cores (`processes=2`), on 138,000 short pairs.
 
         The budget becomes steps by measured speeds and not by the clock, so results stay reproducible. Below five
-        minutes the hidden Markov models, which take 20 seconds, teach alone; below three the head is smaller too.
+        minutes the hidden Markov models, which take 12 seconds, teach alone, and batches are smaller; below three the
+        head is too. A head of fewer than 100 steps would link nothing.
         """
-        seconds = max(1.0, minutes * 60)
+        seconds = minutes * 60
         if minutes >= 5:
             return cls(teacher_steps=int(seconds * 2.4), student_steps=int(seconds * 2.4))
         sizes = {"width": 64, "hidden": 96} if minutes < 3 else {}
-        steps = max(1, int(seconds / 10), int((seconds - 20) * (3 if minutes < 3 else 2.4)))
-        return cls(teacher_steps=0, student_steps=steps, **sizes)
+        steps = max(100, int((seconds - 12) * (15 if minutes < 3 else 10)))
+        return cls(teacher_steps=0, student_steps=steps, batch_words=2000, learning_rate=8e-3, **sizes)
 
 
 class AlignmentConfig(Section):

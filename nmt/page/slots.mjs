@@ -131,8 +131,7 @@ export function findSlots(text, known) {
     if (last && BETWEEN.test(text.slice(last[1], start))) last[1] = end;
     else names.push([start, end]);
   }
-  const copied = (number) => !["0", "1"].includes(number) && !known.words.has(number);
-  const numbers = spansOf(NUMBER, text).filter(([start, end]) => copied(text.slice(start, end)));
+  const numbers = spansOf(NUMBER, text).filter(([start, end]) => !known.words.has(text.slice(start, end)));
   const words = spansOf(TOKEN, text).filter(([start, end]) => known.numberWords.has(text.slice(start, end).toLowerCase()));
   const counted = [...numbers, ...words].toSorted((a, b) => a[0] - b[0]);
   const slots = [...numbered(text, names, NAMES), ...numbered(text, counted, NUMBERS)];

@@ -23,7 +23,7 @@ NAMES = "\ue000\ue001\ue002\ue003"
 NUMBERS = "\ue004\ue005\ue006\ue007"
 """Placeholders of its numbers."""
 SLOTS = frozenset(NAMES + NUMBERS)
-RARE = 5
+RARE = 20
 """A capitalized word in fewer training pairs than this is unknown if seen once, or copied by half of them."""
 STEM = 4
 """Fewest initial letters that relate two words."""
@@ -70,7 +70,7 @@ class KnownWords:
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
         """All words of the source sentences except `RARE` capitalized ones; numbers too, where most pairs do not copy
-        them. A word is there with a capital if it has no other form, or has one within a sentence."""
+        them. A word is there with a capital if it has no other form, or has it within a sentence."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
@@ -163,8 +163,8 @@ def name_spans(text: str) -> list[Span]:
 
 
 def number_spans(text: str) -> list[Span]:
-    """Every number but 0 and 1, which tell what number the words around them have."""
-    return [match.span() for match in _NUMBER.finditer(text) if match.group() not in ("0", "1")]
+    """Every number, with its currency or degree."""
+    return [match.span() for match in _NUMBER.finditer(text)]
 
 
 def find_slots(text: str, known: KnownWords) -> list[Slot]:

@@ -370,7 +370,7 @@ class Subwords:
             spans = [(start - (start > place), end - (end > place)) for start, end in spans]
         filled: dict[str, Span] = {}
         verbatim: list[Span] = []
-        if self.has_slots:
+        if self.has_slots and not SLOTS.isdisjoint(text):
             typed = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
             held = {slot: self._translated(text) for slot, text in typed.items()}
             written = [held.get(character, "") if character in SLOTS else character for character in text]
