@@ -24,6 +24,13 @@ CODES = frozenset(_CODES.split())
 """The ISO 639-1 language codes."""
 COUNTRIES = dict(cn="zh", cz="cs", dk="da", gb="en", gr="el", il="he", ir="fa", jp="ja", ua="uk", us="en", vn="vi")
 """Country codes that are mistaken for language codes, and the languages meant."""
+_NAMES = """
+arabic=ar catalan=ca chinese=zh czech=cs danish=da dutch=nl english=en finnish=fi french=fr german=de greek=el hebrew=he
+hindi=hi hungarian=hu italian=it japanese=ja korean=ko norwegian=no polish=pl portuguese=pt romanian=ro russian=ru
+spanish=es swedish=sv turkish=tr ukrainian=uk vietnamese=vi
+"""
+NAMES = dict(name.split("=") for name in _NAMES.split())
+"""Names that are mistaken for codes."""
 ASSUMED = ("en", "es")
 
 

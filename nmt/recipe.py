@@ -17,7 +17,7 @@ from nmt.config import RunConfig, apply_override, parse_config
 from nmt.corpus import load_corpus
 from nmt.corpus.local import check_file
 from nmt.errors import UserError
-from nmt.languages import check_languages, guess_languages
+from nmt.languages import NAMES, check_languages, guess_languages
 from nmt.untrusted import MOST_MINUTES
 
 PAIRS_A_MINUTE = 60_000
@@ -136,6 +136,10 @@ def own_data(
         raise UserError(f"minutes is {minutes:g}; it must be above 0 and below {MOST_MINUTES:,}")
     for file in files:
         check_file(file, "--data")
+    for key, code in (("--source", source), ("--target", target)):
+        near = NAMES.get(code.lower()) if code else None
+        if near and ".jsonl" not in files[0]:  # whose keys may be names
+            raise UserError(f"{key} {code}: languages are named by their codes; did you mean {near}?")
     guessed = guess_languages(files)
     tree: dict[str, Any] = {
         "checkpoint": checkpoint or str(Path("checkpoints") / Path(files[0]).name.split(".")[0]),

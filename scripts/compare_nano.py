@@ -5,8 +5,8 @@
   python -m scripts.compare_nano training --minutes 5
 
 `translations`: the first test sentences that the package translates without placeholders, which nano.py has not, by
-both at their default beam, equal but for the casing of the first letter; and the largest difference of an attention weight where
-the pieces of both are the same too. `training`: nano.py trains on Tatoeba for so many minutes, configs/quickstart.yaml,
+both at their default beam, equal but for the casing of the first letter; and the largest difference of an attention
+weight where the pieces of both are the same too. `training`: nano.py trains on Tatoeba for so many minutes, configs/quickstart.yaml,
 which also truecases and augments, for as many steps; BLEU of both on the test split.
 """
 

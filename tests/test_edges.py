@@ -249,6 +249,14 @@ def test_an_export_goes_into_an_empty_directory(tiny_checkpoint, tmp_path, form)
     assert len(list(tmp_path.iterdir())) > 1
 
 
+def test_the_input_is_not_replaced_by_the_output(tmp_path, capsys):
+    (tmp_path / "a").write_text("Hello.\n")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    given = ["--input", str(tmp_path / "a"), "--output", str(tmp_path / "b"), "--checkpoint", "is-not-loaded"]
+    assert run("nmt-translate", translate.main, given) == 2
+    assert "b is the input" in capsys.readouterr().err and (tmp_path / "a").read_text() == "Hello.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

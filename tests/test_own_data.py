@@ -124,6 +124,8 @@ def test_a_run_that_never_began_leaves_no_configuration(train, tmp_path, monkeyp
         (["quick"], "did you mean configs/quick.yaml?"),
         (["done/", "--resume"], "did you mean done/config.yaml?"),
         (["--data", "train.tsv", "--source", "xx"], "there is no language 'xx'"),
+        (["--data", "train.tsv", "--target", "Spanish"], "did you mean es?"),
+        (["--data", "train.tsv", "--resume"], "there is no run in"),
         (["--data", "train.tsv", "--minutes", "-1"], "minutes is -1"),
     ],
 )

@@ -24,6 +24,15 @@ def translator(request, tiny_checkpoint):
     return Translator.load(tiny_checkpoint, engine=request.param, threads=1)
 
 
+def test_heads_of_several_sentences_bring_a_warning(tiny_checkpoint, recwarn):
+    translator = Translator.load(tiny_checkpoint, engine="torch", threads=1)
+    with pytest.warns(UserWarning, match="line 2 has 2 sentences, which are translated as one"):
+        found = translator.translate(["A cat.", "A cat? The old boat leaves."], heads=True)[1]
+    recwarn.clear()
+    assert translator.translate(found.source, heads=True, one_sentence=True).text == found.text
+    assert not recwarn.list
+
+
 def assert_sound(result, line: str) -> None:
     assert result.source == line
     assert result.source_words == [word.text for word in split_words(line)]

@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> None:
         raise UserError("give one of --symmetrize and --links: each says how links are chosen")
     if options.gold and options.format == "json":
         raise UserError("--gold prints scores, not links: leave --format out")
-    check_writable(options.output)
+    check_writable(options.output, read=[options.pairs, options.source, options.target, options.gold])
     check_options(options)
     if options.pairs not in (None, "-") and not os.path.exists(options.pairs):
         raise UserError(f"cannot read {options.pairs}: no such file; {HOW_TO_GIVE_PAIRS}")

@@ -303,11 +303,14 @@ def draw(translations: list, path: str, gold: list | None = None) -> None:
     plot_alignment(translations, path, gold)
 
 
-def check_writable(*paths: str | Path | None) -> None:
+def check_writable(*paths: str | Path | None, read: Iterable[str | None] = ()) -> None:
     """Raise UserError, before any work is done, for an output path in a missing directory, for one that is a directory,
-    and for one given twice."""
+    for one given twice, and for one of the files that are `read`."""
     given = [path for path in paths if path is not None]
+    inputs = {os.path.realpath(path) for path in read if path not in (None, "-") and os.path.isfile(path)}
     for path in given:
+        if os.path.realpath(path) in inputs:
+            raise UserError(f"{path} is the input, which the output would replace; name another file")
         check_output(path)
         if sum(os.path.realpath(path) == os.path.realpath(other) for other in given) > 1:
             raise UserError(f"{path} is given for two outputs; name two files")

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
         raise UserError("--source and --reference go together")
     if bool(options.source) + bool(options.split) + bool(options.everyday) > 1:
         raise UserError("give one of --split, --source with --reference, and --everyday")
-    check_writable(options.output)
+    check_writable(options.output, read=[options.source, *(options.reference or ()), options.everyday])
     from nmt.evaluation import evaluate
     from nmt.translator import Translator
 

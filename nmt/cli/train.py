@@ -66,6 +66,7 @@ def of_own_data(options: Namespace) -> RunConfig:
     """The recipe's configuration for --data; writes it beside the checkpoint and prints it."""
     from nmt.checkpoint import write_text
     from nmt.corpus import load_corpus
+    from nmt.files import expanded
     from nmt.recipe import as_yaml, expectation, own_data
 
     # `--data FILE key=value`: argparse takes the override for a file, or for CONFIG.
@@ -76,7 +77,9 @@ def of_own_data(options: Namespace) -> RunConfig:
         raise UserError(f"give CONFIG or --data, not both ({wrong[0]})")
     minutes = 30.0 if options.minutes is None else options.minutes
     config = own_data(files, options.source, options.target, minutes, options.checkpoint, overrides)
-    path = written_configuration(config)
+    path, directory = written_configuration(config), expanded(config.checkpoint)
+    if options.resume and not directory.exists():
+        raise UserError(f"there is no run in {directory} to resume; leave --resume out")
     text = as_yaml(config, f"Chosen by nmt-train --data for {minutes:g} minutes; edit, then: nmt-train {path}")
     if path.exists() and path.read_text(encoding="utf-8") != text and not options.overwrite:
         if options.resume:

@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
         raise UserError("--show draws below each translation in text; leave it or --format json out")
     if options.link_probabilities and options.format != "json":
         raise UserError("--link-probabilities adds to --format json: give it too")
-    check_writable(options.output, options.plot, options.attention)
+    check_writable(options.output, options.plot, options.attention, read=[options.input])
     plot = options.plot and picture_format(options.plot)
     if options.attention and not options.attention.lower().endswith(".safetensors"):
         raise UserError(f"cannot write {options.attention}: --attention writes .safetensors, so name it that")
@@ -131,7 +131,11 @@ def make_parser():
     )
     arguments.add_argument("--show", choices=["alignment"], help="draw the alignment in the terminal")
     arguments.add_argument("--plot", metavar="FILE", help="draw it: .png, .svg, .pdf, or .html to explore")
-    arguments.add_argument("--attention", metavar="FILE.safetensors", help="save every layer and head of all attention")
+    arguments.add_argument(
+        "--attention",
+        metavar="FILE.safetensors",
+        help="save every layer and head of all attention; a line is one sentence",
+    )
     return arguments
 
 

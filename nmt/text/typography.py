@@ -17,6 +17,7 @@ PLAIN = str.maketrans(
         **dict.fromkeys(
             "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
         ),
+        **dict.fromkeys((chr(code) for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))), " "),  # controls
     }
 )
 """Variants and their plain character, one for one."""
