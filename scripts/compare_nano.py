@@ -6,8 +6,8 @@
 
 `translations`: the first test sentences that the package translates without placeholders, which nano.py has not, by
 both at their default beam, equal but for the casing of the first letter; and the largest difference of an attention
-weight where the pieces of both are the same too. `training`: nano.py trains on Tatoeba for so many minutes, configs/quickstart.yaml,
-which also truecases and augments, for as many steps; BLEU of both on the test split.
+weight where the pieces of both are the same too. `training`: nano.py trains on Tatoeba for so many minutes,
+configs/quickstart.yaml, which also truecases and augments, for as many steps; BLEU of both on the test split.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
                 print(line, file=output)
             if options.show or options.plot or options.attention:
                 _check_drawable(number, translation, options)
-            if options.show:
+            if options.show and translation.source_words:
                 from nmt.inspection.terminal import render_alignment
 
                 width = shutil.get_terminal_size((80, 24)).columns
