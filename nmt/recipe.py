@@ -24,11 +24,10 @@ PAIRS_A_MINUTE = 60_000
 """Pairs of some ten words that two cores train on in a minute, about."""
 TOKENS_A_PAIR = 20
 """Most that such a pair takes of a batch, with padding."""
-VARIED_A_MINUTE, ALIGNED_A_MINUTE = 400_000, 100_000
-"""Pairs in a minute, about, that are made ready for placeholders and augmentation, and that are aligned for guided
-attention."""
+PREPARED_A_MINUTE = 400_000
+"""Pairs in a minute, about, that are made ready for placeholders and augmentation, or aligned for guided attention."""
 PREPARATION = 0.2
-"""Most of the budget that each may take."""
+"""Most of the budget that these may take."""
 AUGMENT = {
     "names": 0.3,
     "numbers": 0.8,
@@ -50,20 +49,20 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
     """The sections data, subwords, model, training and alignment of a configuration, as plain values.
 
     `minutes` (of two cores) are all that the run may take. 4% are left for reading the corpus and learning the
-    subwords, an eighth, ten minutes at most, goes to the alignment head. Placeholders (not for a `source` that
-    capitalizes nouns) and augmentation need every pair's words first, guided attention their links; each is left out
+    subwords, a tenth, ten minutes at most, goes to the alignment head. Placeholders (not for a `source` that
+    capitalizes nouns) and augmentation need every pair's words first, guided attention their links; all are left out
     where that takes more than `PREPARATION`. The rest goes to the translator.
     """
-    head = round(min(minutes / 8, 10), 2)
-    varied, guided = (pairs / pace <= PREPARATION * minutes for pace in (VARIED_A_MINUTE, ALIGNED_A_MINUTE))
-    preparation = varied * pairs / VARIED_A_MINUTE + guided * pairs / ALIGNED_A_MINUTE
-    translator = round(0.96 * minutes - head - preparation, 2)
+    head = round(min(minutes / 10, 10), 2)
+    preparation = 2 * pairs / PREPARED_A_MINUTE
+    prepared = preparation <= PREPARATION * minutes
+    translator = round(0.96 * minutes - head - prepared * preparation, 2)
     passes = PAIRS_A_MINUTE * translator / pairs
     batch_tokens = 1024 if pairs < FEW else 2048
     steps = PAIRS_A_MINUTE * translator * TOKENS_A_PAIR / batch_tokens
     return {
-        "data": {"augment": dict(AUGMENT)} if varied else {},
-        "subwords": {"vocabulary_size": _pieces(pairs), "slots": varied and source not in NOUNS_CAPITALIZED},
+        "data": {"augment": dict(AUGMENT)} if prepared else {},
+        "subwords": {"vocabulary_size": _pieces(pairs, passes), "slots": prepared and source not in NOUNS_CAPITALIZED},
         "model": _network(pairs, translator) | {"heads": 4, "dropout": _dropout(passes)},
         "training": {
             "batch_tokens": batch_tokens,
@@ -77,13 +76,13 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
             "validate_every": int(min(1000, max(50, 100 * round(translator)))),
             "average_count": 3 if translator < 10 else 5,
         },
-        "alignment": {"minutes": head, "guide_weight": GUIDE_WEIGHT if guided else 0.0},
+        "alignment": {"minutes": head, "guide_weight": GUIDE_WEIGHT if prepared else 0.0},
     }
 
 
-def _pieces(pairs: int) -> int:
+def _pieces(pairs: int, passes: float) -> int:
     for most, pieces in ((3_000, 1000), (FEW, 2000), (60_000, 4000), (500_000, 6000)):
-        if pairs < most:
+        if pairs < most and (pairs < FEW or passes < 40):  # many passes learn rare pieces too
             return pieces
     return 10_000
 

@@ -14,7 +14,7 @@ from nmt.cli.train import main
 from nmt.config import AlignerConfig, RunConfig, load_config, parse_config
 from nmt.corpus import load_corpus
 from nmt.languages import check_languages, guess_languages
-from nmt.recipe import ALIGNED_A_MINUTE, AUGMENT, FEW, PREPARATION, VARIED_A_MINUTE, expectation, own_data, recipe
+from nmt.recipe import AUGMENT, FEW, PREPARATION, PREPARED_A_MINUTE, expectation, own_data, recipe
 from nmt.training.log import Meter, RunLog, describe_budget, read_log
 from nmt.training.state import Progress
 
@@ -43,11 +43,10 @@ def test_the_configurations_are_the_recipes(name, pairs, minutes):
 @pytest.mark.parametrize("minutes", [0.5, 5, 15, 45, 300])
 def test_the_budget_is_the_whole_budget(pairs, minutes):
     config = parse_config({"checkpoint": "x", **recipe(pairs, minutes)}, "the recipe")
-    varied, guided = any(config.data.augment.model_dump().values()), config.alignment.guide_weight > 0
-    preparation = varied * pairs / VARIED_A_MINUTE + guided * pairs / ALIGNED_A_MINUTE
+    prepared, preparation = config.alignment.guide_weight > 0, 2 * pairs / PREPARED_A_MINUTE
+    assert prepared == any(config.data.augment.model_dump().values()) == (preparation <= PREPARATION * minutes)
+    preparation *= prepared
     assert 0.9 * minutes < preparation + config.training.max_minutes + config.alignment.minutes < minutes
-    assert varied == (pairs / VARIED_A_MINUTE <= PREPARATION * minutes)
-    assert guided == (pairs / ALIGNED_A_MINUTE <= PREPARATION * minutes)
     assert config.training.optimizer == "muon"
     seen = 10 * config.training.warmup_steps * config.training.batch_tokens / 20  # pairs in ten times the warm-up
     assert seen <= 60_000 * config.training.max_minutes
