@@ -30,7 +30,7 @@ hindi=hi hungarian=hu italian=it japanese=ja korean=ko norwegian=no polish=pl po
 spanish=es swedish=sv turkish=tr ukrainian=uk vietnamese=vi
 """
 NAMES = dict(name.split("=") for name in _NAMES.split())
-"""Names that are mistaken for codes."""
+"""English names of languages, and their codes."""
 ASSUMED = ("en", "es")
 
 

@@ -18,6 +18,7 @@ from nmt.corpus import load_corpus
 from nmt.corpus.local import check_file
 from nmt.errors import UserError
 from nmt.languages import NAMES, check_languages, guess_languages
+from nmt.lines import read_lines
 from nmt.untrusted import MOST_MINUTES
 
 PAIRS_A_MINUTE = 60_000
@@ -27,7 +28,7 @@ TOKENS_A_PAIR = 20
 PREPARED_A_MINUTE = 400_000
 """Pairs in a minute, about, that are made ready for placeholders and augmentation, or aligned for guided attention."""
 PREPARATION = 0.2
-"""Most of the budget that these may take."""
+"""The largest share of the budget that this may take."""
 AUGMENT = {
     "names": 0.3,
     "numbers": 0.8,
@@ -53,7 +54,7 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
     capitalizes nouns) and augmentation need every pair's words first, guided attention their links; all are left out
     where that takes more than `PREPARATION`. The rest goes to the translator.
     """
-    head = round(min(minutes / 10, 10), 2)
+    head = max(0.01, round(min(minutes / 10, 10), 2))
     preparation = 2 * pairs / PREPARED_A_MINUTE
     prepared = preparation <= PREPARATION * minutes
     translator = round(0.96 * minutes - head - prepared * preparation, 2)
@@ -81,8 +82,10 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
 
 
 def _pieces(pairs: int, passes: float) -> int:
+    if pairs >= 20_000 and passes >= 40:  # many passes learn rare pieces too
+        return 10_000
     for most, pieces in ((3_000, 1000), (FEW, 2000), (60_000, 4000), (500_000, 6000)):
-        if pairs < most and (pairs < FEW or passes < 40):  # many passes learn rare pieces too
+        if pairs < most:
             return pieces
     return 10_000
 
@@ -136,8 +139,8 @@ def own_data(
     for file in files:
         check_file(file, "--data")
     for key, code in (("--source", source), ("--target", target)):
-        near = NAMES.get(code.lower()) if code else None
-        if near and ".jsonl" not in files[0]:  # whose keys may be names
+        near = code and NAMES.get(code.lower())
+        if code and near and code not in next(iter(read_lines(files[0])), ""):  # where it may name a column or a key
             raise UserError(f"{key} {code}: languages are named by their codes; did you mean {near}?")
     guessed = guess_languages(files)
     tree: dict[str, Any] = {

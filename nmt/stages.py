@@ -52,8 +52,8 @@ class Reader:
     long: Long
     one_sentence: bool
     """Whether a line is taken as one sentence; otherwise it is split and its sentences are translated one by one."""
-    wanted: bool = True
-    """Whether that was asked for; otherwise warn of a line of several sentences."""
+    warns: bool = False
+    """Whether to warn of a line of several sentences that is taken as one."""
 
     def read(self, texts: Iterable[str | None]) -> Iterator[Line | None]:
         """The lines in order, and None where a chunk must end: at a None among the texts, and before it grows large.
@@ -81,9 +81,9 @@ class Reader:
             return split_text(self.subwords, whole, self.longest, self.language)
         if long:
             raise too_long(f"line {number}", long[0], self.longest, "split it (nmt-translate --long split does)")
-        if not self.wanted and (several := len(sentences(self.subwords, whole, self.language))) > 1:
-            told = "translated as one, as heads and prefixes need it; give a sentence a line"
-            warnings.warn(f"line {number} has {several} sentences, which are {told}", stacklevel=2)
+        if self.warns and (several := len(sentences(self.subwords, whole, self.language))) > 1:
+            told = "heads and prefixes take a line as one, so put each on a line of its own"
+            warnings.warn(f"line {number} has {several} sentences; {told}", stacklevel=2)
         return parts
 
 

@@ -157,8 +157,8 @@ class Translator:
 
         size = FAST_CHUNK if overlapped else read_ahead
         one_sentence = options["one_sentence"] or heads or bool(search.prefix)
-        wanted = options["one_sentence"] == one_sentence
-        reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence, wanted)
+        warns = one_sentence and not options["one_sentence"]
+        reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence, warns)
         placeholders, origin = self.subwords.slot_ids, self.checkpoint.directory
         searcher = Searcher(engine, search, options["batch_size"], attention, placeholders, origin)
         scored = self.torch_engine.score if word_probabilities else None

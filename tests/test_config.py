@@ -258,6 +258,12 @@ def test_links_of_an_old_checkpoints_training_section_are_those_of_the_head(writ
         assert load_config(written(MINIMAL.replace("}", ", guided_alignment: a.txt}"))).alignment.links == "a.txt"
 
 
+def test_more_minutes_show_the_head_more_words_and_the_fewest_are_enough():
+    recipes = [AlignerConfig.for_minutes(minutes) for minutes in (0.01, 0.4, 1, 2.5, 4)]
+    words = [recipe.student_steps * recipe.batch_words for recipe in recipes]
+    assert words == sorted(set(words)) and recipes[0].student_steps >= 100
+
+
 def test_the_heads_recipe_comes_from_its_section_or_from_the_minutes(written):
     path = written(MINIMAL)
     assert load_config(path).head_recipe == AlignerConfig()

@@ -56,6 +56,12 @@ def test_positions_lead_back_to_what_was_typed(text, random):
         assert plain_text(dressed[place]) == character
 
 
+def test_control_characters_are_spaces():
+    text = "one\x00two\x0bthree\x1cfour\x85five\tsix"
+    assert plain_text(text) == "one two three four five\tsix"
+    assert [word.text for word in Translator.load(threads=1).subwords.encode(text).words] == plain_text(text).split()
+
+
 @given(text=st.sampled_from(ENGLISH), random=clothes)
 def test_words_and_pieces_refer_to_the_typed_text(text, random):
     dressed = unicodedata.normalize("NFC", in_other_clothes(text, random))

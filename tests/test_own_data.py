@@ -57,6 +57,7 @@ def test_many_passes_are_regularised_and_few_pairs_get_a_small_vocabulary():
     assert dropouts == sorted(dropouts, reverse=True) and dropouts[0] > dropouts[-1] == 0
     sizes = [recipe(pairs, 15)["subwords"]["vocabulary_size"] for pairs in PAIRS]
     assert sizes == sorted(sizes)
+    assert [recipe(29_000, minutes)["subwords"]["vocabulary_size"] for minutes in (15, 45)] == [4000, 10_000]
 
 
 def test_only_names_are_capitalised_or_there_are_no_placeholders():
@@ -248,16 +249,16 @@ def test_after_ctrl_c_in_the_heads_training_the_translator_is_usable(tmp_path, m
     before = weights(tmp_path / "run")
     assert Translator.load(tmp_path / "run").aligner is None
     # Another alignment section is welcome now, another training section is not.
-    other = ["alignment.head=true", "alignment.minutes=0.03", "training.max_steps=24"]
+    other = ["alignment.head=true", "alignment.minutes=0.32", "training.max_steps=24"]
     with pytest.raises(UserError, match="another configuration"):
         fit(tmp_path, "run", *other, "training.seed=2", resume=True)
     for _ in range(2):
         fit(tmp_path, "run", *other, resume=True)
         assert weights(tmp_path / "run") == before
         assert Translator.load(tmp_path / "run").aligner is not None
-        steps = AlignerConfig.for_minutes(0.03).student_steps
+        steps = AlignerConfig.for_minutes(0.32).student_steps
         assert metadata(tmp_path / "run")["alignment_head"]["student_steps"] == steps
-    assert load_config(tmp_path / "run/config.yaml").alignment.minutes == 0.03
+    assert load_config(tmp_path / "run/config.yaml").alignment.minutes == 0.32
     # A larger budget saves states that have the head; without a head, it is gone from them too.
     other[-1] = "training.max_steps=36"
     fit(tmp_path, "run", *other, resume=True)

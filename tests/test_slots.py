@@ -35,7 +35,10 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("he said Zeb Zork and Ann van der Quist", ["Zeb Zork", "Ann van der Quist"]),
         ("he said Charlemos", ["Charlemos"]),
         ("Charlotte said", []),
-        ("Charlotte Zork said", ["Charlotte Zork"]),  # akin in its first letters alone, before a capital
+        ("Charlotte Zork said", ["Charlotte Zork"]),  # akin in its first letters alone, before a name
+        ("Charlotte Tom said", []),
+        ('he said "Lives Zork" and said: "Name Zork Lives"', ["Zork", "Zork Lives"]),
+        ("he said the Name Zork", ["Zork"]),
         ("he said Zeb Lives in Name Zork", ["Zeb Lives", "Name Zork"]),
         ("he said Lives in Zeb Tom", ["Zeb"]),
         ("Lives Zork in Boston", ["Zork"]),
@@ -60,6 +63,7 @@ def test_unknown_capitalised_words_are_names(text, names):
         ("Call +1 (555) 123-4567 (1 time)", ["+1 (555) 123-4567", "1"]),
         ("COVID-19, F-16, BA1234, hunter2, A-b", ["COVID-19", "F-16", "BA1234", "hunter2"]),
         ("Call +34 91 123 45 67, or 555-1234.", ["+34 91 123 45 67", "555-1234"]),
+        ("won twenty-1", ["twenty-1"]),
         ("On 2024-05-17, 3.5% of 80kg", ["2024-05-17", "3.5", "80kg"]),
         ("5 men, 1 woman and 0 children on the 21st, at 5pm", ["5", "1", "0", "5pm"]),
     ],

@@ -26,7 +26,7 @@ def translator(request, tiny_checkpoint):
 
 def test_heads_of_several_sentences_bring_a_warning(tiny_checkpoint, recwarn):
     translator = Translator.load(tiny_checkpoint, engine="torch", threads=1)
-    with pytest.warns(UserWarning, match="line 2 has 2 sentences, which are translated as one"):
+    with pytest.warns(UserWarning, match="line 2 has 2 sentences; heads and prefixes"):
         found = translator.translate(["A cat.", "A cat? The old boat leaves."], heads=True)[1]
     recwarn.clear()
     assert translator.translate(found.source, heads=True, one_sentence=True).text == found.text

@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
@@ -307,9 +307,11 @@ def check_writable(*paths: str | Path | None, read: Iterable[str | None] = ()) -
     """Raise UserError, before any work is done, for an output path in a missing directory, for one that is a directory,
     for one given twice, and for one of the files that are `read`."""
     given = [path for path in paths if path is not None]
-    inputs = {os.path.realpath(path) for path in read if path not in (None, "-") and os.path.isfile(path)}
+    inputs = [os.stat(path) for path in read if path not in (None, "-") and os.path.isfile(path)]
+    with suppress(OSError, ValueError, AttributeError):  # standard input is closed, or a stand-in
+        inputs.append(os.fstat(sys.stdin.fileno()))
     for path in given:
-        if os.path.realpath(path) in inputs:
+        if os.path.isfile(path) and any(os.path.samestat(os.stat(path), one) for one in inputs):
             raise UserError(f"{path} is the input, which the output would replace; name another file")
         check_output(path)
         if sum(os.path.realpath(path) == os.path.realpath(other) for other in given) > 1:

@@ -68,6 +68,7 @@ def of_own_data(options: Namespace) -> RunConfig:
     from nmt.corpus import load_corpus
     from nmt.files import expanded
     from nmt.recipe import as_yaml, expectation, own_data
+    from nmt.training.directory import check_place
 
     # `--data FILE key=value`: argparse takes the override for a file, or for CONFIG.
     files = [value for value in options.data if "=" not in value or os.path.exists(value)]
@@ -78,8 +79,7 @@ def of_own_data(options: Namespace) -> RunConfig:
     minutes = 30.0 if options.minutes is None else options.minutes
     config = own_data(files, options.source, options.target, minutes, options.checkpoint, overrides)
     path, directory = written_configuration(config), expanded(config.checkpoint)
-    if options.resume and not directory.exists():
-        raise UserError(f"there is no run in {directory} to resume; leave --resume out")
+    check_place(directory, options.resume)
     text = as_yaml(config, f"Chosen by nmt-train --data for {minutes:g} minutes; edit, then: nmt-train {path}")
     if path.exists() and path.read_text(encoding="utf-8") != text and not options.overwrite:
         if options.resume:

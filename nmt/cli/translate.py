@@ -130,11 +130,15 @@ def make_parser():
         "--link-probabilities", action="store_true", help="json: add the alignment head's probability of every link"
     )
     arguments.add_argument("--show", choices=["alignment"], help="draw the alignment in the terminal")
-    arguments.add_argument("--plot", metavar="FILE", help="draw it: .png, .svg, .pdf, or .html to explore")
+    arguments.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="draw it: .png, .svg, .pdf, or .html to explore (each line as one sentence)",
+    )
     arguments.add_argument(
         "--attention",
         metavar="FILE.safetensors",
-        help="save every layer and head of all attention; a line is one sentence",
+        help="save every layer and head of all attention; takes each line as one sentence",
     )
     return arguments
 

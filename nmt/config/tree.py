@@ -242,7 +242,7 @@ class AlignerConfig(Section):
 
         The budget becomes steps by measured speeds and not by the clock, so results stay reproducible. Below five
         minutes the hidden Markov models, which take 12 seconds, teach alone, and batches are smaller; below three the
-        head is too. A head of fewer than 100 steps would link nothing.
+        head is too. It has 100 steps at least, some 7 seconds: with fewer it links nothing.
         """
         seconds = minutes * 60
         if minutes >= 5:

@@ -30,9 +30,11 @@ const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-
 const TOKEN = /[\p{L}\p{M}]+(?:-\p{L}+)*/gu;
 const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "u");
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
+const STARTS = /(?:^|[.!?…:"¿¡])[^\p{L}\p{N}]*$/u;
+const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:the|el|la|los|las|un|una) $`, "iu");
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 
-/** The words of the source language that a translator has been trained on; other capitalized words are names. */
+/** The words of the source language that a translator has been trained on, but for rare names. */
 export class KnownWords {
   /**
    * @param coded the words between bars, each as how many of its first letters are the word's before, and the rest
@@ -53,17 +55,18 @@ export class KnownWords {
   }
 
   /**
-   * Whether the capitalized word at text[start:end] is unknown; at the beginning, without known relatives too, which
-   * begin as it does, or with all its letters if another capitalized word follows.
+   * Whether the capitalized word at text[start:end] is unknown. A first word must also have no known relative: a
+   * lower-case word that begins alike, or, before another name, with all its letters.
    */
   isName(text, start, end) {
     const name = text.slice(start, end);
     const known = (part) => this.words.has(part) || this.words.has(part.toLowerCase());
     if (name.split("-").every(known)) return false;
     if (!BEGINNING.test(text.slice(0, start))) return true;
-    const followed = text[end] === " " && spansOf(NAME, text).some(([next]) => next === end + 1);
+    const other = text[end] === " " ? spansOf(NAME, text).find(([next]) => next === end + 1) : undefined;
     const length = [...name].length;
-    const letters = stem(name).slice(0, followed ? length : Math.max(STEM, rounded(KINSHIP * length)));
+    const alike = other && this.isName(text, ...other) ? length : Math.max(STEM, rounded(KINSHIP * length));
+    const letters = stem(name).slice(0, alike);
     return !this.stems.has(letters.join(""));
   }
 
@@ -73,7 +76,7 @@ export class KnownWords {
     return span?.[0] === 0 && span[1] === name.length && this.isName(name, 0, name.length);
   }
 
-  /** The capitalized words that are names, and neighbours within the sentence that are known in lower case alone. */
+  /** The capitalized words that are names, and neighbours that are known in lower case alone, as in Python. */
   names(text) {
     const spans = spansOf(NAME, text);
     const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
@@ -82,8 +85,9 @@ export class KnownWords {
       for (let place = 1; place < row.length; place += 1) {
         const [one, other] = [row[place - 1], row[place]];
         const between = text.slice(Math.min(one[1], other[1]), Math.max(one[0], other[0]));
-        const first = BEGINNING.test(text.slice(0, other[0]));
-        if (names.has(one) && between === " " && !first && !this.words.has(text.slice(...other))) names.add(other);
+        const before = text.slice(0, other[0]);
+        const apart = STARTS.test(before) || (other[0] < one[0] && ARTICLE.test(before));
+        if (names.has(one) && between === " " && !apart && !this.words.has(text.slice(...other))) names.add(other);
       }
     }
     return [...names];
@@ -133,7 +137,8 @@ export function findSlots(text, known) {
   }
   const numbers = spansOf(NUMBER, text).filter(([start, end]) => !known.words.has(text.slice(start, end)));
   const words = spansOf(TOKEN, text).filter(([start, end]) => known.numberWords.has(text.slice(start, end).toLowerCase()));
-  const counted = [...numbers, ...words].toSorted((a, b) => a[0] - b[0]);
+  const free = words.filter(([start, end]) => !numbers.some(([first, last]) => start < last && first < end));
+  const counted = [...numbers, ...free].toSorted((a, b) => a[0] - b[0]);
   const slots = [...numbered(text, names, NAMES), ...numbered(text, counted, NUMBERS)];
   return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
 }

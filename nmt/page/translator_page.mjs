@@ -27,6 +27,13 @@ const ASKED = ["text", "model", "beam", "nBest", "sentence", "forced", "off", "m
 const UNCHANGED = { forced: [], off: [], moved: [] };
 
 const find = (id) => document.getElementById(id);
+
+/** Select a value, adding it first where a link has one that the page does not offer. */
+function choose(id, value, text) {
+  const select = find(id);
+  if (![...select.options].some((option) => option.value === String(value))) select.append(new Option(text, value));
+  select.value = value;
+}
 const data = JSON.parse(find("data").textContent);
 for (const model of data.models) {
   model.subwords = data.subwords[model.subwords];
@@ -183,8 +190,8 @@ function later() {
 function draw() {
   const model = detailsOf(state.model);
   find("model").value = state.model;
-  find("beam").value = state.beam;
-  find("n-best").value = state.nBest;
+  choose("beam", state.beam, `beam ${state.beam}`);
+  choose("n-best", state.nBest, state.nBest);
   find("swap").hidden = !opposite(model);
   find("text").lang = model.source;
   find("translation").lang = model.target;

@@ -44,6 +44,9 @@ _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\
 _EMPHASIS = regex.compile(r"(?<![\w'-])\p{Lu}{3,}(?![\w'-])")
 _LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
+_STARTS = regex.compile(r"(?:^|[.!?…:\"¿¡])[^\p{L}\p{N}]*$")
+"""Before the first word of a sentence or a quotation."""
+_ARTICLE = regex.compile(r"(?i)(?<!\w)(?:the|el|la|los|las|un|una) $")
 _BETWEEN = regex.compile(r" (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*")
 """Between the parts of one name."""
 
@@ -57,7 +60,7 @@ class Slot(NamedTuple):
 
 
 class KnownWords:
-    """Source words seen in training; other capitalized words are names.
+    """Source words seen in training, but for rare names.
 
     Where the training pairs do not copy numbers, these are known words too, and get no placeholders.
     """
@@ -70,7 +73,7 @@ class KnownWords:
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
         """All words of the source sentences except `RARE` capitalized ones; numbers too, where most pairs do not copy
-        them. A word is there with a capital if it has no other form, or has it within a sentence."""
+        them. A capitalized form is kept if the word has no other, or is capitalized within a sentence."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
@@ -83,7 +86,7 @@ class KnownWords:
             copied.update(own & {target[start:end] for start, end in name_spans(target) + number_spans(target)})
             numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
-            within.update(source[start:end] for start, end in names if not _BEGINNING.search(source[:start]))
+            within.update(source[start:end] for start, end in names if not _STARTS.search(source[:start]))
         rare = {text for text, count in seen.items() if count < RARE and (count == 1 or 2 * copied[text] >= count)}
         known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
@@ -94,22 +97,29 @@ class KnownWords:
         """Whether the capitalized word at text[start:end] is unknown, in lower case too.
 
         The first word of a sentence, which is capitalized anyway, must also have no known relative: a lower-case word
-        with the same beginning, or with all its letters if another capitalized word follows.
+        with the same beginning, or, before another name, with all its letters.
         """
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        followed = text[end : end + 1] == " " and _NAME.match(text, end + 1)
-        letters = len(name) if followed else max(STEM, round(KINSHIP * len(name)))
-        return not (_BEGINNING.search(text[:start]) and _stem(name)[:letters] in self._stems)
+        if not _BEGINNING.search(text[:start]):
+            return True
+        other = _NAME.match(text, end + 1) if text[end : end + 1] == " " else None
+        before_name = other and self.is_name(text, *other.span())
+        letters = len(name) if before_name else max(STEM, round(KINSHIP * len(name)))
+        return _stem(name)[:letters] not in self._stems
 
     def is_unknown(self, name: str) -> bool:
         """Whether a capitalized word is a name wherever it stands."""
         return name_spans(name) == [(0, len(name))] and self.is_name(name, 0, len(name))
 
     def names(self, text: str) -> set[Span]:
-        """The capitalized words that are names, and their neighbours within the sentence that are known in lower case
-        alone, such as `Jobs` in `Steve Jobs`; not in a title, which has no word in lower case."""
+        """The capitalized words that are names, and their neighbours that are known in lower case alone, such as `Jobs`
+        in `Steve Jobs`.
+
+        The first word of a sentence, or of a quotation, is no such neighbour, nor are a word after an article (`el
+        Presidente Zork`) and the words of a title without any in lower case.
+        """
         spans = name_spans(text)
         names = {span for span in spans if self.is_name(text, *span)}
         if not _LOWER.search(text):
@@ -117,8 +127,9 @@ class KnownWords:
         for row in (spans, spans[::-1]):
             for one, other in pairwise(row):
                 between = text[min(one, other)[1] : max(one, other)[0]]
-                first = _BEGINNING.search(text[: other[0]])
-                if one in names and between == " " and not first and text[slice(*other)] not in self.words:
+                before = text[: other[0]]
+                apart = _STARTS.search(before) or (other < one and _ARTICLE.search(before))
+                if one in names and between == " " and not apart and text[slice(*other)] not in self.words:
                     names.add(other)
         return names
 
@@ -176,7 +187,10 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
             joined = names and _BETWEEN.fullmatch(text[names[-1][1] : start])
             names.append((names.pop()[0] if joined else start, end))
     numbers = [(start, end) for start, end in number_spans(text) if text[start:end] not in known.words]
-    numbers = sorted(numbers + number_word_spans(text, known.number_words))
+    for start, end in number_word_spans(text, known.number_words):
+        if not any(start < last and first < end for first, last in numbers):
+            numbers.append((start, end))
+    numbers.sort()
     return sorted(numbered(text, names, NAMES) + numbered(text, numbers, NUMBERS))
 
 
