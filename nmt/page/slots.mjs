@@ -30,7 +30,7 @@ const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-
 const TOKEN = /[\p{L}\p{M}]+(?:-\p{L}+)*/gu;
 const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "u");
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
-const STARTS = /(?:^|[.!?…:"¿¡])[^\p{L}\p{N}]*$/u;
+const STARTS = '.!?…:"¿¡';
 const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:the|el|la|los|las|un|una) $`, "iu");
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 
@@ -85,9 +85,9 @@ export class KnownWords {
       for (let place = 1; place < row.length; place += 1) {
         const [one, other] = [row[place - 1], row[place]];
         const between = text.slice(Math.min(one[1], other[1]), Math.max(one[0], other[0]));
-        const before = text.slice(0, other[0]);
-        const apart = STARTS.test(before) || (other[0] < one[0] && ARTICLE.test(before));
-        if (names.has(one) && between === " " && !apart && !this.words.has(text.slice(...other))) names.add(other);
+        if (!names.has(one) || between !== " " || this.words.has(text.slice(...other))) continue;
+        const article = other[0] < one[0] && ARTICLE.test(text.slice(Math.max(0, other[0] - 6), other[0]));
+        if (!article && !begins(text, other[0])) names.add(other);
       }
     }
     return [...names];
@@ -111,6 +111,17 @@ export class KnownWords {
       return first.toUpperCase() + rest.join("");
     });
   }
+}
+
+/** Whether the word at `place` begins the text, a sentence or a quotation. */
+function begins(text, place) {
+  for (let end = place; end > 0; ) {
+    const character = String.fromCodePoint(text.codePointAt(end - 2) > 0xffff ? text.codePointAt(end - 2) : text.codePointAt(end - 1));
+    if (STARTS.includes(character)) return true;
+    if (/[\p{L}\p{N}]/u.test(character)) return false;
+    end -= character.length;
+  }
+  return true;
 }
 
 /** Round half to even, as Python. */

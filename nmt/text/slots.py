@@ -44,8 +44,8 @@ _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\
 _EMPHASIS = regex.compile(r"(?<![\w'-])\p{Lu}{3,}(?![\w'-])")
 _LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
-_STARTS = regex.compile(r"(?:^|[.!?…:\"¿¡])[^\p{L}\p{N}]*$")
-"""Before the first word of a sentence or a quotation."""
+_STARTS = frozenset('.!?…:"¿¡')
+"""After one of these a sentence or a quotation begins."""
 _ARTICLE = regex.compile(r"(?i)(?<!\w)(?:the|el|la|los|las|un|una) $")
 _BETWEEN = regex.compile(r" (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*")
 """Between the parts of one name."""
@@ -86,7 +86,7 @@ class KnownWords:
             copied.update(own & {target[start:end] for start, end in name_spans(target) + number_spans(target)})
             numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
-            within.update(source[start:end] for start, end in names if not _STARTS.search(source[:start]))
+            within.update(source[start:end] for start, end in names if not _begins(source, start))
         rare = {text for text, count in seen.items() if count < RARE and (count == 1 or 2 * copied[text] >= count)}
         known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
@@ -127,9 +127,11 @@ class KnownWords:
         for row in (spans, spans[::-1]):
             for one, other in pairwise(row):
                 between = text[min(one, other)[1] : max(one, other)[0]]
-                before = text[: other[0]]
-                apart = _STARTS.search(before) or (other < one and _ARTICLE.search(before))
-                if one in names and between == " " and not apart and text[slice(*other)] not in self.words:
+                if one not in names or between != " " or text[slice(*other)] in self.words:
+                    continue
+                start = other[0]
+                article = other < one and _ARTICLE.search(text[max(0, start - 6) : start])
+                if not article and not _begins(text, start):
                     names.add(other)
         return names
 
@@ -160,6 +162,12 @@ class KnownWords:
     def _stems(self) -> set[str]:
         usual = (_stem(word) for word in self.words if word.islower())
         return {word[:length] for word in usual for length in range(STEM, len(word) + 1)}
+
+
+def _begins(text: str, place: int) -> bool:
+    """Whether the word at `place` begins the text, a sentence or a quotation."""
+    before = (text[number] for number in range(place - 1, -1, -1))
+    return next((one in _STARTS for one in before if one in _STARTS or one.isalnum()), True)
 
 
 def _stem(word: str) -> str:
