@@ -54,7 +54,7 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
     capitalizes nouns) and augmentation need every pair's words first, guided attention their links; all are left out
     where that takes more than `PREPARATION`. The rest goes to the translator.
     """
-    head = max(0.01, round(min(minutes / 10, 10), 2))
+    head = round(min(minutes / 10, 10), 3)
     preparation = 2 * pairs / PREPARED_A_MINUTE
     prepared = preparation <= PREPARATION * minutes
     translator = round(0.96 * minutes - head - prepared * preparation, 2)

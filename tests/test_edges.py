@@ -257,6 +257,15 @@ def test_the_input_is_not_replaced_by_the_output(tmp_path, capsys):
     assert "b is the input" in capsys.readouterr().err and (tmp_path / "a").read_text() == "Hello.\n"
 
 
+def test_standard_input_is_not_replaced_by_the_output(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a").write_text("Hello.\n")
+    with open(tmp_path / "a") as file:
+        monkeypatch.setattr("sys.stdin", file)
+        given = ["--output", str(tmp_path / "a"), "--checkpoint", "is-not-loaded"]
+        assert run("nmt-translate", translate.main, given) == 2
+    assert "a is the input" in capsys.readouterr().err and (tmp_path / "a").read_text() == "Hello.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

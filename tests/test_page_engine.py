@@ -420,8 +420,9 @@ def test_doubt_is_shown(browser, tmp_path, tiny_checkpoint):
     path.write_text(translator_page([checkpoint], "float32"), encoding="utf-8")
     expected = Translator.load(checkpoint, "torch", threads=1).translate(LINES[0])
     page = browser.new_page()
-    page.goto(f"{path.as_uri()}#text={LINES[0]}")
+    page.goto(f"{path.as_uri()}#text={LINES[0]}&beam=4&nBest=3")  # a number that the page does not offer
     page.wait_for_selector("html[data-ready]", state="attached")
+    assert page.input_value("#n-best") == "3"
     assert page.inner_text("#score").startswith(in_words(expected.confidence))
     doubts = [word for word, doubt in zip(expected.target_words, doubtful(expected), strict=True) if doubt]
     assert doubts and "Words underlined are doubtful" in page.inner_text("#score")
