@@ -19,8 +19,9 @@ from nmt.alignment import Link
 
 if TYPE_CHECKING:
     from nmt.search.options import Hypothesis
+    from nmt.text.encoding import Encoding
     from nmt.text.slots import KnownWords
-    from nmt.text.subwords import Encoding, Subwords
+    from nmt.text.subwords import Subwords
     from nmt.translation import Translation
 
 Evidence = Mapping[str, float]
@@ -112,10 +113,10 @@ def evidence_of(
         "letters": math.log(letters),
         "agreement": agreement(written, others, [one.log_probability for one in hypothesis.rivals]),
     }
-    words = range(len(target.words))
-    by_word = {name: [0.0 for _ in words] for name in WORD_SIGNS}
-    by_word["word_posterior"] = [1.0 for _ in words]
-    by_word["word_log_probability"] = [log_probability / pieces for _ in words]
+    words = len(target.words)
+    by_word = {name: [0.0] * words for name in WORD_SIGNS}
+    by_word["word_posterior"] = [1.0] * words
+    by_word["word_log_probability"] = [log_probability / pieces] * words
     by_word["word_letters"] = [math.log(len(word.text)) for word in target.words]
     for share, covered in zip(posteriors(hypothesis), target.words_of_piece, strict=False):
         for word in covered:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import regex
 
-from nmt.text.subwords import Encoding
+from nmt.text.encoding import Encoding
 from nmt.text.typography import INVISIBLE
 from nmt.text.words import split_words
 from nmt.translation import Translation

@@ -19,8 +19,9 @@ from nmt.errors import UserError
 from nmt.joining import join_translations
 from nmt.keywords import Long, checked_text
 from nmt.search.options import Hypothesis, SearchOptions
+from nmt.text.encoding import Encoding
 from nmt.text.parts import Part, sentences, split_text, words_of_part
-from nmt.text.subwords import END, Encoding, Subwords
+from nmt.text.subwords import END, Subwords
 from nmt.translation import AttentionMaps, Translation
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from nmt.lines import in_chunks
 from nmt.prefetch import prefetch
 from nmt.search.options import SearchOptions
 from nmt.stages import Assembler, Reader, Searcher, WordAligner, over_target_words, spelled, too_long
-from nmt.text.subwords import Encoding, Subwords
+from nmt.text.encoding import Encoding
+from nmt.text.subwords import Subwords
 from nmt.translation import NO_ALIGNMENT, AttentionMaps, Score, Translation
 from nmt.untrusted import MOST_THREADS, within
 

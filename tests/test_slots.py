@@ -5,6 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tiny import SENTENCES, tiny_subwords
 
+from nmt.text.parts import sentences
 from nmt.text.slots import (
     NAMES,
     NUMBERS,
@@ -20,7 +21,7 @@ from nmt.text.slots import (
 from nmt.text.subwords import Subwords
 from nmt.text.typography import plain_text
 
-KNOWN = KnownWords(["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "he", "said"])
+KNOWN = KnownWords(["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "hablar", "hablemos", "he", "said"])
 SUBWORDS = tiny_subwords().with_slots(KNOWN)
 
 
@@ -30,13 +31,17 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("My name is Zebulon.", ["Zebulon"]),
         ("Zebulon's name is Tom.", ["Zebulon"]),
         ("Jean-Luc O'Brien lives in Saint-Tropez.", ["Jean-Luc O'Brien", "Saint-Tropez"]),
-        ("Charlemos.", []),  # at the beginning of a sentence, akin to charlar
+        ("Charlemos.", []),  # at the beginning of a sentence, a form of charlar, as hablemos of hablar
         ("Chesterfield said", ["Chesterfield"]),
         ("he said Zeb Zork and Ann van der Quist", ["Zeb Zork", "Ann van der Quist"]),
         ("he said Charlemos", ["Charlemos"]),
-        ("Charlotte said", []),
-        ("Charlotte Zork said", ["Charlotte Zork"]),  # akin in its first letters alone, before a name
-        ("Charlotte Tom said", []),
+        ("Charlotte said", ["Charlotte"]),  # its first letters alone are those of charlar
+        ("Charlemos Zork said", ["Charlemos Zork"]),  # before a name
+        ("Charlemos Tom said", []),
+        ("Mr. Name lives in St. Lives", ["Mr. Name", "St. Lives"]),
+        ("J. K. Zork said Tom F. Name is Zeb R. R. Tom", ["J. K. Zork", "Tom F. Name", "Zeb R. R. Tom"]),
+        ("he said Amy. Tom lives", ["Amy"]),
+        ("he is I. Tom is in B. Name", []),
         ('he said "Lives Zork" and said: "Name Zork Lives"', ["Zork", "Zork Lives"]),
         ("he said the Name Zork", ["Zork"]),
         ("he said Zeb Lives in Name Zork", ["Zeb Lives", "Name Zork"]),
@@ -102,6 +107,18 @@ def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
     found = [text[slot.start : slot.end] for slot in find_slots(text, known)]
     assert found == ["Nara", "Rome"]
     assert not find_slots("I saw Nara", KnownWords.of(pairs + pairs[:1]))
+
+
+def test_a_rare_word_that_is_always_a_title_is_unknown():
+    pairs = [("Do you know Mr. Right?", "¿Conoce al señor Right?")] * 2 + [("I saw Jr High.", "Vi la escuela.")] * 2
+    known = KnownWords.of(pairs)
+    assert "Mr" not in known.words and "Jr" in known.words
+
+
+def test_no_sentence_ends_within_a_name():
+    text = "he said Mr. Zork. Tom lives in Boston."
+    whole = SUBWORDS.encode(text)
+    assert [part.encoding.text for part in sentences(SUBWORDS, whole, "xx")] == [text[:17], text[18:]]
 
 
 def test_a_word_that_training_capitalises_within_sentences_is_no_surname():

@@ -30,7 +30,7 @@ LONGEST = 512
 """Most words of a sentence; a pair with a longer one gets a zero matrix and no links."""
 THRESHOLD = 0.45
 """Cells above it are links: just below 0.5, the teachers' mean if only one direction is certain."""
-CELLS_PER_BATCH = 2**14
+CELLS_PER_BATCH = 2**13
 """Padded cells [target, source] that are computed at once; more would leave the processor's caches."""
 CLIP = 20
 """Relative positions further apart than this many words share one bias."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from nmt.text.subwords import Encoding
+    from nmt.text.encoding import Encoding
 
 Membership = Sequence[Sequence[int]]
 """For each piece the words that it belongs to: mostly one, none for `</s>` and other special pieces."""

@@ -8,15 +8,15 @@ const ABBREVIATIONS = {
 
 /**
  * Where the sentences of a text end, by the rules of Unicode (UAX 29); but what ends in an abbreviation, an initial or a
- * single line's end, and what is followed by a small letter, goes on. Nothing ends within what is copied.
+ * single line's end, and what is followed by a small letter, goes on. Nothing ends within `kept` spans.
  */
-export function sentenceEnds(text, language, copied = []) {
+export function sentenceEnds(text, language, kept = []) {
   const known = new Set((ABBREVIATIONS[language] ?? "").split(" ").map((word) => word.toLowerCase()));
   const segments = [...new Intl.Segmenter(language, { granularity: "sentence" }).segment(text)];
   return segments
     .map(({ index, segment }) => index + segment.length)
     .filter((end) => end === text.length || !(
-      copied.some(([start, stop]) => start < end && end < stop) || goesOn(text.slice(0, end), text.slice(end), known)
+      kept.some(([start, stop]) => start < end && end < stop) || goesOn(text.slice(0, end), text.slice(end), known)
     ));
 }
 
@@ -28,8 +28,8 @@ function goesOn(before, after, known) {
 }
 
 /** Every sentence of a text that has pieces: [{text, start, encoding}]; one with all of a text that is one sentence. */
-export function sentences(subwords, { text, copied }, language) {
-  const ends = sentenceEnds(text, language, copied);
+export function sentences(subwords, { text, copied, slots }, language) {
+  const ends = sentenceEnds(text, language, [...copied, ...slots.values()]);
   const parts = [];
   let first = 0;
   for (const end of ends) {

@@ -6,15 +6,21 @@ import { WORD } from "./words.mjs";
 const NAMES = "\ue000\ue001\ue002\ue003";
 const NUMBERS = "\ue004\ue005\ue006\ue007";
 export const SLOTS = NAMES + NUMBERS;
-/** Fewest first letters that tell of a kinship between two words, and their share of a word's. */
+/** Fewest letters that two forms of a word share at their beginning, and most by which each ends. */
 const STEM = 4;
-const KINSHIP = 0.6;
+const ENDING = 6;
+/** Share of the known words that must alternate between two endings for these to make forms of one word. */
+const ALIKE = 1 / 1500;
 
 const LETTERS = String.raw`[\p{L}\p{M}]+`;
 const NAME = new RegExp(
   String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
+const TITLE = String.raw`(?:\p{Lu}|[B-DF-HJ-NP-TV-XZ][b-df-hj-np-tv-xz]{1,3})\. `;
+/** A name after a title without vowels or initials: `Dr. Brown`, `J. K. Rowling`. */
+const TITLED = new RegExp(String.raw`(?<![${WORD}'\-])(?:${TITLE})+(?<name>${NAME.source})`, "gu");
+const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
 // What (?=(?<a>...))\k<a> matches is not given back.
 const NUMBER = new RegExp(
   String.raw`${PHONE}|(?<![${WORD}.,])(?:\p{Sc} ?)?\+?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
@@ -48,15 +54,13 @@ export class KnownWords {
     this.letters = new Set(`${words.join("").toLowerCase()}'-`);
     this.stems = new Set();
     for (const word of words) {
-      if (word !== word.toLowerCase() || word === word.toUpperCase()) continue;
-      const letters = stem(word);
-      for (let length = STEM; length <= letters.length; length += 1) this.stems.add(letters.slice(0, length).join(""));
+      if (word === word.toLowerCase() && word !== word.toUpperCase()) this.stems.add(stem(word).join(""));
     }
   }
 
   /**
-   * Whether the capitalized word at text[start:end] is unknown. A first word must also have no known relative: a
-   * lower-case word that begins alike, or, before another name, with all its letters.
+   * Whether the capitalized word at text[start:end] is unknown. A first word must also be no form of a known lower-case
+   * word, or, before another name, not have the letters of one.
    */
   isName(text, start, end) {
     const name = text.slice(start, end);
@@ -64,10 +68,29 @@ export class KnownWords {
     if (name.split("-").every(known)) return false;
     if (!BEGINNING.test(text.slice(0, start))) return true;
     const other = text[end] === " " ? spansOf(NAME, text).find(([next]) => next === end + 1) : undefined;
-    const length = [...name].length;
-    const alike = other && this.isName(text, ...other) ? length : Math.max(STEM, rounded(KINSHIP * length));
-    const letters = stem(name).slice(0, alike);
-    return !this.stems.has(letters.join(""));
+    if (other && this.isName(text, ...other)) return !this.stems.has(stem(name).join(""));
+    return !this.isForm(stem(name));
+  }
+
+  /** Whether a known word begins with the same letters, and enough others have both endings, as in Python. */
+  isForm(letters) {
+    this.forwards ??= [...this.stems].toSorted();
+    this.backwards ??= this.forwards.map(reversed).toSorted();
+    const needed = Math.max(1, rounded(ALIKE * this.stems.size));
+    for (let length = Math.max(STEM, letters.length - ENDING); length <= letters.length; length += 1) {
+      const [root, ending] = [letters.slice(0, length).join(""), letters.slice(length).join("")];
+      const others = new Set(Array.from(beginning(this.forwards, root), (one) => one.slice(root.length)));
+      others.delete(ending);
+      for (const other of others) {
+        if ([...other].length > ENDING) continue;
+        let both = 0;
+        for (const one of beginning(this.backwards, reversed(ending))) {
+          const shared = reversed(one.slice(ending.length));
+          if ([...shared].length >= STEM && this.stems.has(shared + other) && (both += 1) === needed) return true;
+        }
+      }
+    }
+    return false;
   }
 
   /** Whether a capitalized word is a name wherever it stands. */
@@ -76,11 +99,12 @@ export class KnownWords {
     return span?.[0] === 0 && span[1] === name.length && this.isName(name, 0, name.length);
   }
 
-  /** The capitalized words that are names, and neighbours that are known in lower case alone, as in Python. */
+  /** The capitalized words that are names, neighbours that are known in lower case alone, titles, as in Python. */
   names(text) {
     const spans = spansOf(NAME, text);
     const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
-    if (!LOWER.test(text)) return [...names];
+    const titled = this.titled(text);
+    if (!LOWER.test(text)) return withoutParts(names, titled);
     for (const row of [spans, spans.toReversed()]) {
       for (let place = 1; place < row.length; place += 1) {
         const [one, other] = [row[place - 1], row[place]];
@@ -90,7 +114,21 @@ export class KnownWords {
         if (!article && !begins(text, other[0])) names.add(other);
       }
     }
-    return [...names];
+    return withoutParts(names, titled);
+  }
+
+  titled(text) {
+    const known = (word) => this.words.has(word) || this.words.has(word.toLowerCase());
+    const found = [];
+    for (const { 0: whole, groups: { name }, index } of text.matchAll(TITLED)) {
+      const [title] = whole.split(".", 1);
+      const initial = [...title].length === 1;
+      const first = initial ? text.slice(0, index).match(FIRST_NAME) : null;
+      const end = index + whole.length;
+      if (first && !this.words.has(first[1].toLowerCase())) found.push([first.index, end]);
+      else if (!known(initial ? name : title)) found.push([index, end]);
+    }
+    return found;
   }
 
   /** Words with a letter that no known word has; none if they are half of all words or more. */
@@ -113,6 +151,11 @@ export class KnownWords {
   }
 }
 
+/** The spans and `wholes`, without the spans that begin within one of these. */
+function withoutParts(spans, wholes) {
+  return [...[...spans].filter(([first]) => !wholes.some(([start, end]) => start <= first && first < end)), ...wholes];
+}
+
 /** Whether the word at `place` begins the text, a sentence or a quotation. */
 function begins(text, place) {
   for (let end = place; end > 0; ) {
@@ -122,6 +165,21 @@ function begins(text, place) {
     end -= character.length;
   }
   return true;
+}
+
+/** Those of the sorted words that begin with `letters`. */
+function* beginning(words, letters) {
+  let [first, last] = [0, words.length];
+  while (first < last) {
+    const middle = (first + last) >> 1;
+    if (words[middle] < letters) first = middle + 1;
+    else last = middle;
+  }
+  for (; words[first]?.startsWith(letters); first += 1) yield words[first];
+}
+
+function reversed(word) {
+  return [...word].toReversed().join("");
 }
 
 /** Round half to even, as Python. */
@@ -139,7 +197,7 @@ function stem(word) {
 /** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
 export function findSlots(text, known) {
   const names = [];
-  const spans = [...known.names(text), ...known.foreignWords(text)].toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
+  const spans = withoutParts(known.foreignWords(text), known.names(text)).toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
   for (const [start, end] of spans) {
     const last = names.at(-1);
     if (last && start < last[1]) continue;

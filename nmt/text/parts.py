@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import sentencex
 
-from nmt.text.subwords import Encoding, Subwords
+from nmt.text.encoding import Encoding
+from nmt.text.subwords import Subwords
 
 _CUTS = (re.compile(r"(?<=[,;:—–،؛、，；：])\s+"), re.compile(r"\s+"), re.compile(r"\b(?=.)"))
 
@@ -22,14 +23,15 @@ class Part(NamedTuple):
 
 
 def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
-    """Sentences of `whole` that have pieces, found by sentencex, which knows the language's abbreviations."""
-    texts = sentencex.segment(language, whole.text)
-    if len(texts) == 1:
+    """Sentences of `whole` that have pieces, found by sentencex, which knows the language's abbreviations. None ends
+    within what has a placeholder, such as `Mr. Carter` in Spanish."""
+    found = accumulate(map(len, sentencex.segment(language, whole.text)))
+    ends = [end for end in found if not any(start < end < last for start, last in whole.slots.values())]
+    if len(ends) == 1:
         return [Part(0, whole)] if whole.ids else []
-    edges = [0, *accumulate(map(len, texts))]
     parts: list[Part] = []
     first = 0
-    for end in edges[1:]:
+    for end in ends:
         text = whole.text[first:end]
         start, encoding = first + len(text) - len(text.lstrip()), subwords.encode(text.strip())
         if not encoding.ids and encoding.copied:  # an emoji after the full stop joins the sentence before it

@@ -1,4 +1,4 @@
-"""Subword pieces by SentencePiece (Kudo and Richardson 2018), and which words each piece belongs to."""
+"""Subword pieces by SentencePiece (Kudo and Richardson 2018)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -28,9 +27,10 @@ from nmt.text.casing import (
     truecased_corpus,
 )
 from nmt.text.copied import copied_spans
+from nmt.text.encoding import Encoding
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, KnownWords, Slot, Span, fill, find_slots
 from nmt.text.typography import plain_text, without
-from nmt.text.words import Word, normalize, overlapping, split_words
+from nmt.text.words import normalize
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
@@ -55,56 +55,6 @@ COMMON = 20
 _OPENING = regex.compile(r"[¿¡](?=\S)")
 _AFTER_OPENING = regex.compile(r"(?<=[¿¡]) ")
 """Spaces to remove: the network writes one before a word that it has seen only without an opening mark."""
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """A sentence as subword pieces, each with its place in the text."""
-
-    text: str
-    """The sentence, NFC-normalized; all positions refer to it."""
-    ids: list[int]
-    """Piece ids, without `<s>` and `</s>`."""
-    spans: list[tuple[int, int]]
-    """For each piece its first and one-past-last character in `text`; empty for the leading bytes of a character."""
-    capitals: bool = False
-    """Whether `text` is in capitals; the pieces are then those of its usual form."""
-    copied: Sequence[Span] = ()
-    """Spans that are copied, not translated, and have no pieces."""
-    slots: Mapping[str, Span] = field(default_factory=dict)
-    """The span that each placeholder stands for, at its first occurrence."""
-
-    def with_lost_slots(self, target: Encoding) -> Encoding:
-        """Also copy the spans whose placeholders are missing from `target`, the translation of this source."""
-        lost = [span for slot, span in self.slots.items() if slot not in target.slots]
-        return replace(self, copied=sorted([*self.copied, *lost])) if lost else self
-
-    @cached_property
-    def words(self) -> list[Word]:
-        """The word and punctuation tokens of `text`."""
-        return split_words(self.text)
-
-    @cached_property
-    def words_of_copies(self) -> list[range]:
-        """The words that each of the `copied` spans covers."""
-        return overlapping(self.copied, [(word.start, word.end) for word in self.words])
-
-    @cached_property
-    def translated_words(self) -> list[int]:
-        """The words that are not copied."""
-        copied = set[int]().union(*self.words_of_copies)
-        return [number for number in range(len(self.words)) if number not in copied]
-
-    @cached_property
-    def words_of_piece(self) -> list[list[int]]:
-        """For each piece the positions of the words it covers: mostly one, two for a piece such as `."`.
-
-        A piece that covers no character of a word (a bare space, a leading byte) belongs to the word
-        that it leads to, or at the end of the text to the last word.
-        """
-        last = len(self.words) - 1
-        found = overlapping(self.spans, [(word.start, word.end) for word in self.words])
-        return [list(covered) or [min(covered.start, last)] * (last >= 0) for covered in found]
 
 
 class Subwords:

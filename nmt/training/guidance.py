@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nmt.files import built_once
-from nmt.text.subwords import Encoding
+from nmt.text.encoding import Encoding
 
 Ranges = np.ndarray
 """[pieces, 2]: the first and one-past-last word of each piece."""

@@ -18,7 +18,8 @@ from torch import Tensor
 from nmt.batching import BatchSampler, pad, split_by_tokens
 from nmt.corpus import pairs_of
 from nmt.files import built_once, sha256_of
-from nmt.text.subwords import END, PADDING, START, Encoding, Subwords
+from nmt.text.encoding import Encoding
+from nmt.text.subwords import END, PADDING, START, Subwords
 from nmt.training.augment import SLOTTED, Augmenter, Example, plain
 from nmt.training.guidance import Guide, over_pieces, pad_guides, word_ranges
 

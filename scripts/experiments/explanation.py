@@ -22,7 +22,7 @@ from nmt.alignment.pieces import over_words
 from nmt.cli.common import run
 from nmt.corpus import load_corpus, references
 from nmt.inspection.drawing import FAINT
-from nmt.text.subwords import Encoding
+from nmt.text.encoding import Encoding
 from nmt.text.words import split_words
 from nmt.translation import AttentionMaps
 from nmt.translator import Translator

@@ -26,7 +26,8 @@ from nmt.engines.torch_engine import SPECIAL
 from nmt.errors import UserError
 from nmt.inspection.drawing import FAINT
 from nmt.models import Transformer
-from nmt.text.subwords import END, START, Encoding, Subwords
+from nmt.text.encoding import Encoding
+from nmt.text.subwords import END, START, Subwords
 from nmt.translator import Translator
 from scripts.experiments.common.effects import coverage
 from scripts.experiments.common.experiment import Experiment

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from nmt.batching import pad
 from nmt.models import Transformer
-from nmt.text.subwords import END, PADDING, START, Encoding
+from nmt.text.encoding import Encoding
+from nmt.text.subwords import END, PADDING, START
 
 
 def kendall_tau(first: np.ndarray, second: np.ndarray) -> float:
