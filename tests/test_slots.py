@@ -70,7 +70,8 @@ def test_unknown_capitalised_words_are_names(text, names):
         ("Call +34 91 123 45 67, or 555-1234.", ["+34 91 123 45 67", "555-1234"]),
         ("won twenty-1", ["twenty-1"]),
         ("On 2024-05-17, 3.5% of 80kg", ["2024-05-17", "3.5", "80kg"]),
-        ("5 men, 1 woman and 0 children on the 21st, at 5pm", ["5", "1", "0", "5pm"]),
+        ("5 men, 1 woman and 0 children on the 21st, at 5pm", ["5", "1", "0", "21", "5pm"]),
+        ("The 21sts of the A3rd", ["21sts"]),
     ],
 )
 def test_numbers(text, numbers):

@@ -23,7 +23,8 @@ const TITLED = new RegExp(String.raw`(?<![${WORD}'\-])(?:${TITLE})+(?<name>${NAM
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
 // What (?=(?<a>...))\k<a> matches is not given back.
 const NUMBER = new RegExp(
-  String.raw`${PHONE}|(?<![${WORD}.,])(?:\p{Sc} ?)?\+?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
+  String.raw`${PHONE}|(?<![${WORD}.,])\p{Nd}+(?=(?:st|nd|rd|th)(?![${WORD}]))|` +
+    String.raw`(?<![${WORD}.,])(?:\p{Sc} ?)?\+?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
     String.raw`(?:[.,:\/\-]\p{Nd}(?=(?<b>[${WORD}]*))\k<b>)*(?: \p{Nd}[\p{Nd}.,:\/\-]*\p{Nd}(?![${WORD}]))*` +
     String.raw`(?<!\p{Nd}(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\p{Nd})|°(?: ?[CF](?![${WORD}]))?))?`,
   "gu",

@@ -40,9 +40,10 @@ _TITLED = regex.compile(rf"(?<![\w'-])(?:{_TITLE})+(?P<name>{_NAME.pattern})")
 """A name after a title without vowels or initials: `Dr. Brown`, `J. K. Rowling`."""
 _FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) $")
 # Digits with what groups them: $1,250.99  10:30  2024-05-17  +34 91 123 45 67  +1 (555) 123-4567  5pm  A320  F-16
-# 20 °C; not 21st.
+# 20 °C; of 21st the digits.
 _NUMBER = regex.compile(
-    rf"{PHONE}|(?<![\w.,])(?:\p{{Sc}} ?)?\+?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
+    rf"{PHONE}|(?<![\w.,])\d+(?=(?:st|nd|rd|th)(?!\w))|"
+    rf"(?<![\w.,])(?:\p{{Sc}} ?)?\+?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
     r"(?<!\d(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\d)|°(?: ?[CF](?!\w))?))?"
 )
 _DIGIT = regex.compile(r"\d")
