@@ -20,7 +20,7 @@ from nmt.alignment import Link
 if TYPE_CHECKING:
     from nmt.search.options import Hypothesis
     from nmt.text.encoding import Encoding
-    from nmt.text.slots import KnownWords
+    from nmt.text.names import KnownWords
     from nmt.text.subwords import Subwords
     from nmt.translation import Translation
 

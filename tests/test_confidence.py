@@ -36,7 +36,7 @@ from nmt.inspection.figures import alignment_figure
 from nmt.inspection.terminal import marked_text, render_alignment
 from nmt.joining import joined_confidence
 from nmt.search.options import Hypothesis, n_best_of
-from nmt.text.slots import KnownWords
+from nmt.text.names import KnownWords
 from nmt.translation import Translation
 
 RANDOM = np.random.default_rng(5)

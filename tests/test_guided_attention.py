@@ -13,7 +13,8 @@ from nmt.alignment.pieces import word_attention
 from nmt.config import AugmentConfig
 from nmt.config.model import ModelConfig
 from nmt.models import build_model
-from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, fill
+from nmt.text.names import KnownWords
+from nmt.text.slots import NAMES, NUMBERS, Slot, fill
 from nmt.text.words import split_words
 from nmt.training.augment import (
     Augmenter,

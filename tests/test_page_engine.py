@@ -25,8 +25,8 @@ from nmt.confidence import INTERCEPT, SIGNS, WORD_INTERCEPT, WORD_SIGNS, doubtfu
 from nmt.errors import UserError
 from nmt.page.bundle import front_coded, model_data, packed_arrays
 from nmt.page.sentencepiece_model import subwords_data
+from nmt.text.names import KnownWords
 from nmt.text.parts import sentences
-from nmt.text.slots import KnownWords
 from nmt.text.subwords import Subwords
 from nmt.translation import Translation
 from nmt.translator import Translator

@@ -5,19 +5,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tiny import SENTENCES, tiny_subwords
 
+from nmt.text.names import RARE, KnownWords, name_spans
+from nmt.text.numerals import number_spans
 from nmt.text.parts import sentences
-from nmt.text.slots import (
-    NAMES,
-    NUMBERS,
-    RARE,
-    KnownWords,
-    Slot,
-    fill,
-    find_slots,
-    name_spans,
-    number_spans,
-    shared_slots,
-)
+from nmt.text.slots import NAMES, NUMBERS, Slot, fill, find_slots, shared_slots
 from nmt.text.subwords import Subwords
 from nmt.text.typography import plain_text
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tiny import SENTENCES, tiny_subwords
 
 from nmt.text.casing import recased_beginning, truecased_corpus
-from nmt.text.slots import KnownWords
+from nmt.text.names import KnownWords
 from nmt.text.subwords import TRUECASED, Subwords
 from nmt.text.typography import plain_text
 from scripts.new_subwords import made_of

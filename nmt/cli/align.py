@@ -42,7 +42,7 @@ from nmt.text.words import split_words
 if TYPE_CHECKING:
     from nmt.alignment.head import AlignedPair
     from nmt.alignment.learned import LearnedAligner
-    from nmt.text.slots import KnownWords
+    from nmt.text.names import KnownWords
     from nmt.translator import Translator
 
 HOW_TO_GIVE_PAIRS = (

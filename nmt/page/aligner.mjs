@@ -3,7 +3,7 @@
 import { matrix } from "../inspection/explorer/weights.mjs";
 import { Linear, dot, relu } from "./linear.mjs";
 import { thresholdLinks } from "./links.mjs";
-import { rounded } from "./slots.mjs";
+import { rounded } from "./names.mjs";
 
 /** Words of a sentence, at most: a longer pair has no links. */
 const LONGEST = 512;

@@ -10,7 +10,8 @@ import {
 } from "./casing.mjs";
 import { CharacterMap } from "./charsmap.mjs";
 import { copiedSpans } from "./copied.mjs";
-import { KnownWords, SLOTS, fill, findSlots } from "./slots.mjs";
+import { KnownWords } from "./names.mjs";
+import { SLOTS, fill, findSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
 import { normalize, overlapping, splitWords } from "./words.mjs";
 

@@ -40,3 +40,8 @@ function firstWhere(sorted, test) {
   }
   return low;
 }
+
+/** The places of all matches in the text, [[first, one past last]]. */
+export function spansOf(pattern, text) {
+  return Array.from(text.matchAll(pattern), (match) => [match.index, match.index + match[0].length]);
+}

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from nmt.text.slots import Span
-from nmt.text.words import Word, overlapping, split_words
+from nmt.text.words import Span, Word, overlapping, split_words
 
 
 @dataclass(frozen=True)

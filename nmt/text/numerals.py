@@ -1,4 +1,4 @@
-"""Number words, such as `fourteen`, and their translations."""
+"""Numbers, and number words, such as `fourteen`, and their translations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from functools import cache
 
 import regex
 
+from nmt.text.copied import PHONE
+from nmt.text.words import Span
+
+# Digits with what groups them: $1,250.99  10:30  2024-05-17  +34 91 123 45 67  +1 (555) 123-4567  5pm  A320  F-16
+# 20 °C; of 21st the digits.
+_NUMBER = regex.compile(
+    rf"{PHONE}|(?<![\w.,])\d+(?=(?:st|nd|rd|th)(?!\w))|"
+    rf"(?<![\w.,])(?:\p{{Sc}} ?)?\+?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
+    r"(?<!\d(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\d)|°(?: ?[CF](?!\w))?))?"
+)
+_DIGIT = regex.compile(r"\d")
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")
 
 
@@ -28,8 +39,13 @@ def number_words(source: str, target: str) -> dict[str, str]:
     return {word: other[number] for number, word in own.items() if number in other and _WORD.fullmatch(word)}
 
 
-def number_word_spans(text: str, words: Collection[str]) -> list[tuple[int, int]]:
-    """First and one-past-last character of each of the number `words` in `text`, in whatever casing."""
+def number_spans(text: str) -> list[Span]:
+    """Every number, with its currency or degree."""
+    return [match.span() for match in _NUMBER.finditer(text)] if _DIGIT.search(text) else []
+
+
+def number_word_spans(text: str, words: Collection[str]) -> list[Span]:
+    """The place of each of the number `words` in `text`, in whatever casing."""
     return [match.span() for match in _WORD.finditer(text) if match.group().lower() in words] if words else []
 
 

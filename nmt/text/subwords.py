@@ -28,9 +28,10 @@ from nmt.text.casing import (
 )
 from nmt.text.copied import copied_spans
 from nmt.text.encoding import Encoding
-from nmt.text.slots import NAMES, NUMBERS, SLOTS, KnownWords, Slot, Span, fill, find_slots
+from nmt.text.names import KnownWords
+from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
 from nmt.text.typography import plain_text, without
-from nmt.text.words import normalize
+from nmt.text.words import Span, normalize
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3

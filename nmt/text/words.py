@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import regex
 
+Span = tuple[int, int]
+"""First and one-past-last character."""
 # A word includes inner apostrophes and combining marks (which `re` does not count as \w); every punctuation mark is a
 # token with its own combining marks and, in emoji, whatever a joiner joins.
 WORD_PATTERN = regex.compile(r"\w+(?:['’]\w+)*|[^\w\s](?:\p{M}|\u200d[^\w\s])*")

@@ -16,8 +16,9 @@ import regex
 
 from nmt.config import AugmentConfig
 from nmt.text.casing import capitalized
-from nmt.text.numerals import number_word_spans, numerals
-from nmt.text.slots import NAMES, NUMBERS, KnownWords, Slot, name_spans, number_spans, shared_slots
+from nmt.text.names import KnownWords, name_spans
+from nmt.text.numerals import number_spans, number_word_spans, numerals
+from nmt.text.slots import NAMES, NUMBERS, Slot, shared_slots
 from nmt.text.typography import MARKS, plain_text
 from nmt.text.words import normalize, split_words
 

@@ -16,7 +16,7 @@ from nmt.config import RunConfig
 from nmt.corpus import Corpus, pairs_of
 from nmt.errors import UserError
 from nmt.files import cache_directory, expanded
-from nmt.text.slots import KnownWords
+from nmt.text.names import KnownWords
 from nmt.text.subwords import Subwords
 from nmt.text.words import split_words
 from nmt.training.augment import Augmenter, plain

@@ -1,0 +1,210 @@
+"""Which words are names: those that the training corpus does not know, and what goes with them."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice, pairwise, takewhile
+
+import regex
+
+from nmt.text.numerals import number_spans
+from nmt.text.words import Span
+
+RARE = 20
+"""A capitalized word in fewer training pairs than this is unknown if seen once, copied by half of them, or always a
+title such as `Mr.`."""
+STEM, ENDING = 4, 6
+"""Fewest letters that two forms of a word share at their beginning, and most by which each ends."""
+ALIKE = 1 / 1500
+"""Share of the known words that must alternate between two endings for these to make forms of one word."""
+
+_NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)")
+_TITLE = r"(?:\p{Lu}|[B-DF-HJ-NP-TV-XZ][b-df-hj-np-tv-xz]{1,3})\. "
+_TITLED = regex.compile(rf"(?<![\w'-])(?:{_TITLE})+(?P<name>{_NAME.pattern})")
+"""A name after a title without vowels or initials: `Dr. Brown`, `J. K. Rowling`."""
+_FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) $")
+_WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
+_WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
+_EMPHASIS = regex.compile(r"(?<![\w'-])\p{Lu}{3,}(?![\w'-])")
+_LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
+_BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
+_STARTS = frozenset('.!?…:"¿¡')
+"""After one of these a sentence or a quotation begins."""
+_ARTICLE = regex.compile(r"(?i)(?<!\w)(?:the|el|la|los|las|un|una) $")
+
+
+class KnownWords:
+    """Source words seen in training, but for rare names.
+
+    Where the training pairs do not copy numbers, these are known words too, and get no placeholders.
+    """
+
+    def __init__(self, words: Iterable[str], number_words: Mapping[str, str] | None = None) -> None:
+        """`number_words` and what they are in the other language get placeholders as numbers do."""
+        self.words = frozenset(words)
+        self.number_words = number_words or {}
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
+        """All words of the source sentences except `RARE` capitalized ones; numbers too, where most pairs do not copy
+        them. A capitalized form is kept if the word has no other, or is capitalized within a sentence."""
+        seen: Counter[str] = Counter()
+        copied: Counter[str] = Counter()
+        words: set[str] = set()
+        numbers: set[str] = set()
+        within: set[str] = set()
+        titles: Counter[str] = Counter()
+        for source, target in pairs:
+            titles.update({match.group().split(".")[0] for match in _TITLED.finditer(source)})
+            names, counted = name_spans(source), number_spans(source)
+            own = {source[start:end] for start, end in names + counted}
+            seen.update(own)
+            copied.update(own & {target[start:end] for start, end in name_spans(target) + number_spans(target)})
+            numbers.update(source[start:end] for start, end in counted)
+            words.update(match.group() for match in _WORD.finditer(source))
+            within.update(source[start:end] for start, end in names if not _begins(source, start))
+        rare = {
+            text
+            for text, count in seen.items()
+            if count < RARE and (count == 1 or 2 * copied[text] >= count or titles[text] == count)
+        }
+        known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
+        if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
+            known |= numbers
+        return cls(one for one in known if one == one.lower() or one.lower() not in known or one in within)
+
+    def is_name(self, text: str, start: int, end: int) -> bool:
+        """Whether the capitalized word at text[start:end] is unknown, in lower case too.
+
+        The first word of a sentence, which is capitalized anyway, must also be no form of a known lower-case word
+        (`_is_form`), or, before another name, not have the letters of one.
+        """
+        name = text[start:end]
+        if all(part in self.words or part.lower() in self.words for part in name.split("-")):
+            return False
+        if not _BEGINNING.search(text[:start]):
+            return True
+        other = _NAME.match(text, end + 1) if text[end : end + 1] == " " else None
+        if other and self.is_name(text, *other.span()):
+            return _stem(name) not in self._stems
+        return not self._is_form(_stem(name))
+
+    def is_unknown(self, name: str) -> bool:
+        """Whether a capitalized word is a name wherever it stands."""
+        return name_spans(name) == [(0, len(name))] and self.is_name(name, 0, len(name))
+
+    def names(self, text: str) -> set[Span]:
+        """The capitalized words that are names, and their neighbours that are known in lower case alone, such as `Jobs`
+        in `Steve Jobs`; names after an unknown title or initials, with these.
+
+        The first word of a sentence, or of a quotation, is no such neighbour, nor are a word after an article (`el
+        Presidente Zork`) and the words of a title without any in lower case.
+        """
+        spans = name_spans(text)
+        names = {span for span in spans if self.is_name(text, *span)}
+        titled = self._titled(text)
+        if not _LOWER.search(text):
+            return without_parts(names, titled)
+        for row in (spans, spans[::-1]):
+            for one, other in pairwise(row):
+                between = text[min(one, other)[1] : max(one, other)[0]]
+                if one not in names or between != " " or text[slice(*other)] in self.words:
+                    continue
+                start = other[0]
+                article = other < one and _ARTICLE.search(text[max(0, start - 6) : start])
+                if not article and not _begins(text, start):
+                    names.add(other)
+        return without_parts(names, titled)
+
+    def _titled(self, text: str) -> list[Span]:
+        def unknown(word: str) -> bool:
+            return word not in self.words and word.lower() not in self.words
+
+        found = []
+        for match in _TITLED.finditer(text):
+            start, end = match.span()
+            title = match.group().split(".")[0]
+            first = _FIRST_NAME.search(text[:start]) if len(title) == 1 else None
+            if first and first[1].lower() not in self.words:  # the John of John F. Kennedy
+                found.append((first.start(), end))
+            elif unknown(match["name"] if len(title) == 1 else title):
+                found.append((start, end))
+        return found
+
+    def foreign_words(self, text: str) -> list[Span]:
+        """Words with a letter that no known word has; none if they are half of all words or more."""
+        if not any(unicodedata.category(letter)[0] in "LM" for letter in set(text.lower()) - self._letters):
+            return []
+        words = [match.span() for match in _WHOLE_WORD.finditer(text)]
+        foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
+        return foreign if 2 * len(foreign) < len(words) else []
+
+    def without_emphasis(self, text: str) -> str:
+        """Rewrite words in capitals (three letters or more) in their usual form, if only that form is known."""
+
+        def usual(match: regex.Match) -> str:
+            word, lower = match.group(), match.group().lower()
+            if word in self.words or lower not in self.words or len(lower) != len(word):
+                return word
+            return lower.capitalize() if _BEGINNING.search(text[: match.start()]) else lower
+
+        return _EMPHASIS.sub(usual, text)
+
+    @cached_property
+    def _letters(self) -> frozenset[str]:
+        return frozenset("".join(self.words).lower() + "'-")
+
+    @cached_property
+    def _stems(self) -> set[str]:
+        return {_stem(word) for word in self.words if word.islower()}
+
+    @cached_property
+    def _sorted(self) -> tuple[list[str], list[str]]:
+        """The stems, and the stems spelled backwards."""
+        return sorted(self._stems), sorted(stem[::-1] for stem in self._stems)
+
+    def _is_form(self, word: str) -> bool:
+        """Whether a known word shares its beginning, and enough others (`ALIKE`) have both endings: *hablaréis* is a
+        form if *hablaré* is known and so are *comeréis, comeré* and more such pairs (Gaussier 1999)."""
+        needed = max(1, round(ALIKE * len(self._stems)))
+        for length in range(max(STEM, len(word) - ENDING), len(word) + 1):
+            ending = word[length:]
+            others = {one[length:] for one in _beginning(self._sorted[0], word[:length]) if len(one) <= length + ENDING}
+            for other in others - {ending}:
+                roots = (one[len(ending) :][::-1] for one in _beginning(self._sorted[1], ending[::-1]))
+                both = (root for root in roots if len(root) >= STEM and root + other in self._stems)
+                if next(islice(both, needed - 1, None), None) is not None:
+                    return True
+        return False
+
+
+def _beginning(words: Sequence[str], letters: str) -> Iterator[str]:
+    """Those of the sorted words that begin with `letters`."""
+    found = islice(words, bisect_left(words, letters), None)
+    return takewhile(lambda word: word.startswith(letters), found)
+
+
+def _begins(text: str, place: int) -> bool:
+    """Whether the word at `place` begins the text, a sentence or a quotation."""
+    before = (text[number] for number in range(place - 1, -1, -1))
+    return next((one in _STARTS for one in before if one in _STARTS or one.isalnum()), True)
+
+
+def without_parts(spans: Iterable[Span], wholes: Collection[Span]) -> set[Span]:
+    """The spans and `wholes`, without the spans that begin within one of these."""
+    return {span for span in spans if not any(start <= span[0] < end for start, end in wholes)}.union(wholes)
+
+
+def _stem(word: str) -> str:
+    """Lower-case the word and strip its accents."""
+    letters = unicodedata.normalize("NFD", word.lower())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def name_spans(text: str) -> list[Span]:
+    """Capitalised words of two letters or more, without a possessive `'s`."""
+    return [match.span() for match in _NAME.finditer(text)]
