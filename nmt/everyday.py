@@ -15,6 +15,7 @@ from nmt.lines import read_lines
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
 KEPT = ("name", "full_name", "first_name", "title", "number", "token", "symbol")
 """Kinds whose translation must contain the words in `keep` verbatim."""
+ORDINAL = "(?:st|nd|rd|th)?"
 CHOICE = "vocabulary"
 """The kind whose translation must be one of the references."""
 ALTERED: dict[str, Callable[[str], str]] = {
@@ -101,11 +102,12 @@ def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[R
 
 
 def _holds(text: str, words: list[str]) -> bool:
-    """Whether the words are in the text, one after another and whole: their letters and digits do not go on."""
+    """Whether the words are in the text, one after another and whole: no letter or digit follows, but for the ending of
+    an ordinal."""
     place = 0
     for word in words:
         begin = r"(?<![^\W_])" if word[0].isalnum() else ""
-        end = r"(?![^\W_])" if word[-1].isalnum() else ""
+        end = rf"{ORDINAL if word.isdigit() else ''}(?![^\W_])" if word[-1].isalnum() else ""
         found = re.compile(begin + re.escape(word) + end).search(text, place)
         if not found:
             return False

@@ -63,6 +63,12 @@ def test_a_name_counts_as_a_whole_word(text, kept):
     assert score_everyday(lambda texts: [text for _ in texts], [row])[0].kept == kept
 
 
+def test_a_number_may_become_an_ordinal():
+    row = Row("number", "", [""], [], ["14"])
+    found = [score_everyday(lambda _, text=text: [text], [row])[0].kept for text in ("June 14th", "14", "14ths", "14a")]
+    assert found == [1, 1, 0, 0]
+
+
 def test_words_are_kept_in_order():
     row = Row("number", "", [""], [], ["3", "11"])
     assert score_everyday(lambda _: ["3 pisos y 11 cuartos"], [row])[0].kept == 1
