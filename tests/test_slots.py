@@ -29,8 +29,13 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("Charlotte said", ["Charlotte"]),  # its first letters alone are those of charlar
         ("Charlemos Zork said", ["Charlemos Zork"]),  # before a name
         ("Charlemos Tom said", []),
-        ("Mr. Name lives in St. Lives", ["Mr. Name", "St. Lives"]),
+        ("Mr. Name lives in St. Lives, Sra. Said", ["Mr. Name", "St. Lives", "Sra. Said"]),
         ("J. K. Zork said Tom F. Name is Zeb R. R. Tom", ["J. K. Zork", "Tom F. Name", "Zeb R. R. Tom"]),
+        ("he lives in Lives Name", ["Lives Name"]),
+        ("he lives in the Lives Name", []),
+        ("he Lives Name Said Is", []),  # a title
+        ("he said Tom Zork Tom", ["Tom Zork"]),
+        ("Tom Zork said", ["Zork"]),
         ("he said Amy. Tom lives", ["Amy"]),
         ("he is I. Tom is in B. Name", []),
         ('he said "Lives Zork" and said: "Name Zork Lives"', ["Zork", "Zork Lives"]),

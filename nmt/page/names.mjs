@@ -14,8 +14,8 @@ const NAME = new RegExp(
   String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
-const TITLE = String.raw`(?:\p{Lu}|[B-DF-HJ-NP-TV-XZ][b-df-hj-np-tv-xz]{1,3})\. `;
-/** A name after a title without vowels or initials: `Dr. Brown`, `J. K. Rowling`. */
+const TITLE = String.raw`(?:\p{Lu}|[B-DF-HJ-NP-TV-XZ][b-df-hj-np-tv-xz]{1,3}a?)\. `;
+/** A name after initials or a title without vowels, but for a last a: `J. K. Rowling`, `Dr. Brown`, `Sra. Rubio`. */
 const TITLED = new RegExp(String.raw`(?<![${WORD}'\-])(?:${TITLE})+(?<name>${NAME.source})`, "gu");
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
 const WHOLE_WORD = new RegExp(
@@ -23,10 +23,10 @@ const WHOLE_WORD = new RegExp(
   "gu",
 );
 const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-])`, "gu");
-const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "u");
+const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "gu");
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const STARTS = '.!?…:"¿¡';
-const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:the|el|la|los|las|un|una) $`, "iu");
+const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:an?|the|el|la|los|las|un|una) $`, "iu");
 
 /** The words of the source language that a translator has been trained on, but for rare names. */
 export class KnownWords {
@@ -87,22 +87,34 @@ export class KnownWords {
     return span?.[0] === 0 && span[1] === name.length && this.isName(name, 0, name.length);
   }
 
-  /** The capitalized words that are names, neighbours that are known in lower case alone, titles, as in Python. */
+  /** The capitalized words that are names, with their neighbours and titles, as in Python. */
   names(text) {
     const spans = spansOf(NAME, text);
     const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
     const titled = this.titled(text);
-    if (!LOWER.test(text)) return withoutParts(names, titled);
+    const common = spansOf(LOWER, text).length;
+    if (common === 0) return withoutParts(names, titled);
     for (const row of [spans, spans.toReversed()]) {
       for (let place = 1; place < row.length; place += 1) {
         const [one, other] = [row[place - 1], row[place]];
-        const between = text.slice(Math.min(one[1], other[1]), Math.max(one[0], other[0]));
-        if (!names.has(one) || between !== " " || this.words.has(text.slice(...other))) continue;
-        const article = other[0] < one[0] && ARTICLE.test(text.slice(Math.max(0, other[0] - 6), other[0]));
-        if (!article && !begins(text, other[0])) names.add(other);
+        if (names.has(one) && adjacent(text, one, other) && this.joins(text, other, other[0] < one[0])) names.add(other);
+      }
+    }
+    const unusual = spans.filter((span) => !this.words.has(text.slice(...span)) && !begins(text, span[0]));
+    if (unusual.length <= common + 1) {
+      for (let place = 1; place < unusual.length; place += 1) {
+        const [one, other] = [unusual[place - 1], unusual[place]];
+        if (adjacent(text, one, other) && !afterArticle(text, one[0])) names.add(one).add(other);
       }
     }
     return withoutParts(names, titled);
+  }
+
+  /** Whether the word beside a name, or before it, belongs to it. */
+  joins(text, span, before) {
+    const word = text.slice(...span);
+    if (begins(text, span[0]) || (before && afterArticle(text, span[0]))) return false;
+    return !this.words.has(word) || (before && !this.words.has(word.toLowerCase()));
   }
 
   titled(text) {
@@ -137,6 +149,15 @@ export class KnownWords {
       return first.toUpperCase() + rest.join("");
     });
   }
+}
+
+/** Whether a space alone is between the two. */
+function adjacent(text, one, other) {
+  return text.slice(Math.min(one[1], other[1]), Math.max(one[0], other[0])) === " ";
+}
+
+function afterArticle(text, place) {
+  return ARTICLE.test(text.slice(Math.max(0, place - 6), place));
 }
 
 /** The spans and `wholes`, without the spans that begin within one of these. */

@@ -23,9 +23,9 @@ ALIKE = 1 / 1500
 """Share of the known words that must alternate between two endings for these to make forms of one word."""
 
 _NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)")
-_TITLE = r"(?:\p{Lu}|[B-DF-HJ-NP-TV-XZ][b-df-hj-np-tv-xz]{1,3})\. "
+_TITLE = r"(?:\p{Lu}|[B-DF-HJ-NP-TV-XZ][b-df-hj-np-tv-xz]{1,3}a?)\. "
 _TITLED = regex.compile(rf"(?<![\w'-])(?:{_TITLE})+(?P<name>{_NAME.pattern})")
-"""A name after a title without vowels or initials: `Dr. Brown`, `J. K. Rowling`."""
+"""A name after initials or a title without vowels, but for a last *a*: `J. K. Rowling`, `Dr. Brown`, `Sra. Rubio`."""
 _FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) $")
 _WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
 _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
@@ -34,7 +34,7 @@ _LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
-_ARTICLE = regex.compile(r"(?i)(?<!\w)(?:the|el|la|los|las|un|una) $")
+_ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|un|una) $")
 
 
 class KnownWords:
@@ -98,27 +98,38 @@ class KnownWords:
         return name_spans(name) == [(0, len(name))] and self.is_name(name, 0, len(name))
 
     def names(self, text: str) -> set[Span]:
-        """The capitalized words that are names, and their neighbours that are known in lower case alone, such as `Jobs`
-        in `Steve Jobs`; names after an unknown title or initials, with these.
+        """The capitalized words that are names.
 
-        The first word of a sentence, or of a quotation, is no such neighbour, nor are a word after an article (`el
-        Presidente Zork`) and the words of a title without any in lower case.
+        A name takes along its neighbours that are known in lower case alone, such as `Jobs` in `Steve Jobs`, and those
+        before it that are known capitalized alone, such as `Juan` in `Juan Zork`. Two words in a row that are known in
+        lower case alone are a name too (`Buenos Aires`). So is a name after an unknown title or initials, with these.
+
+        The first word of a sentence, or of a quotation, is no such word, nor are a word after an article (`el
+        Presidente Zork`) and the words of a title, of which most are capitalized.
         """
         spans = name_spans(text)
         names = {span for span in spans if self.is_name(text, *span)}
         titled = self._titled(text)
-        if not _LOWER.search(text):
+        common = len(_LOWER.findall(text))
+        if not common:
             return without_parts(names, titled)
         for row in (spans, spans[::-1]):
             for one, other in pairwise(row):
-                between = text[min(one, other)[1] : max(one, other)[0]]
-                if one not in names or between != " " or text[slice(*other)] in self.words:
-                    continue
-                start = other[0]
-                article = other < one and _ARTICLE.search(text[max(0, start - 6) : start])
-                if not article and not _begins(text, start):
+                if one in names and _adjacent(text, one, other) and self._joins(text, other, before=other < one):
                     names.add(other)
+        unusual = [span for span in spans if text[slice(*span)] not in self.words and not _begins(text, span[0])]
+        if len(unusual) <= common + 1:
+            for one, other in pairwise(unusual):
+                if _adjacent(text, one, other) and not _after_article(text, one[0]):
+                    names.update((one, other))
         return without_parts(names, titled)
+
+    def _joins(self, text: str, span: Span, before: bool) -> bool:
+        """Whether the word beside a name, or before it, belongs to it."""
+        word = text[slice(*span)]
+        if _begins(text, span[0]) or before and _after_article(text, span[0]):
+            return False
+        return word not in self.words or before and word.lower() not in self.words
 
     def _titled(self, text: str) -> list[Span]:
         def unknown(word: str) -> bool:
@@ -192,6 +203,15 @@ def _begins(text: str, place: int) -> bool:
     """Whether the word at `place` begins the text, a sentence or a quotation."""
     before = (text[number] for number in range(place - 1, -1, -1))
     return next((one in _STARTS for one in before if one in _STARTS or one.isalnum()), True)
+
+
+def _adjacent(text: str, one: Span, other: Span) -> bool:
+    """Whether a space alone is between the two."""
+    return text[min(one, other)[1] : max(one, other)[0]] == " "
+
+
+def _after_article(text: str, place: int) -> bool:
+    return _ARTICLE.search(text[max(0, place - 6) : place]) is not None
 
 
 def without_parts(spans: Iterable[Span], wholes: Collection[Span]) -> set[Span]:
