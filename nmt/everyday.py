@@ -102,8 +102,8 @@ def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[R
 
 
 def _holds(text: str, words: list[str]) -> bool:
-    """Whether the words are in the text, one after another and whole: no letter or digit follows, but for the ending of
-    an ordinal."""
+    """Whether the words are in the text, one after another and whole: no letter or digit is beside them, but for the
+    ending of an ordinal."""
     place = 0
     for word in words:
         begin = r"(?<![^\W_])" if word[0].isalnum() else ""

@@ -1,5 +1,7 @@
 """Placeholders: which words and numbers they stand for, and that what was typed comes back."""
 
+import time
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -113,9 +115,20 @@ def test_a_rare_word_that_is_always_a_title_is_unknown():
 
 
 def test_no_sentence_ends_within_a_name():
-    text = "he said Mr. Zork. Tom lives in Boston."
+    text = "he said Mr. Zork. Mr. Zork lives in Boston."
     whole = SUBWORDS.encode(text)
     assert [part.encoding.text for part in sentences(SUBWORDS, whole, "xx")] == [text[:17], text[18:]]
+
+
+@pytest.mark.parametrize("part", ["A. ", "A. Zork ", "Tom A. Zork ", "Aa ", "Mr. Name. ", "1st "])
+def test_long_lines_take_linear_time(part):
+    """Of ten times the length, at most thirty times the time, and little of that."""
+    times = []
+    for count in (300, 3000):
+        start = time.process_time()
+        find_slots(part * count, KNOWN)
+        times.append(time.process_time() - start)
+    assert times[1] < max(1, 30 * times[0])
 
 
 def test_a_word_that_training_capitalises_within_sentences_is_no_surname():

@@ -2,22 +2,30 @@
 
 import { WORD, spansOf } from "./words.mjs";
 
-/** Fewest letters that two forms of a word share at their beginning, and most by which each ends. */
+/** Fewest letters that two forms of a word share at their beginning, and most letters of an ending. */
 const STEM = 4;
 const ENDING = 6;
-/** Share of the known words that must alternate between two endings for these to make forms of one word. */
+/** Share of the known lower-case words that must alternate between two endings for these to make forms of one word. */
 const ALIKE = 1 / 1500;
-
 
 const LETTERS = String.raw`[\p{L}\p{M}]+`;
 const NAME = new RegExp(
   String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
-const TITLE = String.raw`(?:\p{Lu}|[B-DF-HJ-NP-TV-XZ][b-df-hj-np-tv-xz]{1,3}a?)\. `;
-/** A name after initials or a title without vowels, but for a last a: `J. K. Rowling`, `Dr. Brown`, `Sra. Rubio`. */
-const TITLED = new RegExp(String.raw`(?<![${WORD}'\-])(?:${TITLE})+(?<name>${NAME.source})`, "gu");
+/** Titles that end in a point. What follows belongs to them, even if it is a common word. */
+const TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra";
+/** Words with which the next sentence begins. */
+const OPENERS = "he she it they we you i the this that there then but and él ella ellos ellas es el la los las yo no pero y se".split(" ");
+/** A name after a title or initials: `Dr. Brown`, `J. K. Rowling`. */
+const TITLED = new RegExp(
+  String.raw`(?<![${WORD}'\-])(?<title>\p{Lu}|${TITLES})\. (?:(?:\p{Lu}|${TITLES})\. ){0,3}` +
+    String.raw`(?<name>(?!(?:${OPENERS.map(anyCase).join("|")})(?![${WORD}]))${NAME.source})`,
+  "gu",
+);
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
+/** Characters before initials in which a first name is looked for. */
+const LONGEST_NAME = 40;
 const WHOLE_WORD = new RegExp(
   String.raw`(?<![${WORD}'\-])${LETTERS}(?:['\-]${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
@@ -26,6 +34,8 @@ const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-
 const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "gu");
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const STARTS = '.!?…:"¿¡';
+/** What days, months and places stand after: `on Monday Zork came`. */
+const PLACE = new RegExp(String.raw`(?<![${WORD}])(?:in|on|at|en) $`, "iu");
 const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:an?|the|el|la|los|las|un|una) $`, "iu");
 
 /** The words of the source language that a translator has been trained on, but for rare names. */
@@ -47,8 +57,8 @@ export class KnownWords {
   }
 
   /**
-   * Whether the capitalized word at text[start:end] is unknown. A first word must also be no form of a known lower-case
-   * word, or, before another name, not have the letters of one.
+   * Whether the capitalized word at text[start:end] is unknown. A first word must also be no known word without its
+   * accents and, unless another name follows, no form of one.
    */
   isName(text, start, end) {
     const name = text.slice(start, end);
@@ -56,26 +66,37 @@ export class KnownWords {
     if (name.split("-").every(known)) return false;
     if (!BEGINNING.test(text.slice(0, start))) return true;
     const other = text[end] === " " ? spansOf(NAME, text).find(([next]) => next === end + 1) : undefined;
-    if (other && this.isName(text, ...other)) return !this.stems.has(stem(name).join(""));
-    return !this.isForm(stem(name));
+    const letters = stem(name);
+    if (this.stems.has(letters.join(""))) return false;
+    return Boolean(other && this.isName(text, ...other)) || !this.isForm(letters);
   }
 
-  /** Whether a known word begins with the same letters, and enough others have both endings, as in Python. */
+  /** The endings that known words have after each beginning, and the beginnings of each ending. */
+  get paradigms() {
+    if (this.found) return this.found;
+    const [endings, beginnings] = [new Map(), new Map()];
+    const add = (map, key, value) => (map.get(key) ?? map.set(key, new Set()).get(key)).add(value);
+    for (const word of this.stems) {
+      const letters = [...word];
+      for (let length = Math.max(STEM, letters.length - ENDING); length <= letters.length; length += 1) {
+        const [root, ending] = [letters.slice(0, length).join(""), letters.slice(length).join("")];
+        add(endings, root, ending);
+        add(beginnings, ending, root);
+      }
+    }
+    this.found = { endings, beginnings };
+    return this.found;
+  }
+
+  /** Whether a known word has the same beginning, and enough others have both endings, as in Python. */
   isForm(letters) {
-    this.forwards ??= [...this.stems].toSorted();
-    this.backwards ??= this.forwards.map(reversed).toSorted();
     const needed = Math.max(1, rounded(ALIKE * this.stems.size));
+    const { endings, beginnings } = this.paradigms;
     for (let length = Math.max(STEM, letters.length - ENDING); length <= letters.length; length += 1) {
-      const [root, ending] = [letters.slice(0, length).join(""), letters.slice(length).join("")];
-      const others = new Set(Array.from(beginning(this.forwards, root), (one) => one.slice(root.length)));
-      others.delete(ending);
-      for (const other of others) {
-        if ([...other].length > ENDING) continue;
-        let both = 0;
-        for (const one of beginning(this.backwards, reversed(ending))) {
-          const shared = reversed(one.slice(ending.length));
-          if ([...shared].length >= STEM && this.stems.has(shared + other) && (both += 1) === needed) return true;
-        }
+      const own = beginnings.get(letters.slice(length).join("")) ?? new Set();
+      for (const other of endings.get(letters.slice(0, length).join("")) ?? []) {
+        const both = [...beginnings.get(other)].filter((root) => own.has(root));
+        if (both.length >= needed) return true;
       }
     }
     return false;
@@ -104,7 +125,7 @@ export class KnownWords {
     if (unusual.length <= common + 1) {
       for (let place = 1; place < unusual.length; place += 1) {
         const [one, other] = [unusual[place - 1], unusual[place]];
-        if (adjacent(text, one, other) && !afterArticle(text, one[0])) names.add(one).add(other);
+        if (adjacent(text, one, other) && !follows(ARTICLE, text, one[0])) names.add(one).add(other);
       }
     }
     return withoutParts(names, titled);
@@ -113,19 +134,18 @@ export class KnownWords {
   /** Whether the word beside a name, or before it, belongs to it. */
   joins(text, span, before) {
     const word = text.slice(...span);
-    if (begins(text, span[0]) || (before && afterArticle(text, span[0]))) return false;
-    return !this.words.has(word) || (before && !this.words.has(word.toLowerCase()));
+    if (begins(text, span[0]) || (before && follows(ARTICLE, text, span[0]))) return false;
+    return !this.words.has(word) || (before && !this.words.has(word.toLowerCase()) && !follows(PLACE, text, span[0]));
   }
 
   titled(text) {
     const known = (word) => this.words.has(word) || this.words.has(word.toLowerCase());
     const found = [];
-    for (const { 0: whole, groups: { name }, index } of text.matchAll(TITLED)) {
-      const [title] = whole.split(".", 1);
+    for (const { 0: whole, groups: { title, name }, index } of text.matchAll(TITLED)) {
       const initial = [...title].length === 1;
-      const first = initial ? text.slice(0, index).match(FIRST_NAME) : null;
+      const first = initial ? text.slice(Math.max(0, index - LONGEST_NAME), index).match(FIRST_NAME) : null;
       const end = index + whole.length;
-      if (first && !this.words.has(first[1].toLowerCase())) found.push([first.index, end]);
+      if (first && !this.words.has(first[1].toLowerCase())) found.push([index - first[0].length, end]);
       else if (!known(initial ? name : title)) found.push([index, end]);
     }
     return found;
@@ -156,13 +176,21 @@ function adjacent(text, one, other) {
   return text.slice(Math.min(one[1], other[1]), Math.max(one[0], other[0])) === " ";
 }
 
-function afterArticle(text, place) {
-  return ARTICLE.test(text.slice(Math.max(0, place - 6), place));
+/** Whether the few letters before `place` match. */
+function follows(pattern, text, place) {
+  return pattern.test(text.slice(Math.max(0, place - 6), place));
+}
+
+/** The letters of a word of a pattern, small or capital. */
+function anyCase(word) {
+  return [...word].map((letter) => `[${letter}${letter.toUpperCase()}]`).join("");
 }
 
 /** The spans and `wholes`, without the spans that begin within one of these. */
 export function withoutParts(spans, wholes) {
-  return [...[...spans].filter(([first]) => !wholes.some(([start, end]) => start <= first && first < end)), ...wholes];
+  const covered = new Set();
+  for (const [start, end] of wholes) for (let place = start; place < end; place += 1) covered.add(place);
+  return [...[...spans].filter(([first]) => !covered.has(first)), ...wholes];
 }
 
 /** Whether the word at `place` begins the text, a sentence or a quotation. */
@@ -174,21 +202,6 @@ function begins(text, place) {
     end -= character.length;
   }
   return true;
-}
-
-/** Those of the sorted words that begin with `letters`. */
-function* beginning(words, letters) {
-  let [first, last] = [0, words.length];
-  while (first < last) {
-    const middle = (first + last) >> 1;
-    if (words[middle] < letters) first = middle + 1;
-    else last = middle;
-  }
-  for (; words[first]?.startsWith(letters); first += 1) yield words[first];
-}
-
-function reversed(word) {
-  return [...word].toReversed().join("");
 }
 
 /** Round half to even, as Python. */

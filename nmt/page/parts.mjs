@@ -27,9 +27,14 @@ function goesOn(before, after, known) {
   return word !== undefined && (known.has(word.toLowerCase()) || /^\p{Lu}$/u.test(word));
 }
 
+function* occurrences(text, part) {
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) yield [at, at + part.length];
+}
+
 /** Every sentence of a text that has pieces: [{text, start, encoding}]; one with all of a text that is one sentence. */
 export function sentences(subwords, { text, copied, slots }, language) {
-  const ends = sentenceEnds(text, language, [...copied, ...slots.values()]);
+  const held = new Set([...slots.values()].map((span) => text.slice(...span)));
+  const ends = sentenceEnds(text, language, [...copied, ...[...held].flatMap((part) => [...occurrences(text, part)])]);
   const parts = [];
   let first = 0;
   for (const end of ends) {

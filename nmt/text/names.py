@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
-from itertools import islice, pairwise, takewhile
+from itertools import pairwise
 
 import regex
 
@@ -15,18 +14,28 @@ from nmt.text.numerals import number_spans
 from nmt.text.words import Span
 
 RARE = 20
-"""A capitalized word in fewer training pairs than this is unknown if seen once, copied by half of them, or always a
-title such as `Mr.`."""
+"""A capitalized word in fewer training pairs than this is unknown if it is a title, seen once or copied by half of
+them."""
 STEM, ENDING = 4, 6
-"""Fewest letters that two forms of a word share at their beginning, and most by which each ends."""
+"""Fewest letters that two forms of a word share at their beginning, and most letters of an ending."""
 ALIKE = 1 / 1500
-"""Share of the known words that must alternate between two endings for these to make forms of one word."""
+"""Share of the known lower-case words that must alternate between two endings for these to make forms of one word."""
 
 _NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)")
-_TITLE = r"(?:\p{Lu}|[B-DF-HJ-NP-TV-XZ][b-df-hj-np-tv-xz]{1,3}a?)\. "
-_TITLED = regex.compile(rf"(?<![\w'-])(?:{_TITLE})+(?P<name>{_NAME.pattern})")
-"""A name after initials or a title without vowels, but for a last *a*: `J. K. Rowling`, `Dr. Brown`, `Sra. Rubio`."""
-_FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) $")
+TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra"
+"""Titles that end in a point. What follows belongs to them, even if it is a common word."""
+_OPENER = (
+    "he|she|it|they|we|you|i|the|this|that|there|then|but|and|él|ella|ellos|ellas|es|el|la|los|las|yo|no|pero|y|se"
+)
+"""Words with which the next sentence begins."""
+_TITLED = regex.compile(
+    rf"(?<![\w'-])(?P<title>\p{{Lu}}|{TITLES})\. (?:(?:\p{{Lu}}|{TITLES})\. ){{0,3}}"
+    rf"(?P<name>(?!(?i:{_OPENER})(?!\w)){_NAME.pattern})"
+)
+"""A name after a title or initials: `Dr. Brown`, `J. K. Rowling`."""
+_FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) \Z")
+LONGEST_NAME = 40
+"""Characters before initials in which a first name is looked for."""
 _WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
 _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
 _EMPHASIS = regex.compile(r"(?<![\w'-])\p{Lu}{3,}(?![\w'-])")
@@ -34,7 +43,9 @@ _LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
-_ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|un|una) $")
+_ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|un|una) \Z")
+_PLACE = regex.compile(r"(?i)(?<!\w)(?:in|on|at|en) \Z")
+"""What days, months and places stand after: `on Monday Zork came`."""
 
 
 class KnownWords:
@@ -57,9 +68,7 @@ class KnownWords:
         words: set[str] = set()
         numbers: set[str] = set()
         within: set[str] = set()
-        titles: Counter[str] = Counter()
         for source, target in pairs:
-            titles.update({match.group().split(".")[0] for match in _TITLED.finditer(source)})
             names, counted = name_spans(source), number_spans(source)
             own = {source[start:end] for start, end in names + counted}
             seen.update(own)
@@ -70,7 +79,7 @@ class KnownWords:
         rare = {
             text
             for text, count in seen.items()
-            if count < RARE and (count == 1 or 2 * copied[text] >= count or titles[text] == count)
+            if count < RARE and (count == 1 or 2 * copied[text] >= count or text in TITLES.split("|"))
         }
         known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
@@ -80,8 +89,8 @@ class KnownWords:
     def is_name(self, text: str, start: int, end: int) -> bool:
         """Whether the capitalized word at text[start:end] is unknown, in lower case too.
 
-        The first word of a sentence, which is capitalized anyway, must also be no form of a known lower-case word
-        (`_is_form`), or, before another name, not have the letters of one.
+        The first word of a sentence, which is capitalized anyway, must also be no known word without its accents and,
+        unless another name follows, no form of one (`_is_form`).
         """
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
@@ -89,9 +98,10 @@ class KnownWords:
         if not _BEGINNING.search(text[:start]):
             return True
         other = _NAME.match(text, end + 1) if text[end : end + 1] == " " else None
-        if other and self.is_name(text, *other.span()):
-            return _stem(name) not in self._stems
-        return not self._is_form(_stem(name))
+        stem = _stem(name)
+        if stem in self._stems:  # typed without its accents
+            return False
+        return bool(other and self.is_name(text, *other.span())) or not self._is_form(stem)
 
     def is_unknown(self, name: str) -> bool:
         """Whether a capitalized word is a name wherever it stands."""
@@ -120,16 +130,17 @@ class KnownWords:
         unusual = [span for span in spans if text[slice(*span)] not in self.words and not _begins(text, span[0])]
         if len(unusual) <= common + 1:
             for one, other in pairwise(unusual):
-                if _adjacent(text, one, other) and not _after_article(text, one[0]):
+                if _adjacent(text, one, other) and not _follows(_ARTICLE, text, one[0]):
                     names.update((one, other))
         return without_parts(names, titled)
 
     def _joins(self, text: str, span: Span, before: bool) -> bool:
         """Whether the word beside a name, or before it, belongs to it."""
-        word = text[slice(*span)]
-        if _begins(text, span[0]) or before and _after_article(text, span[0]):
+        start, word = span[0], text[slice(*span)]
+        if _begins(text, start) or before and _follows(_ARTICLE, text, start):
             return False
-        return word not in self.words or before and word.lower() not in self.words
+        alone = before and word.lower() not in self.words and not _follows(_PLACE, text, start)
+        return word not in self.words or alone
 
     def _titled(self, text: str) -> list[Span]:
         def unknown(word: str) -> bool:
@@ -138,11 +149,12 @@ class KnownWords:
         found = []
         for match in _TITLED.finditer(text):
             start, end = match.span()
-            title = match.group().split(".")[0]
-            first = _FIRST_NAME.search(text[:start]) if len(title) == 1 else None
+            initial = len(match["title"]) == 1
+            before = max(0, start - LONGEST_NAME)
+            first = _FIRST_NAME.search(text[before:start]) if initial else None
             if first and first[1].lower() not in self.words:  # the John of John F. Kennedy
-                found.append((first.start(), end))
-            elif unknown(match["name"] if len(title) == 1 else title):
+                found.append((before + first.start(), end))
+            elif unknown(match["name" if initial else "title"]):
                 found.append((start, end))
         return found
 
@@ -174,29 +186,26 @@ class KnownWords:
         return {_stem(word) for word in self.words if word.islower()}
 
     @cached_property
-    def _sorted(self) -> tuple[list[str], list[str]]:
-        """The stems, and the stems spelled backwards."""
-        return sorted(self._stems), sorted(stem[::-1] for stem in self._stems)
+    def _paradigms(self) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """The endings that known words have after each beginning, and the beginnings of each ending."""
+        endings: dict[str, set[str]] = defaultdict(set)
+        beginnings: dict[str, set[str]] = defaultdict(set)
+        for word in self._stems:
+            for length in range(max(STEM, len(word) - ENDING), len(word) + 1):
+                endings[word[:length]].add(word[length:])
+                beginnings[word[length:]].add(word[:length])
+        return endings, beginnings
 
     def _is_form(self, word: str) -> bool:
-        """Whether a known word shares its beginning, and enough others (`ALIKE`) have both endings: *hablaréis* is a
+        """Whether a known word has the same beginning, and enough others (`ALIKE`) have both endings: *hablaréis* is a
         form if *hablaré* is known and so are *comeréis, comeré* and more such pairs (Gaussier 1999)."""
         needed = max(1, round(ALIKE * len(self._stems)))
+        endings, beginnings = self._paradigms
         for length in range(max(STEM, len(word) - ENDING), len(word) + 1):
-            ending = word[length:]
-            others = {one[length:] for one in _beginning(self._sorted[0], word[:length]) if len(one) <= length + ENDING}
-            for other in others - {ending}:
-                roots = (one[len(ending) :][::-1] for one in _beginning(self._sorted[1], ending[::-1]))
-                both = (root for root in roots if len(root) >= STEM and root + other in self._stems)
-                if next(islice(both, needed - 1, None), None) is not None:
-                    return True
+            own = beginnings.get(word[length:], set())
+            if any(len(own & beginnings[other]) >= needed for other in endings.get(word[:length], ())):
+                return True
         return False
-
-
-def _beginning(words: Sequence[str], letters: str) -> Iterator[str]:
-    """Those of the sorted words that begin with `letters`."""
-    found = islice(words, bisect_left(words, letters), None)
-    return takewhile(lambda word: word.startswith(letters), found)
 
 
 def _begins(text: str, place: int) -> bool:
@@ -210,13 +219,15 @@ def _adjacent(text: str, one: Span, other: Span) -> bool:
     return text[min(one, other)[1] : max(one, other)[0]] == " "
 
 
-def _after_article(text: str, place: int) -> bool:
-    return _ARTICLE.search(text[max(0, place - 6) : place]) is not None
+def _follows(pattern: regex.Pattern, text: str, place: int) -> bool:
+    """Whether the few letters before `place` match."""
+    return pattern.search(text[max(0, place - 6) : place]) is not None
 
 
 def without_parts(spans: Iterable[Span], wholes: Collection[Span]) -> set[Span]:
     """The spans and `wholes`, without the spans that begin within one of these."""
-    return {span for span in spans if not any(start <= span[0] < end for start, end in wholes)}.union(wholes)
+    covered = {place for whole in wholes for place in range(*whole)}
+    return {span for span in spans if span[0] not in covered}.union(wholes)
 
 
 def _stem(word: str) -> str:

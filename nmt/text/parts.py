@@ -26,7 +26,10 @@ def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
     """Sentences of `whole` that have pieces, found by sentencex, which knows the language's abbreviations. None ends
     within what has a placeholder, such as `Mr. Carter` in Spanish."""
     found = accumulate(map(len, sentencex.segment(language, whole.text)))
-    ends = [end for end in found if not any(start < end < last for start, last in whole.slots.values())]
+    held = {whole.text[slice(*span)] for span in whole.slots.values()}
+    kept = (match.span() for text in held for match in re.finditer(re.escape(text), whole.text))
+    within = {place for start, end in kept for place in range(start + 1, end)}
+    ends = [end for end in found if end not in within]
     if len(ends) == 1:
         return [Part(0, whole)] if whole.ids else []
     parts: list[Part] = []
