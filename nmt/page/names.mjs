@@ -75,13 +75,12 @@ export class KnownWords {
   get paradigms() {
     if (this.found) return this.found;
     const [endings, beginnings] = [new Map(), new Map()];
-    const add = (map, key, value) => (map.get(key) ?? map.set(key, new Set()).get(key)).add(value);
     for (const word of this.stems) {
       const letters = [...word];
       for (let length = Math.max(STEM, letters.length - ENDING); length <= letters.length; length += 1) {
         const [root, ending] = [letters.slice(0, length).join(""), letters.slice(length).join("")];
-        add(endings, root, ending);
-        add(beginnings, ending, root);
+        addTo(endings, root, ending);
+        addTo(beginnings, ending, root);
       }
     }
     this.found = { endings, beginnings };
@@ -202,6 +201,12 @@ function begins(text, place) {
     end -= character.length;
   }
   return true;
+}
+
+/** Add a value to the set of a key. */
+function addTo(sets, key, value) {
+  if (!sets.has(key)) sets.set(key, new Set());
+  sets.get(key).add(value);
 }
 
 /** Round half to even, as Python. */
