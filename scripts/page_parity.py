@@ -37,6 +37,12 @@ from nmt.translation import Translation
 from nmt.translator import Translator
 
 DRIVER = Path(__file__).with_name("page_engine.mjs")
+WORDS = """
+Mr. Mrs. Dr. Sra. St. J. K. I. F. Mt. Smith Brown Laura Michael Tom Zork Jackson White Ángela Mercedes Hablaréis Betty
+King Jr. O'Brien Jean-Paul Archie Nina Żółć is was the el la de on in a friend vive aquí y , . ! “ ” not libro 20 two
+dos 21st 3rd 5th, A3rd 4ths 1st.
+"""
+"""Words of `named_lines`."""
 ALPHABETS = [
     "abcdefghijklmnop ABC,.!?'’\"",
     "áéíóúñ¿¡",
@@ -115,9 +121,15 @@ def fuzzed_lines(count: int) -> list[str]:
     ]
 
 
+def named_lines(count: int) -> list[str]:
+    """Lines of names, titles, initials, ordinals and common words in any order."""
+    generator = random.Random(0)
+    return [" ".join(generator.choices(WORDS.split(), k=generator.randint(2, 9))) for _ in range(count)]
+
+
 def pieces(translator: Translator, sources: list[str], _) -> int:
     """How many lines the engine cuts into other pieces."""
-    lines = [*sources, *fuzzed_lines(10_000)]
+    lines = [*sources, *fuzzed_lines(10_000), *named_lines(2_000)]
     with tempfile.TemporaryDirectory() as place:
         found = run_engine(Path(place), model_data(translator.checkpoint.directory), task="encode", lines=lines)
     unlike = [

@@ -31,7 +31,7 @@ from nmt.text.subwords import Subwords
 from nmt.translation import Translation
 from nmt.translator import Translator
 from scripts import page_parity
-from scripts.page_parity import fuzzed_lines
+from scripts.page_parity import fuzzed_lines, named_lines
 
 ROOT = Path(__file__).parent.parent
 LINES = [
@@ -140,6 +140,7 @@ def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
         "CALL ZEBULON AT 10:30, “Zork” 👍 \ue000\ue004",
         "MY NAME IS ZEBULON, AND I WALKED HOME FROM O'BRIEN-SMITH'S ÉCOLE.",
         *fuzzed_lines(500),
+        *named_lines(500),
     ]
     check_pieces(tmp_path, model, subwords, lines)
 
