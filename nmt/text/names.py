@@ -233,7 +233,7 @@ def without_parts(spans: Iterable[Span], wholes: Collection[Span]) -> set[Span]:
 def _stem(word: str) -> str:
     """Lower-case the word and strip its accents."""
     letters = unicodedata.normalize("NFD", word.lower())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
 
 
 def name_spans(text: str) -> list[Span]:
