@@ -24,7 +24,8 @@ from nmt.config import AlignerConfig  # noqa: E402
 from nmt.errors import UserError  # noqa: E402
 from nmt.text.subwords import Subwords  # noqa: E402
 from nmt.text.words import is_punctuation  # noqa: E402
-from nmt.training.alignment import HeadTraining, _end_with_parent, _mixed_cells, teach_mixtures, train_aligner  # noqa: E402
+from nmt.training.alignment import HeadTraining, _mixed_cells, teach_mixtures, train_aligner  # noqa: E402
+from nmt.training.workers import end_with_parent  # noqa: E402
 
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2
@@ -305,7 +306,7 @@ def test_corpus_without_usable_pairs_is_refused(subwords):
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to see processes in")
 def test_workers_end_when_the_run_is_killed(tmp_path):
     def run() -> None:
-        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent)
         (tmp_path / "worker").write_text(str(pool.submit(os.getpid).result()))
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,6 +1,7 @@
 """Every kind of network as a whole checkpoint: trained, searched, inspected, served, and what it honestly lacks."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -21,7 +22,6 @@ from nmt.inspection.explorer import explorer_page, page_data
 from nmt.inspection.figures import plot_heads
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import END, START, Subwords
-from nmt.training.gradients import sharing_copy
 from nmt.training.pairs import make_batch
 
 RNNS = {name: RECURRENT[name] for name in ("rnnsearch", "rnnsearch dot", "rnnencdec")}
@@ -115,18 +115,20 @@ def test_attention_under_beam_search_is_the_equations(checkpoints, name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_replicas_share_weights_and_add_up(checkpoints, name):
-    """What training on several cores relies on: a copy follows the original, and two shares are the whole."""
-    from nmt.training.loss import Objective, batch_loss, plain_cross_entropy
+def test_a_replica_has_the_same_parameters_and_shares_add_up(checkpoints, name):
+    """What training on several cores relies on: a network is pickled as its shape, and two shares are the whole."""
+    from nmt.training.loss import Objective, StepLoss, batch_loss, plain_cross_entropy
 
     subwords, engine = engine_of(checkpoints(name))
-    model, copied = engine.model, sharing_copy(engine.model)
-    batch = make_batch(subwords.encode_ids(ENGLISH[:6]), subwords.encode_ids(SPANISH[:6]))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.01
+    model, copied = engine.model, pickle.loads(pickle.dumps(StepLoss(engine.model, Objective()))).model.eval()
+    for own, other in zip(model.parameters(), copied.parameters(), strict=True):
+        other.data = own.data
+    batch, *parts = (
+        make_batch(subwords.encode_ids(ENGLISH[rows]), subwords.encode_ids(SPANISH[rows]))
+        for rows in (slice(6), slice(0, 6, 2), slice(1, 6, 2))
+    )
     whole = batch_loss(model, batch, Objective(), plain_cross_entropy)
-    shares = [batch_loss(copied, batch.part(number, 2), Objective(), plain_cross_entropy) for number in range(2)]
+    shares = [batch_loss(copied, part, Objective(), plain_cross_entropy) for part in parts]
     assert sum(share.item() for share in shares) == pytest.approx(whole.item(), rel=1e-4)
     whole.backward()
     sum(shares).backward()

@@ -17,16 +17,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,9 +42,9 @@ from nmt.batching import BatchSampler
 from nmt.config import AlignerConfig
 from nmt.errors import UserError
 from nmt.files import atomic_path
-from nmt.lines import keep_standard_error
 from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
+from nmt.training.workers import computing_with, end_with_parent
 
 Progress = Callable[[str, int, int, float | None], None]
 """Called with the stage's name, step, steps, and the mean loss of the latest steps, where the stage has one."""
@@ -148,12 +146,12 @@ def teach_hmm(
         if on_progress:
             on_progress("hidden Markov models", step, steps, None)
 
-    with _one_thread(), training.interruptible():
+    with computing_with(threads=1), training.interruptible():
         model.learn(config.model_1_iterations, config.hmm_iterations, on_step)
         posteriors = model.posteriors()
         _keep(file, posteriors)
         return posteriors
-    with _one_thread():
+    with computing_with(threads=1):
         return model.posteriors()
 
 
@@ -169,7 +167,7 @@ def teach_mixtures(corpus: WordCorpus, training: HeadTraining, directory: Path) 
     files = [directory / f"aligner-teacher-{name}-{key}.npz" for name in ("forward", "reverse")]
     missing = [(direction, path) for direction, path in enumerate(files) if _kept(path) is None]
     if training.processes > 1 and len(missing) > 1:
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             seen = training.on_progress is None or sys.stderr.isatty()  # a terminal has the workers' bars
             own = replace(training, on_progress=None if seen else _tell)
             for job in [pool.submit(_teach, corpus, direction, own, path) for direction, path in missing]:
@@ -189,29 +187,7 @@ def _tell(*progress) -> None:
     print(stage_line(*progress), file=sys.stderr, flush=True)
 
 
-def _end_with_parent() -> None:
-    """In a worker: end when the run is killed, whose next job it would wait for without end."""
-    keep_standard_error()
-
-    def wait() -> None:
-        parent_process().join()  # type: ignore[union-attr]
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """These models are so small that a second thread costs more than it does; it also keeps results reproducible."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@_one_thread()
+@computing_with(threads=1)
 def train_head(
     corpus: WordCorpus,
     targets: np.ndarray,
@@ -258,7 +234,7 @@ def cells_of_links(corpus: WordCorpus, links: np.ndarray) -> np.ndarray:
     return cells
 
 
-@_one_thread()
+@computing_with(threads=1)
 def _teach(corpus: WordCorpus, direction: int, training: HeadTraining, path: Path) -> None:
     """Train one `MixtureAligner` and write its posteriors, float16, all cells [target, source] in corpus order.
 

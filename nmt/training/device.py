@@ -1,4 +1,4 @@
-"""The device that trains, and memory given back."""
+"""The device that trains, and memory kept and given back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import torch
 from nmt.errors import UserError
 from nmt.training.distributed import device_of_rank
 
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h."""
+
 
 def choose_device(name: str) -> torch.device:
     """The device of that name; `auto` prefers CUDA, then MPS, then the CPU. Raises UserError if it is missing."""
@@ -19,6 +22,14 @@ def choose_device(name: str) -> torch.device:
     if not available[name]:
         raise UserError(f"this machine has no {name} device; set training.device to auto")
     return device_of_rank(torch.device(name))
+
+
+def keep_memory() -> None:
+    """Keep freed memory for what is allocated next, up to 2 GB: the system clears what it gives anew. glibc only."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(MMAP_THRESHOLD, 2**30)
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 
 def release_memory() -> None:

@@ -1,103 +1,159 @@
 """From batches to gradients, over ranks and cores.
 
-Each core runs its share of a batch on a replica of the network, on one thread: threads that split every small operation
-would synchronize thousands of times a step, replicas synchronize once.
+Each core makes its share of a batch and runs it through a replica of the network, on one thread and in a process of its
+own: threads that split every small operation would synchronize thousands of times a step, and Python's lock admits one
+thread at a time. Replicas share their weights in memory and synchronize once a step.
 """
 
 from __future__ import annotations
 
-import copy
+import ctypes
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from multiprocessing.sharedctypes import RawArray
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from nmt.errors import UserError
 from nmt.models import Model
 from nmt.models.dropout import Dropout
 from nmt.text.subwords import PADDING
 from nmt.training.context import Run
+from nmt.training.device import keep_memory
 from nmt.training.loss import Objective, StepLoss
-from nmt.training.pairs import Batch, BatchPlan, EncodedPairs
+from nmt.training.pairs import BatchPlan, EncodedPairs
+from nmt.training.signals import ignored_signals
+from nmt.training.workers import computing_with, end_with_parent
 
 AT_MOST = 4
-"""Most replicas: more would wait for Python's lock, and shares of a batch become small."""
+"""Most replicas: with more, shares of a batch become small."""
 
 
 class Gradients:
     """The forward and backward passes of a step, shared among ranks and cores."""
 
     def __init__(self, run: Run, model: Model, pairs: EncodedPairs) -> None:
-        settings = run.config.training
-        self.run, self.pairs = run, pairs
+        self.ranks = run.ranks
         self.loss = run.ranks.parallel(StepLoss(model, Objective.of(run.config, run.device)))
-        self.replicas = Replicas(self.loss, settings.seed, torch.get_num_threads() if run.ranks.count == 1 else 1)
+        alone = run.ranks.count == 1 and run.device.type == "cpu"
+        count = min(torch.get_num_threads(), AT_MOST) if alone else 1
+        self.replicas = Replicas(self.loss, pairs, run.config.training.seed, count)
 
     def add(self, fed: Sequence[BatchPlan], step: int) -> tuple[float, int]:
-        """Add the gradients of a step's batches: the mean loss per target piece.
+        """Add the gradients of a step's batches: of the mean loss per target piece.
 
         Returns the summed loss in nats of this rank's batches, and the target pieces of all ranks' batches.
         """
-        ranks = self.run.ranks
-        batches = [self.pairs.batch(*one).to(self.run.device) for one in ranks.share(fed)]
-        tokens = int(*ranks.sum(sum(int((batch.labels != PADDING).sum()) for batch in batches)))
-        loss = 0.0
-        for number, batch in enumerate(batches):
-            with ranks.communicating(self.loss, wanted=batch is batches[-1]):
-                # DDP averages gradients over ranks; times their number, that is the sum over the step's batches.
-                loss += self.replicas.backward(batch, ranks.count / tokens, (step, ranks.rank, number))
-        return loss, tokens
+        ranks, own = self.ranks, self.ranks.share(fed)
+        loss, pieces = 0.0, 0
+        for number, plan in enumerate(own):
+            with ranks.communicating(self.loss, wanted=number == len(own) - 1):
+                more, counted = self.replicas.backward(plan, (step, ranks.rank, number))
+            loss, pieces = loss + more, pieces + counted
+        (tokens,) = ranks.sum(pieces)
+        # DDP averages gradients over ranks; times their number, that is the sum over the step's batches.
+        self.replicas.collect(ranks.count / tokens)
+        return loss, int(tokens)
 
 
-class Replicas:
-    """A module that returns a batch's summed loss, and copies that share its weights.
+class Replica:
+    """A module that returns a batch's summed loss, and the pairs that batches are made of."""
 
-    Each copy has its own gradients and dropout generator.
-    """
+    def __init__(self, loss: nn.Module, pairs: EncodedPairs, seed: int) -> None:
+        self.loss, self.pairs, self.seed = loss, pairs, seed
+        self.device = next(loss.parameters()).device
+        # Dropout on a GPU draws from torch's own generators.
+        self.seed_dropout = own_generator(loss).manual_seed if self.device.type == "cpu" else torch.manual_seed
 
-    def __init__(self, module: nn.Module, seed: int, threads: int) -> None:
-        """On a GPU or with one thread, the module itself is the only replica."""
-        on_cpu = next(module.parameters()).device.type == "cpu"
-        count = min(threads, AT_MOST) if on_cpu else 1
-        self.seed = seed
-        self.modules = [module, *(sharing_copy(module) for _ in range(1, count))]
-        self.seeders = [own_generator(replica).manual_seed for replica in self.modules]
-        if not on_cpu:
-            self.seeders = [torch.manual_seed]  # dropout on a GPU draws from torch's own generators
-        self.pool = ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(max(1, threads // count)))
-
-    def backward(self, batch: Batch, scale: float, position: tuple[int, ...]) -> float:
-        """Add the gradients of `scale` times the batch's summed loss; returns that sum, unscaled.
+    def backward(self, plan: BatchPlan, position: tuple[int, ...]) -> tuple[float, int]:
+        """Add the gradients of the batch's summed loss; returns that sum and the batch's target pieces.
 
         Dropout masks are a function of (seed, position) alone, so a resumed run draws the same ones. `position` must
         be unique to the batch.
         """
-        count = min(len(self.modules), len(batch.labels))
-
-        def share(number: int) -> float:
-            draws = np.random.SeedSequence([self.seed, *position, number]).generate_state(1)
-            self.seeders[number](int(draws[0]))
-            loss = self.modules[number].train()(batch.part(number, count))
-            (loss * scale).backward()
-            return loss.item()
-
-        # A single share stays in this thread, where context managers such as no_sync are active.
-        total = share(0) if count == 1 else sum(self.pool.map(share, range(count)))
-        for replica in self.modules[1:count]:
-            for own, other in zip(self.modules[0].parameters(), replica.parameters(), strict=True):
-                if other.grad is not None:
-                    own.grad = other.grad if own.grad is None else own.grad.add_(other.grad)
-                    other.grad = None
-        return total
+        batch = self.pairs.batch(*plan)
+        pieces = int((batch.labels != PADDING).sum())
+        self.seed_dropout(int(np.random.SeedSequence([self.seed, *position]).generate_state(1)[0]))
+        loss = self.loss.train()(batch.to(self.device))
+        loss.backward()
+        return loss.item(), pieces
 
 
-def sharing_copy(model: nn.Module) -> nn.Module:
-    """A copy that shares the memory of the original's weights and so follows its steps."""
-    replica = copy.deepcopy(model)
-    for copied, original in zip(replica.parameters(), model.parameters(), strict=True):
-        copied.data = original.data
-    return replica
+class Replicas:
+    """A replica in this process, and others that share its weights, each in a process of its own.
+
+    `close` ends these processes.
+    """
+
+    def __init__(self, loss: nn.Module, pairs: EncodedPairs, seed: int, count: int) -> None:
+        """`count`: replicas, `loss` itself among them; the others get `loss` pickled, and share its weights."""
+        self.threads = max(1, torch.get_num_threads() // count)
+        """Threads that each replica computes with."""
+        self.parameters = list(loss.parameters())
+        self.workers: list[ProcessPoolExecutor] = []
+        self.gradients: list[list[Tensor]] = []  # of each worker, one for each parameter
+        if count > 1:
+            weights = self._shared()
+            for parameter, view in zip(self.parameters, views(weights, self.parameters), strict=True):
+                parameter.data = view.copy_(parameter.data)
+            for _ in range(1, count):
+                own = self._shared()
+                begin = _begin, (loss, pairs, seed, weights, own, self.threads)
+                self.workers.append(ProcessPoolExecutor(1, get_context("spawn"), *begin))
+                with ignored_signals():  # a terminal sends its signals to all processes; this one ends the others
+                    self.workers[-1].submit(int)
+                self.gradients.append(views(own, self.parameters))
+        self.own = Replica(loss, pairs, seed)
+
+    def backward(self, plan: BatchPlan, position: tuple[int, ...]) -> tuple[float, int]:
+        """Add the gradients of the batch's summed loss, to each replica those of its share; returns that sum and the
+        batch's target pieces.
+
+        Raises UserError when a process has ended.
+        """
+        count = min(1 + len(self.workers), len(plan.rows))
+        first, *others = ((plan.part(number, count), (*position, number)) for number in range(count))
+        try:
+            found = [
+                pool.submit(_backward, *share) for pool, share in zip(self.workers[: count - 1], others, strict=True)
+            ]
+            with computing_with(self.threads):
+                results = [self.own.backward(*first)]
+            results += [share.result() for share in found]
+        except BrokenProcessPool:
+            raise UserError(
+                "a process that shares the work has ended, perhaps for want of memory: go on with --resume and "
+                "training.threads=1; a script that calls `train` must do so under `if __name__ == '__main__'`"
+            ) from None
+        return sum(loss for loss, _ in results), sum(pieces for _, pieces in results)
+
+    def collect(self, scale: float) -> None:
+        """Add the gradients of all replicas up in the parameters' `grad`, multiplied by `scale`."""
+        for theirs in self.gradients:
+            for parameter, gradient in zip(self.parameters, theirs, strict=True):
+                parameter.grad = gradient.clone() if parameter.grad is None else parameter.grad.add_(gradient)
+                gradient.zero_()
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.grad.mul_(scale)
+
+    def close(self) -> None:
+        """End the processes."""
+        for pool in self.workers:
+            pool.shutdown()
+
+    def _shared(self) -> ctypes.Array:
+        return RawArray("b", sum(parameter.nbytes for parameter in self.parameters))
+
+
+def views(shared: ctypes.Array, parameters: list[nn.Parameter]) -> list[Tensor]:
+    """Tensors of the parameters' shapes, one after the other in shared memory of their size."""
+    parts = torch.frombuffer(shared, dtype=parameters[0].dtype).split([parameter.numel() for parameter in parameters])
+    return [part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)]
 
 
 def own_generator(model: nn.Module) -> torch.Generator:
@@ -107,3 +163,26 @@ def own_generator(model: nn.Module) -> torch.Generator:
         if isinstance(module, Dropout):
             module.generator = generator
     return generator
+
+
+_replica: Replica
+"""Of a process that has begun."""
+
+
+def _begin(
+    loss: nn.Module, pairs: EncodedPairs, seed: int, weights: ctypes.Array, gradients: ctypes.Array, threads: int
+) -> None:
+    global _replica
+    end_with_parent()
+    keep_memory()
+    torch.set_num_threads(threads)
+    _replica = Replica(loss, pairs, seed)
+    parameters = list(loss.parameters())
+    for parameter, weight, gradient in zip(
+        parameters, views(weights, parameters), views(gradients, parameters), strict=True
+    ):
+        parameter.data, parameter.grad = weight, gradient
+
+
+def _backward(plan: BatchPlan, position: tuple[int, ...]) -> tuple[float, int]:
+    return _replica.backward(plan, position)

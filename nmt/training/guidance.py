@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,18 @@ class Guide:
     """Word matrices of a corpus, memory-mapped: [target words, source words], the probability of each link divided by
     its row's sum where that is above 1. The rest of a row, up to 1, is that of `</s>`."""
 
-    def __init__(self, place: Path, matrices: Iterator[np.ndarray]) -> None:
+    def __init__(self, place: Path, matrices: Iterable[np.ndarray]) -> None:
         """`matrices`, one for each pair, are written to the directory `place` unless it holds them."""
         built_once(place, lambda: (place / "done").exists() or None, lambda directory: _write(directory, matrices))
-        self.cells = np.memmap(place / "cells", np.uint8, "r")
-        self.ends = np.memmap(place / "ends", np.int64, "r")
-        self.rows = np.memmap(place / "rows", np.uint16, "r")
+        self.place = place
+        # An array's parts are found three times as fast as a memmap's.
+        self.cells = np.asarray(np.memmap(place / "cells", np.uint8, "r"))
+        self.ends = np.asarray(np.memmap(place / "ends", np.int64, "r"))
+        self.rows = np.asarray(np.memmap(place / "rows", np.uint16, "r"))
+
+    def __reduce__(self) -> tuple:
+        """Pickle the place: who unpickles the guide maps the same files."""
+        return Guide, (self.place, ())
 
     def matrix(self, number: int) -> np.ndarray:
         """[target words, source words], float32, of pair `number`."""
@@ -32,7 +38,7 @@ class Guide:
         return cells.reshape(self.rows[number], -1)
 
 
-def _write(directory: Path, matrices: Iterator[np.ndarray]) -> None:
+def _write(directory: Path, matrices: Iterable[np.ndarray]) -> None:
     ends, rows, end = [], [], 0
     with open(directory / "cells", "wb") as file:
         for matrix in matrices:

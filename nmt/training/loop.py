@@ -14,6 +14,7 @@ from nmt.config import TrainingConfig
 from nmt.errors import UserError
 from nmt.models import Model
 from nmt.training.context import Run
+from nmt.training.device import keep_memory
 from nmt.training.gradients import Gradients
 from nmt.training.log import Meter, RunLog, report
 from nmt.training.loss import non_finite_reason
@@ -23,6 +24,7 @@ from nmt.training.schedule import learning_rate
 from nmt.training.signals import Interrupted, graceful_signals
 from nmt.training.state import Progress, needed_steps, save_state, write_weights
 from nmt.training.validation import Scores
+from nmt.training.workers import computing_with
 
 NAMED = 5
 """Sentence pairs that a message about a skipped step lists."""
@@ -43,30 +45,36 @@ def run_steps(
     """
     settings, ranks = run.config.training, run.ranks
     feed = Feed(pairs, settings.batch_tokens, settings.seed, progress)
-    gradients = Gradients(run, model, pairs)
     started = time.monotonic() - progress.seconds
     share = spent(settings, progress, feed)
     progress.finished = progress.finished or share >= 1
 
     log = RunLog(run.directory, progress.step) if ranks.leads else None
-    with graceful_signals() as stop, contextlib.closing(log) if log else contextlib.nullcontext():
-        meter = Meter(log, progress, settings.warmup_steps, pairs.augmented)
+    keep_memory()
+    with contextlib.ExitStack() as held:
+        gradients = Gradients(run, model, pairs)
+        held.callback(gradients.replicas.close)
+        stop = held.enter_context(graceful_signals())
+        if log:
+            held.enter_context(contextlib.closing(log))
+        meter = Meter(log, progress, settings.warmup_steps, feed.augmented)
         while not progress.finished:
             rate = learning_rate(settings, progress.step + 1, share)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             fed = [feed.next() for _ in range(max(settings.accumulate, ranks.count))]
-            own_loss, tokens = gradients.add(fed, progress.step)
-            # Every rank knows the whole loss, uses the clock of rank 0, and stops when any rank received a signal.
-            clock = time.monotonic() - started if ranks.leads else 0.0
-            loss, stopping, progress.seconds = ranks.sum(own_loss, len(stop), clock)
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or float("inf"))
-            if reason := non_finite_reason(loss, norm.item()):
-                ranks.tell(skip_step(settings, progress, reason, [pairs.numbers[one.rows] for one in fed]))
-            else:
-                optimizer.step()
-                progress.skipped_in_a_row = 0
-            optimizer.zero_grad(set_to_none=True)
+            with computing_with(gradients.replicas.threads):
+                own_loss, tokens = gradients.add(fed, progress.step)
+                # Every rank knows the whole loss, uses the clock of rank 0, and stops when any rank received a signal.
+                clock = time.monotonic() - started if ranks.leads else 0.0
+                loss, stopping, progress.seconds = ranks.sum(own_loss, len(stop), clock)
+                norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or float("inf"))
+                if reason := non_finite_reason(loss, norm.item()):
+                    ranks.tell(skip_step(settings, progress, reason, [pairs.numbers[one.rows] for one in fed]))
+                else:
+                    optimizer.step()
+                    progress.skipped_in_a_row = 0
+                optimizer.zero_grad(set_to_none=True)
 
             progress.step += 1
             progress.target_tokens += tokens

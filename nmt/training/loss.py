@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.config import RunConfig
-from nmt.models import Model
+from nmt.config.model import ModelConfig
+from nmt.models import Model, build_model
 from nmt.text.subwords import PADDING
 from nmt.training.pairs import Batch
 from nmt.training.precision import compute_dtype_of, lowered, mixed_precision
@@ -59,6 +60,15 @@ class StepLoss(nn.Module):
     def __init__(self, model: Model, objective: Objective) -> None:
         super().__init__()
         self.model, self.objective = model, objective
+
+    def __reduce__(self) -> tuple:
+        """Pickle the network's shape, without its weights."""
+        weight = self.model.output_weight
+        return StepLoss._of, (self.model.config, len(weight), weight.dtype, self.objective)
+
+    @classmethod
+    def _of(cls, config: ModelConfig, pieces: int, dtype: torch.dtype, objective: Objective) -> StepLoss:
+        return cls(build_model(config, pieces).to(dtype), objective)
 
     def forward(self, batch: Batch) -> Tensor:
         """Sum over target pieces, in nats."""

@@ -54,11 +54,6 @@ class Batch(NamedTuple):
         """Copy the batch to a device."""
         return Batch(*(None if tensor is None else tensor.to(device) for tensor in self))  # type: ignore[arg-type]
 
-    def part(self, number: int, count: int) -> Batch:
-        """Every `count`-th pair from pair `number` on: `count` parts of similar lengths that make up the batch."""
-        parts = (None if tensor is None else tensor[number::count] for tensor in self)
-        return Batch(*parts)  # type: ignore[arg-type]
-
 
 def make_batch(sources: list[list[int]], targets: list[list[int]], guides: Sequence[np.ndarray] = ()) -> Batch:
     """Build a batch from piece ids without special pieces."""
@@ -101,12 +96,11 @@ class EncodedPairs:
         variation: Variation | None = None,
     ) -> None:
         """`identity`, a hash of the pairs, names the files under `cache` together with the vocabulary's hash."""
+        self._made_of = pairs, identity, subwords, max_length, cache, variation
         self.pairs, self.subwords, self.max_length = pairs, subwords, max_length
         self.variation = variation or Variation()
         key = hashlib.sha256(f"3 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
         self.guide: Guide | None = None
-        self.augmented: Counter[str] = Counter()
-        """Pairs of this process' batches that each kind of augmentation was drawn for."""
         self._varies = self.variation.augmenter is not None or self.variation.guided
         kinds = {"ids": np.uint16, "ends": np.int64, **({"words": np.uint16} if self._varies else {})}
         place = cache / "encoded" / (f"{key}-words" if self._varies else key)
@@ -132,6 +126,10 @@ class EncodedPairs:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def __reduce__(self) -> tuple:
+        """Pickle what the pairs are made of: who unpickles them maps the same files."""
+        return EncodedPairs, self._made_of, {"guide": self.guide}
 
     def draw(self, seed: int, epoch: int) -> np.ndarray | None:
         """The kinds of augmentation of every row in an epoch, [rows, kinds], bool; None without augmentation."""
@@ -200,13 +198,13 @@ class EncodedPairs:
         augmenter = self.variation.augmenter
         assert augmenter is not None
         random = np.random.default_rng(seed)
-        self.augmented.update(dict(zip(augmenter.shares, kinds.sum(axis=0).tolist(), strict=True)))
         examples = {}
-        for row in np.flatnonzero(kinds.any(axis=1) | (self._slots[numbers, 0] > 0)).tolist():
-            pair = self.pairs[int(numbers[row])]
+        rows = np.flatnonzero(kinds.any(axis=1) | (self._slots[numbers, 0] > 0)).tolist()
+        texts = self.pairs[numbers[rows].tolist()]
+        for row, *pair in zip(rows, texts["source"], texts["target"], strict=True):
             links = None if self.guide is None else self.guide.matrix(numbers[row])
             drawn = set(itertools.compress(augmenter.shares, kinds[row]))
-            example = augmenter.example((pair["source"], pair["target"]), drawn, random, links)
+            example = augmenter.example((pair[0], pair[1]), drawn, random, links)
             examples[row] = (
                 example,
                 self.subwords.encode(example.source, example.source_slots),
@@ -275,12 +273,19 @@ class BatchPlan(NamedTuple):
     kinds: np.ndarray | None
     """[batch, kinds]: the kinds of augmentation of each row."""
 
+    def part(self, number: int, count: int) -> BatchPlan:
+        """Every `count`-th row from row `number` on: `count` parts of similar lengths that make up the batch."""
+        kinds = None if self.kinds is None else self.kinds[number::count]
+        return BatchPlan(self.rows[number::count], self.seed * count + number, kinds)
+
 
 class Feed:
     """The sequence of training batches, starting at `progress`, which it advances."""
 
     def __init__(self, pairs: EncodedPairs, batch_tokens: int, seed: int, progress: Progress) -> None:
         self.pairs, self.batch_tokens, self.seed, self.progress = pairs, batch_tokens, seed, progress
+        self.augmented: Counter[str] = Counter()
+        """Pairs that each kind of augmentation was drawn for."""
         self._begin_epoch()
 
     def next(self) -> BatchPlan:
@@ -292,7 +297,10 @@ class Feed:
         rows = self.batches[progress.batch]
         seed = (self.seed * 1_000_003 + progress.epoch * 10_007 + progress.batch) % 2**31
         progress.batch += 1
-        return BatchPlan(rows, seed, None if self.kinds is None else self.kinds[rows])
+        kinds = None if self.kinds is None else self.kinds[rows]
+        if kinds is not None and (augmenter := self.pairs.variation.augmenter):
+            self.augmented.update(dict(zip(augmenter.shares, kinds.sum(axis=0).tolist(), strict=True)))
+        return BatchPlan(rows, seed, kinds)
 
     def _begin_epoch(self) -> None:
         # Kinds are drawn before batches are made: a text with every word capitalized has half as many pieces again,
@@ -337,7 +345,7 @@ def _is_whole(place: Path) -> bool:
 
 def _mapped(path: Path, kind: type) -> np.ndarray:
     """The file as a memory-mapped array; an empty file cannot be mapped."""
-    return np.memmap(path, kind, "r") if path.stat().st_size else np.empty(0, kind)
+    return np.asarray(np.memmap(path, kind, "r")) if path.stat().st_size else np.empty(0, kind)
 
 
 def _append(path: Path, arrays: Sequence[np.ndarray]) -> None:

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from nmt.config import TrainingConfig
 
-ROWS = 256
+ROWS = 128
 """Left matrices are padded to a multiple of this many rows: oneDNN compiles and keeps a kernel for every shape."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class Interrupted(KeyboardInterrupt):
@@ -24,12 +24,23 @@ def graceful_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
+    with _handled_by(note):
+        yield received
+
+
+def ignored_signals() -> contextlib.AbstractContextManager[None]:
+    """Within the block SIGINT, SIGTERM and SIGHUP are ignored, also by the processes that begin in it, to their end."""
+    return _handled_by(signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable | signal.Handlers) -> Iterator[None]:
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    kept = {number: signal.signal(number, note) for number in numbers}
+    kept = {number: signal.signal(number, handler) for number in numbers}
     try:
-        yield received
+        yield
     finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+        for number, before in kept.items():
+            signal.signal(number, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from nmt.models.dropout import Dropout
 from nmt.training.gradients import Replicas
 from nmt.training.loss import Objective, StepLoss, batch_loss, plain_cross_entropy
 from nmt.training.optimizers import make_optimizer
-from nmt.training.pairs import Batch
+from nmt.training.pairs import BatchPlan, EncodedPairs
 from scripts import captions
 from scripts.report import COLOURS, THREADS, legend, prepare
 from scripts.speed.claim import Claim, Told
@@ -44,25 +45,39 @@ def losses(path: str, dropout: float, seed: int, pairs, vocabulary: int) -> list
     model = build_model(config.model, vocabulary)
     if not dropout:
         model.double()  # in float32 what is rounded otherwise grows from step to step and hides what is compared
-    backward = fast_path(model, settings, seed) if path == "fast" else plain_path(model, settings)
-    optimizer = make_optimizer(model, settings)
-    batches = BatchSampler(pairs.source_lengths, pairs.target_lengths, BATCH_TOKENS, seed=1).batches(0)
-    curve = []
-    for step, rows in enumerate(batches[:STEPS]):
-        tokens = int(pairs.target_lengths[rows].sum())
-        curve.append(backward(pairs.batch(rows), tokens, step) / tokens)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    with contextlib.ExitStack() as held:
+        backward = (
+            fast_path(held, model, settings, seed, pairs) if path == "fast" else plain_path(model, settings, pairs)
+        )
+        optimizer = make_optimizer(model, settings)
+        batches = BatchSampler(pairs.source_lengths, pairs.target_lengths, BATCH_TOKENS, seed=1).batches(0)
+        curve = []
+        for step, rows in enumerate(batches[:STEPS]):
+            tokens = int(pairs.target_lengths[rows].sum())
+            curve.append(backward(rows, tokens, step) / tokens)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
     return curve
 
 
-def fast_path(model, settings, seed: int) -> Callable[[Batch, int, int], float]:
+Backward = Callable[[np.ndarray, int, int], float]
+"""Adds the gradients of a batch's loss, given its rows, its tokens and the step; returns its summed loss."""
+
+
+def fast_path(held: contextlib.ExitStack, model, settings, pairs: EncodedPairs, seed: int) -> Backward:
     """The training loop's path."""
-    replicas = Replicas(StepLoss(model, Objective(settings.label_smoothing)), seed, THREADS)
-    return lambda batch, tokens, step: replicas.backward(batch, 1 / tokens, (step,))
+    replicas = Replicas(StepLoss(model, Objective(settings.label_smoothing)), pairs, seed, THREADS)
+    held.callback(replicas.close)
+
+    def backward(rows: np.ndarray, tokens: int, step: int) -> float:
+        loss, _ = replicas.backward(BatchPlan(rows, 0, None), (step,))
+        replicas.collect(1 / tokens)
+        return loss
+
+    return backward
 
 
-def plain_path(model, settings) -> Callable[[Batch, int, int], float]:
+def plain_path(model, settings, pairs: EncodedPairs) -> Backward:
     """One network, torch's dropout, and the cross-entropy of all logits at once."""
     for module in model.modules():
         for name, child in module.named_children():
@@ -70,8 +85,8 @@ def plain_path(model, settings) -> Callable[[Batch, int, int], float]:
                 setattr(module, name, nn.Dropout(child.threshold / 256))
     model.train()
 
-    def backward(batch: Batch, tokens: int, _step: int) -> float:
-        loss = batch_loss(model, batch, Objective(settings.label_smoothing), plain_cross_entropy)
+    def backward(rows: np.ndarray, tokens: int, _step: int) -> float:
+        loss = batch_loss(model, pairs.batch(rows), Objective(settings.label_smoothing), plain_cross_entropy)
         (loss / tokens).backward()
         return loss.item()
 
