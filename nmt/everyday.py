@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.lines import read_lines
 
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
-KEPT = ("name", "full_name", "first_name", "title", "number", "token", "symbol")
+KEPT = ("name", "full_name", "first_name", "given_name", "title", "number", "token", "symbol")
 """Kinds whose translation must contain the words in `keep` verbatim."""
 ORDINAL = "(?:st|nd|rd|th)?"
 CHOICE = "vocabulary"

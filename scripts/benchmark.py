@@ -31,6 +31,7 @@ def claims() -> dict[str, Claim]:
     """Every claim by name, in the page's order."""
     from scripts.speed import (
         cold_start,
+        cores,
         curves,
         decoding,
         engines,
@@ -42,7 +43,7 @@ def claims() -> dict[str, Claim]:
         training,
     )
 
-    modules = training, curves, decoding, engines, cold_start, latency, memory, profile, growth_curves
+    modules = training, cores, curves, decoding, engines, cold_start, latency, memory, profile, growth_curves
     return {one.name: one for one in (*(module.CLAIM for module in modules), growth_curves.HUGE_CLAIM, million.CLAIM)}
 
 

@@ -14,7 +14,9 @@ from nmt.text.slots import NAMES, NUMBERS, Slot, fill, find_slots, shared_slots
 from nmt.text.subwords import Subwords
 from nmt.text.typography import plain_text
 
-KNOWN = KnownWords(["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "hablar", "hablemos", "he", "said"])
+KNOWN = KnownWords(
+    ["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "hablar", "hablemos", "he", "said", "mark"]
+)
 SUBWORDS = tiny_subwords().with_slots(KNOWN)
 
 
@@ -46,6 +48,12 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("he said Lives in Zeb Tom", ["Zeb"]),
         ("Lives Zork in Boston", ["Zork"]),
         ("Lives Zork In Name", ["Zork"]),  # a title
+        ("he said Mark is in the Mark", ["Mark"]),  # a given name
+        ("Mark said", []),
+        ("Mark Zork said", ["Mark Zork"]),
+        ("he said Mark Zork is a Name", ["Mark Zork"]),
+        ("Name, Mark", ["Mark"]),
+        ("Name Mark Said", []),  # a title
         ("Ángela lives in Kraków.", ["Ángela", "Kraków"]),
         ("I", []),
         ("he said BA1234 and COVID-19", []),

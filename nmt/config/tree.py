@@ -172,7 +172,7 @@ class TrainingConfig(Section):
     """Type in which linear layers, output projection and Muon multiply (on GPUs, all that torch.autocast covers); auto
     is bfloat16 on hardware with instructions for it (AVX512-BF16, AMX, GPUs), else float32. Weights are float32."""
     threads: int | None = Field(None, ge=1, le=1024)
-    """CPU threads; default: all cores."""
+    """CPU threads, shared among up to four processes; default: all cores."""
 
     @model_validator(mode="after")
     def _is_possible(self) -> TrainingConfig:

@@ -15,6 +15,21 @@ const NAME = new RegExp(
 );
 /** Titles that end in a point. What follows belongs to them, even if it is a common word. */
 const TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra";
+/** Given names that are common words too. */
+const GIVEN = new Set(
+  (
+    "Alba|Amparo|Ángel|Angel|Art|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|" +
+    "Chance|Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Destiny|Dolores|" +
+    "Drew|Earl|Ernest|Esperanza|Estrella|Faith|Fern|Flor|Flora|Frank|Gene|Ginger|Glen|Gloria|Grace|" +
+    "Grant|Harmony|Harry|Hazel|Heath|Heather|Herb|Holly|Hope|Hunter|Iris|Ivy|Jack|Jasmine|Jay|" +
+    "Jean|Jewel|Joy|Kit|Lance|Laurel|León|Lily|Linda|Lola|Luz|Margarita|Marina|Mark|Mason|Max|" +
+    "Melody|Mercedes|Mercy|Milagros|Miles|Misty|Nick|Nieves|Norm|Olive|Olivia|Opal|Pascual|Pat|" +
+    "Patience|Patsy|Paz|Pearl|Peg|Penny|Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|" +
+    "Rich|Rob|Robin|Rocío|Rod|Rosa|Rose|Ruby|Rusty|Sage|Sally|Salvador|Sandy|Scarlet|Skip|Sky|" +
+    "Socorro|Sol|Soledad|Stella|Sue|Sunny|Teddy|Trinity|Verity|Victor|Victoria|Violet|Violeta|" +
+    "Viviana|Wade|Ward|Will|Willow|Woody"
+  ).split("|"),
+);
 /** Words with which the next sentence begins. */
 const OPENERS = "he she it they we you i the this that there then but and él ella ellos ellas es el la los las yo no pero y se".split(" ");
 /** A name after a title or initials: `Dr. Brown`, `J. K. Rowling`. */
@@ -36,6 +51,8 @@ const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const STARTS = '.!?…:"¿¡';
 /** What days, months and places stand after: `on Monday Zork came`. */
 const PLACE = new RegExp(String.raw`(?<![${WORD}])(?:in|on|at|en) $`, "iu");
+/** `a` is no article in Spanish: `Vi a Rosa`. */
+const DEFINITE = new RegExp(String.raw`(?<![${WORD}])(?:the|el|la|los|las|un|una) $`, "iu");
 const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:an?|the|el|la|los|las|un|una) $`, "iu");
 
 /** The words of the source language that a translator has been trained on, but for rare names. */
@@ -113,6 +130,12 @@ export class KnownWords {
     const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
     const titled = this.titled(text);
     const common = spansOf(LOWER, text).length;
+    const unusual = spans.filter((span) => !this.words.has(text.slice(...span)) && !begins(text, span[0]));
+    const few = unusual.length <= common + 1;
+    for (const span of few ? spans : []) {
+      const isGiven = GIVEN.has(text.slice(...span)) && !begins(text, span[0]);
+      if (isGiven && !follows(DEFINITE, text, span[0])) names.add(span);
+    }
     if (common === 0) return withoutParts(names, titled);
     for (const row of [spans, spans.toReversed()]) {
       for (let place = 1; place < row.length; place += 1) {
@@ -120,8 +143,7 @@ export class KnownWords {
         if (names.has(one) && adjacent(text, one, other) && this.joins(text, other, other[0] < one[0])) names.add(other);
       }
     }
-    const unusual = spans.filter((span) => !this.words.has(text.slice(...span)) && !begins(text, span[0]));
-    if (unusual.length <= common + 1) {
+    if (few) {
       for (let place = 1; place < unusual.length; place += 1) {
         const [one, other] = [unusual[place - 1], unusual[place]];
         if (adjacent(text, one, other) && !follows(ARTICLE, text, one[0])) names.add(one).add(other);
@@ -133,7 +155,8 @@ export class KnownWords {
   /** Whether the word beside a name, or before it, belongs to it. */
   joins(text, span, before) {
     const word = text.slice(...span);
-    if (begins(text, span[0]) || (before && follows(ARTICLE, text, span[0]))) return false;
+    if (begins(text, span[0])) return before && GIVEN.has(word);
+    if (before && follows(ARTICLE, text, span[0])) return false;
     return !this.words.has(word) || (before && !this.words.has(word.toLowerCase()) && !follows(PLACE, text, span[0]));
   }
 

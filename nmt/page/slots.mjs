@@ -16,6 +16,8 @@ const NUMBER = new RegExp(
   "gu",
 );
 const TOKEN = /[\p{L}\p{M}]+(?:-\p{L}+)*/gu;
+/** Words of a number below a hundred: `treinta y cinco`. */
+const MOST_WORDS = 3;
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 
 /** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
@@ -29,11 +31,25 @@ export function findSlots(text, known) {
     else names.push([start, end]);
   }
   const numbers = spansOf(NUMBER, text).filter(([start, end]) => !known.words.has(text.slice(start, end)));
-  const words = spansOf(TOKEN, text).filter(([start, end]) => known.numberWords.has(text.slice(start, end).toLowerCase()));
-  const free = words.filter(([start, end]) => !numbers.some(([first, last]) => start < last && first < end));
+  const free = numberWordSpans(text, known.numberWords).filter(([start, end]) => !numbers.some(([first, last]) => start < last && first < end));
   const counted = [...numbers, ...free].toSorted((a, b) => a[0] - b[0]);
   const slots = [...numbered(text, names, NAMES), ...numbered(text, counted, NUMBERS)];
   return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
+}
+
+/** The place of each number in words, as long as can be. */
+function numberWordSpans(text, words) {
+  const tokens = spansOf(TOKEN, text);
+  const found = [];
+  let done = 0;
+  tokens.forEach(([start, end], number) => {
+    const isNumber = (last) => words.has(text.slice(start, last).toLowerCase());
+    if (start < done || !isNumber(end)) return;
+    const longer = tokens.slice(number + 1, number + MOST_WORDS).map(([, last]) => last);
+    done = longer.findLast(isNumber) ?? end;
+    found.push([start, done]);
+  });
+  return found;
 }
 
 /** A slot for each of the spans; equal texts share one, and when all are taken, what follows stays as it is. */

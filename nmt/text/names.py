@@ -24,6 +24,20 @@ ALIKE = 1 / 1500
 _NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)")
 TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra"
 """Titles that end in a point. What follows belongs to them, even if it is a common word."""
+_GIVEN = (
+    "Alba|Amparo|Ángel|Angel|Art|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|"
+    "Chance|Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Destiny|Dolores|"
+    "Drew|Earl|Ernest|Esperanza|Estrella|Faith|Fern|Flor|Flora|Frank|Gene|Ginger|Glen|Gloria|Grace|"
+    "Grant|Harmony|Harry|Hazel|Heath|Heather|Herb|Holly|Hope|Hunter|Iris|Ivy|Jack|Jasmine|Jay|"
+    "Jean|Jewel|Joy|Kit|Lance|Laurel|León|Lily|Linda|Lola|Luz|Margarita|Marina|Mark|Mason|Max|"
+    "Melody|Mercedes|Mercy|Milagros|Miles|Misty|Nick|Nieves|Norm|Olive|Olivia|Opal|Pascual|Pat|"
+    "Patience|Patsy|Paz|Pearl|Peg|Penny|Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|"
+    "Rich|Rob|Robin|Rocío|Rod|Rosa|Rose|Ruby|Rusty|Sage|Sally|Salvador|Sandy|Scarlet|Skip|Sky|"
+    "Socorro|Sol|Soledad|Stella|Sue|Sunny|Teddy|Trinity|Verity|Victor|Victoria|Violet|Violeta|"
+    "Viviana|Wade|Ward|Will|Willow|Woody"
+)
+GIVEN = frozenset(_GIVEN.split("|"))
+"""Given names that are common words too."""
 _OPENER = (
     "he|she|it|they|we|you|i|the|this|that|there|then|but|and|él|ella|ellos|ellas|es|el|la|los|las|yo|no|pero|y|se"
 )
@@ -44,6 +58,8 @@ _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
 _ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|un|una) \Z")
+_DEFINITE = regex.compile(r"(?i)(?<!\w)(?:the|el|la|los|las|un|una) \Z")
+"""`a` is no article in Spanish: `Vi a Rosa`."""
 _PLACE = regex.compile(r"(?i)(?<!\w)(?:in|on|at|en) \Z")
 """What days, months and places stand after: `on Monday Zork came`."""
 
@@ -112,23 +128,29 @@ class KnownWords:
 
         A name takes along its neighbours that are known in lower case alone, such as `Jobs` in `Steve Jobs`, and those
         before it that are known capitalized alone, such as `Juan` in `Juan Zork`. Two words in a row that are known in
-        lower case alone are a name too (`Buenos Aires`). So is a name after an unknown title or initials, with these.
+        lower case alone are a name too (`Buenos Aires`), and so is a given name such as `Mark`. So is a name after an
+        unknown title or initials, with these.
 
-        The first word of a sentence, or of a quotation, is no such word, nor are a word after an article (`el
+        The first word of a sentence, or of a quotation, is no such word unless it is a given name before another name
+        (`Frank Zork`), nor are a word after an article (`el
         Presidente Zork`) and the words of a title, of which most are capitalized.
         """
         spans = name_spans(text)
         names = {span for span in spans if self.is_name(text, *span)}
         titled = self._titled(text)
         common = len(_LOWER.findall(text))
+        unusual = [span for span in spans if text[slice(*span)] not in self.words and not _begins(text, span[0])]
+        few = len(unusual) <= common + 1
+        if few:
+            given = (span for span in spans if text[slice(*span)] in GIVEN and not _begins(text, span[0]))
+            names.update(span for span in given if not _follows(_DEFINITE, text, span[0]))
         if not common:
             return without_parts(names, titled)
         for row in (spans, spans[::-1]):
             for one, other in pairwise(row):
                 if one in names and _adjacent(text, one, other) and self._joins(text, other, before=other < one):
                     names.add(other)
-        unusual = [span for span in spans if text[slice(*span)] not in self.words and not _begins(text, span[0])]
-        if len(unusual) <= common + 1:
+        if few:
             for one, other in pairwise(unusual):
                 if _adjacent(text, one, other) and not _follows(_ARTICLE, text, one[0]):
                     names.update((one, other))
@@ -137,7 +159,9 @@ class KnownWords:
     def _joins(self, text: str, span: Span, before: bool) -> bool:
         """Whether the word beside a name, or before it, belongs to it."""
         start, word = span[0], text[slice(*span)]
-        if _begins(text, start) or before and _follows(_ARTICLE, text, start):
+        if _begins(text, start):
+            return before and word in GIVEN
+        if before and _follows(_ARTICLE, text, start):
             return False
         alone = before and word.lower() not in self.words and not _follows(_PLACE, text, start)
         return word not in self.words or alone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 
 import regex
@@ -19,6 +19,9 @@ _NUMBER = regex.compile(
 )
 _DIGIT = regex.compile(r"\d")
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")
+MOST_WORDS = 3
+"""Words of a number below a hundred: `treinta y cinco`."""
+_PHRASE = regex.compile(rf"{_WORD.pattern}(?: {_WORD.pattern}){{,{MOST_WORDS - 1}}}")
 
 
 @cache
@@ -30,13 +33,25 @@ def numerals(language: str) -> Mapping[str, str]:
 
 
 def number_words(source: str, target: str) -> dict[str, str]:
-    """The words for numbers below a hundred that are one word of the language `source`, and the words of `target`.
+    """The words for numbers below a hundred in the language `source`, and those of `target`.
 
-    Those that end in one are left out: they follow a noun's gender.
+    Numbers that end in one follow a noun's gender, so the target has their digits.
     """
-    numbers = [number for number in range(2, 100) if number == 11 or number % 10 != 1]
-    own, other = _spelled(numbers, source), _spelled(numbers, target)
-    return {word: other[number] for number, word in own.items() if number in other and _WORD.fullmatch(word)}
+    own, other = (_spelled(range(2, 100), language) for language in (source, target))
+    return {
+        form: str(number) if number % 10 == 1 and number != 11 else other[number]
+        for number, words in own.items()
+        for form in _forms(words, source)
+        if number in other and _PHRASE.fullmatch(form)
+    }
+
+
+def _forms(words: str, language: str) -> list[str]:
+    """`thirty-five` and `thirty five`; `treinta y uno`, `treinta y una` and `treinta y un`."""
+    forms = [words, words.replace("-", " ")]
+    if language == "es" and words.endswith("uno"):
+        forms += [f"{words[:-1]}a", words[:-1] if " " in words else "veintiún"]
+    return forms
 
 
 def number_spans(text: str) -> list[Span]:
@@ -45,11 +60,21 @@ def number_spans(text: str) -> list[Span]:
 
 
 def number_word_spans(text: str, words: Collection[str]) -> list[Span]:
-    """The place of each of the number `words` in `text`, in whatever casing."""
-    return [match.span() for match in _WORD.finditer(text) if match.group().lower() in words] if words else []
+    """The place of each of the number `words` in `text`, in whatever casing, as long as can be."""
+    if not words:
+        return []
+    tokens = [match.span() for match in _WORD.finditer(text)]
+    found: list[Span] = []
+    done = 0
+    for number, (start, end) in enumerate(tokens):
+        if start >= done and text[start:end].lower() in words:
+            longer = (last for _, last in tokens[number + 1 : number + MOST_WORDS])
+            done = max((last for last in longer if text[start:last].lower() in words), default=end)
+            found.append((start, done))
+    return found
 
 
-def _spelled(numbers: list[int], language: str) -> dict[int, str]:
+def _spelled(numbers: Iterable[int], language: str) -> dict[int, str]:
     from num2words import num2words  # type: ignore[import-untyped]
 
     try:

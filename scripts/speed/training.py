@@ -9,6 +9,7 @@ import torch
 
 from nmt.training.precision import compute_dtype_of
 from scripts import captions, joeynmt
+from scripts.report import THREADS
 from scripts.speed.claim import Claim, Told
 from scripts.speed.turns import Contestant, Figures, contest, rates
 
@@ -21,15 +22,16 @@ def measure() -> dict:
     pairs = captions.corpus()
     text = joeynmt.write_captions(pairs)
     turn, long_turn = {"seconds": SECONDS}, {"seconds": 4 * SECONDS}  # JoeyNMT's steps take two seconds each
+    cores = str(THREADS)
     contestants = [
-        Contestant("ours", "ours_training", ["{}", "float32"], turn),
+        Contestant("ours", "ours_training", ["captions", "{}", "float32", cores], turn),
         Contestant("plain", "plain_training", ["{}", "same"], turn),
         Contestant("plain-all-dropout", "plain_training", ["{}", "all"], turn),
-        Contestant("ours-wide", "ours_training", [json.dumps(WIDE), "float32"], turn),
+        Contestant("ours-wide", "ours_training", ["captions", json.dumps(WIDE), "float32", cores], turn),
         Contestant("gemm", "ours", ["gemm"], {"seconds": 3}),
     ]
     if compute_dtype_of(captions.config().training.model_copy(update={"precision": "auto"}), torch.device("cpu")):
-        contestants.append(Contestant("ours-bfloat16", "ours_training", ["{}", "bfloat16"], turn))
+        contestants.append(Contestant("ours-bfloat16", "ours_training", ["captions", "{}", "bfloat16", cores], turn))
     with tempfile.TemporaryDirectory() as directory:
         configuration = json.dumps(joeynmt_training(str(text), directory))
         contestants.insert(1, Contestant("joeynmt", "joeynmt_peer", ["train", configuration], long_turn, True))

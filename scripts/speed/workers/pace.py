@@ -7,6 +7,8 @@ one JSON object a line, on standard input and output; what a library prints goes
 from __future__ import annotations
 
 import json
+import multiprocessing
+import multiprocessing.process
 import os
 import resource
 import sys
@@ -27,9 +29,14 @@ def ask() -> dict:
 
 
 def reply(**values: object) -> None:
-    """Answer, with the process' peak resident memory in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({**values, "peak_bytes": peak}), file=_replies, flush=True)
+    """Answer, with the peak resident memory in bytes of the process and those that it began."""
+    peaks = [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, *map(_peak, multiprocessing.active_children())]
+    print(json.dumps({**values, "peak_bytes": sum(peaks) * 1024}), file=_replies, flush=True)
+
+
+def _peak(process: multiprocessing.process.BaseProcess) -> int:
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def serve(work: Callable[[dict], dict]) -> None:
