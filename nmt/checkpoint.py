@@ -82,6 +82,8 @@ class Metadata:
     """Weights of `nmt.confidence.Calibration`; None for translations without confidence."""
     number_words: dict[str, str] | None = None
     """Number words of the source language that get placeholders, and those that these become."""
+    titles: dict[str, str] | None = None
+    """Titles before names in the source language, and those that these become."""
     record: dict[str, Any]
     """The whole object without its checksum; how the checkpoint was trained is here, if known."""
 

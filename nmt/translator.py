@@ -61,7 +61,8 @@ class Translator:
         self.attends = checkpoint.metadata.alignment_layer is not None
         """Whether the network has attention; without it there is no alignment, even if the checkpoint has a head."""
         known = checkpoint.path(KNOWN_WORDS) if KNOWN_WORDS in checkpoint.files else None
-        self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known, checkpoint.metadata.number_words)
+        mapped = checkpoint.metadata.number_words, checkpoint.metadata.titles
+        self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known, *mapped)
         self.engine_name = engine
         if engine == "ctranslate2" and (found := self._obstacle):
             raise UserError(f"CTranslate2 cannot compute {found}; use the engine auto or torch")

@@ -94,9 +94,10 @@ def check_metadata(metadata: Any) -> str | None:
     confidence = metadata.get("confidence") or {}
     if not isinstance(confidence, dict) or not all(within(one, float, -1e9, 1e9) for one in confidence.values()):
         return "confidence"
-    words = metadata.get("number_words") or {}
-    if not isinstance(words, dict) or not all(isinstance(one, str) and one.isprintable() for one in words.values()):
-        return "number_words"
+    for key in ("number_words", "titles"):
+        words = metadata.get(key) or {}
+        if not isinstance(words, dict) or not all(isinstance(one, str) and one.isprintable() for one in words.values()):
+            return key
     files = metadata.get("files")
     if not isinstance(files, dict):
         return "files"

@@ -25,7 +25,8 @@ from nmt.confidence import INTERCEPT, SIGNS, WORD_INTERCEPT, WORD_SIGNS, doubtfu
 from nmt.errors import UserError
 from nmt.page.bundle import front_coded, model_data, packed_arrays
 from nmt.page.sentencepiece_model import subwords_data
-from nmt.text.names import KnownWords
+from nmt.text.names import KnownWords, courtesy_titles
+from nmt.text.numerals import number_words
 from nmt.text.parts import sentences
 from nmt.text.subwords import Subwords
 from nmt.translation import Translation
@@ -119,19 +120,23 @@ def test_truecased_vocabularies(shipped, tmp_path):
 
 
 def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
-    known = KnownWords(word for line in everyday("english", "everyday") for word in re.findall(r"[^\W\d]+", line))
+    words = {word for line in everyday("english", "everyday") for word in re.findall(r"[^\W\d]+", line)}
+    numbers, titles = number_words("es", "en"), courtesy_titles("es", "en")
+    known = KnownWords(words, numbers, titles)
     subwords = Subwords.load(shipped_checkpoint() / SUBWORDS).with_slots(known)
     model = {
         **shipped,
         "subwords": subwords_data(subwords.proto),
         "knownWords": front_coded(known.words),
-        "numberWords": {},
+        "numberWords": numbers,
+        "titles": titles,
     }
     lines = [
         *everyday("english"),
         *everyday("spanish"),
         "He saw Zeb Zork and Ann van der Quist, O'Brien-Smith's, at 5pm on the 21st: A320, +34 91 123 45 67.",
         "He SAID it costs €5 (or 20 °C), 1.250,99 € and COVID-19: call +1 (555) 123-4567 :-) C++ & 東京 {x} 3/4",
+        "El Señor Zork vio a la doctora Ana J. Zork y al Sr. Quist: treinta y cinco, TREINTA Y UN, don Zeb",
         "- NAME, he/she",
         "1. Abre la puerta",
         "1.",
@@ -273,6 +278,20 @@ def test_prepared_text_translates_as_pythons(shipped, tmp_path):
     found = run_engine(tmp_path, shipped, task="texts", lines=lines, beam=1)
     assert [one["text"] for one in found] == [one.text for one in expected]
     assert [one["score"] for one in found] == pytest.approx([one.score for one in expected], abs=1e-3)
+
+
+def test_numbers_and_titles_are_translated_as_pythons(tmp_path):
+    translator = Translator.load(SHIPPED[1], "torch", threads=1)
+    lines = [
+        "Hablé con el señor Ibarra.",
+        "La señora Molina tiene TREINTA Y CINCO años.",
+        "Tengo treinta y un gatos.",
+        "El Sr. Ortega y la doctora Ana J. Zork son amigos.",
+    ]
+    found = run_engine(tmp_path, model_data(translator.checkpoint.directory), task="texts", lines=lines, beam=1)
+    expected = [one.text for one in translator.translate(lines, beam=1)]
+    assert [one["text"] for one in found] == expected
+    assert "Mr. Ibarra" in expected[0] and "Mrs. Molina" in expected[1] and " 31 " in expected[2]
 
 
 def intervene(place: Path, model: dict, **request) -> dict:

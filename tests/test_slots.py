@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tiny import SENTENCES, tiny_subwords
 
-from nmt.text.names import RARE, KnownWords, name_spans
+from nmt.text.names import RARE, KnownWords, courtesy_titles, name_spans
 from nmt.text.numerals import number_spans
 from nmt.text.parts import sentences
 from nmt.text.slots import NAMES, NUMBERS, Slot, fill, find_slots, shared_slots
@@ -114,6 +114,15 @@ def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
     found = [text[slot.start : slot.end] for slot in find_slots(text, known)]
     assert found == ["Nara", "Rome"]
     assert not find_slots("I saw Nara", KnownWords.of(pairs + pairs[:1]))
+
+
+def test_titles_are_translated_with_the_name_after_them():
+    known = KnownWords(["el", "señor", "vive"], titles=courtesy_titles("es", "en"))
+    text = "El señor Juan Zork vive; doña Ana J. Quist, el Sr. Vive"
+    spans = [text[slot.start : slot.end] for slot in find_slots(text, known)]
+    assert spans == ["El señor Juan Zork", "doña Ana J. Quist", "el Sr. Vive"]
+    assert list(map(known.translated, spans)) == ["Mr. Juan Zork", "Doña Ana J. Quist", "Mr. Vive"]
+    assert courtesy_titles("en", "de") == {} and KnownWords(["el"]).translated("señor Zork") == "señor Zork"
 
 
 def test_a_rare_title_is_unknown():

@@ -10,7 +10,6 @@ import os
 import tempfile
 import weakref
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -146,20 +145,21 @@ class CTranslate2Engine:
 
     def _ranked(self, result: ctranslate2.TranslationResult, options: SearchOptions) -> list[Hypothesis]:
         """All hypotheses by our score, best first; attention is that of the first `n_best` alone."""
-        found = []
+        scored = []
         for number, (pieces, score) in enumerate(zip(result.hypotheses, result.scores, strict=True)):
-            ended = pieces[-1:] == ["</s>"]
-            length = len(pieces)
-            log_probability = score * max(1, length) ** options.length_penalty
-            ids = [self.ids[piece] for piece in (pieces[:-1] if ended else pieces)]
-            ours = log_probability / length_penalty(length, options.length_penalty)
-            found.append((number, Hypothesis(ids, log_probability, ours, ended)))
-        found.sort(key=lambda one: -one[1].score)
+            log_probability = score * max(1, len(pieces)) ** options.length_penalty
+            ours = log_probability / length_penalty(len(pieces), options.length_penalty)
+            scored.append((-ours, number, log_probability, pieces))
         attention = result.attention  # a copy of all, each time that it is asked for
-        for place, (number, one) in enumerate(found[: options.n_best] if attention else []):
-            rows = np.array(attention[number], np.float32)  # [target pieces with `</s>`, source pieces]
-            found[place] = number, replace(one, attention=rows[: len(one.pieces)])
-        return [one for _, one in found]
+        found = []
+        for place, (score, number, log_probability, pieces) in enumerate(sorted(scored)):
+            ended = pieces[-1:] == ["</s>"]
+            ids = [self.ids[piece] for piece in (pieces[:-1] if ended else pieces)]
+            rows = None
+            if attention and place < options.n_best:  # [target pieces with `</s>`, source pieces]
+                rows = np.array(attention[number], np.float32)[: len(ids)]
+            found.append(Hypothesis(ids, log_probability, -score, ended, rows))
+        return found
 
 
 def obstacle(checkpoint: Checkpoint) -> str | None:

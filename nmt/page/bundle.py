@@ -86,6 +86,7 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "aligner": _aligner_data(opened, subwords, precision),
         "knownWords": front_coded(subwords.known_words.words) if subwords.known_words else None,
         "numberWords": opened.metadata.number_words or {},
+        "titles": opened.metadata.titles or {},
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
         "subwords": subwords_data(subwords.proto),

@@ -60,9 +60,17 @@ export class KnownWords {
   /**
    * @param coded the words between bars, each as how many of its first letters are the word's before, and the rest
    * @param numberWords number words and what they are in the other language; they get placeholders as numbers do
+   * @param titles titles and what they are in the other language; with the name after them they get placeholders too
    */
-  constructor(coded, numberWords) {
+  constructor(coded, numberWords, titles = {}) {
     this.numberWords = new Map(Object.entries(numberWords));
+    this.titles = new Map(Object.entries(titles));
+    const spelled = (title) => anyCase(title).replaceAll("[..]", String.raw`\.`);
+    const each = [...this.titles.keys()].map(spelled).join("|") || "(?!)"; // no title at all
+    this.courtesy = new RegExp(
+      String.raw`(?<![${WORD}])(?:(?:${anyCase("el")}|${anyCase("la")}) )?(?<title>${each}) (?<name>${NAME.source})`,
+      "gu",
+    );
     const words = [];
     for (const word of coded.split("|")) words.push((words.at(-1) ?? "").slice(0, Number(word[0])) + word.slice(1));
     this.words = new Set(words);
@@ -162,7 +170,7 @@ export class KnownWords {
 
   titled(text) {
     const known = (word) => this.words.has(word) || this.words.has(word.toLowerCase());
-    const found = [];
+    const found = [...text.matchAll(this.courtesy)].map(({ 0: whole, index }) => [index, index + whole.length]);
     for (const { 0: whole, groups: { title, name }, index } of text.matchAll(TITLED)) {
       const initial = [...title].length === 1;
       const first = initial ? text.slice(Math.max(0, index - LONGEST_NAME), index).match(FIRST_NAME) : null;
@@ -170,7 +178,17 @@ export class KnownWords {
       if (first && !this.words.has(first[1].toLowerCase())) found.push([index - first[0].length, end]);
       else if (!known(initial ? name : title)) found.push([index, end]);
     }
-    return found;
+    return merged(found);
+  }
+
+  /** What a placeholder for `text` becomes: `treinta` is `thirty`, `el señor Zork` is `Mr. Zork`, other text itself. */
+  translated(text) {
+    const [match] = text.matchAll(this.courtesy);
+    if (match?.index === 0) {
+      const { title, name } = match.groups;
+      return `${this.titles.get(title.toLowerCase())} ${text.slice(match[0].length - name.length)}`;
+    }
+    return this.numberWords.get(text.toLowerCase()) ?? text;
   }
 
   /** Words with a letter that no known word has; none if they are half of all words or more. */
@@ -191,6 +209,17 @@ export class KnownWords {
       return first.toUpperCase() + rest.join("");
     });
   }
+}
+
+/** The spans in order, those that overlap as one. */
+function merged(spans) {
+  const found = [];
+  for (const [start, end] of spans.toSorted((a, b) => a[0] - b[0] || a[1] - b[1])) {
+    const last = found.at(-1);
+    if (last && start < last[1]) last[1] = Math.max(last[1], end);
+    else found.push([start, end]);
+  }
+  return found;
 }
 
 /** Whether a space alone is between the two. */

@@ -59,8 +59,8 @@ export class Subwords {
    * @param model what `nmt.page.sentencepiece_model.subwords_data` tells of a SentencePiece model
    * @param knownWords with them, names and numbers become placeholders
    */
-  constructor(model, knownWords = null, numberWords = {}) {
-    this.known = knownWords && new KnownWords(knownWords, numberWords);
+  constructor(model, knownWords = null, numberWords = {}, titles = {}) {
+    this.known = knownWords && new KnownWords(knownWords, numberWords, titles);
     this.model = model;
     this.spelling = model.pieces;
     /** The ids of placeholders. */
@@ -253,7 +253,7 @@ export class Subwords {
   /** Piece ids as text, each piece with its place in it, as a translation of `source`: see `prepared`. */
   decodeWithSpans(ids, source = null) {
     const typed = (slot) => (source?.slots.has(slot) ? source.text.slice(...source.slots.get(slot)) : "");
-    const held = (slot) => this.known?.numberWords.get(typed(slot).toLowerCase()) ?? typed(slot);
+    const held = (slot) => this.known?.translated(typed(slot)) ?? typed(slot);
     const surfaces = this.surfaces(ids).map((surface) => (surface && SLOTS.includes(surface) ? held(surface) : surface));
     const raw = surfaces.join("");
     const text = normalize(raw);

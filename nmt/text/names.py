@@ -24,6 +24,13 @@ ALIKE = 1 / 1500
 _NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)")
 TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra"
 """Titles that end in a point. What follows belongs to them, even if it is a common word."""
+_COURTESY = {
+    ("es", "en"): {
+        **{"señor": "Mr.", "señora": "Mrs.", "señorita": "Miss", "doctor": "Dr.", "doctora": "Dr."},
+        **{"sr.": "Mr.", "sra.": "Mrs.", "srta.": "Miss", "dr.": "Dr.", "dra.": "Dr."},
+        **{"profesor": "Professor", "profesora": "Professor", "don": "Don", "doña": "Doña"},
+    }
+}
 _GIVEN = (
     "Alba|Amparo|Ángel|Angel|Art|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|"
     "Chance|Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Destiny|Dolores|"
@@ -70,10 +77,17 @@ class KnownWords:
     Where the training pairs do not copy numbers, these are known words too, and get no placeholders.
     """
 
-    def __init__(self, words: Iterable[str], number_words: Mapping[str, str] | None = None) -> None:
-        """`number_words` and what they are in the other language get placeholders as numbers do."""
+    def __init__(
+        self,
+        words: Iterable[str],
+        number_words: Mapping[str, str] | None = None,
+        titles: Mapping[str, str] | None = None,
+    ) -> None:
+        """`number_words`, and `titles` with the name after them, get placeholders and become what they map to."""
         self.words = frozenset(words)
-        self.number_words = number_words or {}
+        self.number_words, self.titles = number_words or {}, titles or {}
+        each = "|".join(map(regex.escape, self.titles)) or "(?!)"  # no title at all
+        self._courtesy = regex.compile(rf"(?i:(?<!\w)(?:(?:el|la) )?(?P<title>{each})) (?P<name>{_NAME.pattern})")
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
@@ -132,17 +146,20 @@ class KnownWords:
         unknown title or initials, with these.
 
         The first word of a sentence, or of a quotation, is no such word unless it is a given name before another name
-        (`Frank Zork`), nor are a word after an article (`el
-        Presidente Zork`) and the words of a title, of which most are capitalized.
+        (`Frank Zork`), nor are a word after an article (`el Presidente Zork`) and the words of a title, of which most
+        are capitalized.
         """
         spans = name_spans(text)
         names = {span for span in spans if self.is_name(text, *span)}
         titled = self._titled(text)
+        within = [span for span in spans if not _begins(text, span[0])]
+        if not within:
+            return without_parts(names, titled)
         common = len(_LOWER.findall(text))
-        unusual = [span for span in spans if text[slice(*span)] not in self.words and not _begins(text, span[0])]
+        unusual = [span for span in within if text[slice(*span)] not in self.words]
         few = len(unusual) <= common + 1
         if few:
-            given = (span for span in spans if text[slice(*span)] in GIVEN and not _begins(text, span[0]))
+            given = (span for span in within if text[slice(*span)] in GIVEN)
             names.update(span for span in given if not _follows(_DEFINITE, text, span[0]))
         if not common:
             return without_parts(names, titled)
@@ -170,8 +187,8 @@ class KnownWords:
         def unknown(word: str) -> bool:
             return word not in self.words and word.lower() not in self.words
 
-        found = []
-        for match in _TITLED.finditer(text):
+        found = [match.span() for match in self._courtesy.finditer(text)] if self.titles else []
+        for match in _TITLED.finditer(text) if ". " in text else ():
             start, end = match.span()
             initial = len(match["title"]) == 1
             before = max(0, start - LONGEST_NAME)
@@ -180,7 +197,15 @@ class KnownWords:
                 found.append((before + first.start(), end))
             elif unknown(match["name" if initial else "title"]):
                 found.append((start, end))
-        return found
+        return _merged(found)
+
+    def translated(self, text: str) -> str:
+        """What a placeholder for `text` becomes in a translation: `treinta` is `thirty`, `el señor Zork` is `Mr. Zork`,
+        other text stays as it is."""
+        if match := self._courtesy.match(text):
+            title = match["title"]
+            return f"{self.titles.get(title.lower(), title)} {text[match.start('name') :]}"
+        return self.number_words.get(text.lower(), text)
 
     def foreign_words(self, text: str) -> list[Span]:
         """Words with a letter that no known word has; none if they are half of all words or more."""
@@ -232,10 +257,25 @@ class KnownWords:
         return False
 
 
+def courtesy_titles(source: str, target: str) -> dict[str, str]:
+    """The titles before names in the language `source`, and those of `target`, where they are known here."""
+    return _COURTESY.get((source, target), {})
+
+
 def _begins(text: str, place: int) -> bool:
     """Whether the word at `place` begins the text, a sentence or a quotation."""
     before = (text[number] for number in range(place - 1, -1, -1))
     return next((one in _STARTS for one in before if one in _STARTS or one.isalnum()), True)
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order, those that overlap as one."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        overlaps = merged and start < merged[-1][1]
+        first, last = merged.pop() if overlaps else (start, end)
+        merged.append((first, max(last, end)))
+    return merged
 
 
 def _adjacent(text: str, one: Span, other: Span) -> bool:

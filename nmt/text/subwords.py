@@ -86,13 +86,16 @@ class Subwords:
 
     @classmethod
     def load(
-        cls, path: str | Path, known_words: str | Path | None = None, number_words: Mapping[str, str] | None = None
+        cls, path: str | Path, known_words: str | Path | None = None, *mapped: Mapping[str, str] | None
     ) -> Subwords:
-        """Read a model file, and the known words, one a line. Raises UserError when a file is missing or damaged."""
+        """Read a model file, and the known words, one a line; `mapped` are the mappings of `KnownWords`.
+
+        Raises UserError when a file is missing or damaged.
+        """
         try:
             words = None
             if known_words is not None:
-                words = KnownWords(read_small(Path(known_words), LARGEST_SUBWORDS).decode().split(), number_words)
+                words = KnownWords(read_small(Path(known_words), LARGEST_SUBWORDS).decode().split(), *mapped)
             return cls(read_small(Path(path), LARGEST_SUBWORDS), words)
         except OSError as error:
             raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
@@ -225,8 +228,7 @@ class Subwords:
         return self.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
 
     def _translated(self, text: str) -> str:
-        """What a placeholder for `text` becomes in a translation: a number word its counterpart, other text itself."""
-        return self.known_words.number_words.get(text.lower(), text) if self.known_words else text
+        return self.known_words.translated(text) if self.known_words else text
 
     def score(self, form: str) -> float:
         """The log-probability of a word's pieces."""

@@ -26,6 +26,7 @@ from nmt.errors import UserError
 from nmt.files import cache_directory, expanded, sha256_of
 from nmt.languages import check_languages
 from nmt.models import Model, build_model, load_weights
+from nmt.text.names import courtesy_titles
 from nmt.text.numerals import number_words
 from nmt.text.subwords import Subwords
 from nmt.training.alignment import HeadTraining, stage_line, train_aligner
@@ -153,6 +154,7 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
         "alignment_layer": config.alignment_layer,
         "alignment_heads": list(range(config.alignment.guided_heads)) if config.alignment.guide_weight else None,
         "number_words": number_words(config.data.source, config.data.target) if config.data.augment.numbers else None,
+        "titles": courtesy_titles(config.data.source, config.data.target),
         "initial": config.training.initial and Initial.load(config.training.initial).checkpoint.files[WEIGHTS],
         "weights": chosen,
         "dev_loss": round(loss, 4),

@@ -23,7 +23,8 @@ def tell(replies: dict) -> Told:
     rows = [[name, figures.text(), f"{peak[name] / 1e6:,.0f}"] for name, figures in speed.items()]
     one, *_, most = ([reply["tokens"] / reply["seconds"] for reply in found] for found in replies.values())
     ratio = Figures.of([more / less for more, less in zip(most, one, strict=True)])
-    summary = [("training: tokens a second of the quickstart, two cores to one", f"{ratio.text(2)}x")]
+    text = f"{ratio.median:.2f}x ({ratio.lowest:.2f} to {ratio.highest:.2f})"
+    summary = [("training: tokens a second of the quickstart, two cores to one", text)]
     return Told(["cores", "target tokens a second", "peak memory, MB"], rows, summary)
 
 
