@@ -253,13 +253,13 @@ class EncodedPairs:
         for first, rows in zip(itertools.count(0, ROWS), self.pairs.iter(ROWS)):
             pairs = [plain(pair) for pair in zip(rows["source"], rows["target"], strict=True)]
             growth = np.zeros((len(pairs), len(augmenter.rewriting), 2), int)
+            rewritten: dict[tuple[int, int, int], str] = {}
             for column, kind in enumerate(augmenter.rewriting):
                 for row, pair in enumerate(pairs):
-                    rewritten = augmenter.rewritten(Example(*pair), {kind})
-                    for side in (0, 1):
-                        if rewritten[side] != pair[side]:
-                            length = len(self.subwords.encode(str(rewritten[side]), ()).ids)
-                            growth[row, column, side] = length - pieces[first + row, side]
+                    texts = augmenter.rewritten(Example(*pair), {kind})[:2]
+                    rewritten |= {(row, column, side): texts[side] for side in (0, 1) if texts[side] != pair[side]}
+            for place, ids in zip(rewritten, self.subwords.encode_ids(list(rewritten.values())), strict=True):
+                growth[place] = len(ids) - pieces[first + place[0], place[2]]
             _append(directory / "both.pieces", [growth.clip(-128, 127).astype(np.int8)])
 
 

@@ -46,9 +46,8 @@ def losses(path: str, dropout: float, seed: int, pairs, vocabulary: int) -> list
     if not dropout:
         model.double()  # in float32 what is rounded otherwise grows from step to step and hides what is compared
     with contextlib.ExitStack() as held:
-        backward = (
-            fast_path(held, model, settings, seed, pairs) if path == "fast" else plain_path(model, settings, pairs)
-        )
+        own = model, settings, pairs
+        backward = fast_path(held, *own, seed) if path == "fast" else plain_path(*own)
         optimizer = make_optimizer(model, settings)
         batches = BatchSampler(pairs.source_lengths, pairs.target_lengths, BATCH_TOKENS, seed=1).batches(0)
         curve = []

@@ -26,7 +26,7 @@ def measure() -> dict:
         # The alignment head's networks have their full size from three minutes on, as in the shipped configuration.
         for name, file, minutes in (("shipped", "tatoeba-en-es", 3), ("quickstart", "quickstart", 0.1)):
             settings = [f"training.max_steps={STEPS}", f"training.validate_every={STEPS}", "training.max_minutes=null"]
-            settings += [f"checkpoint={directory}/{name}", f"alignment.minutes={minutes}"]
+            settings += [f"checkpoint={directory}/{name}", f"alignment.minutes={minutes}", "training.initial=null"]
             command = [sys.executable, "-m", "nmt.cli.train", f"configs/{file}.yaml", *settings]
             found[name] = [run_and_watch(command)]
         sources = tatoeba_test()[0]
