@@ -15,7 +15,7 @@ from nmt.text.subwords import Subwords
 from nmt.text.typography import plain_text
 
 KNOWN = KnownWords(
-    ["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "hablar", "hablemos", "he", "said", "mark"]
+    ["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "hablar", "hablemos", "he", "said", "mark", "will"]
 )
 SUBWORDS = tiny_subwords().with_slots(KNOWN)
 
@@ -51,6 +51,9 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("he said Mark is in the Mark", ["Mark"]),  # a given name
         ("Mark said", []),
         ("Mark Zork said", ["Mark Zork"]),
+        ("Will Zork lives in Boston", ["Will Zork"]),
+        ("Will Zork lives in Boston?", ["Zork"]),
+        ("he said his Mark is in Zeb's Mark", ["Zeb"]),
         ("he said Mark Zork is a Name", ["Mark Zork"]),
         ("Name, Mark", ["Mark"]),
         ("Name Mark Said", []),  # a title
@@ -117,11 +120,11 @@ def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
 
 
 def test_titles_are_translated_with_the_name_after_them():
-    known = KnownWords(["el", "señor", "vive"], titles=courtesy_titles("es", "en"))
-    text = "El señor Juan Zork vive; doña Ana J. Quist, el Sr. Vive"
+    known = KnownWords(["el", "señor", "vive", "presidente"], titles=courtesy_titles("es", "en"))
+    text = "El señor Juan Zork vive; doña Ana J. Quist, el Sr. Vive, la señora De la Cruz: señor Presidente"
     spans = [text[slot.start : slot.end] for slot in find_slots(text, known)]
-    assert spans == ["El señor Juan Zork", "doña Ana J. Quist", "el Sr. Vive"]
-    assert list(map(known.translated, spans)) == ["Mr. Juan Zork", "Doña Ana J. Quist", "Mr. Vive"]
+    assert spans == ["El señor Juan Zork", "doña Ana J. Quist", "el Sr. Vive", "la señora De la Cruz"]
+    assert list(map(known.translated, spans)) == ["Mr. Juan Zork", "Doña Ana J. Quist", "Mr. Vive", "Mrs. De la Cruz"]
     assert courtesy_titles("en", "de") == {} and KnownWords(["el"]).translated("señor Zork") == "señor Zork"
 
 

@@ -103,8 +103,11 @@ sys.exit(entry())
 @pytest.mark.parametrize(
     "number, overrides",
     [
-        (signal.SIGINT, ["subwords.sampling=0.3", "training.average=last"]),
-        (signal.SIGKILL, ["training.accumulate=2", "training.average=best", "training.optimizer=muon"]),
+        (signal.SIGINT, ["subwords.sampling=0.3", "training.average=last", "training.threads=2"]),
+        (
+            signal.SIGKILL,
+            ["training.accumulate=2", "training.average=best", "training.optimizer=muon", "training.threads=2"],
+        ),
         (signal.SIGHUP, ["training.validate_every=40"]),
     ],
     ids=["SIGINT", "SIGKILL", "SIGHUP"],

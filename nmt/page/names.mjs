@@ -18,18 +18,21 @@ const TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra";
 /** Given names that are common words too. */
 const GIVEN = new Set(
   (
-    "Alba|Amparo|Ángel|Angel|Art|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|" +
-    "Chance|Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Destiny|Dolores|" +
-    "Drew|Earl|Ernest|Esperanza|Estrella|Faith|Fern|Flor|Flora|Frank|Gene|Ginger|Glen|Gloria|Grace|" +
-    "Grant|Harmony|Harry|Hazel|Heath|Heather|Herb|Holly|Hope|Hunter|Iris|Ivy|Jack|Jasmine|Jay|" +
-    "Jean|Jewel|Joy|Kit|Lance|Laurel|León|Lily|Linda|Lola|Luz|Margarita|Marina|Mark|Mason|Max|" +
-    "Melody|Mercedes|Mercy|Milagros|Miles|Misty|Nick|Nieves|Norm|Olive|Olivia|Opal|Pascual|Pat|" +
-    "Patience|Patsy|Paz|Pearl|Peg|Penny|Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|" +
-    "Rich|Rob|Robin|Rocío|Rod|Rosa|Rose|Ruby|Rusty|Sage|Sally|Salvador|Sandy|Scarlet|Skip|Sky|" +
-    "Socorro|Sol|Soledad|Stella|Sue|Sunny|Teddy|Trinity|Verity|Victor|Victoria|Violet|Violeta|" +
-    "Viviana|Wade|Ward|Will|Willow|Woody"
+    "Alba|Amparo|Ángel|Angel|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|" +
+    "Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Dolores|Drew|Earl|" +
+    "Ernest|Esperanza|Estrella|Faith|Fern|Flor|Flora|Frank|Gene|Ginger|Glen|Gloria|Grace|Grant|" +
+    "Harry|Hazel|Heath|Heather|Herb|Holly|Hope|Hunter|Iris|Ivy|Jack|Jasmine|Jay|Jean|Jewel|Joy|" +
+    "Kit|Lance|Laurel|León|Lily|Linda|Lola|Luz|Margarita|Marina|Mark|Mason|Max|Melody|Mercedes|" +
+    "Milagros|Miles|Misty|Nick|Nieves|Norm|Olive|Olivia|Opal|Pascual|Pat|Patsy|Pearl|Peg|Penny|" +
+    "Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|Rich|Rob|Robin|Rocío|Rod|Rosa|Rose|" +
+    "Ruby|Rusty|Sage|Sally|Salvador|Sandy|Scarlet|Skip|Sky|Socorro|Soledad|Stella|Sue|Sunny|Teddy|" +
+    "Victor|Victoria|Violet|Violeta|Viviana|Wade|Ward|Will|Willow|Woody"
   ).split("|"),
 );
+/** What stands after a title and is no name. */
+const ROLES =
+  "President[ea]|Ministr[oa]|Director|Directora|Alcalde|Alcaldesa|Juez|Jueza|Embajadora?|Senadora?|Gobernadora?|" +
+  "Rectora?|Policía|Dios|Jesús|Jesucristo|Honoris";
 /** Words with which the next sentence begins. */
 const OPENERS = "he she it they we you i the this that there then but and él ella ellos ellas es el la los las yo no pero y se".split(" ");
 /** A name after a title or initials: `Dr. Brown`, `J. K. Rowling`. */
@@ -51,8 +54,11 @@ const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const STARTS = '.!?…:"¿¡';
 /** What days, months and places stand after: `on Monday Zork came`. */
 const PLACE = new RegExp(String.raw`(?<![${WORD}])(?:in|on|at|en) $`, "iu");
-/** `a` is no article in Spanish: `Vi a Rosa`. */
-const DEFINITE = new RegExp(String.raw`(?<![${WORD}])(?:the|el|la|los|las|un|una) $`, "iu");
+/** `a` is none in Spanish: `Vi a Rosa`. */
+const DETERMINER = new RegExp(
+  String.raw`(?:'s|(?<![${WORD}])(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) $`,
+  "iu",
+);
 const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:an?|the|el|la|los|las|un|una) $`, "iu");
 
 /** The words of the source language that a translator has been trained on, but for rare names. */
@@ -68,7 +74,8 @@ export class KnownWords {
     const spelled = (title) => anyCase(title).replaceAll("[..]", String.raw`\.`);
     const each = [...this.titles.keys()].map(spelled).join("|") || "(?!)"; // no title at all
     this.courtesy = new RegExp(
-      String.raw`(?<![${WORD}])(?:(?:${anyCase("el")}|${anyCase("la")}) )?(?<title>${each}) (?<name>${NAME.source})`,
+      String.raw`(?<![${WORD}])(?:(?:${anyCase("el")}|${anyCase("la")}) )?(?<title>${each}) ` +
+        String.raw`(?<name>(?:[Dd]e (?:la )?)?(?!(?:${ROLES})(?![${WORD}]))${NAME.source})`,
       "gu",
     );
     const words = [];
@@ -142,7 +149,7 @@ export class KnownWords {
     const few = unusual.length <= common + 1;
     for (const span of few ? spans : []) {
       const isGiven = GIVEN.has(text.slice(...span)) && !begins(text, span[0]);
-      if (isGiven && !follows(DEFINITE, text, span[0])) names.add(span);
+      if (isGiven && !follows(DETERMINER, text, span[0])) names.add(span);
     }
     if (common === 0) return withoutParts(names, titled);
     for (const row of [spans, spans.toReversed()]) {
@@ -163,7 +170,7 @@ export class KnownWords {
   /** Whether the word beside a name, or before it, belongs to it. */
   joins(text, span, before) {
     const word = text.slice(...span);
-    if (begins(text, span[0])) return before && GIVEN.has(word);
+    if (begins(text, span[0])) return before && GIVEN.has(word) && !text.endsWith("?"); // Will Zork come?
     if (before && follows(ARTICLE, text, span[0])) return false;
     return !this.words.has(word) || (before && !this.words.has(word.toLowerCase()) && !follows(PLACE, text, span[0]));
   }

@@ -5,7 +5,7 @@ import { withoutParts } from "./names.mjs";
 import { WORD, spansOf } from "./words.mjs";
 
 const NAMES = "\ue000\ue001\ue002\ue003";
-const NUMBERS = "\ue004\ue005\ue006\ue007";
+export const NUMBERS = "\ue004\ue005\ue006\ue007";
 export const SLOTS = NAMES + NUMBERS;
 // What (?=(?<a>...))\k<a> matches is not given back.
 const NUMBER = new RegExp(

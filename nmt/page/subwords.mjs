@@ -11,7 +11,7 @@ import {
 import { CharacterMap } from "./charsmap.mjs";
 import { copiedSpans } from "./copied.mjs";
 import { KnownWords } from "./names.mjs";
-import { SLOTS, fill, findSlots } from "./slots.mjs";
+import { NUMBERS, SLOTS, fill, findSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
 import { normalize, overlapping, splitWords } from "./words.mjs";
 
@@ -50,7 +50,8 @@ function encoding(text, ids, spans, { shouted = false, copied = [], slots = new 
 
 /** A source with the placeholders that `target`, its translation, lacks among what is copied. */
 export function withLostSlots(source, target) {
-  const lost = [...source.slots].filter(([slot]) => !target.slots.has(slot)).map(([, span]) => span);
+  const isWord = ([slot, span]) => NUMBERS.includes(slot) && /^\p{L}+$/u.test(source.text.slice(...span));
+  const lost = [...source.slots].filter((one) => !target.slots.has(one[0]) && !isWord(one)).map(([, span]) => span);
   return lost.length === 0 ? source : { ...source, copied: [...source.copied, ...lost].toSorted(([a], [b]) => a - b) };
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from nmt.text.slots import NUMBERS
 from nmt.text.words import Span, Word, overlapping, split_words
 
 
@@ -27,8 +28,13 @@ class Encoding:
     """The span that each placeholder stands for, at its first occurrence."""
 
     def with_lost_slots(self, target: Encoding) -> Encoding:
-        """Also copy the spans whose placeholders are missing from `target`, the translation of this source."""
-        lost = [span for slot, span in self.slots.items() if slot not in target.slots]
+        """Also copy the spans whose placeholders are missing from `target`, the translation of this source, but for
+        number words: what `Los dos` becomes may have none."""
+        lost = [
+            span
+            for slot, span in self.slots.items()
+            if slot not in target.slots and not (slot in NUMBERS and self.text[slice(*span)].isalpha())
+        ]
         return replace(self, copied=sorted([*self.copied, *lost])) if lost else self
 
     @cached_property

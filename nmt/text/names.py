@@ -31,17 +31,21 @@ _COURTESY = {
         **{"profesor": "Professor", "profesora": "Professor", "don": "Don", "doña": "Doña"},
     }
 }
+_ROLES = (
+    "President[ea]|Ministr[oa]|Director|Directora|Alcalde|Alcaldesa|Juez|Jueza|Embajadora?|Senadora?|Gobernadora?|"
+    "Rectora?|Policía|Dios|Jesús|Jesucristo|Honoris"
+)
+"""What stands after a title and is no name."""
 _GIVEN = (
-    "Alba|Amparo|Ángel|Angel|Art|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|"
-    "Chance|Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Destiny|Dolores|"
-    "Drew|Earl|Ernest|Esperanza|Estrella|Faith|Fern|Flor|Flora|Frank|Gene|Ginger|Glen|Gloria|Grace|"
-    "Grant|Harmony|Harry|Hazel|Heath|Heather|Herb|Holly|Hope|Hunter|Iris|Ivy|Jack|Jasmine|Jay|"
-    "Jean|Jewel|Joy|Kit|Lance|Laurel|León|Lily|Linda|Lola|Luz|Margarita|Marina|Mark|Mason|Max|"
-    "Melody|Mercedes|Mercy|Milagros|Miles|Misty|Nick|Nieves|Norm|Olive|Olivia|Opal|Pascual|Pat|"
-    "Patience|Patsy|Paz|Pearl|Peg|Penny|Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|"
-    "Rich|Rob|Robin|Rocío|Rod|Rosa|Rose|Ruby|Rusty|Sage|Sally|Salvador|Sandy|Scarlet|Skip|Sky|"
-    "Socorro|Sol|Soledad|Stella|Sue|Sunny|Teddy|Trinity|Verity|Victor|Victoria|Violet|Violeta|"
-    "Viviana|Wade|Ward|Will|Willow|Woody"
+    "Alba|Amparo|Ángel|Angel|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|"
+    "Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Dolores|Drew|Earl|"
+    "Ernest|Esperanza|Estrella|Faith|Fern|Flor|Flora|Frank|Gene|Ginger|Glen|Gloria|Grace|Grant|"
+    "Harry|Hazel|Heath|Heather|Herb|Holly|Hope|Hunter|Iris|Ivy|Jack|Jasmine|Jay|Jean|Jewel|Joy|"
+    "Kit|Lance|Laurel|León|Lily|Linda|Lola|Luz|Margarita|Marina|Mark|Mason|Max|Melody|Mercedes|"
+    "Milagros|Miles|Misty|Nick|Nieves|Norm|Olive|Olivia|Opal|Pascual|Pat|Patsy|Pearl|Peg|Penny|"
+    "Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|Rich|Rob|Robin|Rocío|Rod|Rosa|Rose|"
+    "Ruby|Rusty|Sage|Sally|Salvador|Sandy|Scarlet|Skip|Sky|Socorro|Soledad|Stella|Sue|Sunny|Teddy|"
+    "Victor|Victoria|Violet|Violeta|Viviana|Wade|Ward|Will|Willow|Woody"
 )
 GIVEN = frozenset(_GIVEN.split("|"))
 """Given names that are common words too."""
@@ -65,8 +69,10 @@ _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
 _ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|un|una) \Z")
-_DEFINITE = regex.compile(r"(?i)(?<!\w)(?:the|el|la|los|las|un|una) \Z")
-"""`a` is no article in Spanish: `Vi a Rosa`."""
+_DETERMINER = regex.compile(
+    r"(?i)(?:'s|(?<!\w)(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) \Z"
+)
+"""`a` is none in Spanish: `Vi a Rosa`."""
 _PLACE = regex.compile(r"(?i)(?<!\w)(?:in|on|at|en) \Z")
 """What days, months and places stand after: `on Monday Zork came`."""
 
@@ -87,7 +93,10 @@ class KnownWords:
         self.words = frozenset(words)
         self.number_words, self.titles = number_words or {}, titles or {}
         each = "|".join(map(regex.escape, self.titles)) or "(?!)"  # no title at all
-        self._courtesy = regex.compile(rf"(?i:(?<!\w)(?:(?:el|la) )?(?P<title>{each})) (?P<name>{_NAME.pattern})")
+        self._courtesy = regex.compile(
+            rf"(?i:(?<!\w)(?:(?:el|la) )?(?P<title>{each})) "
+            rf"(?P<name>(?:[Dd]e (?:la )?)?(?!(?:{_ROLES})(?!\w)){_NAME.pattern})"
+        )
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
@@ -142,8 +151,8 @@ class KnownWords:
 
         A name takes along its neighbours that are known in lower case alone, such as `Jobs` in `Steve Jobs`, and those
         before it that are known capitalized alone, such as `Juan` in `Juan Zork`. Two words in a row that are known in
-        lower case alone are a name too (`Buenos Aires`), and so is a given name such as `Mark`. So is a name after an
-        unknown title or initials, with these.
+        lower case alone are a name too (`Buenos Aires`), and so is one of `GIVEN` that follows no determiner. So is a
+        name after an unknown title or initials, with these.
 
         The first word of a sentence, or of a quotation, is no such word unless it is a given name before another name
         (`Frank Zork`), nor are a word after an article (`el Presidente Zork`) and the words of a title, of which most
@@ -160,7 +169,7 @@ class KnownWords:
         few = len(unusual) <= common + 1
         if few:
             given = (span for span in within if text[slice(*span)] in GIVEN)
-            names.update(span for span in given if not _follows(_DEFINITE, text, span[0]))
+            names.update(span for span in given if not _follows(_DETERMINER, text, span[0]))
         if not common:
             return without_parts(names, titled)
         for row in (spans, spans[::-1]):
@@ -177,7 +186,7 @@ class KnownWords:
         """Whether the word beside a name, or before it, belongs to it."""
         start, word = span[0], text[slice(*span)]
         if _begins(text, start):
-            return before and word in GIVEN
+            return before and word in GIVEN and not text.endswith("?")  # Will Zork come?
         if before and _follows(_ARTICLE, text, start):
             return False
         alone = before and word.lower() not in self.words and not _follows(_PLACE, text, start)

@@ -1,7 +1,7 @@
-"""Placeholders for names and numbers, which are copied verbatim from source to translation.
+"""Placeholders for names and numbers.
 
 The network reads and writes one piece per slot, a private-use character; decoding replaces it by the text it stands
-for.
+for, or by the other language's number word or title.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ def choose_device(name: str) -> torch.device:
 def keep_memory() -> None:
     """Keep freed memory for what is allocated next, up to 2 GB: the system clears what it gives anew. glibc only."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(MMAP_THRESHOLD, 2**30)
+    # Older versions take no more than 32 MB. Without the first, the second would fix a threshold of 128 KB.
+    if mallopt and (mallopt(MMAP_THRESHOLD, 2**30) or mallopt(MMAP_THRESHOLD, 2**25)):
         mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from multiprocessing.sharedctypes import RawArray
@@ -27,7 +27,7 @@ from nmt.training.device import keep_memory
 from nmt.training.loss import Objective, StepLoss
 from nmt.training.pairs import BatchPlan, EncodedPairs
 from nmt.training.signals import ignored_signals
-from nmt.training.workers import computing_with, end_with_parent
+from nmt.training.workers import end_with_parent
 
 AT_MOST = 4
 """Most replicas: with more, shares of a batch become small."""
@@ -92,9 +92,10 @@ class Replicas:
     def __init__(self, loss: nn.Module, pairs: EncodedPairs, seed: int, count: int) -> None:
         """`count`: replicas, `loss` itself among them; the others get `loss` pickled, and share its weights."""
         self.threads = max(1, torch.get_num_threads() // count)
-        """Threads that each replica computes with."""
+        """Threads for each replica; the caller's block should have as many."""
         self.parameters = list(loss.parameters())
         self.workers: list[ProcessPoolExecutor] = []
+        self.begun: list[Future[None]] = []
         self.gradients: list[list[Tensor]] = []  # of each worker, one for each parameter
         if count > 1:
             weights = self._shared()
@@ -102,10 +103,11 @@ class Replicas:
                 parameter.data = view.copy_(parameter.data)
             for _ in range(1, count):
                 own = self._shared()
-                begin = _begin, (loss, pairs, seed, weights, own, self.threads)
-                self.workers.append(ProcessPoolExecutor(1, get_context("spawn"), *begin))
+                pool = ProcessPoolExecutor(1, get_context("spawn"), _begin, (weights, own, self.threads))
+                self.workers.append(pool)
                 with ignored_signals():  # a terminal sends its signals to all processes; this one ends the others
-                    self.workers[-1].submit(int)
+                    pool.submit(int)
+                self.begun.append(pool.submit(_receive, loss, pairs, seed))
                 self.gradients.append(views(own, self.parameters))
         self.own = Replica(loss, pairs, seed)
 
@@ -121,8 +123,9 @@ class Replicas:
             found = [
                 pool.submit(_backward, *share) for pool, share in zip(self.workers[: count - 1], others, strict=True)
             ]
-            with computing_with(self.threads):
-                results = [self.own.backward(*first)]
+            results = [self.own.backward(*first)]
+            while self.begun:
+                self.begun.pop().result()  # raises what a process met with
             results += [share.result() for share in found]
         except BrokenProcessPool:
             raise UserError(
@@ -165,22 +168,26 @@ def own_generator(model: nn.Module) -> torch.Generator:
     return generator
 
 
+_memory: tuple[ctypes.Array, ctypes.Array]
+"""In a worker: of weights and gradients."""
 _replica: Replica
-"""Of a process that has begun."""
+"""In a worker."""
 
 
-def _begin(
-    loss: nn.Module, pairs: EncodedPairs, seed: int, weights: ctypes.Array, gradients: ctypes.Array, threads: int
-) -> None:
-    global _replica
+def _begin(weights: ctypes.Array, gradients: ctypes.Array, threads: int) -> None:
+    global _memory
     end_with_parent()
     keep_memory()
     torch.set_num_threads(threads)
+    _memory = weights, gradients
+
+
+def _receive(loss: nn.Module, pairs: EncodedPairs, seed: int) -> None:
+    global _replica
     _replica = Replica(loss, pairs, seed)
     parameters = list(loss.parameters())
-    for parameter, weight, gradient in zip(
-        parameters, views(weights, parameters), views(gradients, parameters), strict=True
-    ):
+    weights, gradients = (views(memory, parameters) for memory in _memory)
+    for parameter, weight, gradient in zip(parameters, weights, gradients, strict=True):
         parameter.data, parameter.grad = weight, gradient
 
 

@@ -18,9 +18,11 @@ class Guide:
     """Word matrices of a corpus, memory-mapped: [target words, source words], the probability of each link divided by
     its row's sum where that is above 1. The rest of a row, up to 1, is that of `</s>`."""
 
-    def __init__(self, place: Path, matrices: Iterable[np.ndarray]) -> None:
-        """`matrices`, one for each pair, are written to the directory `place` unless it holds them."""
-        built_once(place, lambda: (place / "done").exists() or None, lambda directory: _write(directory, matrices))
+    def __init__(self, place: Path, matrices: Iterable[np.ndarray] | None = None) -> None:
+        """`matrices`, one for each pair, are written to the directory `place` unless it holds them; without any, it
+        must."""
+        if matrices is not None:
+            built_once(place, lambda: (place / "done").exists() or None, lambda directory: _write(directory, matrices))
         self.place = place
         # An array's parts are found three times as fast as a memmap's.
         self.cells = np.asarray(np.memmap(place / "cells", np.uint8, "r"))
@@ -29,7 +31,7 @@ class Guide:
 
     def __reduce__(self) -> tuple:
         """Pickle the place: who unpickles the guide maps the same files."""
-        return Guide, (self.place, ())
+        return Guide, (self.place,)
 
     def matrix(self, number: int) -> np.ndarray:
         """[target words, source words], float32, of pair `number`."""

@@ -48,6 +48,8 @@ def run_steps(
     started = time.monotonic() - progress.seconds
     share = spent(settings, progress, feed)
     progress.finished = progress.finished or share >= 1
+    if progress.finished:
+        return
 
     log = RunLog(run.directory, progress.step) if ranks.leads else None
     keep_memory()
