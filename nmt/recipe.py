@@ -91,7 +91,7 @@ def _pieces(pairs: int, passes: float) -> int:
 
 
 def _network(pairs: int, minutes: float) -> dict[str, int]:
-    if minutes < (12 if pairs < 60_000 else 30):
+    if minutes < (12 if pairs < 60_000 else 25):
         return {"encoder_layers": 3, "decoder_layers": 2, "width": 128, "feed_forward": 512}
     if pairs < 60_000:
         return {"encoder_layers": 4, "decoder_layers": 4, "width": 128, "feed_forward": 256}
