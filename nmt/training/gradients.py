@@ -37,6 +37,7 @@ class Gradients:
     """The forward and backward passes of a step, shared among ranks and cores."""
 
     def __init__(self, run: Run, model: Model, pairs: EncodedPairs) -> None:
+        keep_memory()
         self.ranks = run.ranks
         self.loss = run.ranks.parallel(StepLoss(model, Objective.of(run.config, run.device)))
         alone = run.ranks.count == 1 and run.device.type == "cpu"
@@ -58,6 +59,10 @@ class Gradients:
         # DDP averages gradients over ranks; times their number, that is the sum over the step's batches.
         self.replicas.collect(ranks.count / tokens)
         return loss, int(tokens)
+
+    def close(self) -> None:
+        """End the processes of other cores."""
+        self.replicas.close()
 
 
 class Replica:

@@ -14,7 +14,6 @@ from nmt.config import TrainingConfig
 from nmt.errors import UserError
 from nmt.models import Model
 from nmt.training.context import Run
-from nmt.training.device import keep_memory
 from nmt.training.gradients import Gradients
 from nmt.training.log import Meter, RunLog, report
 from nmt.training.loss import non_finite_reason
@@ -51,14 +50,10 @@ def run_steps(
     if progress.finished:
         return
 
-    log = RunLog(run.directory, progress.step) if ranks.leads else None
-    keep_memory()
     with contextlib.ExitStack() as held:
-        gradients = Gradients(run, model, pairs)
-        held.callback(gradients.replicas.close)
+        gradients = held.enter_context(contextlib.closing(Gradients(run, model, pairs)))
         stop = held.enter_context(graceful_signals())
-        if log:
-            held.enter_context(contextlib.closing(log))
+        log = held.enter_context(contextlib.closing(RunLog(run.directory, progress.step))) if ranks.leads else None
         meter = Meter(log, progress, settings.warmup_steps, feed.augmented)
         while not progress.finished:
             rate = learning_rate(settings, progress.step + 1, share)
