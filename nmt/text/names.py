@@ -92,11 +92,6 @@ class KnownWords:
         """`number_words`, and `titles` with the name after them, get placeholders and become what they map to."""
         self.words = frozenset(words)
         self.number_words, self.titles = number_words or {}, titles or {}
-        each = "|".join(map(regex.escape, self.titles)) or "(?!)"  # no title at all
-        self._courtesy = regex.compile(
-            rf"(?i:(?<!\w)(?:(?:el|la) )?(?P<title>{each})) "
-            rf"(?P<name>(?:[Dd]e (?:la )?)?(?!(?:{_ROLES})(?!\w)){_NAME.pattern})"
-        )
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
@@ -211,7 +206,7 @@ class KnownWords:
     def translated(self, text: str) -> str:
         """What a placeholder for `text` becomes in a translation: `treinta` is `thirty`, `el señor Zork` is `Mr. Zork`,
         other text stays as it is."""
-        if match := self._courtesy.match(text):
+        if self.titles and (match := self._courtesy.match(text)):
             title = match["title"]
             return f"{self.titles.get(title.lower(), title)} {text[match.start('name') :]}"
         return self.number_words.get(text.lower(), text)
@@ -234,6 +229,15 @@ class KnownWords:
             return lower.capitalize() if _BEGINNING.search(text[: match.start()]) else lower
 
         return _EMPHASIS.sub(usual, text)
+
+    @cached_property
+    def _courtesy(self) -> regex.Pattern:
+        # One of the titles, with its article, and a name.
+        each = "|".join(map(regex.escape, self.titles))
+        return regex.compile(
+            rf"(?i:(?<!\w)(?:(?:el|la) )?(?P<title>{each})) "
+            rf"(?P<name>(?:[Dd]e (?:la )?)?(?!(?:{_ROLES})(?!\w)){_NAME.pattern})"
+        )
 
     @cached_property
     def _letters(self) -> frozenset[str]:

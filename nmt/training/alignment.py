@@ -187,6 +187,7 @@ def _tell(*progress) -> None:
     print(stage_line(*progress), file=sys.stderr, flush=True)
 
 
+# These models are so small that a second thread costs more than it does; one also keeps results reproducible.
 @computing_with(threads=1)
 def train_head(
     corpus: WordCorpus,
