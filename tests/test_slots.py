@@ -34,6 +34,8 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("Charlemos Zork said", ["Charlemos Zork"]),  # before a name
         ("Charlemos Tom said", []),
         ("Mr. Name lives in St. Lives, Sra. Said", ["Mr. Name", "St. Lives", "Sra. Said"]),
+        ("Mr. and Mrs. Name said Sr. y Sra. Zork", ["Mr. and Mrs. Name", "Sr. y Sra. Zork"]),
+        ("Mr. Name and Mrs. Zork", ["Mr. Name", "Mrs. Zork"]),
         ("J. K. Zork said Tom F. Name is Zeb R. R. Tom", ["J. K. Zork", "Tom F. Name", "Zeb R. R. Tom"]),
         ("he lives in Lives Name", ["Lives Name"]),
         ("he lives in the Lives Name", []),
@@ -49,7 +51,10 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("Lives Zork in Boston", ["Zork"]),
         ("Lives Zork In Name", ["Zork"]),  # a title
         ("he said Mark is in the Mark", ["Mark"]),  # a given name
-        ("Mark said", []),
+        ("Mark said", ["Mark"]),
+        ("Mark lives. Hope is my Name", ["Mark", "Hope"]),
+        ("Mark is in Boston", []),
+        ("Mark saidd the name", []),
         ("Mark Zork said", ["Mark Zork"]),
         ("Will Zork lives in Boston", ["Will Zork"]),
         ("Will Zork lives in Boston?", ["Zork"]),
@@ -125,6 +130,8 @@ def test_titles_are_translated_with_the_name_after_them():
     spans = [text[slot.start : slot.end] for slot in find_slots(text, known)]
     assert spans == ["El señor Juan Zork", "doña Ana J. Quist", "el Sr. Vive", "la señora De la Cruz"]
     assert list(map(known.translated, spans)) == ["Mr. Juan Zork", "Doña Ana J. Quist", "Mr. Vive", "Mrs. De la Cruz"]
+    assert known.translated("el señor y la señora Zork") == "Mr. and Mrs. Zork"
+    assert [slot[:2] for slot in find_slots("el señor y la señora Zork", known)] == [(0, 25)]
     assert courtesy_titles("en", "de") == {} and KnownWords(["el"]).translated("señor Zork") == "señor Zork"
 
 
