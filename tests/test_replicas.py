@@ -55,7 +55,7 @@ def backward(replicas: Replicas, position: tuple[int, ...] = (0,), plan=ALL) -> 
     replicas.own.loss.zero_grad()
     loss, pieces = replicas.backward(plan, position)
     assert pieces == sum(len(Pairs().ids[1][row]) + 1 for row in plan.rows)
-    replicas.collect(0.25)
+    replicas.scale(0.25)
     return loss, gradients(replicas.own.loss)
 
 
@@ -94,7 +94,7 @@ def test_gradients_add_up_over_batches_as_accumulation_needs(replicas):
     shared.own.loss.zero_grad()
     for number in range(2):
         shared.backward(ALL, (number,))
-    shared.collect(0.25)
+    shared.scale(0.25)
     torch.testing.assert_close(gradients(shared.own.loss), [2 * gradient for gradient in once])
 
 

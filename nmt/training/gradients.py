@@ -57,7 +57,7 @@ class Gradients:
             loss, pieces = loss + more, pieces + counted
         (tokens,) = ranks.sum(pieces)
         # DDP averages gradients over ranks; times their number, that is the sum over the step's batches.
-        self.replicas.collect(ranks.count / tokens)
+        self.replicas.scale(ranks.count / tokens)
         return loss, int(tokens)
 
     def close(self) -> None:
@@ -117,8 +117,8 @@ class Replicas:
         self.own = Replica(loss, pairs, seed)
 
     def backward(self, plan: BatchPlan, position: tuple[int, ...]) -> tuple[float, int]:
-        """Add the gradients of the batch's summed loss, to each replica those of its share; returns that sum and the
-        batch's target pieces.
+        """Add the gradients of the batch's summed loss, of which each replica computes its share; returns that sum and
+        the batch's target pieces.
 
         Raises UserError when a process has ended.
         """
@@ -137,17 +137,16 @@ class Replicas:
                 "a process that shares the work has ended, perhaps for want of memory: go on with --resume and "
                 "training.threads=1; a script that calls `train` must do so under `if __name__ == '__main__'`"
             ) from None
-        return sum(loss for loss, _ in results), sum(pieces for _, pieces in results)
-
-    def collect(self, scale: float) -> None:
-        """Add the gradients of all replicas up in the parameters' `grad`, multiplied by `scale`."""
-        for theirs in self.gradients:
+        for theirs in self.gradients[: count - 1]:
             for parameter, gradient in zip(self.parameters, theirs, strict=True):
                 parameter.grad = gradient.clone() if parameter.grad is None else parameter.grad.add_(gradient)
-                gradient.zero_()
+        return sum(loss for loss, _ in results), sum(pieces for _, pieces in results)
+
+    def scale(self, factor: float) -> None:
+        """Multiply the gradients by `factor`."""
         for parameter in self.parameters:
             if parameter.grad is not None:
-                parameter.grad.mul_(scale)
+                parameter.grad.mul_(factor)
 
     def close(self) -> None:
         """End the processes."""
@@ -176,7 +175,8 @@ def own_generator(model: nn.Module) -> torch.Generator:
 _memory: tuple[ctypes.Array, ctypes.Array]
 """In a worker: of weights and gradients."""
 _replica: Replica
-"""In a worker."""
+_shared: list[tuple[nn.Parameter, Tensor]]
+"""In a worker: the parameters, and where their gradients go."""
 
 
 def _begin(weights: ctypes.Array, gradients: ctypes.Array, threads: int) -> None:
@@ -188,13 +188,21 @@ def _begin(weights: ctypes.Array, gradients: ctypes.Array, threads: int) -> None
 
 
 def _receive(loss: nn.Module, pairs: EncodedPairs, seed: int) -> None:
-    global _replica
+    global _replica, _shared
     _replica = Replica(loss, pairs, seed)
     parameters = list(loss.parameters())
     weights, gradients = (views(memory, parameters) for memory in _memory)
-    for parameter, weight, gradient in zip(parameters, weights, gradients, strict=True):
-        parameter.data, parameter.grad = weight, gradient
+    for parameter, weight in zip(parameters, weights, strict=True):
+        parameter.data = weight
+    _shared = list(zip(parameters, gradients, strict=True))
 
 
 def _backward(plan: BatchPlan, position: tuple[int, ...]) -> tuple[float, int]:
-    return _replica.backward(plan, position)
+    result = _replica.backward(plan, position)
+    for parameter, shared in _shared:
+        if parameter.grad is None:
+            shared.zero_()
+        else:
+            shared.copy_(parameter.grad)
+            parameter.grad = None
+    return result

@@ -70,7 +70,7 @@ def fast_path(held: contextlib.ExitStack, model, settings, pairs: EncodedPairs, 
 
     def backward(rows: np.ndarray, tokens: int, step: int) -> float:
         loss, _ = replicas.backward(BatchPlan(rows, 0, None), (step,))
-        replicas.collect(1 / tokens)
+        replicas.scale(1 / tokens)
         return loss
 
     return backward
