@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
+from nmt.corpus.splits import normalize
 from nmt.errors import UserError
 from nmt.lines import read_lines
 
@@ -16,8 +17,8 @@ COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep
 KEPT = ("name", "full_name", "first_name", "given_name", "title", "number", "token", "symbol")
 """Kinds whose translation must contain the words in `keep` verbatim."""
 ORDINAL = "(?:st|nd|rd|th)?"
-CHOICE = "vocabulary"
-"""The kind whose translation must be one of the references."""
+CHOICE = ("vocabulary", "phrase")
+"""Kinds whose translation must be one of the references."""
 ALTERED: dict[str, Callable[[str], str]] = {
     "token": str,
     "upper": str.upper,
@@ -93,8 +94,8 @@ def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[R
         if alter := ALTERED.get(kind):
             own = [_without(text, rows[number].keep) for text, number in zip(found, chosen, strict=True)]
             as_plain = chrf.corpus_score([*map(alter, own)], [[*map(alter, wanted)]]).score
-        if kind == CHOICE:
-            hits = [_bare(text) in map(_bare, some) for text, some in zip(found, references, strict=True)]
+        if kind in CHOICE:
+            hits = [normalize(text) in map(normalize, some) for text, some in zip(found, references, strict=True)]
             right = sum(hits) / len(hits)
         score = chrf.corpus_score(found, list(zip_longest(*references))).score
         measures.append(Measure(kind, len(chosen), kept, as_plain, score, right))
@@ -113,10 +114,6 @@ def _holds(text: str, words: list[str]) -> bool:
             return False
         place = found.end()
     return True
-
-
-def _bare(text: str) -> str:
-    return text.casefold().strip("¿¡.!? ")
 
 
 def _without(text: str, words: list[str]) -> str:

@@ -72,7 +72,7 @@ def test_a_line_feed_within_a_translation_does_not_shift_the_lines(evaluate, tin
 
 
 def with_corpus(checkpoint: Path, place: Path, pairs: list[tuple[str, str]], test: bool) -> Path:
-    """A copy of a checkpoint whose configured corpus is of these pairs."""
+    """A copy of a checkpoint whose configured corpus is of these pairs, with extra training pairs that are not here."""
     directory = place / "checkpoint"
     shutil.copytree(checkpoint, directory)
     tree = load_config(directory / CONFIG)
@@ -80,7 +80,7 @@ def with_corpus(checkpoint: Path, place: Path, pairs: list[tuple[str, str]], tes
     other = write_pairs(place / "other.tsv", [("Something else", "Otra cosa")])
     data = tree.data.model_copy(
         update={"corpus": "files", "train": other, "dev": path, "test": path if test else None,
-                "cache": str(place / "cache")}
+                "extra": {"absent.tsv": 2}, "cache": str(place / "cache")}
     )  # fmt: skip
     write_text(directory / CONFIG, dump_config(tree.model_copy(update={"data": data})))
     write_checkpoint_metadata(directory, json.loads((directory / METADATA).read_text()))

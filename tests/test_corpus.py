@@ -264,6 +264,23 @@ def test_a_large_corpus_gives_a_thousand_and_a_single_pair_is_too_few(tmp_path):
         load(tmp_path, train=write(tmp_path / "one.tsv", "a\tb\n"))
 
 
+def test_extra_pairs_join_train_in_copies_but_for_those_of_dev_and_test(tmp_path, dev):
+    path, test = write(tmp_path / "a.tsv", tsv(PAIRS)), write(tmp_path / "test.tsv", "Bye now.\tHasta luego.\n")
+    extra = [("Hi.", "Hola."), ("Bye, now!", "Chao."), ("So long.", "¡Hasta luego!"), ("Hey.", "Buenas.")]
+    phrases = write(tmp_path / "phrases.tsv", "en\tes\n" + tsv(extra))
+    plain = load(tmp_path, train=path, dev=dev, test=test)
+    more = load(tmp_path, train=path, dev=dev, test=test, extra={phrases: 3})
+    assert rows(more.train) == [extra[0], extra[3]] * 3 + rows(plain.train)
+    assert (rows(more.dev), rows(more.test)) == (rows(plain.dev), rows(plain.test))
+    assert more.sha256 != plain.sha256 and "phrases.tsv 3 times" in more.describe()
+    other = load(tmp_path, train=path, dev=dev, test=test, extra={phrases: 2})
+    assert len(other.train) == len(more.train) - 2 and other.sha256 != more.sha256
+    reverse = load(tmp_path, train=path, dev=dev, source="es", target="en", extra={phrases: 1})
+    assert rows(reverse.train)[0] == ("Hola.", "Hi.")
+    with pytest.raises(UserError, match=r"absent.tsv: no such file: set data.extra"):
+        load(tmp_path, train=path, dev=dev, extra={"absent.tsv": 1})
+
+
 # --- the cache --------------------------------------------------------------------------------------------------
 
 

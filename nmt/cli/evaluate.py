@@ -100,7 +100,9 @@ def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str
     from nmt.files import CacheError
 
     try:
-        corpus = load_corpus(translator.checkpoint.config.data)
+        corpus = load_corpus(
+            translator.checkpoint.config.data.model_copy(update={"extra": {}})
+        )  # these are for training
     except CacheError:
         raise
     except UserError as error:

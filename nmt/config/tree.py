@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -78,6 +78,9 @@ class DataConfig(Section):
     """Use only the first so many training pairs."""
     short_copies: int = Field(1, ge=1, le=1000)
     """How often a training pair of at most five pieces a side comes up in an epoch; others come up once."""
+    extra: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
+    """Training pairs beside the corpus' own: .tsv or .jsonl files, and how many copies of each join, such as
+    `{phrases.tsv: 10}`. Pairs with a sentence of dev or test are left out."""
     augment: AugmentConfig = AugmentConfig()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.corpus.filters import ONLY_EMPTY, Filters
 from nmt.corpus.origin import PairSource, SentencePair
-from nmt.corpus.splits import hold_out
+from nmt.corpus.splits import hold_out, shares_sentence
 from nmt.errors import UserError
 from nmt.files import cache_directory
 
@@ -63,13 +64,16 @@ def load_corpus(data: DataConfig) -> Corpus:
     The filters (`min_words`, `max_words`, `max_length_ratio`, `drop_identical`, `max_pairs`) apply to training pairs;
     dev and test only lose pairs with an empty side, so scores do not depend on how training data was cleaned. Reading
     stops at `max_pairs` training pairs. A Hub or file corpus without dev gets one: see `nmt.corpus.splits.hold_out`.
+    The pairs of `data.extra` come first, without those that share a sentence with dev or test.
 
     Raises UserError for data that cannot be found, fetched or parsed, and for an empty split.
     """
+    from nmt.corpus.local import ExtraPairs
     from nmt.corpus.store import key_of, open_or_build, write_split
 
     cache = cache_directory(data.cache)
     source = _pair_source(data, cache)
+    extra = ExtraPairs.of(data)
     filters = Filters(**{field.name: getattr(data, field.name) for field in dataclasses.fields(Filters)})
 
     def build(directory: Path) -> dict:
@@ -79,6 +83,9 @@ def load_corpus(data: DataConfig) -> Corpus:
         if "dev" not in pairs:
             pairs["dev"], in_dev = hold_out(pairs["train"])
             report["held_out"] = True
+        if data.extra:
+            held_out = shares_sentence(itertools.chain(pairs["dev"], pairs.get("test", ())))
+            pairs["train"] = itertools.chain(itertools.filterfalse(held_out, extra), pairs["train"])
         for name in pairs:
             counts: dict[str, Any] = {}
             report["splits"][name] = counts
@@ -88,10 +95,13 @@ def load_corpus(data: DataConfig) -> Corpus:
                 raise UserError(_why_empty(name, counts, source.description))
         return report
 
-    key = key_of(identity=source.identity, filters=dataclasses.asdict(filters))
+    with_extra = {"extra": extra.sha256} if data.extra else {}
+    key = key_of(identity=source.identity, filters=dataclasses.asdict(filters), **with_extra)
     splits, report = open_or_build(cache / "corpora" / key, build)
     sha256 = source.sha256 or key_of(splits={name: counts["sha256"] for name, counts in report["splits"].items()})
-    report = {"corpus": source.description} | report
+    if data.extra:
+        sha256 = key_of(corpus=sha256, **with_extra)
+    report = {"corpus": source.description + extra.description} | report
     return Corpus(splits["train"], splits["dev"], splits.get("test"), sha256, report)
 
 

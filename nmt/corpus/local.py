@@ -181,3 +181,31 @@ def local(data: DataConfig) -> PairSource:
         numbered=False,
         read=lambda: {name: pairs for name, (pairs, _) in readers.items()},
     )
+
+
+@dataclass(frozen=True)
+class ExtraPairs:
+    """The pairs of `data.extra`, each file's so often as it says, and what identifies them.
+
+    Raises UserError for a missing file or unknown format, and, on reading, for malformed ones.
+    """
+
+    files: list[tuple[Pairs, int]]
+    sha256: list[str]
+    """Of each file and its number of copies."""
+    description: str
+
+    @staticmethod
+    def of(data: DataConfig) -> ExtraPairs:
+        plain = data.model_copy(update={"source_column": None, "target_column": None})
+        readers = [(*reader(plain, "data.extra", path), copies) for path, copies in data.extra.items()]
+        return ExtraPairs(
+            [(pairs, copies) for pairs, _, copies in readers],
+            [f"{sha256_of(path)} x {copies}" for _, (path,), copies in readers],
+            "".join(f", and {path.name} {copies} times" for _, (path,), copies in readers),
+        )
+
+    def __iter__(self) -> Iterator[SentencePair]:
+        for pairs, copies in self.files:
+            for _ in range(copies):
+                yield from pairs

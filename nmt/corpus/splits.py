@@ -86,9 +86,14 @@ def hold_out(pairs: Iterable[SentencePair]) -> tuple[list[SentencePair], Callabl
         if len(sample) > MOST_HELD_OUT:
             del sample[-heapq.heappop(largest_first)]
     dev = [sample[key] for key in sorted(sample)[: max(1, count // HELD_OUT_ONE_IN)]]
-    sources = {_hash(pair.source) for pair in dev}
-    targets = {_hash(pair.target) for pair in dev}
-    return dev, lambda pair: _hash(pair.source) in sources or _hash(pair.target) in targets
+    return dev, shares_sentence(dev)
+
+
+def shares_sentence(pairs: Iterable[SentencePair]) -> Callable[[SentencePair], bool]:
+    """A test of whether a pair has a normalized sentence of `pairs` on the same side."""
+    hashes = [(_hash(pair.source), _hash(pair.target)) for pair in pairs]
+    sources, targets = {source for source, _ in hashes}, {target for _, target in hashes}
+    return lambda pair: _hash(pair.source) in sources or _hash(pair.target) in targets
 
 
 def _hash(sentence: str) -> int:
