@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from nmt.config import load_config
+from nmt.corpus.local import TSV
+from nmt.corpus.splits import normalize
 from nmt.errors import UserError
 from nmt.everyday import COLUMNS, Row, read_everyday, score_everyday
 from nmt.text.words import split_words
 
-TABLE = Path(__file__).parent.parent / "data/everyday/english-spanish.tsv"
+ROOT = Path(__file__).parent.parent
+TABLE = ROOT / "data/everyday/english-spanish.tsv"
 
 
 def by_kind(translate, rows):
@@ -94,3 +98,13 @@ def test_names_are_words_of_letters():
 def test_a_word_is_right_if_it_is_one_of_the_references(text, right):
     row = Row("vocabulary", "Monday", ["lunes", "día lunes"], [], [])
     assert score_everyday(lambda texts: [text for _ in texts], [row])[0].right == right
+
+
+@pytest.mark.parametrize("source", ["en", "es"])
+def test_no_row_is_among_the_extra_training_pairs(source):
+    config = load_config(ROOT / "configs/tatoeba-es-en.yaml")
+    extra = [pair for path in config.data.extra for pair in TSV(ROOT / path, 0, 1)]
+    trained = {normalize(pair.source if source == "en" else pair.target) for pair in extra}
+    rows = read_everyday(TABLE, source)
+    own = {normalize(text) for row in rows for text in [row.source, *row.plain] if text}
+    assert len(trained) > 2000 and len(own) > 500 and not trained & own
