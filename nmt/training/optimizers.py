@@ -112,7 +112,6 @@ class Several:
 
     def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
         self.optimizers = optimizers
-        self.pool = ThreadPoolExecutor(len(optimizers), initializer=lambda: torch.set_num_threads(1))
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -120,8 +119,9 @@ class Several:
         return list(chain.from_iterable(optimizer.param_groups for optimizer in self.optimizers))
 
     def step(self) -> None:
-        """Step every optimizer, all at the same time."""
-        list(self.pool.map(lambda optimizer: optimizer.step(), self.optimizers))
+        """Step every optimizer."""
+        for optimizer in self.optimizers:
+            optimizer.step()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear all gradients."""
