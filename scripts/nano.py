@@ -229,7 +229,7 @@ def train(model, pairs, minutes, steps=None):
 
 # --- Beam search: keep the likeliest beginnings, extend each by every piece -----------------------
 @torch.inference_mode()
-def beam_search(model, source, forbidden=(PADDING, UNKNOWN, START), beam=4):
+def beam_search(model, source, forbidden=(PADDING, UNKNOWN, START), beam=3):
     """The best translation of piece ids `source`, as piece ids without <s> and </s>."""
     memory, mask = model.encode(torch.tensor([source + [END]]))  # [1, source, width]
     longest = min(2 * len(source) + 10, MAX_LENGTH - 1)

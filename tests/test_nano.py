@@ -100,7 +100,7 @@ def test_it_learns_and_the_package_reads_it(tmp_path):
     command = [sys.executable, FILE, "train", pairs, "--steps", "6", "--output", output, "--languages", "xx", "yy"]
     losses = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert losses == ""  # a line comes every 100 steps
-    translator = Translator.load(output)
+    translator = Translator.load(output, "torch")
     assert (translator.source, translator.target) == ("xx", "yy")
     loaded = nano.load(output)
     for text in ("3 1 4", "2 7"):

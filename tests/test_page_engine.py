@@ -69,7 +69,7 @@ def everyday(language: str, *kinds: str) -> list[str]:
     """The everyday sentences of these kinds, or all of them."""
     with open(ROOT / "data" / "everyday" / "english-spanish.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return [row[language] for row in rows if not kinds or row["kind"] in kinds]
+    return [row[language].split(" | ")[0] for row in rows if not kinds or row["kind"] in kinds]
 
 
 @pytest.fixture(scope="module")

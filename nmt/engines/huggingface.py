@@ -23,6 +23,7 @@ from nmt.errors import UserError
 from nmt.files import atomic_path, expanded, is_empty
 from nmt.models import own_weights
 from nmt.models.transformer import fixed_positions
+from nmt.search.options import SearchOptions
 from nmt.text.casing import truecased_beginning
 from nmt.text.subwords import END, PADDING, SPACE, START, UNKNOWN, Subwords
 from nmt.text.typography import INVISIBLE, PLAIN
@@ -52,7 +53,7 @@ def export_to_huggingface(checkpoint: Checkpoint, directory: str | Path) -> Path
         "config.json": _config(config, len(subwords)),
         "generation_config.json": _special_ids()
         | {
-            "num_beams": decoding.get("beam", 5),
+            "num_beams": decoding.get("beam", SearchOptions().beam),
             "max_length": config.max_length,
             "bad_words_ids": [[PADDING], [UNKNOWN], [START]],
         },

@@ -5,7 +5,7 @@ import { MEAN } from "../inspection/explorer/weights.mjs";
 /** The state when the page opens; `kind` to `step` are the explorer's, `forced`, `off` and `moved` `Translator.translate`'s. */
 export function initialState({ name, alignmentLayer, alignmentHead = null }, text) {
   return {
-    text, model: name, beam: 4, nBest: 1, sentence: 0, hypothesis: 0, forced: [], off: [], moved: [],
+    text, model: name, beam: 3, nBest: 1, sentence: 0, hypothesis: 0, forced: [], off: [], moved: [],
     kind: "cross", layer: alignmentLayer ?? 0, head: alignmentHead ?? MEAN, unit: "words", threshold: 0.02, step: 0,
     matter: false, beside: "",
   };

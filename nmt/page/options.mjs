@@ -1,6 +1,6 @@
 /** What a search is asked for, as nmt/search/options.py. */
 
-export const DEFAULTS = { beam: 4, n_best: 1, length_penalty: 1, min_length: 0, max_length_factor: 2, max_length_extra: 10 };
+export const DEFAULTS = { beam: 3, n_best: 1, length_penalty: 1, min_length: 0, max_length_factor: 2, max_length_extra: 10 };
 
 /** The checkpoint's decoding defaults, overridden by those of `given` that are set. */
 export function searchOptions(decoding, given) {

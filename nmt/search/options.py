@@ -24,8 +24,8 @@ SAMPLING: dict[str, tuple[Any, float, float]] = {
 class SearchOptions:
     """How to search, or sample."""
 
-    beam: int = 4
-    """Hypotheses kept a step (Vaswani et al. 2017, section 6.1); 1 is greedy search."""
+    beam: int = 3
+    """Hypotheses kept a step; 1 is greedy search. On dev, beams from 2 to 6 give the shipped models the same BLEU."""
     n_best: int = 1
     """Hypotheses returned, at most `beam`."""
     length_penalty: float = 1.0
