@@ -249,7 +249,7 @@ def test_a_dev_set_is_held_out_without_leaks(tmp_path):
         assert not {normalize(s) for s in corpus.train[side]} & {normalize(s) for s in corpus.dev[side]}
     assert set(rows(corpus.train)) | set(rows(corpus.dev)) <= set(pairs)
     counts = corpus.report["splits"]["train"]
-    assert counts["dropped"]["held out for dev"] == 1500 - len(corpus.train) >= 15
+    assert counts["dropped"]["held out"] == 1500 - len(corpus.train) >= 15
     # The sample is that of the sentences, not of their order.
     shuffled = [SentencePair(*pair) for pair in dict.fromkeys(reversed(pairs))]
     once = {pair.source for pair in hold_out([SentencePair(*pair) for pair in dict.fromkeys(pairs)])[0]}
@@ -260,7 +260,7 @@ def test_a_large_corpus_gives_a_thousand_and_a_single_pair_is_too_few(tmp_path):
     dev, in_dev = hold_out(SentencePair(f"s{n}", f"t{n}") for n in range(120_000))
     assert len(dev) == len({pair.source for pair in dev}) == 1000
     assert all(in_dev(pair) for pair in dev)
-    with pytest.raises(UserError, match="no train pair .*1 held out for dev"):
+    with pytest.raises(UserError, match="no train pair .*1 held out"):
         load(tmp_path, train=write(tmp_path / "one.tsv", "a\tb\n"))
 
 
@@ -270,13 +270,16 @@ def test_extra_pairs_join_train_in_copies_but_for_those_of_dev_and_test(tmp_path
     phrases = write(tmp_path / "phrases.tsv", "en\tes\n" + tsv(extra))
     plain = load(tmp_path, train=path, dev=dev, test=test)
     more = load(tmp_path, train=path, dev=dev, test=test, extra={phrases: 3})
-    assert rows(more.train) == [extra[0], extra[3]] * 3 + rows(plain.train)
+    assert rows(more.train) == [*rows(plain.train), *[extra[0]] * 3, *[extra[3]] * 3]
+    assert more.report["splits"]["train"]["dropped"]["held out"] == 6
     assert (rows(more.dev), rows(more.test)) == (rows(plain.dev), rows(plain.test))
     assert more.sha256 != plain.sha256 and "phrases.tsv 3 times" in more.describe()
     other = load(tmp_path, train=path, dev=dev, test=test, extra={phrases: 2})
     assert len(other.train) == len(more.train) - 2 and other.sha256 != more.sha256
     reverse = load(tmp_path, train=path, dev=dev, source="es", target="en", extra={phrases: 1})
-    assert rows(reverse.train)[0] == ("Hola.", "Hi.")
+    assert ("Hola.", "Hi.") in rows(reverse.train)
+    few = load(tmp_path, train=path, max_pairs=1, extra={phrases: 1})  # dev taken from train
+    assert rows(few.train)[1:] == [pair for pair in extra if pair not in rows(few.dev)] and len(few.dev) == 1
     with pytest.raises(UserError, match=r"absent.tsv: no such file: set data.extra"):
         load(tmp_path, train=path, dev=dev, extra={"absent.tsv": 1})
 

@@ -99,10 +99,9 @@ def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str
     from nmt.corpus import load_corpus, references
     from nmt.files import CacheError
 
+    data = translator.checkpoint.config.data.model_copy(update={"extra": {}})  # for training alone
     try:
-        corpus = load_corpus(
-            translator.checkpoint.config.data.model_copy(update={"extra": {}})
-        )  # these are for training
+        corpus = load_corpus(data)
     except CacheError:
         raise
     except UserError as error:

@@ -80,7 +80,8 @@ class DataConfig(Section):
     """How often a training pair of at most five pieces a side comes up in an epoch; others come up once."""
     extra: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
     """Training pairs beside the corpus' own: .tsv or .jsonl files, and how many copies of each join, such as
-    `{phrases.tsv: 10}`. Pairs with a sentence of dev or test are left out."""
+    `{phrases.tsv: 10}`. The first line of a .tsv names the languages, or its columns are source and target. Pairs with
+    a sentence of dev or test are left out."""
     augment: AugmentConfig = AugmentConfig()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,8 @@ class Corpus:
     Attributes:
         train, dev, test: columns "source" and "target" (str), and "source_id" and "target_id" (int)
             where the corpus numbers its sentences. `test` is None when the corpus has none.
-        sha256: of the file (Tatoeba: the pinned .tsv; several local files: of the list of their hashes), or of the
-            kept sentences for a Hub data set.
+        sha256: of the file (Tatoeba: the pinned .tsv; several local files, and those of `data.extra`: of the list of
+            their hashes), or of the kept sentences for a Hub data set.
         report: "corpus" (one line), "held_out" if dev was taken from train, and "splits": for each split the numbers
             of pairs "read", "kept" and "dropped" by reason, and the "sha256" of its sentences.
     """
@@ -64,7 +65,7 @@ def load_corpus(data: DataConfig) -> Corpus:
     The filters (`min_words`, `max_words`, `max_length_ratio`, `drop_identical`, `max_pairs`) apply to training pairs;
     dev and test only lose pairs with an empty side, so scores do not depend on how training data was cleaned. Reading
     stops at `max_pairs` training pairs. A Hub or file corpus without dev gets one: see `nmt.corpus.splits.hold_out`.
-    The pairs of `data.extra` come first, without those that share a sentence with dev or test.
+    The pairs of `data.extra` come last, without those that share a sentence with dev or test.
 
     Raises UserError for data that cannot be found, fetched or parsed, and for an empty split.
     """
@@ -83,13 +84,14 @@ def load_corpus(data: DataConfig) -> Corpus:
         if "dev" not in pairs:
             pairs["dev"], in_dev = hold_out(pairs["train"])
             report["held_out"] = True
-        if data.extra:
-            held_out = shares_sentence(itertools.chain(pairs["dev"], pairs.get("test", ())))
-            pairs["train"] = itertools.chain(itertools.filterfalse(held_out, extra), pairs["train"])
         for name in pairs:
             counts: dict[str, Any] = {}
             report["splits"][name] = counts
             kept = filters(pairs[name], counts, in_dev) if name == "train" else ONLY_EMPTY(pairs[name], counts)
+            if name == "train" and data.extra:
+                held_out = shares_sentence(itertools.chain(pairs["dev"], pairs.get("test", ())))
+                all_of_them = dataclasses.replace(filters, max_pairs=None)
+                kept = itertools.chain(kept, all_of_them(extra, counts, held_out))
             counts["sha256"] = write_split(directory / f"{name}.arrow", kept, source.numbered)
             if not counts["kept"]:
                 raise UserError(_why_empty(name, counts, source.description))
@@ -100,7 +102,7 @@ def load_corpus(data: DataConfig) -> Corpus:
     splits, report = open_or_build(cache / "corpora" / key, build)
     sha256 = source.sha256 or key_of(splits={name: counts["sha256"] for name, counts in report["splits"].items()})
     if data.extra:
-        sha256 = key_of(corpus=sha256, **with_extra)
+        sha256 = hashlib.sha256("\n".join([sha256, *extra.sha256]).encode()).hexdigest()
     report = {"corpus": source.description + extra.description} | report
     return Corpus(splits["train"], splits["dev"], splits.get("test"), sha256, report)
 

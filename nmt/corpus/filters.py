@@ -40,15 +40,16 @@ class Filters:
         self,
         pairs: Iterable[SentencePair],
         report: dict[str, Any],
-        in_dev: Callable[[SentencePair], bool] | None = None,
+        held_out: Callable[[SentencePair], bool] | None = None,
     ) -> Iterator[SentencePair]:
-        """Yield the pairs that pass and are not `in_dev`; counts "read", "kept" and "dropped" go into `report`."""
-        report.update({"read": 0, "kept": 0, "dropped": {}})
+        """Yield the pairs that pass and are not `held_out`; "read", "kept" and "dropped" of `report` grow."""
+        for name, none in {"read": 0, "kept": 0, "dropped": {}}.items():
+            report.setdefault(name, none)
         for pair in pairs:
             report["read"] += 1
             reason = self.reason_against(pair)
-            if reason is None and in_dev is not None and in_dev(pair):
-                reason = "held out for dev"
+            if reason is None and held_out is not None and held_out(pair):
+                reason = "held out"
             if reason is not None:
                 report["dropped"][reason] = report["dropped"].get(reason, 0) + 1
                 continue

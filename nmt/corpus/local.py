@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ class ParallelFiles:
 
     def __iter__(self) -> Iterator[SentencePair]:
         counts = [0, 0]
-        for source, target in zip_longest(read_text(self.source), read_text(self.target)):
+        for source, target in itertools.zip_longest(read_text(self.source), read_text(self.target)):
             counts[0] += source is not None
             counts[1] += target is not None
             if source is not None and target is not None:
@@ -207,5 +207,5 @@ class ExtraPairs:
 
     def __iter__(self) -> Iterator[SentencePair]:
         for pairs, copies in self.files:
-            for _ in range(copies):
-                yield from pairs
+            for pair in pairs:
+                yield from itertools.repeat(pair, copies)

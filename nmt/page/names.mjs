@@ -35,18 +35,18 @@ const ROLES =
   "Rectora?|Policía|Dios|Jesús|Jesucristo|Honoris";
 /** Words with which the next sentence begins. */
 const OPENERS = "he she it they we you i the this that there then but and él ella ellos ellas es el la los las yo no pero y se".split(" ");
-/** A name after titles or initials: `Dr. Brown`, `Mr. and Mrs. Brown`, `J. K. Rowling`. */
+/** A name after a title or initials: `Dr. Brown`, `J. K. Rowling`. */
 const TITLED = new RegExp(
-  String.raw`(?<![${WORD}'\-])(?<title>\p{Lu}|${TITLES})\. (?:(?:(?:and|y) )?(?:\p{Lu}|${TITLES})\. ){0,3}` +
+  String.raw`(?<![${WORD}'\-])(?<title>\p{Lu}|${TITLES})\. (?:(?:\p{Lu}|${TITLES})\. ){0,3}` +
     String.raw`(?<name>(?!(?:${OPENERS.map(anyCase).join("|")})(?![${WORD}]))${NAME.source})`,
   "gu",
 );
-/** What only a person does. */
-const PERSONAL = new RegExp(
-  "^ (?:said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|loves|loved|lives|lived|works|worked|" +
-    "knows|knew|thinks|thought|went|came|gave|left|is (?:my|his|her|our|your)|(?:(?:me|te|le|nos|les) )?(?:dijo|dice|" +
-    "preguntó|llamó|quiere|quería|vive|vivió|vivía|trabaja|trabajó|trabajaba|sabe|sabía|cree|vino|dio|dejó)|" +
-    `es (?:mi|tu|su|nuestr[oa]))(?![${WORD}])`,
+/** The first title of `Mr. and Mrs. Brown`. */
+const COUPLE = new RegExp(String.raw`(?<![${WORD}'\-])(?:${TITLES})\.(?= (?:and|y) (?:${TITLES})\. \p{Lu})`, "gu");
+/** What a person does. */
+const SPEAKS = new RegExp(
+  "^ (?:said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|" +
+    String.raw`(?:(?:me|te|le|nos|les) )?(?:dijo|dice|preguntó|llamó|quiere|quería|sabe|sabía))(?![${WORD}\-])`,
   "u",
 );
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
@@ -151,9 +151,8 @@ export class KnownWords {
   names(text) {
     const spans = spansOf(NAME, text);
     const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
-    for (const span of spans) {
-      if (GIVEN.has(text.slice(...span)) && PERSONAL.test(text.slice(span[1]))) names.add(span);
-    }
+    const first = spans[0];
+    if (first && begins(text, first[0]) && GIVEN.has(text.slice(...first)) && SPEAKS.test(text.slice(first[1]))) names.add(first);
     const titled = this.titled(text);
     const common = spansOf(LOWER, text).length;
     const unusual = spans.filter((span) => !this.words.has(text.slice(...span)) && !begins(text, span[0]));
@@ -189,6 +188,9 @@ export class KnownWords {
   titled(text) {
     const known = (word) => this.words.has(word) || this.words.has(word.toLowerCase());
     const found = [...text.matchAll(this.courtesy)].map(({ 0: whole, index }) => [index, index + whole.length]);
+    for (const { 0: whole, index } of text.matchAll(COUPLE)) {
+      if (!known(whole.slice(0, -1))) found.push([index, index + whole.length]);
+    }
     for (const { 0: whole, groups: { title, name }, index } of text.matchAll(TITLED)) {
       const initial = [...title].length === 1;
       const first = initial ? text.slice(Math.max(0, index - LONGEST_NAME), index).match(FIRST_NAME) : null;

@@ -55,17 +55,17 @@ _OPENER = (
 )
 """Words with which the next sentence begins."""
 _TITLED = regex.compile(
-    rf"(?<![\w'-])(?P<title>\p{{Lu}}|{TITLES})\. (?:(?:(?:and|y) )?(?:\p{{Lu}}|{TITLES})\. ){{0,3}}"
+    rf"(?<![\w'-])(?P<title>\p{{Lu}}|{TITLES})\. (?:(?:\p{{Lu}}|{TITLES})\. ){{0,3}}"
     rf"(?P<name>(?!(?i:{_OPENER})(?!\w)){_NAME.pattern})"
 )
-"""A name after titles or initials: `Dr. Brown`, `Mr. and Mrs. Brown`, `J. K. Rowling`."""
-_PERSONAL = regex.compile(
-    r" (?:said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|loves|loved|lives|lived|works|worked|"
-    r"knows|knew|thinks|thought|went|came|gave|left|is (?:my|his|her|our|your)|(?:(?:me|te|le|nos|les) )?(?:dijo|dice|"
-    r"preguntó|llamó|quiere|quería|vive|vivió|vivía|trabaja|trabajó|trabajaba|sabe|sabía|cree|vino|dio|dejó)|"
-    r"es (?:mi|tu|su|nuestr[oa]))(?!\w)"
+"""A name after a title or initials: `Dr. Brown`, `J. K. Rowling`."""
+_COUPLE = regex.compile(rf"(?<![\w'-])(?:{TITLES})\.(?= (?:and|y) (?:{TITLES})\. \p{{Lu}})")
+"""The first title of `Mr. and Mrs. Brown`."""
+_SPEAKS = regex.compile(
+    r" (?:said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|"
+    r"(?:(?:me|te|le|nos|les) )?(?:dijo|dice|preguntó|llamó|quiere|quería|sabe|sabía))(?![\w-])"
 )
-"""What only a person does."""
+"""What a person does."""
 _FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) \Z")
 LONGEST_NAME = 40
 """Characters before initials in which a first name is looked for."""
@@ -154,8 +154,9 @@ class KnownWords:
 
         A name takes along its neighbours that are known in lower case alone, such as `Jobs` in `Steve Jobs`, and those
         before it that are known capitalized alone, such as `Juan` in `Juan Zork`. Two words in a row that are known in
-        lower case alone are a name too (`Buenos Aires`), and so is one of `GIVEN` that follows no determiner, or that
-        does what a person does (`Bill called`). So is a name after an unknown title or initials, with these.
+        lower case alone are a name too (`Buenos Aires`), and so is one of `GIVEN` that follows no determiner; at the
+        beginning it must do what a person does (`Bill called`). So is a name after an unknown title or initials, with
+        these.
 
         The first word of a sentence, or of a quotation, is no such word unless it is a given name before another name
         (`Frank Zork`), nor are a word after an article (`el Presidente Zork`) and the words of a title, of which most
@@ -163,7 +164,9 @@ class KnownWords:
         """
         spans = name_spans(text)
         names = {span for span in spans if self.is_name(text, *span)}
-        names.update(span for span in spans if text[slice(*span)] in GIVEN and _PERSONAL.match(text, span[1]))
+        first = spans[0] if spans and _begins(text, spans[0][0]) else None
+        if first and text[slice(*first)] in GIVEN and _SPEAKS.match(text, first[1]):
+            names.add(first)
         titled = self._titled(text)
         within = [span for span in spans if not _begins(text, span[0])]
         if not within:
@@ -201,7 +204,10 @@ class KnownWords:
             return word not in self.words and word.lower() not in self.words
 
         found = [match.span() for match in self._courtesy.finditer(text)] if self.titles else []
-        for match in _TITLED.finditer(text) if ". " in text else ():
+        if ". " not in text:
+            return _merged(found)
+        found += [match.span() for match in _COUPLE.finditer(text) if unknown(match.group()[:-1])]
+        for match in _TITLED.finditer(text):
             start, end = match.span()
             initial = len(match["title"]) == 1
             before = max(0, start - LONGEST_NAME)

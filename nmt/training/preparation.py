@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,8 @@ def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = No
     subwords = initial.subwords if initial else train_subwords(config, corpus)
     if not config.subwords.slots:
         return subwords
-    return subwords.with_slots(KnownWords.of(map(plain, pairs_of(corpus.train))))
+    pairs = map(plain, pairs_of(corpus.train))
+    return subwords.with_slots(KnownWords.of(pair for pair, _ in groupby(pairs)))  # copies of a pair count once
 
 
 def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
