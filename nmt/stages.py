@@ -98,23 +98,34 @@ class Searcher:
     attention: bool
     """Whether hypotheses come with their attention."""
     placeholders: frozenset[int]
-    """Pieces that a translation may have only if its source has them."""
+    """Pieces that a translation should have as often as its source, and may have only if its source has them."""
     origin: Path
     """The checkpoint, for errors."""
 
     def search(self, lines: Sequence[Line]) -> list[list[Hypothesis]]:
-        """One list for each part of the lines, best first. Raises UserError when the network computes NaN."""
+        """One list for each part of the lines: those with the placeholders of their source, each as often, then the
+        others, best first. Raises UserError when the network computes NaN."""
         sources = [part.encoding.ids for line in lines for part in line.parts]
         found = self.engine.translate(sources, self.options, self.batch_size, self.attention)
         for number, source in enumerate(sources):
-            lacking = self.placeholders.difference(source)
-            if any(not lacking.isdisjoint(one.pieces) for one in found[number]):
-                # One that stands for nothing, where the network has written a number by its placeholder: search again.
-                options = replace(self.options, forbidden=tuple(sorted(lacking)))
-                found[number] = self.engine.translate([source], options, 1, self.attention)[0]
+            if any(self._differs(one, source) for one in found[number]):
+                # One is lost, written twice, or stands for nothing: search again, without the last kind, and rank all.
+                lacking = tuple(sorted(self.placeholders.difference(source)))
+                options = replace(self.options, n_best=self.options.beam, forbidden=lacking)
+                (again,) = self.engine.translate([source], options, 1, self.attention)
+                ranked = sorted(again, key=lambda one: self._differs(one, source))
+                found[number] = ranked[: self.options.n_best]
         if not all(found) or any(math.isnan(one.score) for hypotheses in found for one in hypotheses):
             raise UserError(f"checkpoint {self.origin} computes no numbers; use another copy of it")
         return found
+
+    def _differs(self, hypothesis: Hypothesis, source: Sequence[int]) -> bool:
+        # Whether a hypothesis and its source differ in their placeholders.
+        sides = source, hypothesis.pieces
+        if all(map(self.placeholders.isdisjoint, sides)):
+            return False
+        own, theirs = (sorted(piece for piece in side if piece in self.placeholders) for side in sides)
+        return own != theirs
 
 
 class Reading(NamedTuple):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import ctranslate2
 import numpy as np
@@ -203,6 +204,20 @@ def test_cores_are_those_that_the_process_may_use(tiny_checkpoint, monkeypatch):
     assert CTranslate2Engine(checkpoint, subwords).cores == 3
 
 
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="the processor is told by /proc/cpuinfo, on Linux")
+def test_ctranslate2_computes_with_avx512_where_the_processor_has_it(tiny_checkpoint):
+    program = f"""
+from nmt.translator import Translator
+Translator.load({str(tiny_checkpoint)!r}).translate("A dog.")
+"""
+    environment = {**os.environ, "CT2_VERBOSE": "1"}
+    environment.pop("CT2_FORCE_CPU_ISA", None)
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    flags = Path("/proc/cpuinfo").read_text().split()
+    expected = "AVX512" if "avx512_vbmi2" in flags else "AVX2" if "avx2" in flags else ""
+    assert f"Selected ISA: {expected}" in told.stderr + told.stdout
+
+
 def test_each_file_is_hashed_once(tiny_checkpoint, monkeypatch):
     hashed = []
     monkeypatch.setattr("nmt.checkpoint.sha256_of", lambda path: hashed.append(path.name) or sha256_of(path))
@@ -287,6 +302,7 @@ def test_every_type_of_weights_can_be_exported(tmp_path, tiny_checkpoint, quanti
 def test_bfloat16_after_a_conversion_without_torch(tmp_path, tiny_checkpoint):
     program = f"""
 import sys
+from pathlib import Path
 from nmt.engines.conversion import export_to_ctranslate2
 export_to_ctranslate2({str(tiny_checkpoint)!r}, {str(tmp_path / "int8")!r}, "int8")
 assert "torch" not in sys.modules

@@ -93,16 +93,24 @@ export class Translator {
       throw new RangeError(`${limits.forced.length} pieces are forced; a translation has at most ${limits.maxLength}`);
     }
     const step = (pieces, state) => this.model.step(pieces, state, encoded.interventions);
-    const search = (more) =>
-      beamSearch(step, this.model.start(encoded.memory), { ...limits, forbidden: [...FORBIDDEN, ...more] }, options);
-    const first = search([]);
-    // A placeholder that the source lacks stands for nothing.
-    const lacking = this.subwords.slotIds.filter((id) => !source.ids.includes(id));
-    const stray = first.found.some(({ pieces }) => pieces.some((piece) => lacking.includes(piece)));
-    const { found, tree } = stray ? search(lacking) : first;
+    const search = (more, asked) =>
+      beamSearch(step, this.model.start(encoded.memory), { ...limits, forbidden: [...FORBIDDEN, ...more] }, asked);
+    let { found, tree } = search([], options);
+    const differs = ({ pieces }) => this.placeholders(pieces) !== this.placeholders(source.ids);
+    if (found.some(differs)) {
+      // A placeholder is lost, written twice, or stands for nothing: search again, without the last kind, and rank all.
+      const lacking = this.subwords.slotIds.filter((id) => !source.ids.includes(id));
+      ({ found, tree } = search(lacking, { ...options, n_best: options.beam }));
+      found = found.toSorted((a, b) => differs(a) - differs(b)).slice(0, options.n_best);
+    }
     const hypotheses = found.map((hypothesis) => this.finished(source, hypothesis, encoded, heads));
     const spelled = tree.map((node) => ({ ...node, piece: this.subwords.spelling[node.piece] }));
     return { source: text, ...hypotheses[0], hypotheses, tree: spelled };
+  }
+
+  /** The placeholders among pieces, in no order, as one text to compare. */
+  placeholders(pieces) {
+    return pieces.filter((piece) => this.subwords.slotIds.includes(piece)).toSorted((a, b) => a - b).join();
   }
 
   /**
