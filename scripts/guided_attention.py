@@ -2,7 +2,7 @@
 
   python -m scripts.guided_attention tatoeba-en-es
   python -m scripts.guided_attention checkpoints/mine --sentences 500
-  python -m scripts.guided_attention --figure three.png checkpoints/tatoeba-en-es-first tatoeba-en-es
+  python -m scripts.guided_attention --figure three.png checkpoints/tatoeba-en-es-plain tatoeba-en-es
 
 Two figures a checkpoint. AER of the attention's links, the translator fed the gold pairs' references (teacher forcing).
 F1 of the attention's links against those of the alignment head, on translations of development sentences.

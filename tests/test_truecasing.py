@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import SENTENCES, tiny_subwords
+from tiny import SENTENCES
 
 from nmt.text.casing import recased_beginning, truecased_corpus
 from nmt.text.names import KnownWords
 from nmt.text.subwords import TRUECASED, Subwords
 from nmt.text.typography import plain_text
-from scripts.new_subwords import made_of
 
 MORE = [
     "We saw the boat and Tom.",
@@ -123,13 +122,3 @@ def test_sampled_segmentations_spell_the_same(monkeypatch):
     drawn = SUBWORDS.sample_ids(SENTENCES, 0.2, seed=3)
     assert list(map(spelled, drawn)) == list(map(spelled, SUBWORDS.encode_ids(SENTENCES)))
     assert not np.array_equal(drawn[0], SUBWORDS.encode_ids(SENTENCES[:1])[0])
-
-
-def test_a_new_vocabularys_pieces_are_made_of_the_old_ones_pieces():
-    old = tiny_subwords()
-    parts = made_of(old, SUBWORDS)
-    for number, (piece, own) in enumerate(zip(SUBWORDS.pieces(range(len(SUBWORDS))), parts, strict=True)):
-        spelled = "".join(old.pieces(own))
-        same = spelled.lstrip("▁") == piece.lstrip("▁") or "<0x" in spelled
-        assert same or (number == 4 and own == [1]), (piece, spelled)
-    assert len(parts) == len(SUBWORDS) and parts[:4] == [[0], [1], [2], [3]]

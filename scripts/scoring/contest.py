@@ -37,7 +37,7 @@ from scripts.scoring.metrics import provenance, recipe, scores
 from scripts.settings import refuse_fixed
 
 WORKER = ROOT / "scripts" / "speed" / "workers" / "joeynmt_peer.py"
-CONFIGS = {"tatoeba": "tatoeba-en-es-first.yaml", "multi30k": "multi30k-en-de.yaml"}
+CONFIGS = {"tatoeba": "tatoeba-en-es-plain.yaml", "multi30k": "multi30k-en-de.yaml"}
 BEAM = 5
 FAVOURED: dict[str, Any] = TRAINING | {
     "optimizer": "adam",
