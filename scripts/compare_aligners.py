@@ -169,7 +169,7 @@ def head_rows(gold: Pairs, translator: Translator) -> list[Row]:
     forward = [argmax_links(pair.matrix) for pair in pairs]
     reverse = [sorted(transpose(argmax_links(pair.reverse_matrix))) for pair in pairs]
     record = translator.checkpoint.metadata.record.get("alignment_head")
-    minutes = record and record["minutes"] * record["processes"]  # one core each, wall time
+    minutes = record and record["minutes"] * record.get("processes", 2)  # wall time; --save notes no processes
     returned = "**alignment head** (as `nmt-translate` and `nmt-align` return it)"
     own = Row(returned, [pair.links for pair in pairs], True, minutes)
     full = replace(own, method="alignment head, `--links full`", links=[pair.full_links for pair in pairs])

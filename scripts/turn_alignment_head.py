@@ -1,7 +1,8 @@
 #!/usr/bin/env python
-"""Copy an alignment head to the translator of the other direction, trained on the same pairs.
+"""Copy an alignment head to a translator of the same pair of languages, in the same direction or the other.
 
     python -m scripts.turn_alignment_head checkpoints/tatoeba-en-es checkpoints/tatoeba-es-en
+    python -m scripts.turn_alignment_head HEAD checkpoints/mine       # HEAD: of nmt-align --learn --save HEAD
 
 An alignment head reads both sentences and links them in either direction. Both checkpoints must have the same subword
 model, as runs on the same corpus do.
@@ -19,7 +20,7 @@ def main(arguments: list[str]) -> None:
     """Read one, write the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("giver", help="checkpoint with an alignment head")
-    parser.add_argument("taker", help="finished checkpoint of the other direction")
+    parser.add_argument("taker", help="finished checkpoint of the same languages")
     options = parser.parse_args(arguments)
     from nmt.alignment.head import Aligner
     from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, write_checkpoint_metadata
@@ -27,17 +28,17 @@ def main(arguments: list[str]) -> None:
     from nmt.text.subwords import Subwords
 
     giver, taker = Checkpoint(options.giver), Checkpoint(options.taker)
-    directions = [(one.metadata.source, one.metadata.target) for one in (giver, taker)]
-    if directions[0] != directions[1][::-1]:
-        names = ["-".join(direction) for direction in directions]
-        raise UserError(f"{options.taker} is {names[1]}, not the other direction of {names[0]}")
+    given, wanted = ((one.metadata.source, one.metadata.target) for one in (giver, taker))
+    turned = wanted != given
+    if turned and wanted != given[::-1]:
+        raise UserError(f"{options.taker} is {'-'.join(wanted)}, neither {'-'.join(given)} nor the other direction")
     for name in taker.files:
         if name != ALIGNER:
             taker.path(name)  # refuses a damaged one
     head = Aligner.read(giver.path(ALIGNER), Subwords.load(taker.path(SUBWORDS)))
-    head.save(taker.directory / ALIGNER, turned=True)
+    head.save(taker.directory / ALIGNER, turned)
     if record := giver.metadata.record.get("alignment_head"):
-        taker.metadata.record["alignment_head"] = {**record, "turned_from": giver.directory.resolve().name}
+        taker.metadata.record["alignment_head"] = {**record, "taken_from": giver.directory.resolve().name}
     write_checkpoint_metadata(taker.directory, taker.metadata.record)
 
 

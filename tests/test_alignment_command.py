@@ -228,7 +228,7 @@ def test_gold_of_other_languages_is_refused(align, tmp_path):
     assert status == 2 and "en-uk" in errors
 
 
-def test_a_head_serves_the_other_direction_too(align, checkpoint, tmp_path):
+def test_a_head_serves_both_directions_of_its_languages_alone(align, checkpoint, tmp_path):
     taker = make_checkpoint(tmp_path / "taker", ("es", "en"))
     (tmp_path / "taker" / "aligner.safetensors").unlink()
     command = [sys.executable, str(ROOT / "scripts" / "turn_alignment_head.py")]
@@ -241,5 +241,10 @@ def test_a_head_serves_the_other_direction_too(align, checkpoint, tmp_path):
     assert {tuple(link.split("-")) for link in back.split()} == {
         tuple(link.split("-")[::-1]) for link in straight[0].split()
     }
-    refused = subprocess.run([*command, taker, taker], capture_output=True, text=True, check=False)
-    assert refused.returncode == 2 and "not the other direction" in refused.stderr
+    again = make_checkpoint(tmp_path / "again", ("es", "en"))
+    copied = subprocess.run([*command, taker, again], capture_output=True, text=True, check=False)
+    assert (copied.returncode, copied.stderr) == (0, "")
+    assert align("--checkpoint", again, given=f"{target} ||| {source}")[1] == [back]
+    other = make_checkpoint(tmp_path / "other", ("en", "uk"))
+    refused = subprocess.run([*command, taker, other], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "en-uk, neither es-en nor the other direction" in refused.stderr
