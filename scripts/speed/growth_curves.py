@@ -16,18 +16,12 @@ from scripts.speed.claim import Claim, Told
 from scripts.speed.turns import Contestant, contest
 
 SIZES = (10_000, 100_000, 1_000_000)
-HUGE = 10_000_000
 
 
 def measure() -> dict:
     """Curves of an untrained network, and preparation of generated corpora."""
     curves = contest([Contestant("curves", "ours_growth", (), {"seconds": 2.0})], 1)
     return {**curves, "corpus": [prepare_corpus(size) for size in SIZES]}
-
-
-def measure_huge() -> dict:
-    """Ten million pairs."""
-    return {"corpus": [prepare_corpus(HUGE)]}
 
 
 def prepare_corpus(size: int) -> dict:
@@ -49,31 +43,21 @@ def prepare_corpus(size: int) -> dict:
         return {"pairs": size, **json.loads(ended.stdout.splitlines()[-1])}
 
 
-def corpus_rows(corpus: list[dict]) -> list[list[str]]:
-    """Cells of the table of corpora."""
-    return [
-        [
-            f"{one['pairs']:,} pairs",
-            f"{one['pairs'] / one['seconds']:,.0f} pairs a second prepared ({one['seconds']:,.0f} s)",
-            f"{one['peak_bytes'] / 1e6:,.0f} MB, and {one['mapped_bytes'] / 1e6:,.0f} MB of mapped files",
-        ]
-        for one in corpus
-    ]
-
-
 def tell(replies: dict) -> Told:
     """Every curve's points, then the corpora."""
     rows = [
         [name, "; ".join(f"{int(size):,}: {speed:,.0f}" for size, speed in curve.items()), ""]
         for name, curve in replies["curves"][0]["curves"].items()
     ]
-    rows += corpus_rows(replies["corpus"])
+    rows += [
+        [
+            f"{one['pairs']:,} pairs",
+            f"{one['pairs'] / one['seconds']:,.0f} pairs a second prepared ({one['seconds']:,.0f} s)",
+            f"{one['peak_bytes'] / 1e6:,.0f} MB, and {one['mapped_bytes'] / 1e6:,.0f} MB of mapped files",
+        ]
+        for one in replies["corpus"]
+    ]
     return Told(["what varies", "size: tokens a second", "peak memory"], rows)
-
-
-def tell_huge(replies: dict) -> Told:
-    """The corpus of ten million."""
-    return Told(["corpus", "preparation", "peak memory"], corpus_rows(replies["corpus"]))
 
 
 def draw(replies: dict, path: str) -> None:
@@ -101,4 +85,3 @@ def draw(replies: dict, path: str) -> None:
 
 
 CLAIM = Claim("growth", measure, tell, draw)
-HUGE_CLAIM = Claim("growth-corpus", measure_huge, tell_huge)
