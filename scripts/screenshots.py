@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Take the documentation's pictures of the explorer page: docs/explorer-light.png and docs/explorer-dark.png.
+"""Take the README's picture of the explorer page: docs/explorer-light.png.
 
     python -m scripts.screenshots
 
@@ -22,7 +22,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 
 
 def main(_arguments: list[str]) -> None:
-    """Translate, open the page, point at a cell, take the pictures."""
+    """Translate, open the page, point at a cell, take the picture."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium")
@@ -33,16 +33,12 @@ def main(_arguments: list[str]) -> None:
         path = Path(folder) / "page.html"
         path.write_text(explorer_page([translation]), encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        for scheme, kind in (("light", "alignment"), ("dark", "cross")):
-            page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
-            page.goto(path.as_uri())
-            page.click(f"label:has(#kind-{kind})")
-            if kind == "cross":
-                page.locator(".thumbnail").last.click()
-            _, target = translation.alignment[len(translation.alignment) // 2]
-            page.hover(f"#lines text[data-row='{target}']")
-            page.screenshot(path=ROOT / "docs" / f"explorer-{scheme}.png")
-            page.close()
+        page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+        page.goto(path.as_uri())
+        page.click("label:has(#kind-alignment)")
+        _, target = translation.alignment[len(translation.alignment) // 2]
+        page.hover(f"#lines text[data-row='{target}']")
+        page.screenshot(path=ROOT / "docs" / "explorer-light.png")
         browser.close()
 
 
