@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.batching import pad
 from nmt.models import Transformer
 from nmt.text.encoding import Encoding
-from nmt.text.subwords import END, PADDING, START
+from nmt.text.subwords import END, START
+from scripts.experiments.common.moves import source_batch
 
 
 def kendall_tau(first: np.ndarray, second: np.ndarray) -> float:
@@ -81,13 +81,11 @@ class Sentence:
 
     def _word_scores(self, sources: list[list[int]], factors: Tensor | None = None) -> Tensor:
         """Log-probabilities of the target's words given each source: [sources, target words]."""
-        source = torch.from_numpy(pad([[*ids, END] for ids in sources], PADDING))
-        lengths = torch.tensor([len(ids) + 1 for ids in sources])
         target = torch.tensor([START, *self.target.ids]).expand(len(sources), -1)
         labels = torch.tensor([*self.target.ids, END]).expand(len(sources), -1)
         # With tied embeddings the decoder reads the same table, so only the encoder runs under the factors.
         with scaled_embeddings(self.model, factors) if factors is not None else nullcontext():
-            memory, mask, _ = self.model.encode(source, lengths)
+            memory, mask, _ = self.model.encode(*source_batch(sources))
         logits = self.model.logits(self.model.decode(target, memory, mask)[0])  # [sources, target, vocabulary]
         scores = logits.log_softmax(dim=-1).gather(2, labels[..., None]).squeeze(2)  # [sources, target]
         return scores @ torch.from_numpy(self.target_pieces).float().T

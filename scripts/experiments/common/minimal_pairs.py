@@ -16,6 +16,7 @@ from nmt.errors import UserError
 from nmt.inspection.drawing import INK, colour_map
 from nmt.lines import read_lines
 from nmt.translator import Translator
+from scripts.experiments.common.effects import coverage
 
 
 def accepted_pattern(forms: str) -> re.Pattern[str]:
@@ -78,10 +79,8 @@ def look(translator: Translator, cases: Sequence[tuple[str, str, str]]) -> Look:
         weights = translator.attention(text, "").encoder  # [layers, heads, pieces, pieces]
         encoding = translator.subwords.encode(text)
         words = [word.text for word in encoding.words]
-        pieces_of = [
-            [piece for piece, covered in enumerate(encoding.words_of_piece) if words.index(word) in covered]
-            for word in pair
-        ]
+        covered = coverage(encoding)
+        pieces_of = [np.flatnonzero(covered[words.index(word)]).tolist() for word in pair]
         places.append((weights, *pieces_of))
         size = weights.shape[-1] - 1  # without </s>
         for offset in range(1 - size, size):
