@@ -43,11 +43,8 @@ class Objective:
     def of(cls, config: RunConfig, device: torch.device) -> Objective:
         """The objective that a configuration describes."""
         settings, guided = config.training, config.alignment
-        dtype = compute_dtype_of(settings, device)
-        if not guided.guide_weight:
-            return cls(settings.label_smoothing, settings.r_drop, dtype)
         guide = guided.guide_weight, config.alignment_layer, guided.guided_heads
-        return cls(settings.label_smoothing, settings.r_drop, dtype, *guide)
+        return cls(settings.label_smoothing, settings.r_drop, compute_dtype_of(settings, device), *guide)
 
 
 CrossEntropy = Callable[[Tensor, Tensor, Tensor, Tensor, Objective], Tensor]
