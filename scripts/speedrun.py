@@ -126,8 +126,7 @@ def train_arguments(options: argparse.Namespace, side: str, place: Path, seed: i
     local = local_files(config.removeprefix("multi30k-en-")) if config.startswith("multi30k-en-") else []
     changes = [*local, *options.base, *(options.change if side == "changed" else [])]
     budget = [f"training.max_minutes={options.minutes}", f"training.validate_every={options.every}"]
-    own = [f"checkpoint={json.dumps(str(place / side))}", "training.threads=1"]
-    own.append(f"training.seed={seed}")
+    own = [f"checkpoint={json.dumps(str(place / side))}", "training.threads=1", f"training.seed={seed}"]
     if not load_config(path, changes).alignment.guide_weight:
         own.append("alignment.head=false")
     refuse_fixed(changes, [*budget, *own])

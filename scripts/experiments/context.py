@@ -72,9 +72,7 @@ def main(arguments: Sequence[str]) -> None:
     experiment = Experiment.start(__file__, __doc__, arguments)
     sentences = read_pairs(PAIRS)[: 20 if experiment.quick else None]
     translators = {} if experiment.quick else {"shipped": Translator.load(engine="torch", threads=1)}
-    translators |= {
-        name: Translator.load(tatoeba_model(experiment, name), engine="torch", threads=1) for name in ARCHITECTURES
-    }
+    translators |= {name: tatoeba_model(experiment, name) for name in ARCHITECTURES}
     found = {name: read(translator, sentences) for name, translator in translators.items()}
     looks = {
         name: look(translators[name], [(one.text, one.word, one.clue) for one in sentences])

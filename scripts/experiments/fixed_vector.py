@@ -70,9 +70,9 @@ def main(arguments: Sequence[str]) -> None:
     models = []
     for corpus, make in ((JOINED_TATOEBA, tatoeba_model), (MULTI30K, multi30k_model)):
         for architecture in ARCHITECTURES:
-            directory = make(experiment, architecture)
-            translate(tests[corpus], architecture, Translator.load(directory, engine="torch", threads=1))
-            made = experiment.trained[directory.name]
+            translator = make(experiment, architecture)
+            translate(tests[corpus], architecture, translator)
+            made = experiment.trained[translator.checkpoint.directory.name]
             minutes = made["processor_seconds"] / 60
             models.append((corpus, architecture, made["parameters"], made["target_pieces"], minutes, made["dev_loss"]))
     if not experiment.quick:

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     """Read the attention of every model and layer, score it, draw sentences with inversions, write the page."""
     experiment = Experiment.start(__file__, __doc__, arguments)
     gold, pairs = toy_gold(experiment) if experiment.quick else gold_pairs()
-    models = {name: Translator.load(tatoeba_model(experiment, name), engine="torch", threads=1) for name in COMPARED}
+    models = {name: tatoeba_model(experiment, name) for name in COMPARED}
     if not experiment.quick:
         models["shipped"] = Translator.load(engine="torch", threads=1)
     readings = {name: read(name, translator, pairs) for name, translator in models.items()}

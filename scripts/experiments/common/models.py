@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from nmt.checkpoint import WEIGHTS
 from nmt.config import RunConfig
@@ -42,14 +41,14 @@ def any_transformer(experiment: Experiment) -> tuple[Translator, RunConfig, str]
     )
 
 
-def tatoeba_model(experiment: Experiment, architecture: str) -> Path:
-    """A checkpoint of one of ARCHITECTURES, trained on Tatoeba English-Spanish with joined sentences."""
-    return experiment.train(architecture, *joined_tatoeba(experiment))
+def tatoeba_model(experiment: Experiment, architecture: str) -> Translator:
+    """One of ARCHITECTURES, trained on Tatoeba English-Spanish with joined sentences."""
+    return experiment.translator(architecture, *joined_tatoeba(experiment))
 
 
-def multi30k_model(experiment: Experiment, architecture: str) -> Path:
-    """A checkpoint of one of ARCHITECTURES, trained on Multi30k English-German."""
-    return experiment.train(f"multi30k-{architecture}", *multi30k(experiment))
+def multi30k_model(experiment: Experiment, architecture: str) -> Translator:
+    """One of ARCHITECTURES, trained on Multi30k English-German."""
+    return experiment.translator(f"multi30k-{architecture}", *multi30k(experiment))
 
 
 def multi30k(experiment: Experiment) -> list[str]:
