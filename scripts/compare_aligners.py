@@ -38,7 +38,7 @@ from nmt.text.words import split_words
 from nmt.translator import Translator
 from scripts import gold_sets
 from scripts.gold_sets import GoldSet
-from scripts.raw_attention import GOLD, over_word_pairs, select_by_prediction
+from scripts.raw_attention import over_word_pairs, select_by_prediction
 from scripts.report import ROOT, fill, read_json, table, write_json
 from scripts.statistical_aligners import Alignments, make_eflomal_priors, run_eflomal, run_fast_align, write_pairs
 
@@ -248,7 +248,7 @@ def difference(ours: Row, rows: Sequence[Row], sets: Sequence[GoldSet], name: st
 
 def main(arguments: argparse.Namespace) -> None:
     """Align the gold pairs by every method, print the tables and write them to a file."""
-    sets = [gold_sets.tatoeba(arguments.gold)]
+    sets = [gold_sets.tatoeba()]
     sets += [gold_sets.xl_wa(arguments.outside)] if arguments.outside.is_file() else []
     corpus = english_spanish_corpus()
     pairs = [pair for gold in sets for pair in gold.pairs]
@@ -284,7 +284,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", metavar="DIR", help="default: tatoeba-en-es, shipped")
-    parser.add_argument("--gold", type=Path, default=GOLD, metavar="TSV")
     parser.add_argument("--outside", type=Path, default=gold_sets.XL_WA, metavar="TSV", help="a file of XL-WA")
     parser.add_argument("--minutes", type=float, nargs="+", default=MINUTES, help="budgets of --learn")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "aligners.md", metavar="FILE.md")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.alignment import Link
-from nmt.alignment.error_rate import GoldPair, read_gold
-from nmt.alignment.gold import english_spanish_corpus, find_sentences
+from nmt.alignment.error_rate import GoldPair
 from nmt.alignment.pharaoh import parse_links
 from nmt.alignment.pretokenized import JoinedWords, given_words, join_words, links_over_given_words, written_words
 from nmt.errors import UserError
 from nmt.text.words import split_words
+from scripts.raw_attention import gold_pairs
 from scripts.report import ROOT
 
 XL_WA = ROOT.parent / "shared" / "xl-wa" / "es-dev.tsv"
@@ -42,10 +42,9 @@ class GoldSet:
         return found
 
 
-def tatoeba(path: Path) -> GoldSet:
+def tatoeba() -> GoldSet:
     """The project's own gold links."""
-    gold = read_gold(path)
-    pairs = find_sentences(gold, english_spanish_corpus())
+    gold, pairs = gold_pairs()
     return GoldSet("Tatoeba", [(written_words(source), written_words(target)) for source, target in pairs], gold)
 
 
