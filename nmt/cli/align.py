@@ -144,7 +144,7 @@ def make_parser():
     arguments.add_argument(
         "--pretokenized",
         action="store_true",
-        help="words are given by spaces, and links count them; the model is given text with punctuation re-attached",
+        help="words are given by spaces, and links count them; the model is given `don't` for `do n't`",
     )
     arguments.add_argument(
         "--links",
