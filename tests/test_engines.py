@@ -20,7 +20,6 @@ from nmt.engines.conversion import (
     export_to_ctranslate2,
     permute_heads,
     set_quantization,
-    sinusoidal_positions,
 )
 from nmt.engines.ctranslate2_engine import CTranslate2Engine
 from nmt.engines.torch_engine import TorchEngine
@@ -28,7 +27,6 @@ from nmt.errors import UserError
 from nmt.files import sha256_of
 from nmt.models import build_model, load_weights, own_weights
 from nmt.models.attention import attention
-from nmt.models.transformer import sinusoidal_positions as torch_positions
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import END, START, Subwords
 from nmt.translator import Translator
@@ -318,11 +316,6 @@ def test_expected_shapes_are_those_of_the_network(model):
     config = tiny_config(**model).model
     shapes = {name: tuple(weight.shape) for name, weight in own_weights(build_model(config, 400)).items()}
     assert expected_shapes(config, 400) == shapes
-
-
-def test_positions_are_those_of_the_network():
-    for length, width in ((256, 192), (64, 32), (1000, 6)):
-        np.testing.assert_array_equal(sinusoidal_positions(length, width), torch_positions(length, width).numpy())
 
 
 def test_a_network_is_converted_once(tmp_path, tiny_checkpoint, monkeypatch):
