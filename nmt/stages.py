@@ -167,7 +167,7 @@ class WordAligner:
         readings = zip(targets, pairs, attention, weights, scores, strict=True)
         for (line, source), hypotheses in zip(parts, found, strict=True):
             text = line.text if source is line.whole else source.text
-            group = [self._translation(text, source, one, *next(readings)) for one in hypotheses]
+            group = [self._translation(text, source, one, next(readings)) for one in hypotheses]
             yield replace(group[0], hypotheses=group) if len(group) > 1 else group[0]
 
     def _translation(
@@ -175,12 +175,9 @@ class WordAligner:
         text: str,
         source: Encoding,
         hypothesis: Hypothesis,
-        target: Encoding,
-        pair: AlignedPair | None,
-        attention: np.ndarray | None,
-        weights: AttentionWeights | None,
-        scores: np.ndarray | None,
+        reading: tuple[Encoding, AlignedPair | None, np.ndarray | None, AttentionWeights | None, np.ndarray | None],
     ) -> Translation:
+        target, pair, attention, weights, scores = reading
         links = pair.links if pair else None if attention is None else attention_links(attention)
         link_probabilities = pair.probabilities if pair else None
         evidence, word_evidence = evidence_of(source, target, hypothesis, links, link_probabilities, self.subwords)
