@@ -115,8 +115,7 @@ class Checkpoint:
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
         typed = {field.name: record[field.name] for field in fields(Metadata) if field.name in record}
         self.metadata = Metadata(**typed | {"record": record})
-        # Early versions kept CTranslate2's network too.
-        self.files = {name: value for name, value in record["files"].items() if not name.startswith("ctranslate2/")}
+        self.files: dict[str, str] = record["files"]
         self._checked: set[str] = set()
 
     def __repr__(self) -> str:
@@ -144,7 +143,7 @@ class Checkpoint:
         """The configuration of its run."""
         from nmt.config import load_config
 
-        return load_config(self.path(CONFIG), warn=False)
+        return load_config(self.path(CONFIG))
 
     @cached_property
     def model_config(self) -> ModelConfig:

@@ -14,21 +14,15 @@ from nmt.errors import UserError
 from nmt.lines import read_lines
 
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
-KEPT = ("name", "full_name", "first_name", "given_name", "title", "number", "token", "symbol")
-"""Kinds whose translation must contain the words in `keep` verbatim."""
 ORDINAL = "(?:st|nd|rd|th)?"
 CHOICE = ("vocabulary", "phrase")
 """Kinds whose translation must be one of the references."""
 ALTERED: dict[str, Callable[[str], str]] = {
-    "token": str,
     "upper": str.upper,
     "lower": str.lower,
     "unmarked": lambda text: text.strip("¿¡.!?… "),
-    "unaccented": str,
-    "typography": str,
-    "paragraph": str,
 }
-"""Kinds that vary a plain sentence, and a function applied to both translations before they are compared."""
+"""Kinds whose translation is compared with the plain sentence's after a function is applied to both."""
 
 
 class Row(NamedTuple):
@@ -89,9 +83,10 @@ def score_everyday(translate: Callable[[list[str]], list[str]], rows: Sequence[R
         found, wanted = [translations[number] for number in chosen], [expected[number] for number in chosen]
         references = [rows[number].references for number in chosen]
         kept = as_plain = right = None
-        if kind in KEPT:
+        if all(rows[number].keep for number in chosen):
             kept = sum(_holds(text, rows[number].keep) for text, number in zip(found, chosen, strict=True)) / len(found)
-        if alter := ALTERED.get(kind):
+        if all(any(rows[number].plain) for number in chosen):
+            alter = ALTERED.get(kind, str)
             own = [_without(text, rows[number].keep) for text, number in zip(found, chosen, strict=True)]
             as_plain = chrf.corpus_score([*map(alter, own)], [[*map(alter, wanted)]]).score
         if kind in CHOICE:

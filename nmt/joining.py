@@ -98,15 +98,13 @@ def _joined_matrix(
 
 def joined_confidence(parts: Sequence[Translation]) -> tuple[float | None, dict[str, float] | None]:
     """Confidence and evidence of a text from those of its parts: means, weighted by target words."""
-    told = [(part, max(1, len(part.target_words))) for part in parts if part.evidence is not None]
-    if not told:
+    first = parts[0].evidence
+    if first is None:
         return None, None
-    weights = [weight for _, weight in told]
-    names = set.intersection(*(set(part.evidence or ()) for part, _ in told))
+    weights = [max(1, len(part.target_words)) for part in parts]
     evidence = {
-        name: float(np.average([(part.evidence or {})[name] for part, _ in told], weights=weights)) for name in names
+        name: float(np.average([(part.evidence or {})[name] for part in parts], weights=weights)) for name in first
     }
-    values = [part.confidence for part, _ in told]
-    if any(value is None for value in values):
+    if parts[0].confidence is None:
         return None, evidence
-    return float(np.average(np.array(values, float), weights=weights)), evidence
+    return float(np.average([part.confidence for part in parts], weights=weights)), evidence

@@ -85,11 +85,32 @@ def arriving_lines(path: str | Path | None, invalid: str = "refuse") -> Iterator
         raise UserError(f"cannot read {name}: {error.strerror}") from error
 
 
-def opened_together(paths: Sequence[str | Path], invalid: str = "refuse") -> list[Iterator[str | None]]:
-    """`arriving_lines` of several files, all opened before any is waited for: one program may write several pipes."""
-    files = [arriving_lines(path, invalid) for path in paths]
-    begun = [list(islice(lines, 1)) for lines in files]
-    return [chain(first, lines) for first, lines in zip(begun, files, strict=True)]
+def parallel_lines(paths: Sequence[str | Path], invalid: str = "refuse") -> Iterator[tuple[str, ...] | None]:
+    """Line N of every file, and None before a wait in any; all are opened before any is waited for, because one program
+    may write several pipes.
+
+    Raises UserError as `arriving_lines`, and at the end for files of different lengths.
+    """
+    files = [chain(list(islice(lines, 1)), lines) for lines in [arriving_lines(path, invalid) for path in paths]]
+    counts = [0] * len(files)
+    while True:
+        row: list[str] = []
+        for number, lines in enumerate(files):
+            while (line := next(lines, END)) is None:
+                yield None
+            if line is not END:
+                counts[number] += 1
+                row.append(line)
+        if len(row) == len(files):
+            yield tuple(row)
+        elif not row:
+            break
+    for path, count in zip(paths, counts, strict=True):
+        if count != counts[0]:
+            raise UserError(
+                f"{paths[0]} has {counts[0]:,} lines but {path} has {count:,}: "
+                "line N of one must be the translation of line N of the other"
+            )
 
 
 def in_chunks(items: Iterable[Item | None], size: int) -> Iterator[list[Item] | None]:

@@ -128,20 +128,6 @@ class Searcher:
         return own != theirs
 
 
-class Reading(NamedTuple):
-    """What is read off one hypothesis, None where that is not asked for or not there."""
-
-    target: Encoding
-    pair: AlignedPair | None
-    """By the alignment head."""
-    attention: np.ndarray | None
-    """[target words, source words + 1]"""
-    weights: AttentionWeights | None
-    """Of every head, over pieces."""
-    scores: np.ndarray | None
-    """[target pieces + 1]: log-probabilities."""
-
-
 @dataclass(frozen=True)
 class WordAligner:
     """Make a translation of every part: its text and words, their links and attention, its confidence."""
@@ -177,13 +163,20 @@ class WordAligner:
             pairs = self.head.align_words(list(zip(*sides, strict=True)))
         pieces = [one.attention for one in flat if one.attention is not None]
         attention = all_over_words(pieces, sources, targets) if len(pieces) == len(flat) else none
-        readings = map(Reading._make, zip(targets, pairs, attention, weights, scores, strict=True))
+        # What is read off each hypothesis, None where that is not asked for or not there.
+        readings = zip(targets, pairs, attention, weights, scores, strict=True)
         for (line, source), hypotheses in zip(parts, found, strict=True):
             text = line.text if source is line.whole else source.text
             group = [self._translation(text, source, one, next(readings)) for one in hypotheses]
             yield replace(group[0], hypotheses=group) if len(group) > 1 else group[0]
 
-    def _translation(self, text: str, source: Encoding, hypothesis: Hypothesis, reading: Reading) -> Translation:
+    def _translation(
+        self,
+        text: str,
+        source: Encoding,
+        hypothesis: Hypothesis,
+        reading: tuple[Encoding, AlignedPair | None, np.ndarray | None, AttentionWeights | None, np.ndarray | None],
+    ) -> Translation:
         target, pair, attention, weights, scores = reading
         links = pair.links if pair else None if attention is None else attention_links(attention)
         link_probabilities = pair.probabilities if pair else None
@@ -215,29 +208,23 @@ class WordAligner:
         return with_copied(made, source_of_copies) if source_of_copies.copied else made
 
 
-@dataclass(frozen=True)
-class Assembler:
-    """Join the translations of a line's parts."""
-
-    attention_name: str | None
-    """As in `WordAligner`."""
-    attention: bool
-    """Whether translations have their attention."""
-
-    def assemble(self, lines: Sequence[Line], translations: Iterator[Translation]) -> Iterator[Translation]:
-        """One translation a line, of those of its parts."""
-        for line in lines:
-            words = [word.text for word in line.whole.words]
-            if not line.parts:
-                matrix = np.zeros((0, len(words) + 1), np.float32) if self.attention else None
-                nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if self.attention_name else None)
-                yield with_copied(replace(nothing, attention_name=self.attention_name), line.whole)
-            elif line.parts[0].encoding is not line.whole:  # split
-                results = [next(translations) for _ in line.parts]
-                places = [words_of_part(line.whole, part) for part in line.parts]
-                yield join_translations(line.text, words, results, places)
-            else:
-                yield next(translations)
+def assembled(
+    lines: Sequence[Line], translations: Iterator[Translation], attention_name: str | None, attention: bool
+) -> Iterator[Translation]:
+    """One translation a line, of those of its parts. `attention_name` is as in `WordAligner`; `attention` tells whether
+    translations have theirs."""
+    for line in lines:
+        words = [word.text for word in line.whole.words]
+        if not line.parts:
+            matrix = np.zeros((0, len(words) + 1), np.float32) if attention else None
+            nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if attention_name else None)
+            yield with_copied(replace(nothing, attention_name=attention_name), line.whole)
+        elif line.parts[0].encoding is not line.whole:  # split
+            results = [next(translations) for _ in line.parts]
+            places = [words_of_part(line.whole, part) for part in line.parts]
+            yield join_translations(line.text, words, results, places)
+        else:
+            yield next(translations)
 
 
 def over_target_words(log_probabilities: np.ndarray, target: Encoding) -> np.ndarray:

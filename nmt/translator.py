@@ -23,7 +23,7 @@ from nmt.keywords import (
 from nmt.lines import in_chunks
 from nmt.prefetch import prefetch
 from nmt.search.options import SearchOptions
-from nmt.stages import Assembler, Reader, Searcher, WordAligner, over_target_words, spelled, too_long
+from nmt.stages import Reader, Searcher, WordAligner, assembled, over_target_words, spelled, too_long
 from nmt.text.encoding import Encoding
 from nmt.text.subwords import Subwords
 from nmt.translation import NO_ALIGNMENT, AttentionMaps, Score, Translation
@@ -167,13 +167,12 @@ class Translator:
         name = self.checkpoint.attention_name if self.attends else None
         calibration = Calibration.of(self.checkpoint.metadata.confidence)
         aligner = WordAligner(self.subwords, self.aligner, name, calibration, read_weights, scored)
-        assembler = Assembler(name, attention)
 
         chunks = in_chunks(reader.read(lines), size)
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.
         in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks if chunk is not None)
         for chunk, found in prefetch(searcher.search, chunks, FAST_AHEAD) if overlapped else in_turn:
-            yield from assembler.assemble(chunk, aligner.align(chunk, found))
+            yield from assembled(chunk, aligner.align(chunk, found), name, attention)
 
     def score(self, source: str, target: str) -> Score:
         """The model's log-probability of a given translation of `source`, and of each of its words (PyTorch).

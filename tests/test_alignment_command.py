@@ -178,7 +178,7 @@ def test_files_of_different_length_are_refused(align, tmp_path):
     (tmp_path / "b").write_text("one\n")
     status, lines, errors = align("--source", str(tmp_path / "a"), "--target", str(tmp_path / "b"))
     assert status == 2
-    assert f"{tmp_path / 'b'} ends after line 1, but {tmp_path / 'a'} goes on" in errors
+    assert f"{tmp_path / 'a'} has 2 lines but {tmp_path / 'b'} has 1:" in errors
     assert align("--source", str(tmp_path / "b"), "--target", str(tmp_path / "a"))[0] == 2
     status, _, errors = align("--source", "-", "--target", "-", given="one\ntwo\n")
     assert status == 2 and "cannot both be standard input" in errors

@@ -93,7 +93,7 @@ def test_links_of_tokens_become_links_of_given_words(tmp_path):
     path = tmp_path / "gold.tsv"
     path.write_text("They do n't go .\tNo van .\t1-0 2-0 3-1 4-2\n")
     gold = compare.gold_sets.xl_wa(path)
-    assert gold.pairs == [("They don't go.", "No van.")]
+    assert gold.pairs == [("They don't go .", "No van .")]
     assert gold.gold[0].sure == {(1, 0), (2, 0), (3, 1), (4, 2)}
     assert gold.over_words([[(1, 0), (2, 1), (3, 2)]]) == [[(1, 0), (2, 0), (3, 1), (4, 2)]]
     path.write_text("one column\n")

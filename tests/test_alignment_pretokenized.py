@@ -11,19 +11,14 @@ from nmt.text.words import normalize, split_words
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("Where is the station ?", "Where is the station?"),
-        ("¿ Dónde está , por favor ?", "¿Dónde está, por favor?"),
-        ('She said : " I will wait . "', 'She said: "I will wait."'),
-        ('" Wait ! " said Ana .', '"Wait!" said Ana.'),
-        ("I do n't know if it 's Ann 's .", "I don't know if it's Ann's."),
-        ("It costs $ 20 . 50 ( 5 % off ) ...", "It costs $20.50 (5% off)..."),
-        ("At 10 : 30 , 5 , 000 came .", "At 10:30, 5,000 came."),
-        ("My T - shirt - the red one - is wet .", "My T-shirt-the red one-is wet."),
-        ("already joined, as written.", "already joined, as written."),
+        ("I do n't know if it 's Ann 's .", "I don't know if it's Ann's ."),
+        ("WE CAN N’T , WE ’LL", "WE CANN’T , WE’LL"),
+        ("'s is first , ' s is none", "'s is first , ' s is none"),
+        ("already joined, isn't it?", "already joined, isn't it?"),
         ("", ""),
     ],
 )
-def test_punctuation_is_attached_again(line, text):
+def test_endings_are_attached_again(line, text):
     joined = join_words(given_words(line))
     assert joined.text == text
     assert [joined.text[start:end] for start, end in joined.spans] == given_words(line)
@@ -48,7 +43,7 @@ def test_links_come_back_to_the_given_words():
     ]
 
 
-# Also what composes across a border: a lone accent, the two halves of a Hangul syllable.
+# Also what could compose across a border: a lone accent, the two halves of a Hangul syllable.
 tricky = st.sampled_from("abé1 '’\"-.,:;?¿!¡()/$n\u0301\u00a0\u200b\u1100\u1161".replace(" ", ""))
 characters = tricky | st.characters(exclude_characters=" \t")
 word = st.text(characters, min_size=1, max_size=5)

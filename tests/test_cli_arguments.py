@@ -52,7 +52,7 @@ def test_an_empty_name_is_refused(command, name, arguments):
 
 @pytest.mark.parametrize("number", [0, -1, 100_000, 10**10, 10**400, "two", ""])
 def test_absurd_numbers_of_threads_are_refused(command, number):
-    for name, given in (("translate", ["a"]), ("inspect", ["a"]), ("evaluate", []), ("demo", [])):
+    for name, given in (("translate", ["a"]), ("inspect", ["a"]), ("evaluate", [])):
         assert "threads" in command(name).refused(*given, f"--threads={number}")
     with pytest.raises(nmt.UserError, match="threads"):
         nmt.Translator.load(threads=10**10)
@@ -62,8 +62,6 @@ def test_absurd_numbers_of_threads_are_refused(command, number):
 def test_other_absurd_numbers_are_refused(command, option):
     for number in (10**10, 10**400, 0, *([1001] if option != "--batch-size" else [])):
         assert option in command("translate").refused("a", option, number)
-    for port in (-1, 65536, 10**10):
-        assert "--port" in command("demo").refused(f"--port={port}")
 
 
 def test_a_terminal_is_told_that_it_is_read(monkeypatch, capsys):

@@ -225,7 +225,7 @@ def test_the_mean_of_parts():
     def part(words: int, confidence, evidence):
         return Translation("", "", 0.0, [], ["w"] * words, None, None, confidence=confidence, evidence=evidence)
 
-    whole = joined_confidence([part(1, 0.0, {"letters": 0.0}), part(3, 1.0, {"letters": 1.0, "unknown": 2.0})])
+    whole = joined_confidence([part(1, 0.0, {"letters": 0.0}), part(3, 1.0, {"letters": 1.0})])
     assert whole == (0.75, {"letters": 0.75})
     assert joined_confidence([part(1, None, {"letters": 1.0})]) == (None, {"letters": 1.0})
     assert joined_confidence([part(0, None, None)]) == (None, None)

@@ -1,6 +1,5 @@
 """Both engines: attention against an independent pass step by step, and CTranslate2 against PyTorch."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 import torch
 from tiny import ENGLISH, SENTENCES, SPANISH, tiny_config, write_tiny_checkpoint
 
-from nmt.checkpoint import CONFIG, METADATA, WEIGHTS, Checkpoint, load_arrays, save_arrays, write_checkpoint_metadata
+from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays, save_arrays, write_checkpoint_metadata
 from nmt.config import load_config
 from nmt.engines.conversion import (
     convert,
@@ -21,7 +20,6 @@ from nmt.engines.conversion import (
     export_to_ctranslate2,
     permute_heads,
     set_quantization,
-    sinusoidal_positions,
 )
 from nmt.engines.ctranslate2_engine import CTranslate2Engine
 from nmt.engines.torch_engine import TorchEngine
@@ -29,7 +27,6 @@ from nmt.errors import UserError
 from nmt.files import sha256_of
 from nmt.models import build_model, load_weights, own_weights
 from nmt.models.attention import attention
-from nmt.models.transformer import sinusoidal_positions as torch_positions
 from nmt.search.options import SearchOptions
 from nmt.text.subwords import END, START, Subwords
 from nmt.translator import Translator
@@ -321,11 +318,6 @@ def test_expected_shapes_are_those_of_the_network(model):
     assert expected_shapes(config, 400) == shapes
 
 
-def test_positions_are_those_of_the_network():
-    for length, width in ((256, 192), (64, 32), (1000, 6)):
-        np.testing.assert_array_equal(sinusoidal_positions(length, width), torch_positions(length, width).numpy())
-
-
 def test_a_network_is_converted_once(tmp_path, tiny_checkpoint, monkeypatch):
     monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
     converted = []
@@ -352,20 +344,6 @@ def test_a_cache_that_cannot_be_written_costs_no_translation(tmp_path, tiny_chec
     subwords, torchs, fast = engines(tiny_checkpoint)
     ids = subwords.encode_ids(SOURCES)
     assert_equal(fast.translate(ids, SearchOptions(4)), torchs.translate(ids, SearchOptions(4)))
-
-
-def test_the_network_of_an_older_checkpoint_is_ignored(tmp_path, tiny_checkpoint):
-    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
-    metadata = json.loads((directory / METADATA).read_text())
-    (directory / "ctranslate2").mkdir()
-    (directory / "ctranslate2" / "model.bin").write_bytes(b"of other weights")
-    metadata["files"]["ctranslate2/model.bin"] = sha256_of(directory / "ctranslate2" / "model.bin")
-    del metadata["sha256"]
-    (directory / METADATA).write_text(json.dumps(metadata))
-    text = Translator.load(tiny_checkpoint).translate(ENGLISH[0]).text
-    assert Translator.load(directory).translate(ENGLISH[0]).text == text
-    set_quantization(directory, "int8")
-    assert not any(name.startswith("ctranslate2") for name in Checkpoint(directory).metadata.record["files"])
 
 
 def test_other_weights_are_another_network(tmp_path, tiny_checkpoint):

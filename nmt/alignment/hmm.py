@@ -35,7 +35,7 @@ UNIGRAM_COUNT = 100.0
 """Occurrences that the unigram distribution weighs in the null word's lexicon."""
 BLOCK_CELLS = 2**17
 SIZES = np.array([*range(1, 13), 14, 16, 20, 24, 28, 32, 40, 48, 60, 80, 100, 128, 192, 256, 384, 512])
-"""Sentences are padded to these lengths."""
+"""Sentences, which have at most `AlignerConfig.longest` words, are padded to these lengths."""
 
 
 @dataclass(frozen=True)
@@ -242,8 +242,6 @@ def _sums(values: Tensor, own: Tensor, counts: Tensor, least: float = 1e-9) -> T
 
 def _blocks(pairs: WordPairs) -> tuple[list[Block], tuple[Tensor, Tensor]]:
     """The pairs in blocks, and the table of co-occurring words: [table] of each side, 0 where there is padding."""
-    if max(lengths.max() for lengths in pairs.lengths) > SIZES[-1]:
-        raise ValueError(f"a sentence has more than {SIZES[-1]} words")
     sizes = [np.searchsorted(SIZES, lengths) for lengths in pairs.lengths]
     order = np.lexsort(sizes)
     group = sizes[0][order] * len(SIZES) + sizes[1][order]

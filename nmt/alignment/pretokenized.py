@@ -1,7 +1,7 @@
-"""Detokenising words given by spaces, and mapping links back to them.
+"""Running text from words given by spaces, and mapping links back to them.
 
-Tokenised corpora write `Where is the station ?`; a model trained on `station?` gets that instead, and its links are
-mapped back to the five given words.
+Tokenised corpora write `do n't`; a model trained on `don't` gets that instead, and its links are mapped back to the two
+given words.
 """
 
 import re
@@ -11,13 +11,8 @@ from dataclasses import dataclass
 from nmt.alignment import Link
 from nmt.text.words import Word, normalize, overlapping, split_words
 
-# Attached to the previous word, and to the next word.
-CLOSING = re.compile(r"[.,;:!?…%)\]}»”]+|['’](?:s|m|d|ll|re|ve)|n['’]t", re.IGNORECASE)
-OPENING = re.compile(r"[¿¡(\[{«“$£€]+")
-QUOTE = '"'
-# `20 . 5`, `10 : 30` and `1 , 000` are one number, `T - shirt` and `and / or` one word.
-DECIMAL = re.compile(r"[.:]")
-JOINING = re.compile(r"[-/]")
+# Attached to the word before: every other mark is a token of its own, with a space before it or without.
+ENDING = re.compile(r"['’](?:s|m|d|ll|re|ve)|n['’]t", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,18 +40,10 @@ def given_words(line: str) -> list[str]:
 
 
 def join_words(words: Sequence[str]) -> JoinedWords:
-    """Join words into running text with punctuation attached, and locate each word.
-
-    Words stay whole and in order; only spaces between them are removed.
-    """
-    words = [normalize(word) for word in words]
+    """Join words into running text with contracted endings attached, and locate each word."""
     text, spans = "", []
-    quoted = False
-    for position, word in enumerate(words):
-        before = words[position - 1] if position else ""
-        apart = not _attached(words, position, quoted) or not _stays_composed(before, word)
-        quoted ^= word == QUOTE
-        text += " " if position and apart else ""
+    for word in map(normalize, words):
+        text += " " if text and not ENDING.fullmatch(word) else ""
         spans.append((len(text), len(text) + len(word)))
         text += word
     return JoinedWords(text, spans)
@@ -79,35 +66,3 @@ def links_over_given_words(
             for target in target_words[target_token]
         }
     )
-
-
-def _attached(words: Sequence[str], position: int, quoted: bool) -> bool:
-    """Whether the word at `position` has no space before it; `quoted`: a quotation mark is open."""
-    if position == 0:
-        return False
-    before, word = words[position - 1], words[position]
-    after = words[position + 1] if position + 1 < len(words) else ""
-    if CLOSING.fullmatch(word) or OPENING.fullmatch(before):
-        return True
-    if QUOTE in (word, before):
-        # An opening mark attaches to the next word, a closing one to the previous.
-        return quoted
-    if JOINING.fullmatch(word):
-        return _is_word(before) and _is_word(after)
-    earlier = words[position - 2] if position >= 2 else ""
-    if JOINING.fullmatch(before):
-        return _is_word(earlier) and _is_word(word)
-    if DECIMAL.fullmatch(before):
-        return earlier.isdigit() and word.isdigit()
-    if before == ",":
-        return earlier.isdigit() and len(earlier) <= 3 and word.isdigit() and len(word) == 3
-    return False
-
-
-def _is_word(word: str) -> bool:
-    return bool(word) and word[-1].isalnum() and word[0].isalnum()
-
-
-def _stays_composed(before: str, word: str) -> bool:
-    """Whether joining the two composes no characters across the border (a lone accent, Hangul letters)."""
-    return normalize(before + word) == before + word

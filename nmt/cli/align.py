@@ -21,7 +21,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,7 +35,7 @@ from nmt.cli.common import add_shared, answered, check_writable, command, parser
 from nmt.cli.learn import add_learn_arguments, check_options, corpus_pairs, learn, save_head
 from nmt.confidence import is_known
 from nmt.errors import UserError
-from nmt.lines import END, arriving_lines, in_chunks, opened_together
+from nmt.lines import arriving_lines, in_chunks, parallel_lines
 from nmt.text.words import split_words
 
 if TYPE_CHECKING:
@@ -144,7 +143,7 @@ def make_parser():
     arguments.add_argument(
         "--pretokenized",
         action="store_true",
-        help="words are given by spaces, and links count them; the model is given text with punctuation re-attached",
+        help="words are given by spaces, and links count them; the model is given `don't` for `do n't`",
     )
     arguments.add_argument(
         "--links",
@@ -176,13 +175,13 @@ def make_parser():
     return arguments
 
 
-def read_pairs(options) -> Iterator[tuple[str, str] | None]:
+def read_pairs(options) -> Iterator[tuple[str, ...] | None]:
     """Yield the pairs that the arguments name, and None before each wait for more."""
     if options.corpus and not options.pairs and not options.source:
         yield from corpus_pairs(options.corpus)
         return
     if options.source:
-        yield from _parallel_lines(options.source, options.target, options.invalid_utf8)
+        yield from parallel_lines((options.source, options.target), options.invalid_utf8)
         return
     number = 0
     for line in arriving_lines(options.pairs, options.invalid_utf8):
@@ -201,24 +200,7 @@ def read_pairs(options) -> Iterator[tuple[str, str] | None]:
             raise UserError(f"standard input, line {number}: write one `source ||| target` a line, with one |||")
 
 
-def _parallel_lines(source: str, target: str, invalid: str) -> Iterator[tuple[str, str] | None]:
-    """Lines of two parallel files, and None before a wait in either."""
-    files = opened_together((source, target), invalid)
-    for number in count():
-        pair = []
-        for lines in files:
-            while (line := next(lines, END)) is None:
-                yield None
-            pair.append(line)
-        if END in pair:
-            if pair != [END, END]:
-                shorter, longer = (source, target) if pair[0] is END else (target, source)
-                raise UserError(f"{shorter} ends after line {number}, but {longer} goes on: give parallel files")
-            return
-        yield pair[0], pair[1]
-
-
-def as_given(pairs: Iterable[tuple[str, str] | None], pretokenized: bool) -> Iterator[Pair | None]:
+def as_given(pairs: Iterable[tuple[str, ...] | None], pretokenized: bool) -> Iterator[Pair | None]:
     """Each side as running text: pretokenized words joined, or the sentence as it is."""
     for pair in pairs:
         if pair is None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from nmt.cli.common import TRANSLATING, add_shared, check_writable, command, in_one_line, parser, searching, writer
 from nmt.errors import UserError
 from nmt.evaluation import TOKENIZERS
-from nmt.lines import opened_together
+from nmt.lines import parallel_lines
 
 if TYPE_CHECKING:
     from nmt.evaluation import Evaluation
@@ -118,12 +118,8 @@ def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str
 
 
 def _from_files(options) -> tuple[list[str], list[list[str]], str]:
-    files = opened_together([options.source, *options.reference], options.invalid_utf8)
-    sources, *columns = [[line for line in lines if line is not None] for lines in files]
-    for path, column in zip(options.reference, columns, strict=True):
-        if len(column) != len(sources):
-            raise UserError(f"{path} has {len(column)} lines, {options.source} has {len(sources)}; they must match")
-    return sources, [list(group) for group in zip(*columns, strict=True)], options.source
+    rows = [row for row in parallel_lines([options.source, *options.reference], options.invalid_utf8) if row]
+    return [row[0] for row in rows], [list(row[1:]) for row in rows], options.source
 
 
 entry = command("nmt-evaluate", main)

@@ -15,7 +15,7 @@ from nmt.corpus.columns import Column, find_column, sentence_at
 from nmt.corpus.origin import PairSource, SentencePair
 from nmt.errors import UserError
 from nmt.files import expanded, sha256_of
-from nmt.lines import read_lines
+from nmt.lines import parallel_lines, read_lines
 
 if TYPE_CHECKING:
     from nmt.config import DataConfig
@@ -26,9 +26,13 @@ Pairs = Iterable[SentencePair]
 def read_text(path: Path) -> Iterator[str]:
     """`read_lines`; also raises UserError for a NUL byte, which marks UTF-16 and binary files."""
     for number, line in enumerate(read_lines(path), start=1):
-        if "\0" in line:
-            raise UserError(f"{path}:{number}: a NUL byte, so this is not UTF-8 text; convert it")
-        yield line
+        yield _without_nul(line, path, number)
+
+
+def _without_nul(line: str, path: Path, number: int) -> str:
+    if "\0" in line:
+        raise UserError(f"{path}:{number}: a NUL byte, so this is not UTF-8 text; convert it")
+    return line
 
 
 def check_file(path: str | Path, key: str) -> Path:
@@ -51,17 +55,9 @@ class ParallelFiles:
     target: Path
 
     def __iter__(self) -> Iterator[SentencePair]:
-        counts = [0, 0]
-        for source, target in itertools.zip_longest(read_text(self.source), read_text(self.target)):
-            counts[0] += source is not None
-            counts[1] += target is not None
-            if source is not None and target is not None:
-                yield SentencePair(source, target)
-        if counts[0] != counts[1]:
-            raise UserError(
-                f"{self.source} has {counts[0]:,} lines but {self.target} has {counts[1]:,}: "
-                "line N of one must be the translation of line N of the other"
-            )
+        for number, row in enumerate(parallel_lines((self.source, self.target)), start=1):
+            if row is not None:  # plain files never keep one waiting
+                yield SentencePair(_without_nul(row[0], self.source, number), _without_nul(row[1], self.target, number))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from nmt.checkpoint import SUBWORDS, WEIGHTS, Checkpoint, load_arrays, write_checkpoint_metadata
 from nmt.errors import UserError
 from nmt.files import atomic_path, is_empty
+from nmt.positions import fixed_positions
 from nmt.text.subwords import Subwords
 from nmt.untrusted import tensor_shapes
 
@@ -173,15 +174,6 @@ def fill_vocabulary(weights: Arrays, pieces: list[str]) -> None:
     weights["output_bias"] = np.pad(weights["output_bias"], (0, added), constant_values=-1e4)  # finite in float16
 
 
-def sinusoidal_positions(length: int, width: int) -> np.ndarray:
-    """Vaswani et al. 2017, section 3.5: PE(p, 2i) = sin(p / 10000^(2i / width)), PE(p, 2i + 1) = cos; [length, width].
-
-    As `nmt.models.transformer.sinusoidal_positions`, without PyTorch.
-    """
-    angle = np.arange(length)[:, None] / 10000 ** (np.arange(0, width, 2) / width)  # [length, width / 2]
-    return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(length, width).astype(np.float32)
-
-
 def _fill(spec: TransformerSpec, config: ModelConfig, weights: Arrays) -> None:
     """Put the weights into their places in CTranslate2's specification."""
 
@@ -197,12 +189,7 @@ def _fill(spec: TransformerSpec, config: ModelConfig, weights: Arrays) -> None:
     spec.decoder.embeddings.weight = weights.get("target_embedding.weight", tied)
     spec.decoder.projection.weight = tied
     spec.decoder.projection.bias = weights["output_bias"]
-    if config.positions == "learned":
-        positions = weights["positions"]
-    elif config.positions == "sinusoidal":
-        positions = sinusoidal_positions(config.max_length, config.width)
-    else:
-        positions = np.zeros((config.max_length, config.width), np.float32)
+    positions = weights["positions"] if config.positions == "learned" else fixed_positions(config)
     for side, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         part.position_encodings.encodings = positions
         if config.norm == "pre":

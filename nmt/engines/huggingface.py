@@ -22,7 +22,7 @@ from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.files import atomic_path, expanded, is_empty
 from nmt.models import own_weights
-from nmt.models.transformer import fixed_positions
+from nmt.positions import fixed_positions
 from nmt.search.options import SearchOptions
 from nmt.text.casing import truecased_beginning
 from nmt.text.subwords import END, PADDING, SPACE, START, UNKNOWN, Subwords
@@ -99,7 +99,7 @@ def not_for_huggingface(config: ModelConfig) -> str | None:
 def converted(config: ModelConfig, weights: Arrays) -> Arrays:
     """The weights under the names of `transformers`, float32, with the residual stream in its order."""
     order = np.concatenate([np.arange(0, config.width, 2), np.arange(1, config.width, 2)])
-    positions = fixed_positions(config).numpy()[:, order]
+    positions = fixed_positions(config)[:, order]
     result: Arrays = {
         "model.shared.weight": weights["output_weight"][:, order],
         "final_logits_bias": weights["output_bias"][None],

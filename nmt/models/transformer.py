@@ -14,6 +14,7 @@ from nmt.models.decoder_state import DecoderState, append_to_cache
 from nmt.models.dropout import Dropout
 from nmt.models.efficient_attention import self_attention
 from nmt.models.interface import Model, Weights
+from nmt.positions import fixed_positions
 
 
 class SublayerConnection(nn.Module):
@@ -142,11 +143,11 @@ class Transformer(Model):
         final = nn.LayerNorm if config.norm == "pre" else nn.Identity
         self.encoder_norm, self.decoder_norm = final(config.width), final(config.width)
         self._initialize()
-        positions = fixed_positions(config)
         if config.positions == "learned":
-            self.positions = nn.Parameter(torch.empty_like(positions).normal_(std=config.width**-0.5))
+            table = torch.empty(config.max_length, config.width)
+            self.positions = nn.Parameter(table.normal_(std=config.width**-0.5))
         else:
-            self.register_buffer("positions", positions, persistent=False)
+            self.register_buffer("positions", torch.from_numpy(fixed_positions(config)), persistent=False)
 
     def encode(self, source: Tensor, lengths: Tensor, with_weights: bool = False) -> tuple[Tensor, Tensor, Weights]:
         """source [batch, source] piece ids, lengths [batch].
@@ -212,16 +213,3 @@ class Transformer(Model):
         # Section 3.4: embeddings are scaled by sqrt(width). `first` is the one position of a decoding step.
         positions = self.positions[: pieces.size(1)] if first is None else self.positions[first]
         return self.dropout(embedding(pieces) * math.sqrt(self.config.width) + positions)
-
-
-def fixed_positions(config: ModelConfig) -> Tensor:
-    """What is added to the embeddings [max_length, width]: sines and cosines, or nothing."""
-    table = sinusoidal_positions(config.max_length, config.width)
-    return table if config.positions == "sinusoidal" else torch.zeros_like(table)
-
-
-def sinusoidal_positions(length: int, width: int) -> Tensor:
-    """Section 3.5: PE(p, 2i) = sin(p / 10000^(2i / width)), PE(p, 2i + 1) = cos(the same); [length, width]."""
-    position = torch.arange(length, dtype=torch.float64)[:, None]
-    angle = position / 10000 ** (torch.arange(0, width, 2, dtype=torch.float64) / width)  # [length, width / 2]
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).float()

@@ -206,9 +206,8 @@ class Subwords:
         kept = [(slot.start, slot.end) for slot in slots]
         if self.truecased:
             usual = truecased_beginning(usual, kept, self.score)
-        filled, origins = fill(usual, slots) if slots else (usual, None)
-        if self.truecased and _OPENING.search(filled):
-            filled, origins = _apart(filled, origins or [(place, place + 1) for place in range(len(filled))])
+        spaces = [Slot(mark.end(), mark.end(), " ") for mark in _OPENING.finditer(usual)] if self.truecased else []
+        filled, origins = fill(usual, [*slots, *spaces]) if slots or spaces else (usual, None)
         result = self._processor.encode(filled, return_type="offset_mapping")
         spans = result["offsets"]
         if origins:
@@ -363,15 +362,6 @@ def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -
         for slot in slots
         if (first := before[slot.start]) in left and (last := before[slot.end - 1]) in left
     ]
-
-
-def _apart(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
-    """The text with a space after opening marks, and the span that each of its characters comes from."""
-    for match in reversed(list(_OPENING.finditer(text))):
-        text = f"{text[: match.end()]} {text[match.end() :]}"
-        end = spans[match.start()][1]
-        spans.insert(match.end(), (end, end))
-    return text, spans
 
 
 def _storable(text: str) -> str:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from nmt.batching import BatchSampler
 from nmt.config.model import ModelConfig
-from nmt.models.transformer import sinusoidal_positions
+from nmt.positions import sinusoidal_positions
 from nmt.text.subwords import PADDING
 from nmt.training.pairs import Batch
 from scripts import captions
@@ -51,7 +51,7 @@ class PlainTransformer(nn.Module):
                 if isinstance(module, nn.MultiheadAttention):
                     module.dropout = 0.0
         self.bias = nn.Parameter(torch.zeros(vocabulary))
-        self.register_buffer("positions", sinusoidal_positions(config.max_length, config.width))
+        self.register_buffer("positions", torch.from_numpy(sinusoidal_positions(config.max_length, config.width)))
 
     def embed(self, pieces: Tensor) -> Tensor:
         """[batch, length] to [batch, length, width]."""
