@@ -128,6 +128,20 @@ class Searcher:
         return own != theirs
 
 
+class Reading(NamedTuple):
+    """What is read off one hypothesis, None where that is not asked for or not there."""
+
+    target: Encoding
+    pair: AlignedPair | None
+    """By the alignment head."""
+    attention: np.ndarray | None
+    """[target words, source words + 1]"""
+    weights: AttentionWeights | None
+    """Of every head, over pieces."""
+    scores: np.ndarray | None
+    """[target pieces + 1]: log-probabilities."""
+
+
 @dataclass(frozen=True)
 class WordAligner:
     """Make a translation of every part: its text and words, their links and attention, its confidence."""
@@ -163,20 +177,13 @@ class WordAligner:
             pairs = self.head.align_words(list(zip(*sides, strict=True)))
         pieces = [one.attention for one in flat if one.attention is not None]
         attention = all_over_words(pieces, sources, targets) if len(pieces) == len(flat) else none
-        # What is read off each hypothesis, None where that is not asked for or not there.
-        readings = zip(targets, pairs, attention, weights, scores, strict=True)
+        readings = map(Reading._make, zip(targets, pairs, attention, weights, scores, strict=True))
         for (line, source), hypotheses in zip(parts, found, strict=True):
             text = line.text if source is line.whole else source.text
             group = [self._translation(text, source, one, next(readings)) for one in hypotheses]
             yield replace(group[0], hypotheses=group) if len(group) > 1 else group[0]
 
-    def _translation(
-        self,
-        text: str,
-        source: Encoding,
-        hypothesis: Hypothesis,
-        reading: tuple[Encoding, AlignedPair | None, np.ndarray | None, AttentionWeights | None, np.ndarray | None],
-    ) -> Translation:
+    def _translation(self, text: str, source: Encoding, hypothesis: Hypothesis, reading: Reading) -> Translation:
         target, pair, attention, weights, scores = reading
         links = pair.links if pair else None if attention is None else attention_links(attention)
         link_probabilities = pair.probabilities if pair else None
