@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_attention import dot, exponential, random_tensors, slow_attention
 
 from nmt.models.attention import attention, padding_mask
 from nmt.models.efficient_attention import (
@@ -17,35 +18,15 @@ from nmt.models.efficient_attention import (
 from nmt.models.scores import Score, additive_scores, dot_scores, soft_alignment
 
 
-def random_tensors(seed: int, *shapes: tuple[int, ...]) -> list[torch.Tensor]:
-    random = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=random, dtype=torch.float64) for shape in shapes]
-
-
 def phi(x: list[float]) -> list[float]:
     return [one + 1 if one > 0 else math.exp(one) for one in x]
-
-
-def dot(x: list[float], y: list[float]) -> float:
-    return sum(a * b for a, b in zip(x, y, strict=True))
-
-
-def slow_attention(query, key, value, similarity, may_see):
-    """sum_j sim(q_i, k_j) v_j / sum_j sim(q_i, k_j) of one head over the j that i may see; also the weights."""
-    means, rows = [], []
-    for i, q in enumerate(query):
-        terms = [similarity(q, k) if may_see(i, j) else 0.0 for j, k in enumerate(key)]
-        row = [term / sum(terms) for term in terms]
-        rows.append(row)
-        means.append([dot(row, list(column)) for column in zip(*value, strict=True)])
-    return torch.tensor(means, dtype=torch.float64), torch.tensor(rows, dtype=torch.float64)
 
 
 def slow_local(query, key, value, window, length, causal):
     def may_see(i, j):
         return (j < length and abs(i - j) <= window and (j <= i or not causal)) or i == j
 
-    return slow_attention(query, key, value, lambda q, k: math.exp(dot(q, k) / math.sqrt(len(q))), may_see)
+    return slow_attention(query, key, value, exponential, may_see)
 
 
 def slow_linear(query, key, value, _window, length, causal):
