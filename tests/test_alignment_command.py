@@ -8,19 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Conversation
 
-torch = pytest.importorskip("torch")
-
-from commands import Conversation  # noqa: E402
-
-from nmt.alignment.head import LONGEST, Aligner  # noqa: E402
-from nmt.alignment.network import AlignmentHead  # noqa: E402
-from nmt.alignment.symmetrization import SYMMETRIZATIONS  # noqa: E402
-from nmt.checkpoint import write_checkpoint_metadata  # noqa: E402
-from nmt.cli.align import main  # noqa: E402
-from nmt.cli.common import run  # noqa: E402
-from nmt.config import AlignerConfig  # noqa: E402
-from nmt.text.subwords import Subwords  # noqa: E402
+from nmt.alignment.head import LONGEST, Aligner
+from nmt.alignment.network import AlignmentHead
+from nmt.alignment.symmetrization import SYMMETRIZATIONS
+from nmt.checkpoint import write_checkpoint_metadata
+from nmt.cli.align import main
+from nmt.cli.common import run
+from nmt.config import AlignerConfig
+from nmt.text.subwords import Subwords
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ["one two three four", "where is the old station?", "don't wait, said Ana.", "five red houses"]
