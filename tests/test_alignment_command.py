@@ -1,6 +1,5 @@
 """`nmt-align` with a head that links equal words, so that every link is known beforehand."""
 
-import io
 import json
 import subprocess
 import sys
@@ -14,8 +13,6 @@ from nmt.alignment.head import LONGEST, Aligner
 from nmt.alignment.network import AlignmentHead
 from nmt.alignment.symmetrization import SYMMETRIZATIONS
 from nmt.checkpoint import write_checkpoint_metadata
-from nmt.cli.align import main
-from nmt.cli.common import run
 from nmt.config import AlignerConfig
 from nmt.text.subwords import Subwords
 
@@ -50,28 +47,26 @@ def checkpoint(tmp_path_factory) -> str:
 
 
 @pytest.fixture
-def align(checkpoint, monkeypatch, capsys):
+def align(checkpoint, command):
     def call(*arguments: str, given: str = "") -> tuple[int, list[str], str]:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
-        status = run("nmt-align", main, ["--checkpoint", checkpoint, *arguments])
-        output = capsys.readouterr()
-        return status, output.out.split("\n")[:-1], output.err
+        status, output, errors = command("align")("--checkpoint", checkpoint, *arguments, stdin=given)
+        return status, output.split("\n")[:-1], "\n".join(errors)
 
     return call
 
 
-def test_another_source_language_is_a_warning(monkeypatch, capsys):
-    def told(*pairs: str) -> str:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(pairs).encode())))
-        assert run("nmt-align", main, []) == 0
-        return capsys.readouterr().err
+def test_another_source_language_is_a_warning(command):
+    def told(*pairs: str) -> list[str]:
+        ended = command("align")(stdin="\n".join(pairs))
+        assert ended.status == 0
+        return ended.errors
 
     german = "Der Hund schläft unter dem Tisch. ||| El perro duerme debajo de la mesa."
     english = "The dog's asleep under the table, said Kowalski. ||| El perro duerme debajo de la mesa, dijo Kowalski."
-    warning = told(german, german)
-    assert warning.startswith("nmt-align: warning: ") and warning.count("\n") == 1
+    (warning,) = told(german, german)
+    assert warning.startswith("nmt-align: warning: ")
     assert "from en" in warning and "of 12 source words" in warning and "--learn" in warning
-    assert told(english, english, german) == told("! ||| !") == ""
+    assert told(english, english, german) == told("! ||| !") == []
 
 
 def test_pairs_from_all_three_places_give_the_same_links(align, tmp_path):
