@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from test_page_engine import LINES, calibrated
+from test_confidence import calibrated
+from test_page_engine import LINES, WEIGHTS_OF_EVIDENCE
 from tiny import write_tiny_checkpoint
-from tools import chromium_browser  # noqa: F401
+from tools import chromium_browser, visit, watched  # noqa: F401
 
 from nmt.checkpoint import SHIPPED, Checkpoint, shipped_checkpoint
 from nmt.confidence import doubtful, in_words
@@ -48,14 +49,10 @@ def wait_for(page, text: str) -> None:
 
 @pytest.mark.parametrize("width, scheme", [(1280, "light"), (390, "dark")])
 def test_the_page_translates(browser, page_file, width, scheme):
-    complaints, requests = [], []
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(page_file.as_uri())
-    page.wait_for_selector("html[data-ready]", state="attached")
+    troubles = watched(page, "file:", "data:", "blob:")
+    visit(page, page_file.as_uri())
     page.fill("#text", LINES[0])
     wait_for(page, LINES[0])
     assert page.inner_text("#translation") == "Ella me trajo una taza de té."
@@ -82,18 +79,16 @@ def test_the_page_translates(browser, page_file, width, scheme):
     assert len(result["hypotheses"]) == 2 and result["heads"]["cross"]["heads"] == 4
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     context.close()
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert troubles == []
 
 
 def test_doubt_is_shown(browser, tmp_path, tiny_checkpoint):
-    checkpoint = calibrated(tiny_checkpoint, tmp_path / "own")
+    checkpoint = calibrated(tiny_checkpoint, tmp_path / "own", WEIGHTS_OF_EVIDENCE)
     path = tmp_path / "page.html"
     path.write_text(translator_page([checkpoint], "float32"), encoding="utf-8")
     expected = Translator.load(checkpoint, "torch", threads=1).translate(LINES[0])
     page = browser.new_page()
-    page.goto(f"{path.as_uri()}#text={LINES[0]}&beam=4&nBest=3")  # a number that the page does not offer
-    page.wait_for_selector("html[data-ready]", state="attached")
+    visit(page, f"{path.as_uri()}#text={LINES[0]}&beam=4&nBest=3")  # a number that the page does not offer
     assert page.input_value("#n-best") == "3"
     assert page.inner_text("#score").startswith(in_words(expected.confidence))
     doubts = [word for word, doubt in zip(expected.target_words, doubtful(expected), strict=True) if doubt]
@@ -110,8 +105,7 @@ def settled(page) -> None:
 
 def test_the_reader_changes_what_the_model_does(browser, page_file):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.goto(f"{page_file.as_uri()}#text={LINES[0]}")
-    page.wait_for_selector("html[data-ready]", state="attached")
+    visit(page, f"{page_file.as_uri()}#text={LINES[0]}")
     original = page.inner_text("#translation")
     page.locator("#stepper .candidate").first.click()  # another first word
     settled(page)
@@ -151,8 +145,7 @@ def test_the_reader_changes_what_the_model_does(browser, page_file):
     assert page.inner_text("#beside-title").startswith("Beside it")
     shown = [page.inner_text(part) for part in ("#translation", "#changes", "#beside-text", "#title")]
     again = browser.new_page(viewport={"width": 390, "height": 844})
-    again.goto(page.url)
-    again.wait_for_selector("html[data-ready]", state="attached")
+    visit(again, page.url)
     assert [again.inner_text(part) for part in ("#translation", "#changes", "#beside-text", "#title")] == shown
     again.close()
     page.close()
