@@ -20,8 +20,7 @@ from nmt.checkpoint import (
 )
 from nmt.confidence import INTERCEPT, SIGNS, WORD_INTERCEPT, WORD_SIGNS, doubtful
 from nmt.errors import UserError
-from nmt.page.bundle import front_coded, model_data, packed_arrays
-from nmt.page.sentencepiece_model import subwords_data
+from nmt.page.bundle import front_coded, model_data, packed_arrays, subwords_data
 from nmt.text.names import KnownWords, courtesy_titles
 from nmt.text.numerals import number_words
 from nmt.text.parts import sentences

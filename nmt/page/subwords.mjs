@@ -58,7 +58,7 @@ export function withLostSlots(source, target) {
 
 export class Subwords {
   /**
-   * @param model what `nmt.page.sentencepiece_model.subwords_data` tells of a SentencePiece model
+   * @param model what `nmt.page.bundle.subwords_data` tells of a SentencePiece model
    * @param knownWords with them, names and numbers become placeholders
    */
   constructor(model, knownWords = null, numberWords = {}, titles = {}) {
