@@ -17,6 +17,7 @@ from nmt.confidence import Calibration
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError
 from nmt.inspection.explorer import EXPLORER, STYLES, bundle, colour_tables, document, filled
+from nmt.text.names import LISTS
 from nmt.text.subwords import Subwords
 
 PAGE = Path(__file__).parent
@@ -89,6 +90,7 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "knownWords": front_coded(subwords.known_words.words) if subwords.known_words else None,
         "numberWords": opened.metadata.number_words or {},
         "titles": opened.metadata.titles or {},
+        "nameLists": LISTS,
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
         "subwords": subwords_data(subwords.proto),

@@ -59,10 +59,10 @@ export function withLostSlots(source, target) {
 export class Subwords {
   /**
    * @param model what `nmt.page.bundle.subwords_data` tells of a SentencePiece model
-   * @param knownWords with them, names and numbers become placeholders
+   * @param names what `KnownWords` is made of, if names and numbers become placeholders
    */
-  constructor(model, knownWords = null, numberWords = {}, titles = {}) {
-    this.known = knownWords && new KnownWords(knownWords, numberWords, titles);
+  constructor(model, { knownWords, numberWords, titles, nameLists }) {
+    this.known = knownWords && new KnownWords(knownWords, numberWords, titles, nameLists);
     this.model = model;
     this.spelling = model.pieces;
     /** The ids of placeholders. */
