@@ -13,6 +13,7 @@ TRANSFORMERS = {
     "narrow keys": {"key_width": 2},
     "local": {"attention": "local", "window": 2},
     "linear": {"attention": "linear"},
+    "post-norm, untied, uneven": {"norm": "post", "tied_embeddings": False, "decoder_layers": 3},
 }
 RECURRENT = {
     "rnnsearch": {"type": "rnnsearch"},
@@ -34,7 +35,7 @@ def shape_of(name: str, **sizes: int) -> dict:
 
 def small_model(name: str, seed: int = 1, **changes):
     """A network in double precision and evaluation mode, every weight random, norms and biases too."""
-    config = ModelConfig(**shape_of(name, **SIZES, width=12, max_length=24), **changes)
+    config = ModelConfig(**(shape_of(name, **SIZES, width=12, max_length=24) | changes))
     torch.manual_seed(seed)
     model = build_model(config, VOCABULARY).double().eval()
     with torch.no_grad():

@@ -1,10 +1,11 @@
 """What several test files share."""
 
 import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
@@ -73,3 +74,21 @@ def whole(place: Path) -> Path:
     from toy_runs import fit
 
     return fit(place, "whole")
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Callable:
+    """A function that gives a command by the end of its name."""
+    from commands import Command
+
+    return lambda name: Command(f"nmt-{name}", import_module(f"nmt.cli.{name}").main, monkeypatch, capfd)
+
+
+@pytest.fixture
+def translate(command: Callable) -> Callable:
+    return command("translate")
+
+
+@pytest.fixture
+def train(command: Callable) -> Callable:
+    return command("train")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tools import chromium_browser  # noqa: F401
+from tools import chromium_browser, visit, watched  # noqa: F401
 
 from nmt.inspection.explorer import explorer_page
 
@@ -14,7 +14,7 @@ TOLERANCE = 1 / 510 + 0.0005
 @pytest.fixture(name="opened")
 def opened_pages(browser, tmp_path):
     """Open a page of translations from disk; afterwards: no console message, no error, no request but the file."""
-    contexts, complaints, requests = [], [], []
+    contexts, troubles = [], []
 
     def opener(*translations, width=1280, height=900, **options):
         path = tmp_path / "page.html"
@@ -22,19 +22,14 @@ def opened_pages(browser, tmp_path):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        page.wait_for_selector("html[data-ready]", state="attached")
+        troubles.append(watched(page, path.as_uri(), "data:"))
+        visit(page, path.as_uri())
         return page
 
     yield opener
     for context in contexts:
         context.close()
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-    assert len({url for url in requests if url.startswith("file:")}) == 1
+    assert not any(troubles), troubles
 
 
 def hover(page, row: int, column: int) -> str:

@@ -10,22 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from commands import Fork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-
-from nmt.alignment.head import LONGEST, Aligner  # noqa: E402
-from nmt.alignment.mixture import MixtureAligner  # noqa: E402
-from nmt.alignment.network import AlignmentHead, Sentences, WordTypes  # noqa: E402
-from nmt.alignment.word_corpus import WordCorpus  # noqa: E402
-from nmt.config import AlignerConfig  # noqa: E402
-from nmt.errors import UserError  # noqa: E402
-from nmt.text.subwords import Subwords  # noqa: E402
-from nmt.text.words import is_punctuation  # noqa: E402
-from nmt.training.alignment import HeadTraining, _mixed_cells, teach_mixtures, train_aligner  # noqa: E402
-from nmt.training.workers import end_with_parent  # noqa: E402
+from nmt.alignment.head import LONGEST, Aligner
+from nmt.alignment.mixture import MixtureAligner
+from nmt.alignment.network import AlignmentHead, Sentences, WordTypes
+from nmt.alignment.word_corpus import WordCorpus
+from nmt.config import AlignerConfig
+from nmt.errors import UserError
+from nmt.text.subwords import Subwords
+from nmt.text.words import is_punctuation
+from nmt.training.alignment import HeadTraining, _mixed_cells, teach_mixtures, train_aligner
+from nmt.training.workers import end_with_parent
 
 SMALL = AlignerConfig(
     width=32, hidden=32, teacher_width=32, teacher_steps=100, student_steps=80, batch_words=600, learning_rate=1e-2

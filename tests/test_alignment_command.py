@@ -1,6 +1,5 @@
 """`nmt-align` with a head that links equal words, so that every link is known beforehand."""
 
-import io
 import json
 import subprocess
 import sys
@@ -8,19 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Conversation
 
-torch = pytest.importorskip("torch")
-
-from commands import Conversation  # noqa: E402
-
-from nmt.alignment.head import LONGEST, Aligner  # noqa: E402
-from nmt.alignment.network import AlignmentHead  # noqa: E402
-from nmt.alignment.symmetrization import SYMMETRIZATIONS  # noqa: E402
-from nmt.checkpoint import write_checkpoint_metadata  # noqa: E402
-from nmt.cli.align import main  # noqa: E402
-from nmt.cli.common import run  # noqa: E402
-from nmt.config import AlignerConfig  # noqa: E402
-from nmt.text.subwords import Subwords  # noqa: E402
+from nmt.alignment.head import LONGEST, Aligner
+from nmt.alignment.network import AlignmentHead
+from nmt.alignment.symmetrization import SYMMETRIZATIONS
+from nmt.checkpoint import write_checkpoint_metadata
+from nmt.config import AlignerConfig
+from nmt.text.subwords import Subwords
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ["one two three four", "where is the old station?", "don't wait, said Ana.", "five red houses"]
@@ -53,28 +47,26 @@ def checkpoint(tmp_path_factory) -> str:
 
 
 @pytest.fixture
-def align(checkpoint, monkeypatch, capsys):
+def align(checkpoint, command):
     def call(*arguments: str, given: str = "") -> tuple[int, list[str], str]:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
-        status = run("nmt-align", main, ["--checkpoint", checkpoint, *arguments])
-        output = capsys.readouterr()
-        return status, output.out.split("\n")[:-1], output.err
+        status, output, errors = command("align")("--checkpoint", checkpoint, *arguments, stdin=given)
+        return status, output.split("\n")[:-1], "\n".join(errors)
 
     return call
 
 
-def test_another_source_language_is_a_warning(monkeypatch, capsys):
-    def told(*pairs: str) -> str:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(pairs).encode())))
-        assert run("nmt-align", main, []) == 0
-        return capsys.readouterr().err
+def test_another_source_language_is_a_warning(command):
+    def told(*pairs: str) -> list[str]:
+        ended = command("align")(stdin="\n".join(pairs))
+        assert ended.status == 0
+        return ended.errors
 
     german = "Der Hund schläft unter dem Tisch. ||| El perro duerme debajo de la mesa."
     english = "The dog's asleep under the table, said Kowalski. ||| El perro duerme debajo de la mesa, dijo Kowalski."
-    warning = told(german, german)
-    assert warning.startswith("nmt-align: warning: ") and warning.count("\n") == 1
+    (warning,) = told(german, german)
+    assert warning.startswith("nmt-align: warning: ")
     assert "from en" in warning and "of 12 source words" in warning and "--learn" in warning
-    assert told(english, english, german) == told("! ||| !") == ""
+    assert told(english, english, german) == told("! ||| !") == []
 
 
 def test_pairs_from_all_three_places_give_the_same_links(align, tmp_path):

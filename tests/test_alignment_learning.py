@@ -7,19 +7,18 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from nmt.alignment.hmm import ALIKE_COUNT, JUMP, NULL, STEM_COUNT, JointHmm  # noqa: E402
-from nmt.alignment.pharaoh import read_pharaoh  # noqa: E402
-from nmt.alignment.word_corpus import WordPairs  # noqa: E402
-from nmt.cli.align import main  # noqa: E402
-from nmt.config import AlignerConfig  # noqa: E402
-from nmt.errors import UserError  # noqa: E402
-from nmt.text.cognates import alike  # noqa: E402
-from nmt.translator import Translator  # noqa: E402
-from tests.commands import Fork  # noqa: E402
-from tests.test_aligner import TINY, toy_corpus  # noqa: E402
+from nmt.alignment.hmm import ALIKE_COUNT, JUMP, NULL, STEM_COUNT, JointHmm
+from nmt.alignment.pharaoh import read_pharaoh
+from nmt.alignment.word_corpus import WordPairs
+from nmt.cli.align import main
+from nmt.config import AlignerConfig
+from nmt.errors import UserError
+from nmt.text.cognates import alike
+from nmt.translator import Translator
+from tests.commands import Fork
+from tests.test_aligner import TINY, toy_corpus
 
 
 def error_rate(found, truth) -> float:

@@ -92,10 +92,13 @@ def test_weights_are_distributions_within_their_masks(name):
     source, target, lengths = random_pieces(6, 2, 9), random_pieces(7, 2, 8), torch.tensor([9, 3])
     memory, mask, encoder = model.encode(source, lengths, with_weights=True)
     _, decoder, cross = model.decode(target, memory, mask, with_weights=True)
-    layers, heads = (2, 3) if model.config.type == "transformer" else (0, 1)
-    assert [tuple(x.shape) for x in encoder] == [(2, heads, 9, 9)] * layers
-    assert [tuple(x.shape) for x in decoder] == [(2, heads, 8, 8)] * layers
-    crosses = {"transformer": layers, "rnnsearch": 1, "rnnencdec": 0}[model.config.type]
+    assert model.encode(source, lengths)[2] == [] and model.decode(target, memory, mask)[1:] == ([], [])
+    config = model.config
+    transformer = config.type == "transformer"
+    heads = 3 if transformer else 1
+    assert [tuple(x.shape) for x in encoder] == [(2, heads, 9, 9)] * transformer * config.encoder_layers
+    assert [tuple(x.shape) for x in decoder] == [(2, heads, 8, 8)] * transformer * config.decoder_layers
+    crosses = {"transformer": config.decoder_layers, "rnnsearch": 1, "rnnencdec": 0}[config.type]
     assert [tuple(x.shape) for x in cross] == [(2, heads, 8, 9)] * crosses
     for sentence, length in enumerate(lengths.tolist()):  # rows of padding hold whatever they hold
         for weights in [*(x[sentence, :, :length] for x in encoder), *(x[sentence] for x in cross)]:
@@ -149,6 +152,7 @@ def test_weights_move_from_one_network_to_another(name):
 
 @every
 def test_dropout_acts_in_training_only_and_bfloat16_gives_finite_gradients(name):
+    """bfloat16 as on a GPU: torch.autocast for the model, bfloat16 products in the loss."""
     from nmt.training.loss import Objective, batch_loss
     from nmt.training.pairs import make_batch
 
@@ -161,3 +165,7 @@ def test_dropout_acts_in_training_only_and_bfloat16_gives_finite_gradients(name)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         batch_loss(model, batch, Objective(0.1, compute_dtype=torch.bfloat16)).backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    exact = batch_loss(model.eval(), batch, Objective(0.1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = batch_loss(model, batch, Objective(0.1, compute_dtype=torch.bfloat16))
+    assert rounded.item() == pytest.approx(exact.item(), rel=0.1)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from architectures import RECURRENT
-from commands import Command
 from safetensors.numpy import load_file
 from test_recurrent import slow_pass
 from tiny import ENGLISH, SPANISH, write_tiny_checkpoint
@@ -15,7 +14,6 @@ from toy import NAMES, toy_config
 
 from nmt import Translator
 from nmt.checkpoint import Checkpoint, write_checkpoint_metadata
-from nmt.cli import align, export, inspect, train, translate
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.inspection.explorer import explorer_page, page_data
@@ -39,11 +37,6 @@ def checkpoints(tmp_path_factory):
         return directory if directory.exists() else write_tiny_checkpoint(directory, steps=30, **KINDS[name])
 
     return checkpoint
-
-
-@pytest.fixture
-def command(monkeypatch, capfd):
-    return lambda module: Command(module.__name__.replace("nmt.cli.", "nmt-"), module.main, monkeypatch, capfd)
 
 
 def engine_of(directory) -> tuple[Subwords, TorchEngine]:
@@ -140,11 +133,11 @@ def test_a_replica_has_the_same_parameters_and_shares_add_up(checkpoints, name):
 def test_a_run_learns_and_translates(tmp_path, command, name):
     model = {"dropout": 0.0, **KINDS[name]}
     path = toy_config(tmp_path, model=model, training={"max_steps": 60, "validate_every": 20, "learning_rate": 0.02})
-    assert command(train)(path).status == 0
+    assert command("train")(path).status == 0
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     losses = [record["loss"] for record in records if record["kind"] == "validation"]
     assert losses[-1] < 0.75 * losses[0]
-    ended = command(translate)("3 1 4", "--checkpoint", tmp_path / "run", "--format", "json")
+    ended = command("translate")("3 1 4", "--checkpoint", tmp_path / "run", "--format", "json")
     found = json.loads(ended.output)
     assert set(found["translation"].split()) <= set(NAMES) and found["target_words"]
     assert (found["attention"] is None) == (found["alignment"] is None) == (name == "rnnencdec")
@@ -154,11 +147,11 @@ def test_no_attention_no_alignment_and_a_clear_word(tmp_path, checkpoints, comma
     directory = checkpoints("rnnencdec")
     given = ["--checkpoint", directory]
     for extra in (["--show", "alignment"], ["--plot", tmp_path / "a.png"], ["--plot", tmp_path / "a.html"]):
-        assert "no attention" in command(translate).refused(ENGLISH[0], *given, *extra)
-    assert "no attention" in command(translate).refused(ENGLISH[0], *given, "--attention", tmp_path / "a.safetensors")
+        assert "no attention" in command("translate").refused(ENGLISH[0], *given, *extra)
+    assert "no attention" in command("translate").refused(ENGLISH[0], *given, "--attention", tmp_path / "a.safetensors")
     for output in ("a.png", "a.html"):
-        assert "no attention" in command(inspect).refused(ENGLISH[0], *given, "--output", tmp_path / output)
-    assert "no attention" in command(align).refused(*given, stdin="a ||| b\n")
+        assert "no attention" in command("inspect").refused(ENGLISH[0], *given, "--output", tmp_path / output)
+    assert "no attention" in command("align").refused(*given, stdin="a ||| b\n")
     assert list(tmp_path.iterdir()) == []
 
     translator = Translator.load(directory)
@@ -175,7 +168,7 @@ def test_no_attention_no_alignment_and_a_clear_word(tmp_path, checkpoints, comma
     for one in (*found, *found[1].hypotheses):
         assert one.attention is None and one.alignment is None and one._repr_html_() is None
         assert one.as_dict()["attention"] is None and one.as_dict()["alignment"] is None
-    assert command(translate)(ENGLISH[0], *given).output.strip() == found[1].text
+    assert command("translate")(ENGLISH[0], *given).output.strip() == found[1].text
 
 
 def test_a_head_beside_it_does_not_pretend_to_be_its_attention(tmp_path):
@@ -188,12 +181,12 @@ def test_a_head_beside_it_does_not_pretend_to_be_its_attention(tmp_path):
 
 def test_pictures_of_a_network_without_self_attention(tmp_path, checkpoints, command):
     given = ["--checkpoint", checkpoints("rnnsearch")]
-    assert command(translate)(ENGLISH[0], *given, "--attention", tmp_path / "a.safetensors").status == 0
+    assert command("translate")(ENGLISH[0], *given, "--attention", tmp_path / "a.safetensors").status == 0
     assert set(load_file(tmp_path / "a.safetensors")) == {"0.cross"}
-    assert command(translate)(ENGLISH[0], *given, "--show", "alignment", "--plot", tmp_path / "a.png").status == 0
-    assert command(inspect)(ENGLISH[0], *given, "--heads", "cross", "--output", tmp_path / "heads.png").status == 0
-    assert command(inspect)(ENGLISH[0], *given, "--output", tmp_path / "page.html").status == 0
-    assert "choose cross" in command(inspect).refused(
+    assert command("translate")(ENGLISH[0], *given, "--show", "alignment", "--plot", tmp_path / "a.png").status == 0
+    assert command("inspect")(ENGLISH[0], *given, "--heads", "cross", "--output", tmp_path / "heads.png").status == 0
+    assert command("inspect")(ENGLISH[0], *given, "--output", tmp_path / "page.html").status == 0
+    assert "choose cross" in command("inspect").refused(
         ENGLISH[0], *given, "--heads", "encoder", "--output", tmp_path / "none.png"
     )
     translation = Translator.load(given[1]).translate(ENGLISH[0], heads=True)
@@ -211,8 +204,8 @@ def test_pictures_of_a_network_without_self_attention(tmp_path, checkpoints, com
 def test_export_refuses_what_ctranslate2_cannot_compute(checkpoints, command, tmp_path, name, mention):
     directory = checkpoints(name)
     before = {path: path.read_bytes() for path in directory.iterdir()}
-    assert mention in command(export).refused(directory, "--output", tmp_path / "model")
-    assert mention in command(export).refused(directory, "--quantization", "int8")
+    assert mention in command("export").refused(directory, "--output", tmp_path / "model")
+    assert mention in command("export").refused(directory, "--quantization", "int8")
     assert {path: path.read_bytes() for path in directory.iterdir()} == before and not list(tmp_path.iterdir())
     with pytest.raises(UserError, match=mention):
         Translator.load(directory, "ctranslate2")

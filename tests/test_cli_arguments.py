@@ -4,11 +4,9 @@ import io
 import os
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from commands import Command
 from tiny import ENGLISH
 
 import nmt
@@ -16,11 +14,6 @@ from nmt.lines import read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("train", "translate", "evaluate", "export", "align", "inspect", "demo", "page")
-
-
-@pytest.fixture
-def command(monkeypatch, capfd):
-    return lambda name: Command(f"nmt-{name}", import_module(f"nmt.cli.{name}").main, monkeypatch, capfd)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

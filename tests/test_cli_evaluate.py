@@ -13,15 +13,14 @@ from tiny import ENGLISH, SPANISH
 from toy import write_pairs
 
 from nmt.checkpoint import CONFIG, METADATA, write_checkpoint_metadata, write_text
-from nmt.cli.evaluate import main
 from nmt.config import dump_config, load_config
 from nmt.evaluation import score
 from nmt.text.subwords import Subwords
 
 
 @pytest.fixture
-def evaluate(monkeypatch, capfd) -> Command:
-    return Command("nmt-evaluate", main, monkeypatch, capfd)
+def evaluate(command) -> Command:
+    return command("evaluate")
 
 
 def lines(path: Path, sentences: list[str]) -> Path:

@@ -6,19 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import Command
 from toy import toy_config
 
-from nmt.cli.export import main as export
-from nmt.cli.train import main
 from nmt.config import describe_keys
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def train(monkeypatch, capfd) -> Command:
-    return Command("nmt-train", main, monkeypatch, capfd)
 
 
 @pytest.fixture
@@ -121,14 +113,14 @@ def test_a_directory_that_may_not_be_written_to(train, config, tmp_path):
     assert ended.status == 2 and ended.errors[-1].startswith("nmt-train: /proc") and "Traceback" not in str(ended)
 
 
-def test_help_has_examples_and_every_key(train, monkeypatch, capfd):
+def test_help_has_examples_and_every_key(train, command):
     ended = train("--help")
     assert ended.status == 0
     examples = ended.output.split("examples:")[1].split("\n\n")[0].strip().splitlines()
     assert len(examples) >= 3 and all(line.strip().startswith("nmt-train ") for line in examples)
     for key, _, meaning in describe_keys():
         assert f"  {key} = " in ended.output and meaning in ended.output and meaning
-    ended = Command("nmt-export", export, monkeypatch, capfd)("--help")
+    ended = command("export")("--help")
     assert ended.status == 0 and "nmt-export checkpoints" in ended.output.split("examples:")[1]
 
 

@@ -14,13 +14,11 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from commands import DAMAGES, Command, Conversation, damaged_copy
+from commands import DAMAGES, Conversation, damaged_copy
 from safetensors.numpy import load_file
 from tiny import ENGLISH
 
 from nmt import Translator
-from nmt.cli.export import main as export
-from nmt.cli.translate import main
 from nmt.errors import UserError
 from nmt.text.words import split_words
 
@@ -46,11 +44,6 @@ SCHEMA = {
         "hypotheses": {"type": "array", "minItems": 2},
     },
 }
-
-
-@pytest.fixture
-def translate(monkeypatch, capfd) -> Command:
-    return Command("nmt-translate", main, monkeypatch, capfd)
 
 
 @pytest.fixture(params=["torch", "ctranslate2"])
@@ -310,13 +303,12 @@ def test_a_damaged_checkpoint_is_refused(translate, tiny_checkpoint, tmp_path, k
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_checkpoint_is_not_exported(monkeypatch, capfd, tiny_checkpoint, tmp_path, kind):
+def test_a_damaged_checkpoint_is_not_exported(command, tiny_checkpoint, tmp_path, kind):
     directory, mention = damaged_copy(tiny_checkpoint, tmp_path, kind)
-    command = Command("nmt-export", export, monkeypatch, capfd)
-    assert mention in command.refused(directory, "--output", tmp_path / "model")
+    assert mention in command("export").refused(directory, "--output", tmp_path / "model")
     assert not (tmp_path / "model").exists()
     if kind != "another vocabulary":  # whole by its checksums, which are all that is read here
-        assert mention in command.refused(directory, "--quantization", "int8")
+        assert mention in command("export").refused(directory, "--quantization", "int8")
 
 
 def test_bad_input_is_refused_in_one_line(translate, checkpoint, tiny_checkpoint, tmp_path):

@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels import Calls
+from test_attention import dot, exponential, random_tensors, slow_attention
 
 from nmt.models.attention import attention, padding_mask
 from nmt.models.efficient_attention import (
@@ -17,35 +19,15 @@ from nmt.models.efficient_attention import (
 from nmt.models.scores import Score, additive_scores, dot_scores, soft_alignment
 
 
-def random_tensors(seed: int, *shapes: tuple[int, ...]) -> list[torch.Tensor]:
-    random = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=random, dtype=torch.float64) for shape in shapes]
-
-
 def phi(x: list[float]) -> list[float]:
     return [one + 1 if one > 0 else math.exp(one) for one in x]
-
-
-def dot(x: list[float], y: list[float]) -> float:
-    return sum(a * b for a, b in zip(x, y, strict=True))
-
-
-def slow_attention(query, key, value, similarity, may_see):
-    """sum_j sim(q_i, k_j) v_j / sum_j sim(q_i, k_j) of one head over the j that i may see; also the weights."""
-    means, rows = [], []
-    for i, q in enumerate(query):
-        terms = [similarity(q, k) if may_see(i, j) else 0.0 for j, k in enumerate(key)]
-        row = [term / sum(terms) for term in terms]
-        rows.append(row)
-        means.append([dot(row, list(column)) for column in zip(*value, strict=True)])
-    return torch.tensor(means, dtype=torch.float64), torch.tensor(rows, dtype=torch.float64)
 
 
 def slow_local(query, key, value, window, length, causal):
     def may_see(i, j):
         return (j < length and abs(i - j) <= window and (j <= i or not causal)) or i == j
 
-    return slow_attention(query, key, value, lambda q, k: math.exp(dot(q, k) / math.sqrt(len(q))), may_see)
+    return slow_attention(query, key, value, exponential, may_see)
 
 
 def slow_linear(query, key, value, _window, length, causal):
@@ -129,25 +111,12 @@ def test_a_window_over_everything_is_full_attention():
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_largest_tensor_grows_linearly(kind, causal):
     """Twice the positions, twice the elements of the largest tensor that any operation makes."""
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves
-
-    class Largest(TorchDispatchMode):
-        elements = 0
-
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            result = function(*args, **(kwargs or {}))
-            for x in tree_leaves(result):
-                if isinstance(x, torch.Tensor):
-                    self.elements = max(self.elements, x.numel())
-            return result
-
     sizes = []
     for length in (1024, 2048):
         inputs = random_tensors(8, *[(1, 2, length, 4)] * 3)
-        with Largest() as largest:
+        with Calls() as calls:
             KINDS[kind][0](*inputs, 16, None, causal)
-        sizes.append(largest.elements)
+        sizes.append(calls.largest)
     assert sizes[1] <= 2.1 * sizes[0] and sizes[1] < 2048 * 2048
 
 

@@ -1,6 +1,5 @@
 """What the experiments measure attention with, against slow and obvious ways of measuring the same."""
 
-import importlib
 import math
 
 import numpy as np
@@ -18,14 +17,8 @@ from nmt.models.attention import MultiHeadAttention
 from nmt.text.subwords import END, START
 from nmt.translation import AttentionMaps
 from nmt.translator import Translator
-
-pytest.importorskip("datasets")
-
-
-@pytest.fixture(scope="module")
-def scripts():
-    """A function that imports an experiment or a part of them."""
-    return lambda name: importlib.import_module(f"scripts.experiments.{name}")
+from scripts.experiments import heads
+from scripts.experiments.common import effects, habits, softness, timing
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +28,7 @@ def trained():
 
 
 @given(st.lists(st.tuples(st.integers(-2, 2), st.integers(-2, 2)), min_size=2, max_size=9))
-def test_kendalls_tau_is_that_of_a_count_over_pairs(scripts, rows):
+def test_kendalls_tau_is_that_of_a_count_over_pairs(rows):
     agree = differ = first_apart = second_apart = 0
     for i in range(len(rows)):
         for j in range(i):
@@ -44,27 +37,28 @@ def test_kendalls_tau_is_that_of_a_count_over_pairs(scripts, rows):
             differ += (a - c) * (b - d) < 0
             first_apart += a != c
             second_apart += b != d
-    found = scripts("common.effects").kendall_tau(*np.array(rows, float).T)
+    found = effects.kendall_tau(*np.array(rows, float).T)
     if first_apart and second_apart:
         assert math.isclose(found, (agree - differ) / math.sqrt(first_apart * second_apart), abs_tol=1e-12)
     else:
         assert math.isnan(found)
 
 
-def test_agreement_is_of_orders_and_of_first_words(scripts):
-    agreement = scripts("common.effects").agreement
-    effects = np.array([[1.0, 5.0, 3.0], [9.0, 2.0, 4.0]])
-    assert agreement(np.exp(effects), effects) == (1, 1)
-    assert agreement(-effects, effects) == (-1, 0)
-    assert agreement(np.array([[0.0, 1.0, 0.5], [0.0, 1.0, 2.0]]), effects) == pytest.approx(((1 - 1 / 3) / 2, 0.5))
-    tau, _ = agreement(np.ones((2, 3)), effects)
+def test_agreement_is_of_orders_and_of_first_words():
+    scores = np.array([[1.0, 5.0, 3.0], [9.0, 2.0, 4.0]])
+    assert effects.agreement(np.exp(scores), scores) == (1, 1)
+    assert effects.agreement(-scores, scores) == (-1, 0)
+    assert effects.agreement(np.array([[0.0, 1.0, 0.5], [0.0, 1.0, 2.0]]), scores) == pytest.approx(
+        ((1 - 1 / 3) / 2, 0.5)
+    )
+    tau, _ = effects.agreement(np.ones((2, 3)), scores)
     assert math.isnan(tau)
 
 
-def test_leaving_a_word_out_is_translating_without_its_pieces(scripts, trained):
+def test_leaving_a_word_out_is_translating_without_its_pieces(trained):
     model, subwords = trained
     source, target = subwords.encode(ENGLISH[1]), subwords.encode(SPANISH[1])
-    found = scripts("common.effects").Sentence(model, source, target).left_out()
+    found = effects.Sentence(model, source, target).left_out()
     assert found.shape == (len(target.words), len(source.words))
     with torch.no_grad():
         whole = _word_scores(model, source.ids, target)
@@ -74,10 +68,10 @@ def test_leaving_a_word_out_is_translating_without_its_pieces(scripts, trained):
             np.testing.assert_allclose(found[:, word], whole - without, atol=1e-4)
 
 
-def test_silencing_a_word_leaves_its_place(scripts, trained):
+def test_silencing_a_word_leaves_its_place(trained):
     model, subwords = trained
     source, target = subwords.encode(ENGLISH[2]), subwords.encode(SPANISH[2])
-    found = scripts("common.effects").Sentence(model, source, target).silenced()
+    found = effects.Sentence(model, source, target).silenced()
     words, whole = source.words_of_piece, _word_scores(model, source.ids, target)
     table = model.target_embedding.weight
     pieces = list(zip(source.ids, words, strict=True))
@@ -97,9 +91,8 @@ def test_silencing_a_word_leaves_its_place(scripts, trained):
     assert compared >= 2
 
 
-def test_gradient_times_input_is_the_slope_of_silencing(scripts, trained):
+def test_gradient_times_input_is_the_slope_of_silencing(trained):
     model, subwords = trained
-    effects = scripts("common.effects")
     source, target = subwords.encode(ENGLISH[3]), subwords.encode(SPANISH[3])
     found = effects.Sentence(model, source, target).gradient_times_input()
     covered = torch.from_numpy(effects.coverage(source)).float()
@@ -113,24 +106,22 @@ def test_gradient_times_input_is_the_slope_of_silencing(scripts, trained):
         np.testing.assert_allclose(found[:, word], (ends[1] - ends[0]) / 0.02, atol=0.02, rtol=0.02)
 
 
-def test_rollout_through_heads_that_look_at_themselves_changes_nothing(scripts):
-    rollout = scripts("common.effects").rollout
+def test_rollout_through_heads_that_look_at_themselves_changes_nothing():
     cross = np.random.default_rng(1).dirichlet(np.ones(4), size=(2, 3, 5))  # [layers, heads, target, source]
     mean = cross.mean(axis=(0, 1))
-    np.testing.assert_allclose(rollout(np.broadcast_to(np.eye(4), (3, 2, 4, 4)), cross), mean)
+    np.testing.assert_allclose(effects.rollout(np.broadcast_to(np.eye(4), (3, 2, 4, 4)), cross), mean)
     ahead = np.broadcast_to(np.roll(np.eye(4), 1, axis=1), (1, 2, 4, 4))  # each looks at the next
-    np.testing.assert_allclose(rollout(ahead, cross), (mean + np.roll(mean, 1, axis=1)) / 2)
+    np.testing.assert_allclose(effects.rollout(ahead, cross), (mean + np.roll(mean, 1, axis=1)) / 2)
 
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder", "cross"])
-def test_a_removed_head_is_one_that_was_never_there(scripts, trained, kind):
-    heads = scripts("common.habits")
+def test_a_removed_head_is_one_that_was_never_there(trained, kind):
     model, _ = trained
     layer = model.encoder_layers[1] if kind == "encoder" else model.decoder_layers[1]
     attention = layer.cross_attention if kind == "cross" else layer.self_attention
     x, memory = torch.randn(2, 3, 32), torch.randn(2, 5, 32)
     before = [parameter.clone() for parameter in model.parameters()]
-    with heads.removed(model, heads.Head(kind, 1, 2)), torch.no_grad():
+    with habits.removed(model, habits.Head(kind, 1, 2)), torch.no_grad():
         found, _ = attention(x, attention.project(memory))
     expected = attention.output.bias.expand(2, 3, 32).clone()
     with torch.no_grad():
@@ -141,11 +132,10 @@ def test_a_removed_head_is_one_that_was_never_there(scripts, trained, kind):
             expected += scores.softmax(-1) @ values[..., of] @ attention.output.weight[:, of].T
     torch.testing.assert_close(found, expected)
     assert all((one == other).all() for one, other in zip(before, model.parameters(), strict=True))
-    assert len(heads.heads_of(model)) == 3 * 2 * 4
+    assert len(habits.heads_of(model)) == 3 * 2 * 4
 
 
-def test_habits_of_heads_made_by_hand(scripts):
-    heads = scripts("common.habits")
+def test_habits_of_heads_made_by_hand():
     source, target = ["▁a", ",", "▁b", "</s>"], ["▁c", ".", "</s>"]
     previous = np.eye(4)[[0, 0, 1, 2]]  # the first has none before it and looks at itself
     end = np.eye(4)[[3, 3, 3, 3]]
@@ -154,22 +144,22 @@ def test_habits_of_heads_made_by_hand(scripts):
     maps = AttentionMaps(
         *(np.stack(pair)[None].astype(np.float32) for pair in ((previous, end), (start, own), cross)), source, target
     )
-    found = heads.habits([maps])
-    first, second = found[heads.Head("encoder", 0, 0)], found[heads.Head("encoder", 0, 1)]
+    found = habits.habits([maps])
+    first, second = found[habits.Head("encoder", 0, 0)], found[habits.Head("encoder", 0, 1)]
     assert (first.previous, first.same, first.next, first.special) == pytest.approx((1, 1 / 3, 0, 0))
     assert (first.offset, first.punctuation, first.entropy) == pytest.approx((-2 / 3, 1 / 3, 0))
     assert (second.special, second.next, second.offset) == pytest.approx((1, 1 / 3, 2))
-    starts, owns = (found[heads.Head("decoder", 0, number)] for number in (0, 1))
+    starts, owns = (found[habits.Head("decoder", 0, number)] for number in (0, 1))
     assert (starts.special, starts.previous, starts.offset) == pytest.approx((1, 0.5, -1.5))
     # The decoder's inputs are `<s>`, c and the full stop.
     assert (owns.same, owns.special, owns.punctuation) == pytest.approx((1, 0, 0.5))
-    aligned = found[heads.Head("cross", 0, 0)]
+    aligned = found[habits.Head("cross", 0, 0)]
     assert (aligned.same, aligned.punctuation, aligned.special) == pytest.approx((1, 0.5, 0))
     assert found["encoder"].entropy == pytest.approx(math.log(4))
     assert found["decoder"].special == pytest.approx((1 / 2 + 1 / 3) / 2)
 
 
-def test_a_heads_error_rate_is_against_the_gold_links(scripts, tiny_checkpoint):
+def test_a_heads_error_rate_is_against_the_gold_links(tiny_checkpoint):
     translator = Translator.load(tiny_checkpoint, engine="torch", threads=1)
     pairs = list(zip(ENGLISH[:3], SPANISH[:3], strict=True))
     gold = []
@@ -178,15 +168,15 @@ def test_a_heads_error_rate_is_against_the_gold_links(scripts, tiny_checkpoint):
         weights = translator.attention(source, target).cross[1, 2, :-1]
         links = argmax_links(over_words(weights, ahead, back))
         gold.append(GoldPair(0, 0, frozenset(links), frozenset()))
-    rates = scripts("heads").error_rates(translator, gold, pairs)
+    rates = heads.error_rates(translator, gold, pairs)
     assert rates.shape == (2, 4) and rates[1, 2] == 0 and (np.delete(rates.reshape(-1), 6) > 0).all()
 
 
-def test_bleu_from_sums_is_sacrebleus(scripts):
+def test_bleu_from_sums_is_sacrebleus():
     texts = ["the old boat leaves at dawn", "it rained", "my sister paints small birds on cups today", ""]
     targets = [["the old boat leaves the harbour at dawn"], ["it rained for nine days", "it rained"], ["a b"], ["c"]]
     targets[2] = ["my sister paints small birds on blue cups"]
-    bleu = scripts("heads").Bleu(targets, 40, seed=1)
+    bleu = heads.Bleu(targets, 40, seed=1)
     counts = bleu.counts(texts)
     streams = [[group[0] for group in targets], [None, "it rained", None, None]]
     assert bleu.of(counts.sum(0)) == pytest.approx(BLEU().corpus_score(texts, streams).score)
@@ -196,24 +186,22 @@ def test_bleu_from_sums_is_sacrebleus(scripts):
 
 
 @given(st.floats(0.2, 3), st.floats(1e-6, 1e6), st.integers(2, 8))
-def test_exponents_of_power_laws_are_found(scripts, power, factor, count):
+def test_exponents_of_power_laws_are_found(power, factor, count):
     sizes = [128 * 2**k for k in range(count)]
     values = [factor * size**power for size in sizes]
     early = max(0, count - 4)
     values[:early] = [1.0] * early  # the short end says nothing
-    assert scripts("common.timing").exponent(sizes, values) == pytest.approx(power)
+    assert timing.exponent(sizes, values) == pytest.approx(power)
 
 
-def test_peak_memory_counts_what_lives_at_once(scripts):
-    peak_bytes = scripts("common.timing").peak_bytes
+def test_peak_memory_counts_what_lives_at_once():
     x = torch.ones(50_000)
-    assert 200_000 <= peak_bytes(lambda: x + 1) < 201_000
-    assert 200_000 <= peak_bytes(lambda: [(x + 1).sum() for _ in range(5)]) < 201_000  # one after the other
-    assert 600_000 <= peak_bytes(lambda: [x + 1 for _ in range(3)]) < 601_000
+    assert 200_000 <= timing.peak_bytes(lambda: x + 1) < 201_000
+    assert 200_000 <= timing.peak_bytes(lambda: [(x + 1).sum() for _ in range(5)]) < 201_000  # one after the other
+    assert 600_000 <= timing.peak_bytes(lambda: [x + 1 for _ in range(3)]) < 601_000
 
 
-def test_the_softmax_gradient_is_the_jacobians_norm(scripts):
-    softness = scripts("common.softness")
+def test_the_softmax_gradient_is_the_jacobians_norm():
     for spread in (0.1, 3.0, 30.0):
         scores = spread * torch.randn(5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         jacobian = torch.autograd.functional.jacobian(lambda x: x.softmax(0), scores)
@@ -221,8 +209,8 @@ def test_the_softmax_gradient_is_the_jacobians_norm(scripts):
         assert found == pytest.approx(jacobian.norm().item(), abs=1e-9)
 
 
-def test_without_the_scale_dot_products_are_bare(scripts):
-    layer = scripts("common.softness").unscaled(MultiHeadAttention(8, 2, key_width=9))
+def test_without_the_scale_dot_products_are_bare():
+    layer = softness.unscaled(MultiHeadAttention(8, 2, key_width=9))
     x = torch.randn(1, 3, 8)
     with torch.no_grad():
         _, weights = layer(x, layer.project(x), with_weights=True)

@@ -11,8 +11,9 @@ import pytest
 
 from nmt.text.words import split_words
 from scripts import report
+from scripts.experiments import context
+from scripts.experiments.common import models
 
-pytest.importorskip("datasets")
 SCRIPTS = Path(__file__).parent.parent / "scripts" / "experiments"
 DOCS = Path(__file__).parent.parent / "docs"
 NAMES = sorted(path.stem for path in SCRIPTS.glob("[!_]*.py"))
@@ -56,8 +57,7 @@ def test_a_quick_form_leaves_a_whole_page(name, checkpoints, tmp_path, monkeypat
         assert (numbers or path.name != "table.csv") and all(map(math.isfinite, numbers))
 
 
-def test_the_minimal_pairs_are_what_their_page_says(checkpoints):
-    context = importlib.import_module("scripts.experiments.context")
+def test_the_minimal_pairs_are_what_their_page_says():
     sentences = context.read_pairs(context.PAIRS)
     assert len(sentences) == 2 * 68
     for sentence, other in zip(sentences[::2], sentences[1::2], strict=True):
@@ -67,8 +67,7 @@ def test_the_minimal_pairs_are_what_their_page_says(checkpoints):
             assert words.count(one.word) == words.count(one.clue) == 1 and one.word != one.clue
 
 
-def test_a_reading_needs_its_own_word_and_not_the_other(checkpoints):
-    context = importlib.import_module("scripts.experiments.context")
+def test_a_reading_needs_its_own_word_and_not_the_other():
     river, money = context.read_pairs(context.PAIRS)[:2]
     assert context.is_right("Fue a la ORILLA del río.", river, money)
     assert not context.is_right("Fue al banco del río.", river, money)
@@ -78,8 +77,7 @@ def test_a_reading_needs_its_own_word_and_not_the_other(checkpoints):
     assert light.accepted.search("Las bolsas son ligeras.")
 
 
-def test_joining_keeps_every_pair_once_and_gives_every_size_its_share(checkpoints):
-    models = importlib.import_module("scripts.experiments.common.models")
+def test_joining_keeps_every_pair_once_and_gives_every_size_its_share():
     pairs = [(str(number), f"({number})") for number in range(20_000)]
     groups = [[side.split() for side in joined] for joined in models.regrouped(pairs, random.Random(1))]
     assert sorted(int(word) for source, _ in groups for word in source) == list(range(20_000))

@@ -7,7 +7,7 @@ import pytest
 from explorer_browser import TOLERANCE, choose, hover, number_in, opened_pages  # noqa: F401
 from inspection_samples import ENGLISH, SPANISH, synthetic_translation
 from safetensors.numpy import load_file, save_file
-from tools import chromium_browser  # noqa: F401
+from tools import chromium_browser, visit  # noqa: F401
 
 from nmt.alignment.pieces import word_attention
 from nmt.inspection.colours import colour_table
@@ -47,8 +47,7 @@ def test_command_line_page_and_attention_file_have_the_same_numbers(browser, tin
     main([sentence, "--checkpoint", str(tiny_checkpoint), "--plot", str(page_path), "--attention", str(file_path)])
     arrays = load_file(file_path)
     page = browser.new_page(viewport={"width": 1280, "height": 1400})
-    page.goto(page_path.as_uri())
-    page.wait_for_selector("html[data-ready]", state="attached")
+    visit(page, page_path.as_uri())
     for kind in ("encoder", "decoder", "cross"):
         choose(page, kind, 1, 3, "pieces")
         weights = arrays[f"0.{kind}"][1, 3]

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from toy import toy_config, toy_pairs
-from toy_runs import command, fit, metadata, weights
+from toy_runs import fit, metadata, weights
 
 from nmt import Translator
 from nmt.alignment.links import attention_links
@@ -116,14 +116,14 @@ def test_another_run_begins_with_its_weights(place, whole):
         ("alignment.guided_heads=9", "above model.heads"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(place, capfd, override, words):
-    status, lines = command(capfd, place / "run.yaml", f"checkpoint={place / 'no'}", override)
+def test_what_does_not_fit_together_is_refused(place, command, override, words):
+    status, _, lines = command("train")(place / "run.yaml", f"checkpoint={place / 'no'}", override)
     assert status == 2 and words in lines[-1] and not (place / "no").exists()
 
 
-def test_a_network_of_another_shape_does_not_begin_with_these_weights(place, whole, capfd):
+def test_a_network_of_another_shape_does_not_begin_with_these_weights(place, whole, command):
     arguments = [place / "run.yaml", f"checkpoint={place / 'other'}", f"training.initial={whole}", "model.width=16"]
-    status, lines = command(capfd, *arguments)
+    status, _, lines = command("train")(*arguments)
     assert status == 2 and "training.initial" in lines[-1] and "model" in lines[-1]
 
 

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import Command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ENGLISH, tiny_subwords
 
 from nmt import Translator
-from nmt.cli.translate import main
 from nmt.errors import UserError
 from nmt.joining import join_translations
 from nmt.lines import LONGEST_LINE
@@ -27,11 +25,6 @@ from nmt.translation import Translation
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBWORDS = tiny_subwords()
-
-
-@pytest.fixture
-def translate(monkeypatch, capfd) -> Command:
-    return Command("nmt-translate", main, monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 from inspection_samples import ENGLISH, SPANISH, synthetic_translation
-from tools import chromium_browser  # noqa: F401
+from test_inspection_figures import SVG, cell_colours
+from tools import chromium_browser, watched  # noqa: F401
 
 from nmt.inspection.colours import colour_table
 from nmt.inspection.explorer import explorer_page
 from nmt.inspection.figures import plot_alignment
 from nmt.inspection.terminal import render_alignment
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def levels(colours: list[tuple[int, int, int]], dark: bool) -> np.ndarray:
@@ -29,9 +28,7 @@ def test_figure_terminal_and_explorer_agree(tmp_path):
 
     plot_alignment(translation, tmp_path / "figure.svg")
     root = ElementTree.parse(tmp_path / "figure.svg").getroot()
-    mesh = next(element for element in root.iter(f"{SVG}g") if element.get("id", "").startswith("QuadMesh"))
-    fills = re.findall(r"fill: #(\w{6})", ElementTree.tostring(mesh).decode())
-    figure = levels([tuple(bytes.fromhex(fill)) for fill in fills], dark=False).reshape(shape)
+    figure = levels([tuple(bytes.fromhex(fill[1:])) for fill in cell_colours(root)], dark=False).reshape(shape)
     figure_links = sum(element.get("id") == "link" for element in root.iter(f"{SVG}g"))
 
     picture = render_alignment(translation, 100, colour=True, true_colour=True)
@@ -53,9 +50,7 @@ def test_figure_terminal_and_explorer_agree(tmp_path):
 def test_a_translation_shows_itself_in_a_notebook(browser):
     translation = synthetic_translation(["<b>", '"two"', "tres"], ["<script>", "'", "x"])
     page = browser.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    troubles = watched(page, "data:")
     page.set_content(f"<h1>notebook</h1>{translation._repr_html_()}")
     frame = page.frame_locator("iframe")
     frame.locator("html[data-ready]").wait_for(state="attached")
@@ -63,5 +58,5 @@ def test_a_translation_shows_itself_in_a_notebook(browser):
     frame.locator("label:has(#kind-cross)").click()
     assert frame.locator("#title").inner_text() == "Cross-attention, layer 1, head 1"
     assert frame.locator("#translation").inner_text() == translation.text
-    assert complaints == []
+    assert troubles == []
     page.close()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
+from kernels import Calls
 
 from nmt.config.model import ModelConfig
 from nmt.models import build_model
@@ -116,26 +116,11 @@ def test_large_logits_stay_finite():
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
-class LargestOutput(TorchDispatchMode):
-    """Remembers the most elements that any operation's result had."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, (tuple, list)) else [result]:
-            if isinstance(tensor, torch.Tensor):
-                self.elements = max(self.elements, tensor.numel())
-        return result
-
-
 def largest_output(function, rows: int, vocabulary: int) -> int:
     tensors, labels = problem(rows, 2, vocabulary, dtype=torch.float32)
-    with LargestOutput() as seen:
+    with Calls() as calls:
         function(*tensors, labels, Objective(0.1)).backward()
-    return seen.elements
+    return calls.largest
 
 
 def test_the_whole_matrix_of_logits_never_exists():

@@ -4,13 +4,11 @@ import warnings
 from pathlib import Path
 
 import pytest
-from commands import Command
 from toy import toy_config, toy_pairs, write_pairs
-from toy_runs import command, fit, metadata, weights
+from toy_runs import fit, metadata, weights
 
 import nmt.training.run as runs
 from nmt import Translator, UserError
-from nmt.cli.train import main
 from nmt.config import AlignerConfig, RunConfig, load_config, parse_config
 from nmt.corpus import load_corpus
 from nmt.languages import check_languages, guess_languages
@@ -20,11 +18,6 @@ from nmt.training.state import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS = (500, 5_000, 29_000, 138_000, 2_000_000)
-
-
-@pytest.fixture
-def train(monkeypatch, capfd) -> Command:
-    return Command("nmt-train", main, monkeypatch, capfd)
 
 
 def chosen(config: RunConfig) -> dict:
@@ -234,7 +227,7 @@ def test_the_budget_of_translator_and_head_is_told_before_anything_starts(traini
     assert describe_budget(config, has_head=True).endswith("for the translator")
 
 
-def test_after_ctrl_c_in_the_heads_training_the_translator_is_usable(tmp_path, monkeypatch, capfd):
+def test_after_ctrl_c_in_the_heads_training_the_translator_is_usable(tmp_path, monkeypatch, command):
     toy_config(tmp_path)
 
     def interrupted(*_args, **_options):
@@ -243,7 +236,7 @@ def test_after_ctrl_c_in_the_heads_training_the_translator_is_usable(tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(runs, "train_aligner", interrupted)
         settings = ["alignment.head=true", "alignment.minutes=0.02", "training.max_steps=24"]
-        status, lines = command(capfd, tmp_path / "run.yaml", *settings)
+        status, _, lines = command("train")(tmp_path / "run.yaml", *settings)
     again = f"go on with: nmt-train {tmp_path}/run.yaml {' '.join(settings)} --resume"
     assert status == 130 and lines[-1].endswith(again) and "only its alignment head is missing" in lines[-2]
     before = weights(tmp_path / "run")

@@ -1,30 +1,26 @@
 """The page's engine under Node against SentencePiece and PyTorch."""
 
 import csv
-import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import ENGLISH, write_tiny_checkpoint
+from test_confidence import calibrated
+from tiny import ENGLISH, tiny_subwords, write_tiny_checkpoint
 from tools import chromium_browser, program  # noqa: F401
 
 from nmt.checkpoint import (
-    METADATA,
     SHIPPED,
     SUBWORDS,
     WEIGHTS,
     Checkpoint,
     load_arrays,
     shipped_checkpoint,
-    write_checkpoint_metadata,
 )
 from nmt.confidence import INTERCEPT, SIGNS, WORD_INTERCEPT, WORD_SIGNS, doubtful
 from nmt.errors import UserError
-from nmt.page.bundle import front_coded, model_data, packed_arrays
-from nmt.page.sentencepiece_model import subwords_data
+from nmt.page.bundle import front_coded, model_data, packed_arrays, subwords_data
 from nmt.text.names import KnownWords, courtesy_titles
 from nmt.text.numerals import number_words
 from nmt.text.parts import sentences
@@ -48,6 +44,10 @@ LINES = [
 ]
 PLAIN = [*LINES[:2], "Tom's got 1,234 friends - hasn't he?", "Zażółć gęślą jaźń at the harbour.", *LINES[4:]]
 """Lines that `Subwords.encode` gives to SentencePiece as they are."""
+WEIGHTS_OF_EVIDENCE = {name: 0.7 * sign for name, sign in (SIGNS | WORD_SIGNS).items()} | {
+    INTERCEPT: -1.5,
+    WORD_INTERCEPT: 0.5,
+}
 SEVERAL = {
     "en": [
         "Mr. Smith met Dr. Jones at 5 p.m. They left.",
@@ -160,15 +160,6 @@ def test_sentences_are_pythons(tmp_path, name, language, column):
         assert ours == [text.strip() for text in expected], repr(line)
 
 
-def calibrated(checkpoint: Path, place: Path) -> Path:
-    """A copy with weights for all evidence."""
-    shutil.copytree(checkpoint, place)
-    weights = {name: 0.7 * sign for name, sign in (SIGNS | WORD_SIGNS).items()}
-    record = json.loads((place / METADATA).read_text())
-    write_checkpoint_metadata(place, record | {"confidence": weights | {INTERCEPT: -1.5, WORD_INTERCEPT: 0.5}})
-    return place
-
-
 def check_trust(ours: dict, theirs: Translation) -> None:
     """Links and confidences; neither, for some networks."""
     assert ours["links"] == (None if theirs.alignment is None else [list(link) for link in theirs.alignment])
@@ -247,12 +238,16 @@ def test_other_networks_are_refused(tmp_path):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=1, attention="local")
     with pytest.raises(UserError, match="no engine for transformer with local attention"):
         model_data(directory)
+    proto = tiny_subwords().proto
+    proto.normalizer_spec.remove_extra_whitespaces = False
+    with pytest.raises(UserError, match="single spaces; not this"):
+        subwords_data(proto)
 
 
 @pytest.mark.parametrize("name, column", [(SHIPPED[0], "english"), (SHIPPED[1], "spanish")])
 def test_links_and_confidence_are_pythons(tmp_path, name, column):
     lines = [*everyday(column)[::12], "see https://nmt.example 😀 and Zblorg, 12"]
-    checkpoint = calibrated(shipped_checkpoint(name), tmp_path / name)
+    checkpoint = calibrated(shipped_checkpoint(name), tmp_path / name, WEIGHTS_OF_EVIDENCE)
     expected = Translator.load(checkpoint, "torch", threads=1).translate(lines, beam=5, one_sentence=True)
     found = run_engine(tmp_path, model_data(checkpoint, "float32"), task="translate", lines=lines, beam=5)
     for theirs, ours in zip(expected, found, strict=True):
@@ -263,7 +258,7 @@ def test_links_and_confidence_are_pythons(tmp_path, name, column):
 
 
 def test_confidence_of_a_text_and_of_a_network_without_a_head(tmp_path, tiny_checkpoint):
-    checkpoint = calibrated(tiny_checkpoint, tmp_path / "own")
+    checkpoint = calibrated(tiny_checkpoint, tmp_path / "own", WEIGHTS_OF_EVIDENCE)
     lines = [ENGLISH[0], f"{ENGLISH[1]} {ENGLISH[2]}"]
     expected = Translator.load(checkpoint, "torch", threads=1).translate(lines, beam=4)
     found = run_engine(tmp_path, model_data(checkpoint, "float32"), task="texts", lines=lines, beam=4)

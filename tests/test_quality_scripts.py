@@ -1,6 +1,5 @@
 """What scripts/quality.py reports, against sacreBLEU's and sacremoses' own commands and against counting by hand."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -15,20 +14,14 @@ from tiny import ENGLISH, SPANISH
 
 from nmt.errors import UserError
 from scripts import quality, speedrun
+from scripts.scoring import analysis, contest, metrics, page
 
-pytest.importorskip("datasets")
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ["Ein Mann, der „schläft“ & träumt.", "Zwei Hunde's Ball [rot] liegt da.", "Die Frau  isst einen Apfel!"]
 TARGETS = ["Ein Mann, der schläft & träumt.", "Zwei Hunde's Ball [rot] liegt dort.", "Eine Frau isst einen Apfel."]
 
 
-@pytest.fixture(scope="module")
-def scripts():
-    """A function that imports a part of the quality scripts."""
-    return lambda name: importlib.import_module(f"scripts.scoring.{name}")
-
-
-def test_tokenised_bleu_is_that_of_the_commands(scripts, tmp_path):
+def test_tokenised_bleu_is_that_of_the_commands(tmp_path):
     pytest.importorskip("sacremoses")
     paths = []
     for name, lines in (("outputs", OUTPUTS), ("targets", TARGETS)):
@@ -43,15 +36,14 @@ def test_tokenised_bleu_is_that_of_the_commands(scripts, tmp_path):
     told = json.loads(
         subprocess.run([*command, "--tokenize", "none", "--force"], capture_output=True, text=True, check=True).stdout
     )
-    found = scripts("metrics").tokenised_bleu(OUTPUTS, TARGETS, "de")
+    found = metrics.tokenised_bleu(OUTPUTS, TARGETS, "de")
     assert 20 < found["tokenised_bleu"] < 99
     assert found["tokenised_bleu"] == pytest.approx(told["score"], abs=1e-5)
     assert told["signature"] == found["tokenised_bleu_signature"] and "tok:none" in told["signature"]
 
 
 @given(st.integers(0, 10**6))
-def test_every_value_lies_in_the_bucket_of_its_name(scripts, value):
-    analysis = scripts("analysis")
+def test_every_value_lies_in_the_bucket_of_its_name(value):
     for starts in (analysis.LENGTHS, analysis.FREQUENCIES):
         name = analysis.name_of(analysis.bucket(value, starts), starts).replace(",", "")
         first = int(name.split()[0])
@@ -59,8 +51,7 @@ def test_every_value_lies_in_the_bucket_of_its_name(scripts, value):
         assert first <= max(value, starts[0]) <= last
 
 
-def test_buckets_hold_every_sentence_and_every_word(scripts):
-    analysis = scripts("analysis")
+def test_buckets_hold_every_sentence_and_every_word():
     texts = [*SPANISH[1:], SPANISH[0]]
     lengths = analysis.by_length(ENGLISH, texts, [[line] for line in SPANISH])
     assert sum(row["sentences"] for row in lengths) == len(ENGLISH)
@@ -71,15 +62,14 @@ def test_buckets_hold_every_sentence_and_every_word(scripts):
     assert len(perfect) == 2 and all(row["recall"] == row["precision"] == row["f1"] == 1 for row in perfect)
 
 
-def test_a_repeated_word_is_right_only_as_often_as_its_reference_has_it(scripts):
-    rows = scripts("analysis").by_frequency(["la casa"], ["la la la casa"], ["La casa y la mesa"])
+def test_a_repeated_word_is_right_only_as_often_as_its_reference_has_it():
+    rows = analysis.by_frequency(["la casa"], ["la la la casa"], ["La casa y la mesa"])
     once, never = rows[1], rows[0]
     assert (once["right"], once["reference_words"], once["translation_words"]) == (3, 3, 4)
     assert (never["right"], never["reference_words"], never["translation_words"]) == (0, 2, 0)
 
 
-def test_every_hundredth_sentence_is_ranked(scripts):
-    analysis = scripts("analysis")
+def test_every_hundredth_sentence_is_ranked():
     assert list(analysis.sample(2500)) == list(range(0, 2500, 100))
     assert analysis.sample(1205).step == 50 and len(analysis.sample(1205)) == 25
     assert list(analysis.sample(3)) == [0, 1, 2]
@@ -91,10 +81,10 @@ def test_every_hundredth_sentence_is_ranked(scripts):
     assert [row["number"] for row in found["bad"]] == list(range(1900, 900, -100))
 
 
-def test_planted_leaks_are_found(scripts):
+def test_planted_leaks_are_found():
     train = [("Good morning!", "¡Buenos días!"), ("It's late.", "Es tarde."), ("Go.", "Ve.")]
     test = [("Go.", "Ve."), ("Go.", "Vete."), ("it's LATE", "Ya es tarde."), ("Good evening!", "¡Buenas tardes!")]
-    assert scripts("analysis").leaks(train, test) == {
+    assert analysis.leaks(train, test) == {
         "test_pairs": 4,
         "pairs_in_training": 1,
         "test_sources": 3,
@@ -103,15 +93,14 @@ def test_planted_leaks_are_found(scripts):
     }
 
 
-def test_both_multi30k_recipes_are_one_but_for_what_their_records_had(scripts):
+def test_both_multi30k_recipes_are_one_but_for_what_their_records_had():
     german, french = (yaml.safe_load((ROOT / "configs" / f"multi30k-en-{x}.yaml").read_text()) for x in ("de", "fr"))
     for tree in (german, french):
         del tree["checkpoint"], tree["data"], tree["training"]["r_drop"], tree["training"]["max_minutes"]
     assert german == french
 
 
-def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
-    page = scripts("page")
+def test_the_page_tells_what_was_measured_and_nothing_else(tmp_path):
     raw = tmp_path / "quality"
     raw.mkdir()
     common = {"machine": {"processor": "a machine"}, "minutes": 61.2}
@@ -157,7 +146,7 @@ def test_the_page_tells_what_was_measured_and_nothing_else(scripts, tmp_path):
     assert "## Multi30k" not in text and "## Tatoeba" not in text
 
 
-def test_a_set_that_an_earlier_measurement_left_out_is_an_empty_cell(scripts, tmp_path):
+def test_a_set_that_an_earlier_measurement_left_out_is_an_empty_cell(tmp_path):
     score = {"bleu": 31.0, "chrf": 50.0, "tokenised_bleu": 30.5, "tokenised_bleu_signature": "ST"}
     score |= {"bleu_signature": "SB", "chrf_signature": "SC"}
     training = {"seed": 1, "steps": 9, "minutes": 2.0, "dev_loss": 1.5, "parameters": 1, "threads": 2, "weights": "w"}
@@ -176,12 +165,11 @@ def test_a_set_that_an_earlier_measurement_left_out_is_an_empty_cell(scripts, tm
     }
     (tmp_path / "quality").mkdir()
     (tmp_path / "quality" / "multi30k-de-x.json").write_text(json.dumps(record))
-    text = scripts("page").write_page(tmp_path / "quality").read_text()
+    text = page.write_page(tmp_path / "quality").read_text()
     assert "| 2 | 9 | 1.5 | 1.0 | 30.50 |  |" in text
 
 
-def test_changes_that_the_contest_cannot_make_are_refused_first(scripts, tmp_path):
-    contest = scripts("contest")
+def test_changes_that_the_contest_cannot_make_are_refused_first(tmp_path):
     config = contest.nmt_config("tatoeba", 10.0, 1, ["model.dropout=0.2"], tmp_path)
     assert (config.training.max_minutes, config.model.dropout) == (10.0, 0.2)
     with pytest.raises(UserError, match="training.threads=1' cannot be a change"):
@@ -196,7 +184,7 @@ def test_changes_that_the_contest_cannot_make_are_refused_first(scripts, tmp_pat
             contest.joeynmt_recipe(config, [change])
 
 
-def test_a_checkpoint_on_files_is_measured_from_end_to_end(scripts, tmp_path, capsys):
+def test_a_checkpoint_on_files_is_measured_from_end_to_end(tmp_path, capsys):
     """A toy run through `tatoeba` and the page: its card, its scores, its examples."""
     from toy import toy_config
 
@@ -215,7 +203,7 @@ def test_a_checkpoint_on_files_is_measured_from_end_to_end(scripts, tmp_path, ca
     assert f"BLEU {record['scores']['bleu']:.1f}" in (tmp_path / "quality.md").read_text()
 
 
-def test_the_record_keeps_whose_translations_of_a_test_set_came_before(scripts):
+def test_the_record_keeps_whose_translations_of_a_test_set_came_before():
     first, second, third = (
         {"steps": 100, "dev_loss": loss, "engine": "torch", "decoding": {"beam": 5}} for loss in (2.0, 1.5, 1.4)
     )

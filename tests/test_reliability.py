@@ -13,14 +13,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from commands import Command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import toy_config
 
 from nmt import Translator
 from nmt.checkpoint import METADATA, Checkpoint, write_checkpoint_metadata
-from nmt.cli.train import main
 from nmt.config import TrainingConfig, load_config
 from nmt.engines.conversion import set_quantization
 from nmt.errors import UserError
@@ -29,12 +27,6 @@ from nmt.training.directory import LOCK, run_lock
 from nmt.training.log import RunLog
 from nmt.training.run import train
 from nmt.training.state import Progress
-
-
-@pytest.fixture
-def command(monkeypatch, capfd) -> Command:
-    return Command("nmt-train", main, monkeypatch, capfd)
-
 
 # --- numbers ----------------------------------------------------------------------------------------------------
 
@@ -86,7 +78,7 @@ def test_a_poisoned_batch_is_named_and_leaves_no_trace(tmp_path, command, monkey
 
     monkeypatch.setattr(loop.EncodedPairs, "batch", batch)
     poison(monkeypatch, {5}, value, of)  # the first half of the third step
-    ended = command(path)
+    ended = command("train")(path)
     assert ended.status == 0
     (said,) = [line for line in ended.errors if "skipped" in line]
     first = ", ".join(map(str, sorted(np.concatenate(seen[4:6]))[:5]))
@@ -101,7 +93,7 @@ def test_a_poisoned_batch_is_named_and_leaves_no_trace(tmp_path, command, monkey
 def test_a_poisoned_batch_stops_the_run_when_that_is_asked(tmp_path, command, monkeypatch):
     path = toy_config(tmp_path, training={"max_steps": 8, "validate_every": 4, "non_finite": "stop"})
     poison(monkeypatch, {6}, math.nan, "loss")
-    ended = command(path)
+    ended = command("train")(path)
     assert ended.status == 2 and ended.errors[-1].startswith("nmt-train: step 6 (epoch 0, batch 6, pairs ")
     assert "learning_rate" in ended.errors[-1] and "kept" in ended.errors[-1]
     assert [place.name for place in (tmp_path / "run/training").iterdir()] == ["step-00000004"]
@@ -114,11 +106,11 @@ def test_too_many_in_a_row_stop_the_run_even_over_a_resumption(tmp_path, command
     real = loss.batch_loss
     poison(monkeypatch, {2, 3, 5, 6}, math.nan, "loss")  # never three in a row
     monkeypatch.setattr(loop, "out_of_patience", lambda *_: os.kill(os.getpid(), signal.SIGINT) or False)
-    assert command(path).status == 130
+    assert command("train")(path).status == 130
     monkeypatch.undo()
     assert real is loss.batch_loss
     poison(monkeypatch, {1}, math.nan, "loss")
-    ended = command(path, "--resume")
+    ended = command("train")(path, "--resume")
     assert ended.status == 2 and "3 steps in a row" in ended.errors[-1] and "non_finite_limit" in ended.errors[-1]
 
 
@@ -152,18 +144,18 @@ def test_a_second_run_is_refused_and_a_killed_ones_lock_taken_over(tmp_path, com
         scratch = directory / ".weights.safetensors.abcd1234"  # what the owner may be writing just now
         scratch.mkdir()
         for flag in ([], ["--resume"], ["--overwrite"]):
-            line = command.refused(path, *flag)
+            line = command("train").refused(path, *flag)
             assert f"process {owner.pid} on {os.uname().nodename}" in line and "since 2" in line
         assert scratch.exists()
         scratch.rmdir()
     finally:
         owner.kill()
         owner.join()
-    ended = command(path)
+    ended = command("train")(path)
     assert ended.status == 0
     assert [line for line in ended.errors if f"taking over the lock of process {owner.pid}" in line]
     assert not (directory / LOCK).exists()
-    assert not [line for line in command(path, "--resume").errors if "taking over" in line]
+    assert not [line for line in command("train")(path, "--resume").errors if "taking over" in line]
 
 
 def test_a_lock_leaves_nothing_where_nothing_was(tmp_path):

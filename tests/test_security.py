@@ -160,9 +160,10 @@ def test_damage_is_refused(checkpoint):
     for name in Checkpoint(checkpoint).files:
         path = checkpoint / name
         content = path.read_bytes()
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        for engine in ("torch", "ctranslate2"):
-            assert "checksum" in refused(checkpoint, engine)
+        for damaged in (content[:-1] + bytes([content[-1] ^ 1]), content[: len(content) // 2], b""):
+            path.write_bytes(damaged)
+            for engine in ("torch", "ctranslate2"):
+                assert "checksum" in refused(checkpoint, engine)
         path.write_bytes(content)
 
 
@@ -301,5 +302,6 @@ def test_every_page_has_a_content_security_policy(checkpoint, tmp_path):
     for page in (page_of("a b"), curves_of("run", tmp_path), translator_page([checkpoint])):
         (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
         assert policy.startswith("default-src 'none'") and "connect-src" not in policy and "http" not in policy
+        assert "script-src" not in policy or "; script-src 'sha256-" in policy
         # WebAssembly reaches nothing that its page does not hand it.
         assert not re.search(r"script-src [^;]*unsafe", policy.replace("'wasm-unsafe-eval'", ""))

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from toy import NAMES, toy_config, toy_pairs, write_pairs
-from toy_runs import command, fit, metadata, validations, weights
+from toy_runs import fit, metadata, validations, weights
 
 from nmt.checkpoint import Checkpoint
 from nmt.config import TrainingConfig, load_config
@@ -136,11 +136,11 @@ def test_an_interrupted_run_ends_as_an_unbroken_one(place, number, overrides):
     assert told_by_both[0] == told_by_both[1]
 
 
-def test_a_run_that_was_killed_before_its_first_state_begins_anew(place, whole, capfd):
+def test_a_run_that_was_killed_before_its_first_state_begins_anew(place, whole, command):
     directory = place / "early"
     directory.mkdir()
     shutil.copy(whole / "config.yaml", directory)  # all that a run leaves which was killed at once
-    status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}", "--resume")
+    status, _, lines = command("train")(place / "run.yaml", f"checkpoint={directory}", "--resume")
     assert status == 0 and any("from the beginning" in line for line in lines)
     assert weights(directory) == weights(whole)
 
@@ -159,12 +159,12 @@ def truncate(path: Path) -> None:
     "name, damage",
     [("weights-00000048.safetensors", flip), ("progress.json", Path.unlink), ("checksums.json", truncate)],
 )
-def test_a_damaged_newest_state_means_the_one_before(place, whole, tmp_path, capfd, name, damage):
+def test_a_damaged_newest_state_means_the_one_before(place, whole, tmp_path, command, name, damage):
     directory = tmp_path / "run"
     shutil.copytree(whole, directory)
     (directory / "metadata.json").unlink()
     damage(directory / "training" / "step-00000060" / name)
-    status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}", "--resume")
+    status, _, lines = command("train")(place / "run.yaml", f"checkpoint={directory}", "--resume")
     assert status == 0
     (said,) = [line for line in lines if line.startswith("resuming from")]
     assert "step-00000048 (step-00000060 is damaged: " in said and (name in said or name == "checksums.json")
@@ -172,14 +172,14 @@ def test_a_damaged_newest_state_means_the_one_before(place, whole, tmp_path, cap
     assert validations(directory) == validations(whole)
 
 
-def test_no_whole_state_is_said_in_one_line(place, whole, tmp_path, capfd):
+def test_no_whole_state_is_said_in_one_line(place, whole, tmp_path, command):
     directory = tmp_path / "run"
     shutil.copytree(whole, directory)
     states = sorted((directory / "training").glob("step-*"))
     assert len(states) == 2
     for state in states:
         flip(state / "optimizer.pt")
-    status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}", "--resume")
+    status, _, lines = command("train")(place / "run.yaml", f"checkpoint={directory}", "--resume")
     assert status == 2
     assert [line for line in lines if line.startswith("nmt-train:")] == [lines[-1]]
     assert "damaged" in lines[-1] and "--overwrite" in lines[-1]
@@ -198,11 +198,11 @@ def test_leftovers_of_a_killed_write_are_cleared(place, whole, tmp_path):
     assert weights(directory) == weights(whole)
 
 
-def test_a_changed_corpus_is_not_resumed(tmp_path, capfd):
+def test_a_changed_corpus_is_not_resumed(tmp_path, command):
     path = toy_config(tmp_path, training={"max_steps": 24})
     train(load_config(path))
     write_pairs(tmp_path / "train.tsv", toy_pairs(340, seed=5)[60:])
-    status, lines = command(capfd, path, "--resume")
+    status, _, lines = command("train")(path, "--resume")
     assert status == 2 and "corpus" in lines[-1] and "changed" in lines[-1]
 
 
@@ -226,7 +226,7 @@ def test_a_step_whose_gradient_is_not_finite_is_skipped(place, monkeypatch, capf
     assert all(math.isfinite(record["loss"]) for record in read_log(directory))
 
 
-def test_a_dev_loss_that_is_not_finite_stops_the_run_with_the_last_good_state(place, monkeypatch, capfd):
+def test_a_dev_loss_that_is_not_finite_stops_the_run_with_the_last_good_state(place, monkeypatch, command):
     real, calls = loss.batch_loss, []
 
     def ruins(model, *arguments):
@@ -238,7 +238,7 @@ def test_a_dev_loss_that_is_not_finite_stops_the_run_with_the_last_good_state(pl
 
     monkeypatch.setattr(loss, "batch_loss", ruins)
     directory = place / "ruined"
-    status, lines = command(capfd, place / "run.yaml", f"checkpoint={directory}")
+    status, _, lines = command("train")(place / "run.yaml", f"checkpoint={directory}")
     assert status == 2 and "not finite" in lines[-1] and lines[-1].startswith("nmt-train:")
     assert [path.name for path in (directory / "training").glob("step-*")] == ["step-00000012"]
 

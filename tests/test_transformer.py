@@ -1,46 +1,21 @@
-"""The transformer: positions by hand, layers against torch's own, cached steps against teacher forcing, padding."""
+"""The transformer: positions by hand, layers against torch's own, its weights and its places of dropout."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from architectures import VOCABULARY, random_pieces, small_model
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError
 from nmt.models import Transformer, build_model, load_weights, own_weights
-from nmt.models.attention import causal_mask, padding_mask
 from nmt.positions import sinusoidal_positions
 
-VOCABULARY = 23
 KINDS = [("pre", True), ("post", True), ("pre", False), ("post", False)]
-
-
-def small_model(norm: str = "pre", tied: bool = True, seed: int = 1) -> Transformer:
-    """Two encoder and three decoder layers in double precision, every weight random, norms and biases too."""
-    config = ModelConfig(
-        encoder_layers=2,
-        decoder_layers=3,
-        width=12,
-        feed_forward=20,
-        heads=3,
-        norm=norm,
-        tied_embeddings=tied,
-        max_length=16,
-    )
-    torch.manual_seed(seed)
-    model = build_model(config, VOCABULARY).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn_like(parameter)
-    return model
-
-
-def random_pieces(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randint(4, VOCABULARY, shape, generator=torch.Generator().manual_seed(seed))
 
 
 def test_sinusoidal_positions_by_hand():
@@ -99,7 +74,7 @@ def torchs_layers(model: Transformer) -> tuple[list[nn.Module], list[nn.Module]]
 @pytest.mark.parametrize(("norm", "tied"), KINDS)
 @torch.no_grad()
 def test_the_whole_network_equals_one_of_torchs_layers(norm, tied):
-    model = small_model(norm, tied)
+    model = small_model("transformer", decoder_layers=3, norm=norm, tied_embeddings=tied)
     encoder, decoder = torchs_layers(model)
     source, target, lengths = random_pieces(1, 3, 7), random_pieces(2, 3, 5), torch.tensor([7, 4, 1])
     blocked = torch.arange(7) >= lengths[:, None]
@@ -120,70 +95,20 @@ def test_the_whole_network_equals_one_of_torchs_layers(norm, tied):
 
 
 def test_post_norm_ends_without_another_normalisation_and_pre_norm_with_one():
-    assert isinstance(small_model("post").decoder_norm, nn.Identity)
-    assert isinstance(small_model("pre").decoder_norm, nn.LayerNorm)
-
-
-@pytest.mark.parametrize(("norm", "tied"), KINDS)
-@settings(max_examples=8)
-@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=3), beam=st.integers(1, 3), seed=st.integers(0, 99))
-@torch.no_grad()
-def test_cached_steps_equal_teacher_forcing(norm, tied, lengths, beam, seed):
-    model = small_model(norm, tied)
-    source, lengths = random_pieces(seed, len(lengths), max(lengths)), torch.tensor(lengths)
-    target = random_pieces(seed + 1, len(lengths), beam, 5)
-    state = model.start(source, lengths)
-    first = torch.zeros(len(lengths), beam, dtype=torch.long)
-    state = state.select(torch.arange(len(lengths)), first)  # a beam of copies
-    steps = []
-    for position in range(5):
-        log_probabilities, state = model.step(target[:, :, position], state)
-        steps.append(log_probabilities)
-    for hypothesis in range(beam):
-        states = model(source, lengths, target[:, hypothesis])
-        expected = model.logits(states).log_softmax(-1)  # [batch, target, vocabulary]
-        torch.testing.assert_close(torch.stack([step[:, hypothesis] for step in steps], dim=1), expected)
-
-
-@torch.no_grad()
-def test_weights_of_all_layers_and_heads_are_distributions_within_their_masks():
-    model = small_model()
-    source, target, lengths = random_pieces(6, 2, 5), random_pieces(7, 2, 4), torch.tensor([5, 3])
-    memory, mask, encoder = model.encode(source, lengths, with_weights=True)
-    _, decoder, cross = model.decode(target, memory, mask, with_weights=True)
-    assert model.encode(source, lengths)[2] == [] and model.decode(target, memory, mask)[1:] == ([], [])
-    assert [tuple(x.shape) for x in encoder] == [(2, 3, 5, 5)] * 2
-    assert [tuple(x.shape) for x in decoder] == [(2, 3, 4, 4)] * 3
-    assert [tuple(x.shape) for x in cross] == [(2, 3, 4, 5)] * 3
-    for weights in encoder + decoder + cross:
-        torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
-    for weights in encoder + cross:
-        assert (weights[~padding_mask(lengths, 5).expand_as(weights)] == 0).all()
-    for weights in decoder:
-        assert (weights[~causal_mask(4).expand_as(weights)] == 0).all()
+    assert isinstance(small_model("transformer", norm="post").decoder_norm, nn.Identity)
+    assert isinstance(small_model("transformer", norm="pre").decoder_norm, nn.LayerNorm)
 
 
 def test_tied_embeddings_are_one_matrix_and_untied_are_three():
     names = {"output_weight", "source_embedding.weight", "target_embedding.weight"}
-    assert set(own_weights(small_model(tied=True))) & names == {"output_weight"}
-    assert set(own_weights(small_model(tied=False))) & names == names
-    tied = small_model(tied=True)
+    tied, untied = (small_model("transformer", tied_embeddings=tied) for tied in (True, False))
+    assert set(own_weights(tied)) & names == {"output_weight"} and set(own_weights(untied)) & names == names
     assert tied.output_weight is tied.source_embedding.weight is tied.target_embedding.weight
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@torch.no_grad()
-def test_weights_move_from_one_network_to_another(tied):
-    first, second = small_model(tied=tied, seed=1), small_model(tied=tied, seed=2)
-    source, target, lengths = random_pieces(8, 1, 5), random_pieces(9, 1, 4), torch.tensor([5])
-    assert not torch.allclose(first(source, lengths, target), second(source, lengths, target))
-    load_weights(second, {name: tensor.numpy() for name, tensor in own_weights(first).items()}, "a test")
-    torch.testing.assert_close(first(source, lengths, target), second(source, lengths, target))
 
 
 @pytest.mark.parametrize("change", ["missing", "strange", "shape"])
 def test_weights_of_another_network_are_refused(change):
-    model = small_model()
+    model = small_model("transformer")
     before = {name: tensor.clone() for name, tensor in own_weights(model).items()}
     weights = {name: torch.zeros_like(tensor) for name, tensor in own_weights(model).items()}
     if change == "missing":
@@ -197,7 +122,7 @@ def test_weights_of_another_network_are_refused(change):
     assert all(torch.equal(before[name], tensor) for name, tensor in own_weights(model).items())
 
 
-def test_dropout_acts_in_training_only_and_at_the_papers_places():
+def test_dropout_acts_at_the_papers_places():
     config = ModelConfig(
         encoder_layers=1, decoder_layers=1, width=8, feed_forward=8, heads=2, dropout=0.5, max_length=8
     )
@@ -210,22 +135,3 @@ def test_dropout_acts_in_training_only_and_at_the_papers_places():
     model(source, lengths, target)
     # Section 5.4: the two sums of embeddings and positions, and every sublayer: 2 of the encoder's, 3 of the decoder's.
     assert len(seen) == 2 + 2 + 3
-    model.eval()
-    assert torch.equal(model(source, lengths, target), model(source, lengths, target))
-    model.train()
-    assert not torch.equal(model(source, lengths, target), model(source, lengths, target))
-
-
-def test_training_in_bfloat16_gives_finite_gradients():
-    """As on a GPU: torch.autocast for the model, bfloat16 products in the loss."""
-    from nmt.training.loss import Objective, batch_loss
-    from nmt.training.pairs import make_batch
-
-    model = small_model().float().train()
-    batch = make_batch([[5, 6, 7], [8]], [[9], [10, 11, 12]])
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = batch_loss(model, batch, Objective(0.1, compute_dtype=torch.bfloat16))
-    loss.backward()
-    exact = batch_loss(model.eval(), batch, Objective(0.1))
-    assert loss.item() == pytest.approx(exact.item(), rel=0.5)
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())

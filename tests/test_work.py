@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels import Calls
 from tiny import tiny_config
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from nmt.engines.torch_engine import TorchEngine, on_every_core
 from nmt.errors import UserError
@@ -28,23 +28,6 @@ VOCABULARY = 400
 def model():
     torch.manual_seed(0)
     return build_model(tiny_config().model, VOCABULARY).eval()
-
-
-class Calls(TorchDispatchMode):
-    """Counts the kernels that are called, and keeps the size of the largest tensor that one returned."""
-
-    def __init__(self):
-        super().__init__()
-        self.count, self.largest = 0, 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        # Views cost nothing.
-        if not function.is_view:
-            self.count += 1
-            tensors = result if isinstance(result, tuple | list) else (result,)
-            self.largest = max([self.largest, *(x.numel() for x in tensors if isinstance(x, torch.Tensor))])
-        return result
 
 
 @settings(max_examples=40, deadline=None)

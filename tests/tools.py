@@ -1,4 +1,4 @@
-"""Programs that some tests need: skipped without them on a developer's machine, failed without them in CI."""
+"""Programs that some tests need: skipped without them on a developer's machine, failed without them in CI; pages."""
 
 import os
 import shutil
@@ -43,3 +43,18 @@ def chromium_browser():
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield chromium
         chromium.close()
+
+
+def watched(page, *allowed: str) -> list[str]:
+    """What the page complains of, and what it requests that does not begin as `allowed`, as it happens."""
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("request", lambda request: request.url.startswith(allowed) or troubles.append(request.url))
+    return troubles
+
+
+def visit(page, address: str) -> None:
+    """Open a page and wait until its script has run."""
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]", state="attached")

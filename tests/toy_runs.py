@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-from nmt.cli.common import run
-from nmt.cli.train import main
 from nmt.config import load_config
 from nmt.training.log import read_log
 from nmt.training.run import train
@@ -13,12 +11,6 @@ from nmt.training.run import train
 def fit(place: Path, name: str, *overrides: str, **how: bool) -> Path:
     """Train in this process into `place/name`."""
     return train(load_config(place / "run.yaml", [f"checkpoint={place / name}", *overrides]), **how)
-
-
-def command(capfd, *arguments: object) -> tuple[int, list[str]]:
-    """The status of nmt-train, run in this process, and its lines on standard error."""
-    status = run("nmt-train", main, [str(argument) for argument in arguments])
-    return status, capfd.readouterr().err.splitlines()
 
 
 def weights(directory: Path) -> bytes:

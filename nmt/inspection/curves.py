@@ -6,7 +6,6 @@ import html
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from nmt.checkpoint import write_text
 from nmt.errors import UserError
 from nmt.inspection.colours import COLOURS
 from nmt.inspection.drawing import FAINT, INK, new_figure, open_axes, rendered, save
-from nmt.inspection.explorer import fill
+from nmt.inspection.explorer import filled
 from nmt.inspection.formats import PAGE, picture_format
 from nmt.inspection.labels import visible
 from nmt.training.log import LOG, read_log
@@ -100,9 +99,8 @@ def plot_curves(directories: Sequence[str | Path], path: str | Path) -> None:
         f"{html.escape(run.name)}</li>"
         for run in runs
     )
-    template = files(__package__).joinpath("curves.html").read_text(encoding="utf-8")
     parts = {"pictures": "".join(pictures), "legend": legend, "note": _NOTE, "table": _table(runs)}
-    write_text(Path(path), fill(template, parts))
+    write_text(Path(path), filled(Path(__file__).with_name("curves.html"), **parts))
 
 
 def read_runs(directories: Sequence[str | Path]) -> list[Run]:

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Iterable, Mapping, Sequence
 from os.path import commonprefix
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,11 +16,14 @@ from nmt.checkpoint import ALIGNER, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, 
 from nmt.confidence import Calibration
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError
-from nmt.inspection.explorer import STYLES, bundle, colour_tables, document, explorer_file, fill, filled
-from nmt.page.sentencepiece_model import subwords_data
+from nmt.inspection.explorer import EXPLORER, STYLES, bundle, colour_tables, document, filled
+from nmt.text.names import LISTS
 from nmt.text.subwords import Subwords
 
+PAGE = Path(__file__).parent
 Precision = Literal["int8", "float16", "float32"]
+MODEL_TYPES = {1: "unigram", 2: "bpe"}
+"""`TrainerSpec.ModelType` by number."""
 LEVELS = 63
 """Positive values of a weight in int8: seven bits, which gzip makes a seventh smaller than eight."""
 
@@ -44,15 +47,15 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
         if model["aligner"]:
             model["aligner"]["weights"] = _number_among(aligners, model["aligner"]["weights"])
     shared = {"subwords": subwords, "aligners": aligners, "colours": colour_tables()}
-    data = {"models": models, **shared, "worker": bundle(Path(__file__).with_name("worker.mjs"))}
+    data = {"models": models, **shared, "worker": bundle(PAGE / "worker.mjs")}
     pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)
-    panel = filled("panel.html", heads=_text("heads.html"), tools=_text("tools.html"))
+    panel = filled(EXPLORER / "panel.html", heads=filled(PAGE / "heads.html"), tools=filled(PAGE / "tools.html"))
     return document(
         title=f"Translator {pairs}",
-        body=fill(_text("page.html"), {"panel": panel}),
+        body=filled(PAGE / "page.html", panel=panel),
         data=data,
-        style="".join(map(explorer_file, STYLES)) + _text("page.css"),
-        script=bundle(Path(__file__).with_name("translator_page.mjs")),
+        style="".join(map(filled, (*STYLES, PAGE / "page.css"))),
+        script=bundle(PAGE / "translator_page.mjs"),
         engine=True,
     )
 
@@ -87,10 +90,32 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "knownWords": front_coded(subwords.known_words.words) if subwords.known_words else None,
         "numberWords": opened.metadata.number_words or {},
         "titles": opened.metadata.titles or {},
+        "nameLists": LISTS,
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
         "subwords": subwords_data(subwords.proto),
         "weights": packed_arrays(arrays, precision),
+    }
+
+
+def subwords_data(proto: Any) -> dict:
+    """Of a `ModelProto`: pieces with their scores and types, and the normalization, for `Subwords` in subwords.mjs.
+
+    Raises UserError for a model whose pieces, type or spaces the engine does not know.
+    """
+    kinds = proto.SentencePiece
+    known = {kinds.NORMAL, kinds.UNKNOWN, kinds.CONTROL, kinds.USER_DEFINED, kinds.BYTE}
+    types = [piece.type for piece in proto.pieces]
+    model_type = MODEL_TYPES.get(proto.trainer_spec.model_type)
+    normal = proto.normalizer_spec.add_dummy_prefix and proto.normalizer_spec.remove_extra_whitespaces
+    if model_type is None or not set(types) <= known or types.count(kinds.BYTE) != 256 or not normal:
+        raise UserError("the page takes unigram and BPE models with byte fallback and single spaces; not this")
+    return {
+        "type": model_type,
+        "pieces": [piece.piece for piece in proto.pieces],
+        "scores": _base64(np.array([piece.score for piece in proto.pieces], "<f4").tobytes()),
+        "types": _base64(bytes(types)),
+        "charsmap": _base64(proto.normalizer_spec.precompiled_charsmap),
     }
 
 
@@ -101,6 +126,10 @@ def _aligner_data(opened: Checkpoint, subwords: Subwords, precision: Precision) 
     head = Aligner.read(opened.path(ALIGNER), subwords)
     weights = packed_arrays(head.parameters, precision)
     return {"threshold": head.threshold, "swapped": head.swapped, "weights": weights}
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def front_coded(words: Iterable[str]) -> str:
@@ -140,7 +169,7 @@ def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dic
         tensors.append({"name": name, "shape": list(array.shape), "type": kind, "start": start})
         parts.append(content)
         start += len(content)
-    return {"tensors": tensors, "bytes": base64.b64encode(gzip.compress(b"".join(parts), mtime=0)).decode("ascii")}
+    return {"tensors": tensors, "bytes": _base64(gzip.compress(b"".join(parts), mtime=0))}
 
 
 def _rows_of_int8(matrix: np.ndarray) -> bytes:
@@ -148,7 +177,3 @@ def _rows_of_int8(matrix: np.ndarray) -> bytes:
     scales = np.abs(matrix).max(axis=1, keepdims=True) / LEVELS  # [rows, 1]
     numbers = np.round(matrix / np.where(scales > 0, scales, 1)).astype(np.int8)
     return scales.astype("<f4").tobytes() + numbers.tobytes()
-
-
-def _text(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -26,15 +26,15 @@ export function engine(source, models) {
   }
 
   function load(model) {
-    if (!loaded.has(model.name)) loaded.set(model.name, ask({ method: "load", model }));
+    if (!loaded.has(model.name)) loaded.set(model.name, ask({ load: model }));
     return loaded.get(model.name);
   }
 
-  async function askModel(method, { model = models[0].name, ...message }) {
+  async function askModel(method, model = models[0].name, ...given) {
     const found = models.find(({ name }) => name === model);
     if (!found) throw new RangeError(`there is no model ${model}; there are ${models.map(({ name }) => name).join(", ")}`);
     await load(found);
-    return ask({ method, model, ...message });
+    return ask({ model, method, given });
   }
 
   /**
@@ -42,17 +42,17 @@ export function engine(source, models) {
    * what `Translator.translate` in translator.mjs gives, which lists the options too; each may be left out.
    */
   async function translate(text, { model = models[0].name, ...options } = {}) {
-    return { ...(await askModel("translate", { model, text: String(text), options })), model };
+    return { ...(await askModel("translate", model, String(text), options)), model };
   }
 
   /** The loss of each piece of a given translation, `</s>` last: `await nmt.losses("Good.", ["▁Bien", "."], {off: [...]})`. */
   function losses(text, pieces, { model, ...options } = {}) {
-    return askModel("losses", { model, text: String(text), pieces, options });
+    return askModel("losses", model, String(text), pieces, options);
   }
 
   /** A text as pieces, such as can be forced: `await nmt.pieces("Buenos días")`. */
   function piecesOf(text, { model } = {}) {
-    return askModel("pieces", { model, text: String(text) });
+    return askModel("pieces", model, String(text));
   }
 
   return { translate, losses, pieces: piecesOf, models: models.map(({ name, source: from, target }) => ({ name, source: from, target })) };

@@ -13,36 +13,6 @@ const NAME = new RegExp(
   String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
-/** Titles that end in a point. What follows belongs to them, even if it is a common word. */
-const TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra";
-/** Given names that are common words too. */
-const GIVEN = new Set(
-  (
-    "Alba|Amparo|Ángel|Angel|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|" +
-    "Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Dolores|Drew|Earl|" +
-    "Ernest|Esperanza|Estrella|Faith|Fern|Flor|Flora|Frank|Gene|Ginger|Glen|Gloria|Grace|Grant|" +
-    "Harry|Hazel|Heath|Heather|Herb|Holly|Hope|Hunter|Iris|Ivy|Jack|Jasmine|Jay|Jean|Jewel|Joy|" +
-    "Kit|Lance|Laurel|León|Lily|Linda|Lola|Luz|Margarita|Marina|Mark|Mason|Max|Melody|Mercedes|" +
-    "Milagros|Miles|Misty|Nick|Nieves|Norm|Olive|Olivia|Opal|Pascual|Pat|Patsy|Pearl|Peg|Penny|" +
-    "Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|Rich|Rob|Robin|Rocío|Rod|Rosa|Rose|" +
-    "Ruby|Rusty|Sage|Sally|Salvador|Sandy|Scarlet|Skip|Sky|Socorro|Soledad|Stella|Sue|Sunny|Teddy|" +
-    "Victor|Victoria|Violet|Violeta|Viviana|Wade|Ward|Will|Willow|Woody"
-  ).split("|"),
-);
-/** What stands after a title and is no name. */
-const ROLES =
-  "President[ea]|Ministr[oa]|Director|Directora|Alcalde|Alcaldesa|Juez|Jueza|Embajadora?|Senadora?|Gobernadora?|" +
-  "Rectora?|Policía|Dios|Jesús|Jesucristo|Honoris";
-/** Words with which the next sentence begins. */
-const OPENERS = "he she it they we you i the this that there then but and él ella ellos ellas es el la los las yo no pero y se".split(" ");
-/** A name after a title or initials: `Dr. Brown`, `J. K. Rowling`. */
-const TITLED = new RegExp(
-  String.raw`(?<![${WORD}'\-])(?<title>\p{Lu}|${TITLES})\. (?:(?:\p{Lu}|${TITLES})\. ){0,3}` +
-    String.raw`(?<name>(?!(?:${OPENERS.map(anyCase).join("|")})(?![${WORD}]))${NAME.source})`,
-  "gu",
-);
-/** The first title of `Mr. and Mrs. Brown`. */
-const COUPLE = new RegExp(String.raw`(?<![${WORD}'\-])(?:${TITLES})\.(?= (?:and|y) (?:${TITLES})\. \p{Lu})`, "gu");
 /** What a person does. */
 const SPEAKS = new RegExp(
   "^ (?:said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|" +
@@ -75,17 +45,28 @@ export class KnownWords {
    * @param coded the words between bars, each as how many of its first letters are the word's before, and the rest
    * @param numberWords number words and what they are in the other language; they get placeholders as numbers do
    * @param titles titles and what they are in the other language; with the name after them they get placeholders too
+   * @param lists `LISTS` of nmt/text/names.py
    */
-  constructor(coded, numberWords, titles = {}) {
+  constructor(coded, numberWords, titles, lists) {
     this.numberWords = new Map(Object.entries(numberWords));
     this.titles = new Map(Object.entries(titles));
     const spelled = (title) => anyCase(title).replaceAll("[..]", String.raw`\.`);
     const each = [...this.titles.keys()].map(spelled).join("|") || "(?!)"; // no title at all
     this.courtesy = new RegExp(
       String.raw`(?<![${WORD}])(?:(?:${anyCase("el")}|${anyCase("la")}) )?(?<title>${each}) ` +
-        String.raw`(?<name>(?:[Dd]e (?:la )?)?(?!(?:${ROLES})(?![${WORD}]))${NAME.source})`,
+        String.raw`(?<name>(?:[Dd]e (?:la )?)?(?!(?:${lists.roles})(?![${WORD}]))${NAME.source})`,
       "gu",
     );
+    this.given = new Set(lists.given.split("|"));
+    const openers = lists.openers.split("|").map(anyCase).join("|");
+    // A name after a title or initials: `Dr. Brown`, `J. K. Rowling`.
+    this.titledName = new RegExp(
+      String.raw`(?<![${WORD}'\-])(?<title>\p{Lu}|${lists.titles})\. (?:(?:\p{Lu}|${lists.titles})\. ){0,3}` +
+        String.raw`(?<name>(?!(?:${openers})(?![${WORD}]))${NAME.source})`,
+      "gu",
+    );
+    // The first title of `Mr. and Mrs. Brown`.
+    this.couple = new RegExp(String.raw`(?<![${WORD}'\-])(?:${lists.titles})\.(?= (?:and|y) (?:${lists.titles})\. \p{Lu})`, "gu");
     const words = [];
     for (const word of coded.split("|")) words.push((words.at(-1) ?? "").slice(0, Number(word[0])) + word.slice(1));
     this.words = new Set(words);
@@ -152,13 +133,13 @@ export class KnownWords {
     const spans = spansOf(NAME, text);
     const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
     const first = spans[0];
-    if (first && begins(text, first[0]) && GIVEN.has(text.slice(...first)) && SPEAKS.test(text.slice(first[1]))) names.add(first);
+    if (first && begins(text, first[0]) && this.given.has(text.slice(...first)) && SPEAKS.test(text.slice(first[1]))) names.add(first);
     const titled = this.titled(text);
     const common = spansOf(LOWER, text).length;
     const unusual = spans.filter((span) => !this.words.has(text.slice(...span)) && !begins(text, span[0]));
     const few = unusual.length <= common + 1;
     for (const span of few ? spans : []) {
-      const isGiven = GIVEN.has(text.slice(...span)) && !begins(text, span[0]);
+      const isGiven = this.given.has(text.slice(...span)) && !begins(text, span[0]);
       if (isGiven && !follows(DETERMINER, text, span[0])) names.add(span);
     }
     if (common === 0) return withoutParts(names, titled);
@@ -180,7 +161,7 @@ export class KnownWords {
   /** Whether the word beside a name, or before it, belongs to it. */
   joins(text, span, before) {
     const word = text.slice(...span);
-    if (begins(text, span[0])) return before && GIVEN.has(word) && !text.endsWith("?"); // Will Zork come?
+    if (begins(text, span[0])) return before && this.given.has(word) && !text.endsWith("?"); // Will Zork come?
     if (before && follows(ARTICLE, text, span[0])) return false;
     return !this.words.has(word) || (before && !this.words.has(word.toLowerCase()) && !follows(PLACE, text, span[0]));
   }
@@ -188,10 +169,10 @@ export class KnownWords {
   titled(text) {
     const known = (word) => this.words.has(word) || this.words.has(word.toLowerCase());
     const found = [...text.matchAll(this.courtesy)].map(({ 0: whole, index }) => [index, index + whole.length]);
-    for (const { 0: whole, index } of text.matchAll(COUPLE)) {
+    for (const { 0: whole, index } of text.matchAll(this.couple)) {
       if (!known(whole.slice(0, -1))) found.push([index, index + whole.length]);
     }
-    for (const { 0: whole, groups: { title, name }, index } of text.matchAll(TITLED)) {
+    for (const { 0: whole, groups: { title, name }, index } of text.matchAll(this.titledName)) {
       const initial = [...title].length === 1;
       const first = initial ? text.slice(Math.max(0, index - LONGEST_NAME), index).match(FIRST_NAME) : null;
       const end = index + whole.length;

@@ -30,6 +30,7 @@ const BYTE = 6;
 /** Marks a vocabulary of truecased text, in which a word stands apart from an opening mark before it. */
 const TRUECASED = "<truecased>";
 const OPENING = /[¿¡]$/;
+const AFTER_OPENING = /(?<=[¿¡])(?=\P{White_Space})/gu;
 /** How much less likely than the least likely piece a character without any is. */
 const UNKNOWN_PENALTY = 10;
 
@@ -57,11 +58,11 @@ export function withLostSlots(source, target) {
 
 export class Subwords {
   /**
-   * @param model what `nmt.page.sentencepiece_model.subwords_data` tells of a SentencePiece model
-   * @param knownWords with them, names and numbers become placeholders
+   * @param model what `nmt.page.bundle.subwords_data` tells of a SentencePiece model
+   * @param names what `KnownWords` is made of, if names and numbers become placeholders
    */
-  constructor(model, knownWords = null, numberWords = {}, titles = {}) {
-    this.known = knownWords && new KnownWords(knownWords, numberWords, titles);
+  constructor(model, { knownWords, numberWords, titles, nameLists }) {
+    this.known = knownWords && new KnownWords(knownWords, numberWords, titles, nameLists);
     this.model = model;
     this.spelling = model.pieces;
     /** The ids of placeholders. */
@@ -111,7 +112,8 @@ export class Subwords {
     const found = known ? findSlots(unshouted, known) : [];
     const kept = found.map(({ start, end }) => [start, end]);
     const usual = this.truecased ? truecasedBeginning(unshouted, kept, score) : unshouted;
-    const { filled, spans } = this.truecased ? apart(fill(usual, found)) : fill(usual, found);
+    const spaces = this.truecased ? [...usual.matchAll(AFTER_OPENING)].map(({ index }) => ({ start: index, end: index, character: " " })) : [];
+    const { filled, spans } = fill(usual, [...found, ...spaces].toSorted((a, b) => a.start - b.start || a.end - b.end));
     const inText = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
     return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots };
@@ -158,19 +160,14 @@ export class Subwords {
     const places = placesOfBytes(text, bytes.length);
     const characters = [];
     const origins = [];
-    const { addDummyPrefix, removeExtraWhitespaces } = this.model;
     let byte = 0;
-    if (removeExtraWhitespaces) {
-      for (let next = this.prefix(text, bytes, places, byte); next?.text === " "; next = this.prefix(text, bytes, places, byte)) {
-        byte += next.length;
-      }
+    for (let next = this.prefix(text, bytes, places, byte); next?.text === " "; next = this.prefix(text, bytes, places, byte)) {
+      byte += next.length;
     }
     if (byte === bytes.length) return { characters, origins: [places[byte]] };
-    if (addDummyPrefix) {
-      characters.push(SPACE);
-      origins.push(places[byte]);
-    }
-    let afterSpace = removeExtraWhitespaces;
+    characters.push(SPACE);
+    origins.push(places[byte]);
+    let afterSpace = true;
     while (byte < bytes.length) {
       const next = this.prefix(text, bytes, places, byte);
       const added = afterSpace ? next.text.replace(/^ +/, "") : next.text;
@@ -178,15 +175,13 @@ export class Subwords {
         characters.push(character === " " ? SPACE : character);
         origins.push(places[byte]);
       }
-      if (added) afterSpace = removeExtraWhitespaces && added.endsWith(" ");
+      if (added) afterSpace = added.endsWith(" ");
       byte += next.length;
     }
     let end = places[byte];
-    if (removeExtraWhitespaces) {
-      while (characters.at(-1) === SPACE) {
-        characters.pop();
-        end = origins.pop();
-      }
+    while (characters.at(-1) === SPACE) {
+      characters.pop();
+      end = origins.pop();
     }
     return { characters, origins: [...origins, end] };
   }
@@ -288,10 +283,7 @@ export class Subwords {
       surfaces.push(...spelledOut);
       started ||= spelledOut.some((surface) => surface !== "");
       let piece = this.types[id] === CONTROL ? "" : id === UNKNOWN ? " ⁇ " : this.spelling[id];
-      if (!started && piece.startsWith(SPACE) && (this.model.addDummyPrefix || this.model.removeExtraWhitespaces)) {
-        piece = piece.slice(SPACE.length);
-        started ||= !this.model.removeExtraWhitespaces;
-      }
+      if (!started && piece.startsWith(SPACE)) piece = piece.slice(SPACE.length);
       const surface = piece.replaceAll(SPACE, " ");
       surfaces.push(OPENING.test(surfaces.findLast((one) => one !== "") ?? "") ? surface.replace(/^ /, "") : surface);
       started ||= piece !== "";
@@ -303,16 +295,6 @@ export class Subwords {
   pieces(ids) {
     return ids.map((id) => this.spelling[id]);
   }
-}
-
-/** The text with a space after opening marks, each with the place where it stands. */
-function apart({ filled, spans }) {
-  const places = [...spans];
-  const opened = /[¿¡](?=\P{White_Space})/gu;
-  for (const { index } of [...filled.matchAll(opened)].toReversed()) {
-    places.splice(index + 1, 0, [places[index][1], places[index][1]]);
-  }
-  return { filled: filled.replace(opened, "$& "), spans: places };
 }
 
 /** A lone surrogate has no UTF-8 form. */

@@ -30,7 +30,7 @@ export class Translator {
 
   constructor(data, arrays, alignerArrays) {
     this.data = data;
-    this.subwords = new Subwords(data.subwords, data.knownWords, data.numberWords, data.titles);
+    this.subwords = new Subwords(data.subwords, data);
     this.model = new MODELS[data.config.type](data.config, arrays);
     this.aligner = alignerArrays && new Aligner(alignerArrays, this.subwords, data.aligner);
     this.calibration = data.confidence && new Calibration(data.confidence);

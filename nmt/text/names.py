@@ -54,6 +54,8 @@ _OPENER = (
     "he|she|it|they|we|you|i|the|this|that|there|then|but|and|él|ella|ellos|ellas|es|el|la|los|las|yo|no|pero|y|se"
 )
 """Words with which the next sentence begins."""
+LISTS = {"titles": TITLES, "roles": _ROLES, "given": _GIVEN, "openers": _OPENER}
+"""Words between bars, for nmt/page/names.mjs."""
 _TITLED = regex.compile(
     rf"(?<![\w'-])(?P<title>\p{{Lu}}|{TITLES})\. (?:(?:\p{{Lu}}|{TITLES})\. ){{0,3}}"
     rf"(?P<name>(?!(?i:{_OPENER})(?!\w)){_NAME.pattern})"

@@ -7,7 +7,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from nmt.inspection.colours import colour_table
 from nmt.inspection.labels import piece_labels, visible
 from nmt.translation import AttentionMaps, Translation
 
-STYLES = ("theme.css", "style.css")
+EXPLORER = Path(__file__).parent
+STYLES = (EXPLORER / "theme.css", EXPLORER / "style.css")
 
 LEVELS = 255
 """Weights are stored as multiples of 1/255: exact to 1/510."""
@@ -45,18 +46,18 @@ def explorer_page(translations: Sequence[Translation], compact: bool = False) ->
     if not translations:
         raise UserError("nothing to explore: give at least one sentence")
     name = visible(translations[0].source)[:80]
-    panel = filled("panel.html", heads="", tools="")
+    panel = filled(EXPLORER / "panel.html", heads="", tools="")
     return document(
         title=f"{name} – attention explorer",
         body=filled(
-            "template.html",
+            EXPLORER / "template.html",
             panel=panel,
             body_class="compact" if compact else "full",
             low_word=f"{LOW_WORD:g}",
         ),
         data=page_data(translations),
-        style="".join(map(explorer_file, STYLES)),
-        script=bundle(Path(__file__).with_name("page.mjs")),
+        style="".join(map(filled, STYLES)),
+        script=bundle(EXPLORER / "page.mjs"),
     )
 
 
@@ -75,7 +76,7 @@ def document(title: str, body: str, data: object, style: str, script: str, engin
         f"{workers}img-src data:; base-uri 'none'; form-action 'none'"
     )
     parts = {"policy": policy, "title": html.escape(title), "style": style, "body": body, "script": script}
-    return filled("document.html", **parts, data=embedded_json(data))
+    return filled(EXPLORER / "document.html", **parts, data=embedded_json(data))
 
 
 def page_data(translations: Sequence[Translation]) -> dict:
@@ -164,20 +165,9 @@ def content_hash(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii")
 
 
-@cache
-def explorer_file(name: str) -> str:
-    """The text of one of the explorer's files."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def filled(name: str, **parts: str) -> str:
-    """One of the explorer's templates with its `{{parts}}`."""
-    return fill(explorer_file(name), parts)
-
-
-def fill(template: str, parts: Mapping[str, str]) -> str:
-    """A template with each `{{part}}` in its place; what a part holds is left alone."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+def filled(path: Path, **parts: str) -> str:
+    """A file's text with each `{{part}}` in its place; what a part holds is left alone."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], path.read_text(encoding="utf-8"))
 
 
 @cache

@@ -1,6 +1,9 @@
 /** Making elements. Text is only ever set as text, never as markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
+/** Labels of words: what they are written in, and most characters that are shown. */
+const FONT = "13px system-ui, sans-serif";
+const LONGEST = 18;
 
 export function html(tag, attributes = {}, ...children) {
   return furnish(document.createElement(tag), attributes, children);
@@ -28,9 +31,19 @@ export function textWidth(text, font) {
 }
 
 /** Text cut to a width in characters as people see them. */
-export function shortened(text, length) {
+function shortened(text) {
   const graphemes = [...new Intl.Segmenter().segment(text)];
-  return graphemes.length <= length ? text : `${graphemes.slice(0, length - 1).map((part) => part.segment).join("")}…`;
+  return graphemes.length <= LONGEST ? text : `${graphemes.slice(0, LONGEST - 1).map((part) => part.segment).join("")}…`;
+}
+
+/** A word in a drawing, cut if it is long, with the whole as its title. */
+export function wordLabel(word, attributes) {
+  return svg("text", attributes, svg("title", {}, word), shortened(word));
+}
+
+/** Pixels that the widest label takes. */
+export function widest(words) {
+  return Math.max(0, ...words.map((word) => textWidth(shortened(word), FONT)));
 }
 
 /** A key press to a move [down, right], or null. */

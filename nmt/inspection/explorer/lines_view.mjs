@@ -1,11 +1,9 @@
 /** The chosen head as lines between two columns of words: what looks on the right, what is looked at on the left. */
 
-import { shortened, svg, textWidth } from "./dom.mjs";
+import { svg, widest, wordLabel } from "./dom.mjs";
 import { KINDS } from "./model.mjs";
 
-const FONT = "13px system-ui, sans-serif";
 const ROW = 24;
-const LONGEST = 18;
 const HEAD = 30;
 const PAD = 8;
 
@@ -18,8 +16,8 @@ export function linesView(holder, { onPoint, onPin }) {
     view = next;
     const { rows, columns, values } = view.matrix;
     const names = KINDS[view.kind];
-    const left = widest([...view.columnLabels, names.columns]) + 2 * PAD;
-    const right = widest([...view.rowLabels, names.rows]) + 2 * PAD;
+    const left = Math.max(40, widest([...view.columnLabels, names.columns])) + 2 * PAD;
+    const right = Math.max(40, widest([...view.rowLabels, names.rows])) + 2 * PAD;
     const width = Math.max(left + right + 70, Math.min(holder.clientWidth, left + right + 240));
     const height = HEAD + ROW * Math.max(rows, columns);
     const linked = new Set(view.links.map(([row, column]) => row * columns + column));
@@ -42,8 +40,8 @@ export function linesView(holder, { onPoint, onPin }) {
       }
     }
     labels = {
-      column: view.columnLabels.map((label, column) => wordLabel(label, left - PAD, column, "end", { "data-column": column })),
-      row: view.rowLabels.map((label, row) => wordLabel(label, width - right + PAD, row, "start", { "data-row": row })),
+      column: view.columnLabels.map((label, column) => labelAt(label, left - PAD, column, "end", { "data-column": column })),
+      row: view.rowLabels.map((label, row) => labelAt(label, width - right + PAD, row, "start", { "data-row": row })),
     };
     holder.replaceChildren(
       svg(
@@ -88,11 +86,7 @@ function pointAt(event) {
   return { row: null, column: Number(label.dataset.column) };
 }
 
-function widest(labels) {
-  return Math.max(40, ...labels.map((label) => textWidth(shortened(label, LONGEST), FONT)));
-}
-
-function wordLabel(label, x, position, anchor, data) {
+function labelAt(label, x, position, anchor, data) {
   const place = { x, y: HEAD + ROW * (position + 0.5), "text-anchor": anchor, "dominant-baseline": "central" };
-  return svg("text", { ...place, ...data }, svg("title", {}, label), shortened(label, LONGEST));
+  return wordLabel(label, { ...place, ...data });
 }

@@ -1,12 +1,10 @@
 /** The chosen head as a matrix: rows look, columns are looked at. */
 
-import { clamp, moveOf, shortened, svg, textWidth } from "./dom.mjs";
+import { clamp, moveOf, svg, widest, wordLabel } from "./dom.mjs";
 import { readsRightToLeft } from "./model.mjs";
 import { colourOf, formatWeight } from "./weights.mjs";
 
-const FONT = "13px system-ui, sans-serif";
 const SLANT = 60;
-const LONGEST = 18;
 const PAD = 6;
 /** With more columns than this the matrix takes the whole width, and smaller cells. */
 const WIDE = 22;
@@ -166,10 +164,6 @@ export function matrixView(holder, { onPoint, onPin, onMove = null }) {
   return { draw, light, placeOf };
 }
 
-function widest(labels) {
-  return Math.max(0, ...labels.map((label) => textWidth(shortened(label, LONGEST), FONT)));
-}
-
 function layoutOf(view, room) {
   const { rows, columns } = view.matrix;
   const left = Math.ceil(widest(view.rowLabels)) + 2 * PAD;
@@ -197,12 +191,12 @@ function gridPath({ cell, left, top }, rows, columns) {
 
 function rowLabel({ cell, left, y }, label, row, doubtful) {
   const place = { class: doubtful ? "doubtful" : "", x: left - PAD, y: y(row) + cell / 2, "text-anchor": "end", "dominant-baseline": "central" };
-  return svg("text", { ...place, "data-row": row }, svg("title", {}, label), shortened(label, LONGEST));
+  return wordLabel(label, { ...place, "data-row": row });
 }
 
 function columnLabel({ cell, top, x }, label, column) {
   const transform = `translate(${x(column) + cell / 2 + 3} ${top - PAD}) rotate(${-SLANT})`;
-  return svg("text", { transform, "data-column": column }, svg("title", {}, label), shortened(label, LONGEST));
+  return wordLabel(label, { transform, "data-column": column });
 }
 
 function show(element, visible, attributes) {

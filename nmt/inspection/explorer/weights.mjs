@@ -20,13 +20,10 @@ export function matrix(rows, columns, values = new Float32Array(rows * columns))
 export const MEAN = "mean";
 
 /** The weights of one head, or `MEAN`. `tensor` is {layers, heads, rows, columns, values}, in this order of axes, or
- * has `bytes`, or those in base64 as `weights`. */
+ * has bytes in base64 as `weights`. */
 export function headMatrix(tensor, layer, head) {
   const { heads, rows, columns } = tensor;
-  if (!tensor.values) {
-    tensor.bytes ??= bytesFromBase64(tensor.weights);
-    tensor.values = Float32Array.from(tensor.bytes, (byte) => byte / LEVELS);
-  }
+  tensor.values ??= Float32Array.from(bytesFromBase64(tensor.weights), (byte) => byte / LEVELS);
   const size = rows * columns;
   const first = layer * heads * size;
   if (head !== MEAN) return matrix(rows, columns, tensor.values.slice(first + head * size, first + (head + 1) * size));
