@@ -143,7 +143,7 @@ class Checkpoint:
         """The configuration of its run."""
         from nmt.config import load_config
 
-        return load_config(self.path(CONFIG))
+        return load_config(self.path(CONFIG), warn=False)
 
     @cached_property
     def model_config(self) -> ModelConfig:

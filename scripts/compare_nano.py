@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
 def translations(name: str, count: int) -> None:
     """Translate `count` test sentences by both."""
     translator = Translator.load(name, "torch")
-    data = load_config(Checkpoint(find_checkpoint(name)).path(CONFIG)).data
+    data = load_config(Checkpoint(find_checkpoint(name)).path(CONFIG), warn=False).data
     sources, _ = references(load_corpus(data).test)
     plain = (text for text in sources if not translator.subwords.encode(text).slots)
     chosen = list(islice(plain, count))
@@ -81,7 +81,7 @@ def training(minutes: float) -> None:
             file.writelines(f"{source}\t{target}\n" for source, target in pairs_of(corpus.train))
         command = ["scripts/nano.py", "train", str(place / "pairs.tsv"), "--minutes", str(minutes)]
         subprocess.run([sys.executable, *command, "--output", str(place / "nano")], cwd=ROOT, check=True)
-        steps = load_config(place / "nano" / CONFIG).training.max_steps
+        steps = load_config(place / "nano" / CONFIG, warn=False).training.max_steps
         settings = [f"checkpoint={place / 'quickstart'}", "alignment.head=false"]
         settings += [f"training.max_steps={steps}", "training.max_minutes=null"]
         subprocess.run([sys.executable, "-m", "nmt.cli.train", str(QUICKSTART), *settings], cwd=ROOT, check=True)

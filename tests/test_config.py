@@ -1,5 +1,6 @@
 """The configuration tree: what it refuses and how it says so, overrides, YAML in and out."""
 
+import warnings
 from pathlib import Path
 from typing import get_args
 
@@ -231,6 +232,30 @@ def test_every_key_is_documented():
     assert len(rows) == len({key for key, _, _ in rows}) == leaves(RunConfig)
     described = {key: default for key, default, _ in rows}
     assert described["training.learning_rate"] == "0.002" and described["checkpoint"] == "required"
+
+
+def test_old_names_of_keys_work_with_a_warning(written):
+    old = written(MINIMAL.replace("}", ", consistency: 0.5}"))
+    with pytest.warns(FutureWarning, match="training.consistency is now training.r_drop") as warned:
+        assert load_config(old).training.r_drop == 0.5
+    assert len(warned) == 1
+    with pytest.warns(FutureWarning):  # an override wins, whichever name it uses
+        assert load_config(old, ["training.r_drop=1"]).training.r_drop == 1
+    with pytest.warns(FutureWarning, match="override 'training.consistency=2'"):
+        assert load_config(written(MINIMAL), ["training.consistency=2"]).training.r_drop == 2
+    with warnings.catch_warnings(action="error"):
+        old = written(MINIMAL.replace("}", ", consistency: 0.5}"))
+        assert load_config(old, warn=False).training.r_drop == 0.5
+    both = written(MINIMAL.replace("}", ", consistency: 0.5, r_drop: 1}"))
+    with pytest.raises(UserError, match="old name of training.r_drop"):
+        load_config(both)
+
+
+def test_links_of_an_old_checkpoints_training_section_are_those_of_the_head(written):
+    with warnings.catch_warnings(action="error"):
+        assert load_config(written(MINIMAL.replace("}", ", guided_alignment: null}"))).alignment.links is None
+    with pytest.warns(FutureWarning, match="training.guided_alignment is now alignment.links"):
+        assert load_config(written(MINIMAL.replace("}", ", guided_alignment: a.txt}"))).alignment.links == "a.txt"
 
 
 def test_more_minutes_show_the_head_more_words_and_the_fewest_are_enough():

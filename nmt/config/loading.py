@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from nmt.errors import UserError
 
 LARGEST_FILE = 100_000
 """Largest configuration file, in bytes."""
+RENAMED = {"training.consistency": "training.r_drop", "training.guided_alignment": "alignment.links"}
+"""Old keys that are still accepted, and their names now."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -55,10 +58,10 @@ for _side in (_Loader, _Dumper):
     )
 
 
-def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
+def load_config(path: str | Path, overrides: list[str] | None = None, warn: bool = True) -> RunConfig:
     """Read a YAML file and apply `key.path=value` overrides, whose values are YAML too.
 
-    Raises UserError with the file, the key's path and the remedy.
+    Old names of keys are accepted; `warn` says so. Raises UserError with the file, the key's path and the remedy.
     """
     try:
         with open(path, "rb") as file:
@@ -72,6 +75,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no keys; see configs/ for examples")
+    rename_old_keys(tree, str(path), warn)
     for override in overrides or []:
         apply_override(tree, override)
     return parse_config(tree, str(path))
@@ -79,10 +83,26 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
 
 def parse_config(tree: dict[str, Any], origin: str) -> RunConfig:
     """Validate a tree of plain values; `origin` names it in errors. Raises UserError."""
+    rename_old_keys(tree, origin)
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
         raise UserError(f"{origin}: {'; '.join(_explain(item) for item in error.errors())}") from error
+
+
+def rename_old_keys(tree: dict[str, Any], origin: str, warn: bool = True) -> None:
+    """Replace the old names of keys in a tree. Raises UserError if a key is there under both names."""
+    for old, new in RENAMED.items():
+        (old_section, old_key), (section, key) = old.rsplit(".", 1), new.rsplit(".", 1)
+        values, target = tree.get(old_section), tree.get(section, {})
+        if not isinstance(values, dict) or not isinstance(target, dict) or old_key not in values:
+            continue
+        if key in target:
+            raise UserError(f"{origin}: {old} is the old name of {new}; leave it out")
+        if warn and values[old_key] is not None:
+            warnings.warn(f"{origin}: {old} is now {new}", FutureWarning, stacklevel=3)
+        tree[section] = target
+        target[key] = values.pop(old_key)
 
 
 def dump_config(config: RunConfig) -> str:
@@ -93,6 +113,9 @@ def dump_config(config: RunConfig) -> str:
 def apply_override(tree: dict[str, Any], override: str) -> None:
     """Set `key.path=value` in a tree of plain values. Raises UserError for other forms."""
     key, separator, text = override.partition("=")
+    if key in RENAMED:
+        warnings.warn(f"override {override!r}: {key} is now {RENAMED[key]}", FutureWarning, stacklevel=3)
+        key = RENAMED[key]
     if not separator or not key:
         raise UserError(f"override {override!r} is not of the form key=value, such as training.seed=2")
     *sections, last = key.split(".")

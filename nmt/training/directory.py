@@ -89,7 +89,7 @@ def check_directory(directory: Path, config: RunConfig, resume: bool, overwrite:
     if not kept.exists():
         raise UserError(f"there is no run in {directory} to resume; run without --resume")
     remove_scratch(directory / "training/*")
-    earlier = load_config(kept)
+    earlier = load_config(kept, warn=False)
     changed = changed_keys(earlier, config)
     guided = earlier.alignment.guide_weight or config.alignment.guide_weight
     other_head = changed and all(key.startswith("alignment.") for key in changed)
@@ -149,7 +149,7 @@ def changed_budget(before: RunConfig, now: RunConfig) -> str:
 def write_changes(directory: Path, config: RunConfig, state: State) -> None:
     """Write the configuration of a resumed run whose budget changed, or the alignment of its finished translator; an
     alignment head of the old configuration is removed."""
-    earlier = load_config(directory / CONFIG)
+    earlier = load_config(directory / CONFIG, warn=False)
     if earlier.alignment != config.alignment:
         state.change_alignment(dump_config(config))
         (directory / ALIGNER).unlink(missing_ok=True)
@@ -170,7 +170,7 @@ def spent_budget(progress: Progress, config: RunConfig) -> str:
 
 def _holds_a_run(directory: Path) -> bool:
     try:
-        load_config(directory / CONFIG)
+        load_config(directory / CONFIG, warn=False)
     except UserError:
         return False
     return True
