@@ -115,7 +115,8 @@ class Checkpoint:
             raise UserError(f"{path} is damaged (see {wrong}); use another copy of the checkpoint")
         typed = {field.name: record[field.name] for field in fields(Metadata) if field.name in record}
         self.metadata = Metadata(**typed | {"record": record})
-        self.files: dict[str, str] = record["files"]
+        # Early versions kept CTranslate2's network too.
+        self.files = {name: value for name, value in record["files"].items() if not name.startswith("ctranslate2/")}
         self._checked: set[str] = set()
 
     def __repr__(self) -> str:

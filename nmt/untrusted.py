@@ -33,7 +33,9 @@ WIDEST_BEAM = 1_000
 QUANTIZATIONS = ("float32", "int8", "int16", "float16", "bfloat16", "int8_float32")
 """Types of the weights that CTranslate2 computes with."""
 
-_FILE = re.compile(r"config\.yaml|subwords\.model|known-words\.txt|(weights|aligner)\.safetensors")
+_FILE = re.compile(
+    r"config\.yaml|subwords\.model|known-words\.txt|(weights|aligner)\.safetensors|ctranslate2/\w[\w.-]{0,99}", re.ASCII
+)
 DECODING: dict[str, tuple[Any, float, float]] = {
     "beam": (numbers.Integral, 1, WIDEST_BEAM),
     "length_penalty": (numbers.Real, 0, 100),

@@ -1,5 +1,6 @@
 """Both engines: attention against an independent pass step by step, and CTranslate2 against PyTorch."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import torch
 from tiny import ENGLISH, SENTENCES, SPANISH, tiny_config, write_tiny_checkpoint
 
-from nmt.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_arrays, save_arrays, write_checkpoint_metadata
+from nmt.checkpoint import CONFIG, METADATA, WEIGHTS, Checkpoint, load_arrays, save_arrays, write_checkpoint_metadata
 from nmt.config import load_config
 from nmt.engines.conversion import (
     convert,
@@ -344,6 +345,20 @@ def test_a_cache_that_cannot_be_written_costs_no_translation(tmp_path, tiny_chec
     subwords, torchs, fast = engines(tiny_checkpoint)
     ids = subwords.encode_ids(SOURCES)
     assert_equal(fast.translate(ids, SearchOptions(4)), torchs.translate(ids, SearchOptions(4)))
+
+
+def test_the_network_of_an_older_checkpoint_is_ignored(tmp_path, tiny_checkpoint):
+    directory = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    metadata = json.loads((directory / METADATA).read_text())
+    (directory / "ctranslate2").mkdir()
+    (directory / "ctranslate2" / "model.bin").write_bytes(b"of other weights")
+    metadata["files"]["ctranslate2/model.bin"] = sha256_of(directory / "ctranslate2" / "model.bin")
+    del metadata["sha256"]
+    (directory / METADATA).write_text(json.dumps(metadata))
+    text = Translator.load(tiny_checkpoint).translate(ENGLISH[0]).text
+    assert Translator.load(directory).translate(ENGLISH[0]).text == text
+    set_quantization(directory, "int8")
+    assert not any(name.startswith("ctranslate2") for name in Checkpoint(directory).metadata.record["files"])
 
 
 def test_other_weights_are_another_network(tmp_path, tiny_checkpoint):

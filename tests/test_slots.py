@@ -37,6 +37,8 @@ SUBWORDS = tiny_subwords().with_slots(KNOWN)
         ("Mr. and Mrs. Name said Sr. y Sra. Zork", ["Mr.", "Mrs. Name", "Sr.", "Sra. Zork"]),
         ("Mr. Name and Mrs. Zork", ["Mr. Name", "Mrs. Zork"]),
         ("J. K. Zork said Tom F. Name is Zeb R. R. Tom", ["J. K. Zork", "Tom F. Name", "Zeb R. R. Tom"]),
+        ("he said J. K. Said lives", ["J. K. Said"]),
+        ("he said I. Lives is here", []),  # may begin a sentence
         ("he lives in Lives Name", ["Lives Name"]),
         ("he lives in the Lives Name", []),
         ("he Lives Name Said Is", []),  # a title

@@ -174,10 +174,11 @@ export class KnownWords {
     }
     for (const { 0: whole, groups: { title, name }, index } of text.matchAll(this.titledName)) {
       const initial = [...title].length === 1;
+      const initials = initial && whole.split(". ").length > 2; // the Wells of H. G. Wells may be known as wells
       const first = initial ? text.slice(Math.max(0, index - LONGEST_NAME), index).match(FIRST_NAME) : null;
       const end = index + whole.length;
       if (first && !this.words.has(first[1].toLowerCase())) found.push([index - first[0].length, end]);
-      else if (!known(initial ? name : title)) found.push([index, end]);
+      else if (!known(initial ? name : title) || (initials && !this.words.has(name))) found.push([index, end]);
     }
     return merged(found);
   }

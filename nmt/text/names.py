@@ -212,12 +212,13 @@ class KnownWords:
         for match in _TITLED.finditer(text):
             start, end = match.span()
             initial = len(match["title"]) == 1
+            initials = initial and match.group().count(". ") > 1
             before = max(0, start - LONGEST_NAME)
             first = _FIRST_NAME.search(text[before:start]) if initial else None
             if first and first[1].lower() not in self.words:  # the John of John F. Kennedy
                 found.append((before + first.start(), end))
-            elif unknown(match["name" if initial else "title"]):
-                found.append((start, end))
+            elif unknown(match["name" if initial else "title"]) or initials and match["name"] not in self.words:
+                found.append((start, end))  # the Wells of H. G. Wells may be known as wells
         return _merged(found)
 
     def translated(self, text: str) -> str:
