@@ -235,7 +235,7 @@ class Subwords:
         if score is None:
             if len(self._scored) >= REMEMBERED_WORDS:
                 self._scored.clear()
-            score = self._scored[form] = sum(self._scores[piece] for piece in self._processor.encode(form))
+            score = self._scored[form] = sum(map(self._score, self._processor.encode(form)))
         return score
 
     def encode_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -287,7 +287,7 @@ class Subwords:
         known = self._segmented.get((word, smoothing))
         if known is None:
             found = self._processor.nbest_encode(word, nbest_size=SAMPLED_FROM, return_type=int)
-            scores = smoothing * np.array([sum(self._scores[number] for number in ids) for ids in found])
+            scores = smoothing * np.array([sum(map(self._score, ids)) for ids in found])
             probabilities = np.exp(scores - scores.max())
             below = (probabilities / probabilities.sum()).cumsum()[:-1].tolist()
             if len(self._segmented) >= REMEMBERED_WORDS:
@@ -295,12 +295,13 @@ class Subwords:
             known = self._segmented[word, smoothing] = [array("H", ids) for ids in found], below
         return known
 
-    @cached_property
-    def _scores(self) -> list[float]:
-        scores = [self._processor.get_score(number) for number in range(len(self))]
+    def _score(self, number: int) -> float:
         # Bytes have a score of 0 in the model, as if they were certain.
-        rare = min(scores) - UNKNOWN_PENALTY
-        return [rare if self._processor.is_byte(number) else score for number, score in enumerate(scores)]
+        return self._rare if self._processor.is_byte(number) else self._processor.get_score(number)
+
+    @cached_property
+    def _rare(self) -> float:
+        return min(map(self._processor.get_score, range(len(self)))) - UNKNOWN_PENALTY
 
     def decode(self, ids: Sequence[int]) -> str:
         """Piece ids as NFC-normalized text, first words as the vocabulary has them."""
