@@ -1,9 +1,6 @@
 """What people type: curly quotes, invisible characters, capitals, several sentences in a line."""
 
 import unicodedata
-from collections import Counter
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +11,6 @@ from tiny import ENGLISH, SENTENCES, tiny_subwords
 from nmt import Translator
 from nmt.copying import with_copied
 from nmt.errors import UserError
-from nmt.search.options import Hypothesis, SearchOptions
-from nmt.stages import Searcher
 from nmt.text.casing import capitals, is_capitals
 from nmt.text.copied import copied_spans
 from nmt.text.parts import sentences
@@ -380,24 +375,3 @@ def test_no_placeholder_is_written_that_the_source_lacks():
         translator.engine_name = engine
         for translation in translator.translate(texts):
             assert "  " not in translation.text and not set(translation.text) & SLOTS
-
-
-@given(
-    st.lists(st.integers(0, 4), max_size=4), st.lists(st.lists(st.integers(0, 4), max_size=4), min_size=3, max_size=3)
-)
-def test_hypotheses_with_the_placeholders_of_their_source_come_first(source, pieces):
-    """Of three hypotheses, best first; the pieces 0 to 2 are placeholders."""
-
-    class Engine:
-        def translate(self, _sources, options, *_):
-            found = [Hypothesis(own, -place, -place) for place, own in enumerate(pieces)]
-            allowed = [one for one in found if not set(one.pieces) & set(options.forbidden)]
-            return [(allowed or [Hypothesis([4], -9, -9)])[: options.n_best]]
-
-    part = SimpleNamespace(encoding=SimpleNamespace(ids=source))
-    searcher = Searcher(Engine(), SearchOptions(beam=3), 1, False, frozenset({0, 1, 2}), Path())
-    ((best,),) = searcher.search([SimpleNamespace(parts=[part])])
-    count = lambda ids: Counter(piece for piece in ids if piece < 3)  # noqa: E731
-    right = [own for own in pieces if count(own) == count(source)]
-    written = [own for own in pieces if count(own).keys() <= count(source).keys()]
-    assert best.pieces == (pieces[0] if right[:1] == pieces[:1] else right[0] if right else (*written, [4])[0])

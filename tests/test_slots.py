@@ -1,12 +1,17 @@
 """Placeholders: which words and numbers they stand for, and that what was typed comes back."""
 
 import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from tiny import SENTENCES, tiny_subwords
 
+from nmt.search.options import Hypothesis, SearchOptions
+from nmt.stages import Searcher
 from nmt.text.names import RARE, KnownWords, courtesy_titles, name_spans
 from nmt.text.numerals import number_spans
 from nmt.text.parts import sentences
@@ -255,3 +260,24 @@ def test_slots_leave_other_pieces_alone():
     assert plain.encode_ids(SENTENCES) == SUBWORDS.encode_ids(SENTENCES)
     assert SUBWORDS.pieces(range(len(plain))) == plain.pieces(range(len(plain)))
     assert len(SUBWORDS) == len(plain) + len(NAMES + NUMBERS)
+
+
+@given(
+    st.lists(st.integers(0, 4), max_size=4), st.lists(st.lists(st.integers(0, 4), max_size=4), min_size=3, max_size=3)
+)
+def test_hypotheses_with_the_placeholders_of_their_source_come_first(source, pieces):
+    """Of three hypotheses, best first; the pieces 0 to 2 are placeholders."""
+
+    class Engine:
+        def translate(self, _sources, options, *_):
+            found = [Hypothesis(own, -place, -place) for place, own in enumerate(pieces)]
+            allowed = [one for one in found if not set(one.pieces) & set(options.forbidden)]
+            return [(allowed or [Hypothesis([4], -9, -9)])[: options.n_best]]
+
+    part = SimpleNamespace(encoding=SimpleNamespace(ids=source))
+    searcher = Searcher(Engine(), SearchOptions(beam=3), 1, False, frozenset({0, 1, 2}), Path())
+    ((best,),) = searcher.search([SimpleNamespace(parts=[part])])
+    count = lambda ids: Counter(piece for piece in ids if piece < 3)  # noqa: E731
+    right = [own for own in pieces if count(own) == count(source)]
+    written = [own for own in pieces if count(own).keys() <= count(source).keys()]
+    assert best.pieces == (pieces[0] if right[:1] == pieces[:1] else right[0] if right else (*written, [4])[0])
