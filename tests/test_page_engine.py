@@ -137,6 +137,7 @@ def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
         "He saw Zeb Zork and Ann van der Quist, O'Brien-Smith's, at 5pm on the 21st: A320, +34 91 123 45 67.",
         "He SAID it costs €5 (or 20 °C), 1.250,99 € and COVID-19: call +1 (555) 123-4567 :-) C++ & 東京 {x} 3/4",
         "El Señor Zork vio a la doctora Ana J. Zork y al Sr. Quist: treinta y cinco, TREINTA Y UN, don Zeb",
+        "He read \"Gone with the Wind,\" 'The Zork' and The Lord of the Rings; «Cien Años de Soledad» y La Zorka de Ñu.",
         "- NAME, he/she",
         "1. Abre la puerta",
         "1.",

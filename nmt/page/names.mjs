@@ -65,6 +65,13 @@ export class KnownWords {
         String.raw`(?<name>(?!(?:${openers})(?![${WORD}]))${NAME.source})`,
       "gu",
     );
+    // The title of a work, in quotation marks or with an article: `"Gone with the Wind"`, `of The Great Gatsby`.
+    const rest = String.raw`(?: (?:(?:${lists.within}) ){0,3}${NAME.source})+`;
+    this.work = new RegExp(
+      String.raw`(?<=")${NAME.source}${rest}(?=[.,!?]?")|(?<=(?<![${WORD}])\p{Ll}+ )(?:${lists.articles})${rest}`,
+      "gu",
+    );
+    this.articles = new Set(lists.articles.split("|"));
     // The first title of `Mr. and Mrs. Brown`.
     this.couple = new RegExp(String.raw`(?<![${WORD}'\-])(?:${lists.titles})\.(?= (?:and|y) (?:${lists.titles})\. \p{Lu})`, "gu");
     const words = [];
@@ -169,6 +176,12 @@ export class KnownWords {
   titled(text) {
     const known = (word) => this.words.has(word) || this.words.has(word.toLowerCase());
     const found = [...text.matchAll(this.courtesy)].map(({ 0: whole, index }) => [index, index + whole.length]);
+    for (const { 0: whole, index } of text.matchAll(this.work)) {
+      const [article, ...rest] = whole.split(" ");
+      const unknown = rest.filter((word) => /^\p{Lu}/u.test(word) && !this.words.has(word));
+      const common = unknown.some((word) => this.words.has(word.toLowerCase()));
+      if (common || (unknown.length > 0 && this.articles.has(article))) found.push([index, index + whole.length]);
+    }
     for (const { 0: whole, index } of text.matchAll(this.couple)) {
       if (!known(whole.slice(0, -1))) found.push([index, index + whole.length]);
     }

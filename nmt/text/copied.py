@@ -7,7 +7,8 @@ import regex
 _EMOJI = r"\p{Extended_Pictographic}\p{EMod}?\ufe0f?"
 PHONE = r"(?<![\w.,])(?:\+?\d{1,3} ?)?\(\d{2,4}\) ?\d[\d .-]*\d(?!\w)"
 """A telephone number with a part in brackets; `nmt.text.slots` treats it as a number, so it is not copied."""
-_COPIED = regex.compile(
+# Text, compiled when it is first used: compiling takes milliseconds.
+_COPIED = (
     rf"(?P<number>{PHONE})"
     r"|(?:https?://|www\.)[^\s<>\"“”«»]*[^\s<>\"“”«».,;:!?)'’\]]"  # a link, without the mark that ends the sentence
     r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
@@ -29,4 +30,4 @@ def copied_spans(text: str) -> list[tuple[int, int]]:
         return [match.span() for match in regex.finditer(r"\S+", text)]
     if not _HINT.search(text):
         return []
-    return [match.span() for match in _COPIED.finditer(text) if match["number"] is None]
+    return [match.span() for match in regex.finditer(_COPIED, text) if match["number"] is None]

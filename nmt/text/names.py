@@ -54,16 +54,23 @@ _OPENER = (
     "he|she|it|they|we|you|i|the|this|that|there|then|but|and|él|ella|ellos|ellas|es|el|la|los|las|yo|no|pero|y|se"
 )
 """Words with which the next sentence begins."""
-LISTS = {"titles": TITLES, "roles": _ROLES, "given": _GIVEN, "openers": _OPENER}
+_THE = "The|El|La|Los|Las"
+_WITHIN = "of|the|and|with|in|on|to|for|a|an|at|from|by|de|del|el|la|los|las|y|en|con|al|un|una"
+"""Between the words of the title of a work."""
+LISTS = {"titles": TITLES, "roles": _ROLES, "given": _GIVEN, "openers": _OPENER, "articles": _THE, "within": _WITHIN}
 """Words between bars, for nmt/page/names.mjs."""
-_TITLED = regex.compile(
+# Patterns that few sentences need are text, compiled when they are first used: compiling takes milliseconds.
+_TITLED = (
     rf"(?<![\w'-])(?P<title>\p{{Lu}}|{TITLES})\. (?:(?:\p{{Lu}}|{TITLES})\. ){{0,3}}"
     rf"(?P<name>(?!(?i:{_OPENER})(?!\w)){_NAME.pattern})"
 )
 """A name after a title or initials: `Dr. Brown`, `J. K. Rowling`."""
-_COUPLE = regex.compile(rf"(?<![\w'-])(?:{TITLES})\.(?= (?:and|y) (?:{TITLES})\. \p{{Lu}})")
+_COUPLE = rf"(?<![\w'-])(?:{TITLES})\.(?= (?:and|y) (?:{TITLES})\. \p{{Lu}})"
 """The first title of `Mr. and Mrs. Brown`."""
-_SPEAKS = regex.compile(
+_REST = rf"(?: (?:(?:{_WITHIN}) ){{,3}}{_NAME.pattern})+"
+_WORK = rf"(?<=\"){_NAME.pattern}{_REST}(?=[.,!?]?\")|(?<=(?<!\w)\p{{Ll}}+ )(?:{_THE}){_REST}"
+"""The title of a work, in quotation marks or with an article: `"Gone with the Wind"`, `of The Great Gatsby`."""
+_SPEAKS = (
     r" (?:said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|"
     r"(?:(?:me|te|le|nos|les) )?(?:dijo|dice|preguntó|llamó|quiere|quería|sabe|sabía))(?![\w-])"
 )
@@ -167,7 +174,7 @@ class KnownWords:
         spans = name_spans(text)
         names = {span for span in spans if self.is_name(text, *span)}
         first = spans[0] if spans and _begins(text, spans[0][0]) else None
-        if first and text[slice(*first)] in GIVEN and _SPEAKS.match(text, first[1]):
+        if first and text[slice(*first)] in GIVEN and regex.match(_SPEAKS, text, pos=first[1]):
             names.add(first)
         titled = self._titled(text)
         within = [span for span in spans if not _begins(text, span[0])]
@@ -206,10 +213,16 @@ class KnownWords:
             return word not in self.words and word.lower() not in self.words
 
         found = [match.span() for match in self._courtesy.finditer(text)] if self.titles else []
+        if '"' in text or any(f" {article} " in text for article in _THE.split("|")):
+            for match in regex.finditer(_WORK, text):
+                article, *rest = match.group().split(" ")
+                new = [word for word in rest if word[0].isupper() and word not in self.words]
+                if any(word.lower() in self.words for word in new) or new and article in _THE.split("|"):
+                    found.append(match.span())
         if ". " not in text:
             return _merged(found)
-        found += [match.span() for match in _COUPLE.finditer(text) if unknown(match.group()[:-1])]
-        for match in _TITLED.finditer(text):
+        found += [match.span() for match in regex.finditer(_COUPLE, text) if unknown(match.group()[:-1])]
+        for match in regex.finditer(_TITLED, text):
             start, end = match.span()
             initial = len(match["title"]) == 1
             initials = initial and match.group().count(". ") > 1

@@ -11,8 +11,8 @@ from nmt.text.copied import PHONE
 from nmt.text.words import Span
 
 # Digits with what groups them: $1,250.99  10:30  2024-05-17  +34 91 123 45 67  +1 (555) 123-4567  5pm  A320  F-16
-# 20 °C; of 21st the digits.
-_NUMBER = regex.compile(
+# 20 °C; of 21st the digits. Text, compiled when it is first used: compiling takes milliseconds.
+_NUMBER = (
     rf"{PHONE}|(?<![\w.,])\d+(?=(?:st|nd|rd|th)(?!\w))|"
     rf"(?<![\w.,])(?:\p{{Sc}} ?)?\+?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
     r"(?<!\d(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\d)|°(?: ?[CF](?!\w))?))?"
@@ -56,7 +56,7 @@ def _forms(words: str, language: str) -> list[str]:
 
 def number_spans(text: str) -> list[Span]:
     """Every number, with its currency or degree."""
-    return [match.span() for match in _NUMBER.finditer(text)] if _DIGIT.search(text) else []
+    return [match.span() for match in regex.finditer(_NUMBER, text)] if _DIGIT.search(text) else []
 
 
 def number_word_spans(text: str, words: Collection[str]) -> list[Span]:
