@@ -120,18 +120,17 @@ class DecoderLayer(EncoderLayer):
 
 
 class Transformer(nn.Module):
-    """Source and target piece ids to the logits of each next piece."""
+    """Source and target piece ids to the logits of each next piece, one of the first `targets`."""
 
-    def __init__(self, sizes, vocabulary):
+    def __init__(self, sizes, vocabulary, targets=None):
         super().__init__()
         width = sizes["width"]
         shape = width, sizes["feed_forward"], sizes["heads"]
         # Section 3.4: one matrix embeds source and target and, transposed, scores the next piece.
         self.output_weight = nn.Parameter(torch.randn(vocabulary, width) * width**-0.5)
-        self.output_bias = nn.Parameter(torch.zeros(vocabulary))
-        encoder = [EncoderLayer(*shape) for _ in range(sizes["encoder_layers"])]
-        decoder = [DecoderLayer(*shape) for _ in range(sizes["decoder_layers"])]
-        self.encoder_layers, self.decoder_layers = nn.ModuleList(encoder), nn.ModuleList(decoder)
+        self.output_bias = nn.Parameter(torch.zeros(targets or vocabulary))
+        for kind, layer in (("encoder_layers", EncoderLayer), ("decoder_layers", DecoderLayer)):
+            setattr(self, kind, nn.ModuleList(layer(*shape) for _ in range(sizes[kind])))
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -156,14 +155,15 @@ class Transformer(nn.Module):
         return self.encoder_norm(x), mask
 
     def decode(self, target, memory, source_mask):
-        """Target [batch, target] to logits [batch, target, vocabulary]; each layer's attention."""
+        """Target [batch, target] to logits [batch, target, targets]; each layer's attention."""
         # Section 3.2.3: a position sees itself and those before, so neither its label nor <pad>.
         target_mask = torch.ones(2 * [target.size(1)], dtype=torch.bool).tril()
         x, attentions = self.embed(target), []
         for layer in self.decoder_layers:
             x, weights = layer(x, memory, target_mask, source_mask)
             attentions.append(weights)  # [batch, heads, target, source]
-        return self.decoder_norm(x) @ self.output_weight.T + self.output_bias, attentions
+        scores = self.output_weight[: len(self.output_bias)].T  # [width, targets]
+        return self.decoder_norm(x) @ scores + self.output_bias, attentions
 
 
 # --- Loss: the next piece should be likely, but never certain (section 5.4) -----------------------
@@ -358,7 +358,7 @@ def load(checkpoint):
             weights[name] = numbers.view(entry["shape"]).float()
     text = (directory / "config.yaml").read_text(encoding="utf-8")
     sizes = {key: int(re.search(rf"\b{key}\"?: (\d+)", text)[1]) for key in SIZES}
-    model = Transformer(sizes, len(weights["output_bias"]))
+    model = Transformer(sizes, len(weights["output_weight"]), len(weights["output_bias"]))
     model.load_state_dict(weights)
     metadata = json.loads((directory / "metadata.json").read_text(encoding="utf-8"))
     heads = metadata.get("alignment_heads") or list(range(sizes["heads"]))

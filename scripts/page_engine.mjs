@@ -25,6 +25,7 @@ const tasks = {
   sentences: (line) => sentences(translator.subwords, translator.subwords.encode(line), translator.data.source).map(({ text }) => text),
   translate: (line) => plain(translator.translate(line, { beam, nBest, oneSentence: true })),
   intervene: ({ line, ...options }) => plain(translator.translate(line, options)),
+  pieces: (line) => translator.pieces(line),
   losses: ({ line, pieces, ...options }) => translator.losses(line, pieces, options),
   texts: (line) => {
     const { text, score, confidence } = translator.translate(line, { beam, oneSentence });

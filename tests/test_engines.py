@@ -40,7 +40,7 @@ SOURCES = [*ENGLISH[:7], *SPANISH[:3], "Birds!", "cat", "the boat " * 12]
 def engines(directory) -> tuple[Subwords, TorchEngine, CTranslate2Engine]:
     checkpoint = Checkpoint(directory)
     subwords = Subwords.load(checkpoint.path("subwords.model"))
-    return subwords, TorchEngine.load(checkpoint, len(subwords)), CTranslate2Engine(checkpoint, subwords, 1)
+    return subwords, TorchEngine.load(checkpoint, subwords), CTranslate2Engine(checkpoint, subwords, 1)
 
 
 @pytest.fixture(
@@ -234,7 +234,7 @@ def test_permuting_heads_changes_nothing_but_their_order(tiny_checkpoint):
         weights = load_arrays(checkpoint.path(WEIGHTS))
         if permuted:
             permute_heads(weights, "decoder_layers.0.cross_attention", order)
-        model = build_model(config, len(subwords))
+        model = build_model(config, len(subwords), subwords.target_size)
         load_weights(model, weights, "a test")
         ids = subwords.encode_ids(SOURCES[:2])
         maps.append(TorchEngine(model).attention(ids, ids[::-1], candidates=5))
@@ -272,7 +272,10 @@ def test_an_export_replaces_a_model_and_nothing_else(tmp_path, tiny_checkpoint):
     size = (model / "model.bin").stat().st_size
     export_to_ctranslate2(tiny_checkpoint, model, "int8")
     assert (model / "model.bin").stat().st_size < size / 2
-    assert {path.name for path in model.iterdir()} == {"model.bin", "config.json", "shared_vocabulary.json"}
+    assert {path.name for path in model.iterdir()} == {
+        *("model.bin", "config.json"),
+        *("source_vocabulary.json", "target_vocabulary.json"),
+    }
     for place in (tiny_checkpoint, tiny_checkpoint / "config.yaml"):
         with pytest.raises(UserError, match="no CTranslate2 model"):
             export_to_ctranslate2(tiny_checkpoint, place)
@@ -315,8 +318,8 @@ export_to_ctranslate2({str(tiny_checkpoint)!r}, {str(tmp_path / "bfloat16")!r}, 
 @pytest.mark.parametrize("model", [{}, {"norm": "post"}, {"tied_embeddings": False}, {"positions": "learned"}], ids=str)
 def test_expected_shapes_are_those_of_the_network(model):
     config = tiny_config(**model).model
-    shapes = {name: tuple(weight.shape) for name, weight in own_weights(build_model(config, 400)).items()}
-    assert expected_shapes(config, 400) == shapes
+    shapes = {name: tuple(weight.shape) for name, weight in own_weights(build_model(config, 400, 300)).items()}
+    assert expected_shapes(config, 400, 300) == shapes
 
 
 def test_a_network_is_converted_once(tmp_path, tiny_checkpoint, monkeypatch):

@@ -91,6 +91,16 @@ def test_pieces_are_pythons(shipped, tmp_path):
     check_pieces(tmp_path, shipped, Translator.load(SHIPPED[0]).subwords, lines)
 
 
+def test_forced_pieces_are_pythons_of_a_target(tmp_path, tiny_checkpoint):
+    from tiny import SENTENCES, tiny_subwords
+
+    lines = SENTENCES + fuzzed_lines(200)
+    found = run_engine(tmp_path, model_data(tiny_checkpoint, "float32"), task="pieces", lines=lines)
+    target = tiny_subwords().target
+    assert found == [target.pieces(target.encode(line, ()).ids) for line in lines]
+    assert found != [target.pieces(tiny_subwords().encode(line, ()).ids) for line in lines]
+
+
 def test_bpe(shipped, tmp_path):
     from tiny import SENTENCES
 
@@ -137,7 +147,7 @@ def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
         "He saw Zeb Zork and Ann van der Quist, O'Brien-Smith's, at 5pm on the 21st: A320, +34 91 123 45 67.",
         "He SAID it costs €5 (or 20 °C), 1.250,99 € and COVID-19: call +1 (555) 123-4567 :-) C++ & 東京 {x} 3/4",
         "El Señor Zork vio a la doctora Ana J. Zork y al Sr. Quist: treinta y cinco, TREINTA Y UN, don Zeb",
-        "He read \"Gone with the Wind,\" 'The Zork' and The Lord of the Rings; «Cien Años de Soledad» y La Zorka de Ñu.",
+        "He read \"Gone with the Wind,\" 'The Zork' and The Lord of the Rings; «Cien Años de Soledad» y La Zorka.",
         "- NAME, he/she",
         "1. Abre la puerta",
         "1.",

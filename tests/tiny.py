@@ -46,9 +46,14 @@ Nadie sabía por qué el reloj se había parado a mediodía.
 ENGLISH, SPANISH = SENTENCES[::2], SENTENCES[1::2]
 
 
-def tiny_subwords() -> Subwords:
+def joint_subwords() -> Subwords:
     """A vocabulary of our sentences: 260 special and byte pieces, the rest words and their parts."""
-    return Subwords.train(SENTENCES, 400, character_coverage=1.0)
+    return Subwords.train(SENTENCES, 399, character_coverage=1.0)
+
+
+def tiny_subwords() -> Subwords:
+    """The joint vocabulary, with what is in English sentences alone at its end."""
+    return joint_subwords().for_targets(SPANISH)
 
 
 def tiny_config(**model) -> RunConfig:
@@ -70,9 +75,9 @@ def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: i
     """A network in evaluation mode that has half learned our sentences: its choices are clear, its endings its own."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = build_model(config.model, len(subwords))
+        model = build_model(config.model, len(subwords), subwords.target_size)
         optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-        batch = make_batch(subwords.encode_ids(ENGLISH), subwords.encode_ids(SPANISH))
+        batch = make_batch(subwords.encode_ids(ENGLISH), subwords.target.encode_ids(SPANISH))
         for _ in range(steps):
             optimizer.zero_grad()
             (batch_loss(model, batch, Objective(), plain_cross_entropy) / len(ENGLISH)).backward()
@@ -80,10 +85,12 @@ def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: i
     return model.eval()
 
 
-def write_tiny_checkpoint(directory: Path, seed: int = 0, steps: int = 120, **model) -> Path:
+def write_tiny_checkpoint(
+    directory: Path, seed: int = 0, steps: int = 120, subwords: Subwords | None = None, **model
+) -> Path:
     """A whole checkpoint directory, as training leaves it, and without an alignment head."""
     config = tiny_config(**model)
-    subwords = tiny_subwords()
+    subwords = subwords or tiny_subwords()
     directory.mkdir(parents=True)
     write_text(directory / CONFIG, dump_config(config))
     subwords.save(directory / SUBWORDS)

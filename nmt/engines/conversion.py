@@ -75,7 +75,7 @@ def convert(checkpoint: Checkpoint, subwords: Subwords, directory: Path, quantiz
     if obstacle := not_for_ctranslate2(config):
         raise UserError(f"CTranslate2 cannot compute {obstacle}; translate {checkpoint.directory} with PyTorch")
     path = checkpoint.path(WEIGHTS)
-    expected, found = expected_shapes(config, len(subwords)), tensor_shapes(path)
+    expected, found = expected_shapes(config, len(subwords), subwords.target_size), tensor_shapes(path)
     if wrong := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
         raise UserError(f"the weights in {path} are of another network or vocabulary (see {wrong[0]})")
     layer = checkpoint.metadata.alignment_layer
@@ -87,7 +87,7 @@ def convert(checkpoint: Checkpoint, subwords: Subwords, directory: Path, quantiz
     order = heads + [head for head in range(config.heads) if head not in heads]
     permute_heads(weights, f"decoder_layers.{layer}.cross_attention", order)
     pieces = subwords.pieces(range(len(subwords)))
-    fill_vocabulary(weights, pieces)
+    targets = fill_targets(weights, pieces[: subwords.target_size])
     quantization = quantization or checkpoint.metadata.quantization
     spec = _specification(quantization).from_config(
         (config.encoder_layers, config.decoder_layers),
@@ -98,7 +98,7 @@ def convert(checkpoint: Checkpoint, subwords: Subwords, directory: Path, quantiz
     )
     _fill(spec, config, weights)
     spec.register_source_vocabulary(pieces)
-    spec.register_target_vocabulary(pieces)
+    spec.register_target_vocabulary(targets)
     spec.validate()
     spec.optimize(None if quantization == "float32" else quantization)
     spec.save(str(directory))
@@ -121,12 +121,13 @@ def _specification(quantization: str) -> type[TransformerSpec]:
     return TransformerSpec
 
 
-def expected_shapes(config: ModelConfig, vocabulary_size: int) -> Shapes:
+def expected_shapes(config: ModelConfig, vocabulary_size: int, target_size: int) -> Shapes:
     """Name and shape of every weight of a transformer, as `nmt.models.Transformer` names them."""
     width, inner = config.width, config.feed_forward
-    shapes: Shapes = {"output_bias": (vocabulary_size,), "output_weight": (vocabulary_size, width)}
+    shapes: Shapes = {"output_bias": (target_size,), "output_weight": (vocabulary_size, width)}
     if not config.tied_embeddings:
         shapes["source_embedding.weight"] = shapes["target_embedding.weight"] = (vocabulary_size, width)
+        shapes["output_weight"] = (target_size, width)
     if config.positions == "learned":
         shapes["positions"] = (config.max_length, width)
 
@@ -164,14 +165,20 @@ def permute_heads(weights: Arrays, attention: str, order: list[int]) -> None:
     weights[f"{attention}.output.weight"] = weights[f"{attention}.output.weight"][:, blocks]
 
 
-def fill_vocabulary(weights: Arrays, pieces: list[str]) -> None:
-    """Add pieces of no probability, in place, until there are a multiple of `ROW`."""
-    added = -len(pieces) % ROW
-    pieces += [f"<unused {number}>" for number in range(added)]  # no piece has a space
-    for name in ("output_weight", "source_embedding.weight", "target_embedding.weight"):
-        if name in weights:
-            weights[name] = np.pad(weights[name], ((0, added), (0, 0)))
+def fill_targets(weights: Arrays, pieces: list[str]) -> list[str]:
+    """The pieces that a translation can have, and others of no probability that make their number a multiple of `ROW`.
+
+    The weights get an embedding of each side, and an output projection, in place.
+    """
+    tied, added = weights["output_weight"], -len(pieces) % ROW
+    weights.setdefault("source_embedding.weight", tied)
+    target = weights.get("target_embedding.weight", tied)
+    for name, matrix in (("output_weight", tied), ("target_embedding.weight", target)):
+        weights[name] = np.pad(matrix[: len(pieces)], ((0, added), (0, 0)))
+    if target is tied:
+        weights["target_embedding.weight"] = weights["output_weight"]
     weights["output_bias"] = np.pad(weights["output_bias"], (0, added), constant_values=-1e4)  # finite in float16
+    return pieces + [f"<unused {number}>" for number in range(added)]  # no piece has a space
 
 
 def _fill(spec: TransformerSpec, config: ModelConfig, weights: Arrays) -> None:
@@ -184,10 +191,9 @@ def _fill(spec: TransformerSpec, config: ModelConfig, weights: Arrays) -> None:
     def norm(place, name: str) -> None:
         place.gamma, place.beta = weights[f"{name}.weight"], weights[f"{name}.bias"]
 
-    tied = weights["output_weight"]
-    spec.encoder.embeddings[0].weight = weights.get("source_embedding.weight", tied)
-    spec.decoder.embeddings.weight = weights.get("target_embedding.weight", tied)
-    spec.decoder.projection.weight = tied
+    spec.encoder.embeddings[0].weight = weights["source_embedding.weight"]
+    spec.decoder.embeddings.weight = weights["target_embedding.weight"]
+    spec.decoder.projection.weight = weights["output_weight"]
     spec.decoder.projection.bias = weights["output_bias"]
     positions = weights["positions"] if config.positions == "learned" else fixed_positions(config)
     for side, part in (("encoder", spec.encoder), ("decoder", spec.decoder)):

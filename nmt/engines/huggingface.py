@@ -46,7 +46,7 @@ def export_to_huggingface(checkpoint: Checkpoint, directory: str | Path) -> Path
     unigram = subwords.proto.trainer_spec.model_type == 1
     if obstacle := not_for_huggingface(config) or (None if unigram else "subwords.model_type bpe"):
         raise UserError(f"transformers has no architecture for {obstacle}; {checkpoint.directory} stays with nmt")
-    model = TorchEngine.load(checkpoint, len(subwords)).model
+    model = TorchEngine.load(checkpoint, subwords).model
     arrays = converted(config, {name: tensor.numpy() for name, tensor in own_weights(model).items()})
     decoding = checkpoint.metadata.decoding
     files: dict[str, Any] = {
@@ -100,9 +100,10 @@ def converted(config: ModelConfig, weights: Arrays) -> Arrays:
     """The weights under the names of `transformers`, float32, with the residual stream in its order."""
     order = np.concatenate([np.arange(0, config.width, 2), np.arange(1, config.width, 2)])
     positions = fixed_positions(config)[:, order]
+    missing = len(weights["output_weight"]) - len(weights["output_bias"])  # pieces that no translation has
     result: Arrays = {
         "model.shared.weight": weights["output_weight"][:, order],
-        "final_logits_bias": weights["output_bias"][None],
+        "final_logits_bias": np.pad(weights["output_bias"], (0, missing), constant_values=-1e4)[None],
     }
     for side, layers in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
         result[f"model.{side}.embed_tokens.weight"] = result["model.shared.weight"]

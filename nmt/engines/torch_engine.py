@@ -18,7 +18,7 @@ from nmt.models import Model, build_model, claimed_weights, load_weights
 from nmt.search.beam import SpecialPieces, beam_search
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.search.sampling import generators, sample
-from nmt.text.subwords import END, PADDING, START, UNKNOWN
+from nmt.text.subwords import END, PADDING, START, UNKNOWN, Subwords
 from nmt.untrusted import check_claim, tensor_shapes
 
 Item = TypeVar("Item")
@@ -49,13 +49,13 @@ class TorchEngine:
         self.device = next(model.parameters()).device
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, vocabulary_size: int, threads: int | None = None) -> TorchEngine:
+    def load(cls, checkpoint: Checkpoint, subwords: Subwords, threads: int | None = None) -> TorchEngine:
         """The network of a checkpoint, on a GPU where there is one. Raises UserError when its weights do not fit."""
         if threads:
             torch.set_num_threads(threads)
         config, path = checkpoint.model_config, checkpoint.path(WEIGHTS)
-        check_claim(claimed_weights(config, vocabulary_size), tensor_shapes(path), checkpoint.directory)
-        model = build_model(config, vocabulary_size)
+        check_claim(claimed_weights(config, len(subwords)), tensor_shapes(path), checkpoint.directory)
+        model = build_model(config, len(subwords), subwords.target_size)
         load_weights(model, load_arrays(path), checkpoint.directory)
         model = model.to("cuda" if torch.cuda.is_available() else "cpu")
         return cls(model, checkpoint.metadata.alignment_layer, checkpoint.shown_heads)

@@ -16,7 +16,7 @@ from nmt.models.transformer import Transformer
 
 __all__ = ["Model", "Transformer", "build_model", "claimed_weights", "load_weights", "own_weights"]
 
-ARCHITECTURES: dict[str, Callable[[ModelConfig, int], Model]] = {
+ARCHITECTURES: dict[str, Callable[[ModelConfig, int, int | None], Model]] = {
     "transformer": Transformer,
     "rnnsearch": RNNSearch,
     "rnnencdec": RNNEncoderDecoder,
@@ -24,9 +24,10 @@ ARCHITECTURES: dict[str, Callable[[ModelConfig, int], Model]] = {
 """The networks by `model.type`."""
 
 
-def build_model(config: ModelConfig, vocabulary_size: int) -> Model:
-    """The network of `config`, initialized from torch's global generator."""
-    return ARCHITECTURES[config.type](config, vocabulary_size)
+def build_model(config: ModelConfig, vocabulary_size: int, target_size: int | None = None) -> Model:
+    """The network of `config`, initialized from torch's global generator. The first `target_size` pieces, by default
+    all, are those that a translation can have."""
+    return ARCHITECTURES[config.type](config, vocabulary_size, target_size)
 
 
 def claimed_weights(config: ModelConfig, vocabulary_size: int) -> int:

@@ -23,17 +23,19 @@ class Model(nn.Module, ABC):
     `start` gives the same log-probabilities as `logits` of `decode`'s states.
     """
 
-    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
+    def __init__(self, config: ModelConfig, vocabulary_size: int, target_size: int | None = None) -> None:
+        """The first `target_size` pieces, by default all, are those that a translation can have."""
         super().__init__()
+        target_size = target_size or vocabulary_size
         self.config = config
         self.target_embedding = nn.Embedding(vocabulary_size, config.width)
         self.source_embedding = self.target_embedding
         self.output_weight = self.target_embedding.weight
-        """[vocabulary, width]: the output projection, applied by the training loss."""
+        """[vocabulary, width] if tied, else [targets, width]: the output projection."""
         if not config.tied_embeddings:
             self.source_embedding = nn.Embedding(vocabulary_size, config.width)
-            self.output_weight = nn.Parameter(torch.empty(vocabulary_size, config.width))
-        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
+            self.output_weight = nn.Parameter(torch.empty(target_size, config.width))
+        self.output_bias = nn.Parameter(torch.zeros(target_size))
         self.dropout = Dropout(config.dropout)
 
     def _initialize(self) -> None:
@@ -79,9 +81,15 @@ class Model(nn.Module, ABC):
         memory, mask, _ = self.encode(source, source_lengths)
         return self.decode(target, memory, mask)[0]
 
+    @property
+    def projection(self) -> Tensor:
+        """[targets, width]: the rows of `output_weight` of the pieces that a translation can have."""
+        targets = len(self.output_bias)
+        return self.output_weight if targets == len(self.output_weight) else self.output_weight[:targets]
+
     def logits(self, states: Tensor) -> Tensor:
-        """States [..., width] to unnormalized log-probabilities [..., vocabulary]."""
-        return linear(states, self.output_weight, self.output_bias)
+        """States [..., width] to unnormalized log-probabilities [..., targets]."""
+        return linear(states, self.projection, self.output_bias)
 
     @abstractmethod
     def start(self, source: Tensor, lengths: Tensor) -> DecoderState:
@@ -89,4 +97,4 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] of the next, and the next state."""
+        """Pieces [batch, beam] to log-probabilities [batch, beam, targets] of the next, and the next state."""

@@ -25,8 +25,8 @@ from nmt.models.scores import Score, soft_alignment
 class Recurrent(Model):
     """What both share: the bidirectional encoder, the decoder's gated unit and the output layer."""
 
-    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
-        super().__init__(config, vocabulary_size)
+    def __init__(self, config: ModelConfig, vocabulary_size: int, target_size: int | None = None) -> None:
+        super().__init__(config, vocabulary_size, target_size)
         width = config.width
         # The dot product of a state and an annotation needs one width for both.
         direction = width // 2 if config.attention == "dot" else width
@@ -61,8 +61,8 @@ class Recurrent(Model):
 class RNNSearch(Recurrent):
     """Attention over the annotations at each step (section 3.1). The memory is the annotations."""
 
-    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
-        super().__init__(config, vocabulary_size)
+    def __init__(self, config: ModelConfig, vocabulary_size: int, target_size: int | None = None) -> None:
+        super().__init__(config, vocabulary_size, target_size)
         assert config.attention is not None  # the configuration fills it in
         direction = self.encoder.hidden_size
         self.first_state = nn.Linear(direction, config.width)
@@ -163,8 +163,8 @@ class RNNEncoderDecoder(Recurrent):
     as in RNNsearch, so that the two models differ in attention alone), and every step reads it.
     """
 
-    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
-        super().__init__(config, vocabulary_size)
+    def __init__(self, config: ModelConfig, vocabulary_size: int, target_size: int | None = None) -> None:
+        super().__init__(config, vocabulary_size, target_size)
         self.summary = nn.Linear(2 * config.width, 2 * config.width)
         self.first_state = nn.Linear(2 * config.width, config.width)
         self._initialize()

@@ -133,8 +133,8 @@ class Transformer(Model):
     decoder_layers: Sequence[DecoderLayer]
     positions: Tensor
 
-    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
-        super().__init__(config, vocabulary_size)
+    def __init__(self, config: ModelConfig, vocabulary_size: int, target_size: int | None = None) -> None:
+        super().__init__(config, vocabulary_size, target_size)
         encoder = [EncoderLayer(config) for _ in range(config.encoder_layers)]
         decoder = [DecoderLayer(config) for _ in range(config.decoder_layers)]
         self.encoder_layers = nn.ModuleList(encoder)  # type: ignore[assignment]

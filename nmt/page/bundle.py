@@ -149,9 +149,9 @@ def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Pat
     from nmt.models import build_model
 
     with torch.device("meta"):
-        expected = {
-            name: tuple(p.shape) for name, p in build_model(config, len(arrays["output_bias"])).named_parameters()
-        }
+        embedding = arrays.get("target_embedding.weight", arrays["output_weight"])
+        model = build_model(config, len(embedding), len(arrays["output_bias"]))
+        expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     if expected != {name: array.shape for name, array in arrays.items()}:
         raise UserError(f"the weights in {directory} are of another network or vocabulary; use another copy of it")
 

@@ -11,7 +11,8 @@ export class Model {
   constructor(config, arrays) {
     this.config = config;
     const { values } = arrays.output_weight;
-    this.projection = new Linear(values, arrays.output_bias.values, config.width);
+    const bias = arrays.output_bias.values; // the pieces that a translation can have come first
+    this.projection = new Linear(values.subarray(0, bias.length * config.width), bias, config.width);
     this.sourceEmbedding = arrays["source_embedding.weight"]?.values ?? values;
     this.targetEmbedding = arrays["target_embedding.weight"]?.values ?? values;
   }
@@ -26,7 +27,7 @@ export class Model {
     return x;
   }
 
-  /** States [rows, width] to log-probabilities [rows, vocabulary] of the next piece. */
+  /** States [rows, width] to log-probabilities [rows, targets] of the next piece. */
   logProbabilities(states) {
     return logSoftmax(this.projection.forward(states), this.projection.outputs);
   }

@@ -29,6 +29,8 @@ const USER_DEFINED = 4;
 const BYTE = 6;
 /** Marks a vocabulary of truecased text, in which a word stands apart from an opening mark before it. */
 const TRUECASED = "<truecased>";
+/** Stands before the pieces that occur in source sentences alone. */
+const SOURCE_ONLY = "<source-only>";
 const OPENING = /[¿¡]$/;
 const AFTER_OPENING = /(?<=[¿¡])(?=\P{White_Space})/gu;
 /** How much less likely than the least likely piece a character without any is. */
@@ -75,16 +77,28 @@ export class Subwords {
     this.ids = new Map();
     this.bytes = new Map();
     this.longest = 0;
-    let lowest = Infinity;
     this.spelling.forEach((piece, id) => {
       if (this.types[id] === BYTE) this.bytes.set(Number.parseInt(piece.slice(3, 5), 16), id);
       if (this.types[id] === USER_DEFINED) this.ids.set(piece, id);
       if (this.types[id] !== NORMAL) return;
       this.ids.set(piece, id);
       this.longest = Math.max(this.longest, [...piece].length);
-      lowest = Math.min(lowest, this.scores[id]);
     });
-    this.unknownScore = Math.fround(lowest - UNKNOWN_PENALTY);
+    this.unknownScore = this.unknownScoreBelow(this.ids);
+  }
+
+  /** The same vocabulary for translations, which have no pieces of sources alone. */
+  get target() {
+    const last = this.spelling.indexOf(SOURCE_ONLY);
+    if (last < 0) return this;
+    const ids = new Map([...this.ids].filter(([, id]) => id < last));
+    return Object.assign(Object.create(this), { ids, unknownScore: this.unknownScoreBelow(ids) });
+  }
+
+  unknownScoreBelow(ids) {
+    let lowest = Infinity;
+    for (const id of ids.values()) if (this.types[id] === NORMAL) lowest = Math.min(lowest, this.scores[id]);
+    return Math.fround(lowest - UNKNOWN_PENALTY);
   }
 
   /** One sentence as pieces with their places in the text; without `known` words it has no placeholders. */

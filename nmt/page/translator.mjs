@@ -125,12 +125,12 @@ export class Translator {
     const { memory, interventions } = this.encode(source.ids, { off, moved });
     const { states } = this.model.decode([START, ...ids], memory, interventions);
     const rows = this.model.logProbabilities(states);
-    return [...ids, END].map((id, row) => -rows[row * this.subwords.spelling.length + id]);
+    return [...ids, END].map((id, row) => -rows[row * this.model.projection.outputs + id]);
   }
 
   /** A text as pieces, such as can be forced. */
   pieces(text) {
-    return this.subwords.pieces(this.subwords.encode(text, null).ids);
+    return this.subwords.pieces(this.subwords.target.encode(text, null).ids);
   }
 
   /** The most pieces that the model takes, `</s>` not counted. */
@@ -219,8 +219,8 @@ export class Translator {
 
   /** For each step the likeliest next pieces with their log-probabilities, best first, and that of the written one. */
   steps(logProbabilities, target) {
-    const vocabulary = this.subwords.spelling.length;
-    const rows = target.map((_, row) => logProbabilities.subarray(row * vocabulary, (row + 1) * vocabulary));
+    const { outputs } = this.model.projection;
+    const rows = target.map((_, row) => logProbabilities.subarray(row * outputs, (row + 1) * outputs));
     const logProbabilitiesOfPieces = rows.map((row, step) => row[target[step]]);
     const candidates = rows.map((row) =>
       bestContinuations([{ score: 0 }], row, [], CANDIDATES).map(({ piece, score }) => [this.subwords.spelling[piece], score]));

@@ -49,6 +49,8 @@ REMEMBERED_WORDS = 20_000
 TRUECASED = "<truecased>"
 """Marks a vocabulary of truecased text, in which a word stands apart from an opening mark before it. No text has this
 piece."""
+SOURCE_ONLY = "<source-only>"
+"""Stands before the pieces that occur in source sentences alone. No text has this piece."""
 UNKNOWN_PENALTY = 10.0
 """Nats that SentencePiece subtracts from the lowest score for a character without a piece."""
 COMMON = 20
@@ -83,6 +85,8 @@ class Subwords:
         self.truecased = TRUECASED in self._pieces
         """Whether first words are encoded in their likelier casing."""
         self.known_words = known_words if self.has_slots else None
+        self.target_size = self._pieces.index(SOURCE_ONLY) if SOURCE_ONLY in self._pieces else len(self)
+        """How many pieces target sentences are made of; these come first."""
 
     @classmethod
     def load(
@@ -154,11 +158,44 @@ class Subwords:
         return cls(model.getvalue())
 
     def with_slots(self, known_words: KnownWords | None = None) -> Subwords:
-        """The same model with pieces for placeholders after its own, and with `known_words`."""
+        """The same model with pieces for placeholders after its own, and with `known_words`.
+
+        With new pieces, targets may have all pieces.
+        """
         proto = self.proto
-        for character in () if self.has_slots else NAMES + NUMBERS:
-            proto.pieces.add(piece=character, score=0, type=proto.SentencePiece.USER_DEFINED)
+        if not self.has_slots:
+            for piece in proto.pieces[self.target_size : self.target_size + 1]:
+                piece.piece = "<unused>"
+            for character in NAMES + NUMBERS:
+                proto.pieces.add(piece=character, score=0, type=proto.SentencePiece.USER_DEFINED)
         return Subwords(proto.SerializeToString(), known_words)
+
+    def for_targets(self, texts: Iterable[str]) -> Subwords:
+        """The same pieces in another order: those that none of these target sentences has come last.
+
+        A network has no output for them.
+        """
+        seen = set().union(*self.encode_ids(list(texts)))
+        proto = self.proto
+        unseen = [
+            number not in seen and piece.type == proto.SentencePiece.NORMAL for number, piece in enumerate(proto.pieces)
+        ]
+        first = [piece for piece, late in zip(proto.pieces, unseen, strict=True) if not late]
+        last = [piece for piece, late in zip(proto.pieces, unseen, strict=True) if late]
+        mark = proto.SentencePiece(piece=SOURCE_ONLY, score=0, type=proto.SentencePiece.CONTROL)
+        del proto.pieces[:]
+        proto.pieces.extend([*first, mark, *last])
+        return Subwords(proto.SerializeToString(), self.known_words)
+
+    @cached_property
+    def target(self) -> Subwords:
+        """The same vocabulary for target sentences, which are encoded without the pieces of sources alone."""
+        proto = self.proto
+        for piece in proto.pieces[self.target_size + 1 :]:
+            piece.type = proto.SentencePiece.UNUSED
+        result = Subwords(proto.SerializeToString(), self.known_words)
+        result.target = result
+        return result
 
     def save(self, path: str | Path) -> None:
         """Write the model file."""
@@ -224,7 +261,7 @@ class Subwords:
         held = {plain_text(self._translated(source.text[slice(*span)])): slot for slot, span in source.slots.items()}
         whole = "|".join(map(regex.escape, sorted(held, key=len, reverse=True)))
         found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
-        return self.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
+        return self.target.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
 
     def _translated(self, text: str) -> str:
         return self.known_words.translated(text) if self.known_words else text

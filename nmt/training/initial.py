@@ -32,10 +32,10 @@ class Initial:
 
         Raises UserError when the network is another one.
         """
-        weights = load_arrays(self.checkpoint.path(WEIGHTS))
+        weights, sizes = load_arrays(self.checkpoint.path(WEIGHTS)), (len(self.subwords), self.subwords.target_size)
         for name, parameter in model.named_parameters():
             own = weights.get(name)
-            if own is not None and len(own) == len(self.subwords) < len(parameter) and own.ndim == parameter.dim():
+            if own is not None and len(own) in sizes and len(own) < len(parameter) and own.ndim == parameter.dim():
                 weights[name] = np.concatenate([own, parameter.detach().cpu().numpy()[len(own) :]])
         try:
             load_weights(model, weights, self.checkpoint.directory)

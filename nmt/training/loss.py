@@ -60,12 +60,12 @@ class StepLoss(nn.Module):
 
     def __reduce__(self) -> tuple:
         """Pickle the network's shape, without its weights."""
-        weight = self.model.output_weight
-        return StepLoss._of, (self.model.config, len(weight), weight.dtype, self.objective)
+        embedding, targets = self.model.target_embedding.weight, len(self.model.output_bias)
+        return StepLoss._of, (self.model.config, (len(embedding), targets), embedding.dtype, self.objective)
 
     @classmethod
-    def _of(cls, config: ModelConfig, pieces: int, dtype: torch.dtype, objective: Objective) -> StepLoss:
-        return cls(build_model(config, pieces).to(dtype), objective)
+    def _of(cls, config: ModelConfig, sizes: tuple[int, int], dtype: torch.dtype, objective: Objective) -> StepLoss:
+        return cls(build_model(config, *sizes).to(dtype), objective)
 
     def forward(self, batch: Batch) -> Tensor:
         """Sum over target pieces, in nats."""
@@ -127,7 +127,7 @@ def batch_loss(
     states = states.unflatten(0, (-1, passes)).transpose(1, 2)  # [batch, target, passes, width]
     real = batch.labels != PADDING  # [batch, target]
     rows, labels = states[real].flatten(0, 1), batch.labels[real].repeat_interleave(passes)  # [rows x passes, ...]
-    loss = cross_entropy(rows, model.output_weight, model.output_bias, labels, objective)
+    loss = cross_entropy(rows, model.projection, model.output_bias, labels, objective)
     if not weights or batch.guide is None:
         return loss
     heads = weights[0][:, : objective.guided_heads]

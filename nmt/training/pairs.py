@@ -97,7 +97,8 @@ class EncodedPairs:
     ) -> None:
         """`identity`, a hash of the pairs, names the files under `cache` together with the vocabulary's hash."""
         self._made_of = pairs, identity, subwords, max_length, cache, variation
-        self.pairs, self.subwords, self.max_length = pairs, subwords, max_length
+        self.pairs, self.max_length = pairs, max_length
+        self._subwords = {"source": subwords, "target": subwords.target}
         self.variation = variation or Variation()
         key = hashlib.sha256(f"3 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
         self.guide: Guide | None = None
@@ -168,10 +169,11 @@ class EncodedPairs:
             return make_batch(self._ids("source", numbers), self._ids("target", numbers))
         if variation.sampling:
             texts = self.pairs[numbers.tolist()]
-            sources, targets = (
-                [ids[: self.max_length - 1] for ids in self.subwords.sample_ids(texts[side], variation.sampling, own)]
-                for side, own in (("source", 2 * seed), ("target", 2 * seed + 1))
+            drawn = (
+                self._subwords[side].sample_ids(texts[side], variation.sampling, 2 * seed + number)
+                for number, side in enumerate(SIDES)
             )
+            sources, targets = ([ids[: self.max_length - 1] for ids in side] for side in drawn)
         else:
             sources, targets = (self._ids(side, numbers) for side in SIDES)
         examples = {} if kinds is None else self._examples(numbers, seed, kinds)
@@ -207,8 +209,8 @@ class EncodedPairs:
             example = augmenter.example((pair[0], pair[1]), drawn, random, links)
             examples[row] = (
                 example,
-                self.subwords.encode(example.source, example.source_slots),
-                self.subwords.encode(example.target, example.target_slots),
+                self._subwords["source"].encode(example.source, example.source_slots),
+                self._subwords["target"].encode(example.target, example.target_slots),
             )
         return examples
 
@@ -231,11 +233,11 @@ class EncodedPairs:
             end = 0
             for rows in self.pairs.select_columns([side]).iter(ROWS):
                 if self._varies:
-                    encodings = [self.subwords.encode(text, ()) for text in rows[side]]
+                    encodings = [self._subwords[side].encode(text, ()) for text in rows[side]]
                     found = [encoding.ids for encoding in encodings]
                     _append(directory / f"{side}.words", [word_ranges(encoding) for encoding in encodings])
                 else:
-                    found = self.subwords.encode_ids(rows[side])
+                    found = self._subwords[side].encode_ids(rows[side])
                 _append(directory / f"{side}.ids", [np.asarray(ids, np.uint16) for ids in found])
                 ends = end + np.cumsum([len(ids) for ids in found], dtype=np.int64)
                 _append(directory / f"{side}.ends", [ends])
@@ -253,13 +255,16 @@ class EncodedPairs:
         for first, rows in zip(itertools.count(0, ROWS), self.pairs.iter(ROWS)):
             pairs = [plain(pair) for pair in zip(rows["source"], rows["target"], strict=True)]
             growth = np.zeros((len(pairs), len(augmenter.rewriting), 2), int)
-            rewritten: dict[tuple[int, int, int], str] = {}
+            rewritten: tuple[dict[tuple[int, int], str], ...] = ({}, {})  # of each side
             for column, kind in enumerate(augmenter.rewriting):
                 for row, pair in enumerate(pairs):
-                    texts = augmenter.rewritten(Example(*pair), {kind})[:2]
-                    rewritten |= {(row, column, side): texts[side] for side in (0, 1) if texts[side] != pair[side]}
-            for place, ids in zip(rewritten, self.subwords.encode_ids(list(rewritten.values())), strict=True):
-                growth[place] = len(ids) - pieces[first + place[0], place[2]]
+                    for side, text in enumerate(augmenter.rewritten(Example(*pair), {kind})[:2]):
+                        if text != pair[side]:
+                            rewritten[side][row, column] = text
+            for side, texts in enumerate(rewritten):
+                encoded = self._subwords[SIDES[side]].encode_ids(list(texts.values()))
+                for (row, column), ids in zip(texts, encoded, strict=True):
+                    growth[row, column, side] = len(ids) - pieces[first + row, side]
             _append(directory / "both.pieces", [growth.clip(-128, 127).astype(np.int8)])
 
 

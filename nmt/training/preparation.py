@@ -30,10 +30,10 @@ def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = No
     With placeholders it knows the words of the training pairs. Raises UserError.
     """
     subwords = initial.subwords if initial else train_subwords(config, corpus)
-    if not config.subwords.slots:
-        return subwords
-    pairs = map(plain, pairs_of(corpus.train))
-    return subwords.with_slots(KnownWords.of(pair for pair, _ in groupby(pairs)))  # copies of a pair count once
+    if config.subwords.slots:
+        pairs = map(plain, pairs_of(corpus.train))
+        subwords = subwords.with_slots(KnownWords.of(pair for pair, _ in groupby(pairs)))  # copies of a pair count once
+    return subwords if initial else subwords.for_targets(target for _, target in pairs_of(corpus.train))
 
 
 def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:

@@ -111,7 +111,7 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
     if len(set(ranks.gather((corpus.sha256, subwords.sha256)))) > 1:
         raise UserError(f"the processes see different files of {directory} or the corpus; put both where all see them")
     torch.manual_seed(config.training.seed)
-    model = build_model(config.model, len(subwords)).to(run.device)
+    model = build_model(config.model, len(subwords), subwords.target_size).to(run.device)
     optimizer = make_optimizer(model, config.training)
     progress = Progress()
     if state is not None:

@@ -130,9 +130,10 @@ def load_weights(model, weights):
     # JoeyNMT's vocabulary begins with <unk> <pad>, ours with <pad> <unk>.
     order = np.arange(len(weights["output_weight"]))
     order[:2] = 1, 0
+    bias = np.pad(weights["output_bias"], (0, len(order) - len(weights["output_bias"])), constant_values=-1e4)
     with torch.no_grad():
         model.src_embed.lut.weight.copy_(torch.from_numpy(weights["output_weight"][order]))
-        model.decoder.output_layer.bias = torch.nn.Parameter(torch.from_numpy(weights["output_bias"][order]))
+        model.decoder.output_layer.bias = torch.nn.Parameter(torch.from_numpy(bias[order]))
         for side, stack in (("encoder", model.encoder), ("decoder", model.decoder)):
             copy(stack.layer_norm, f"{side}_norm")
             for number, layer in enumerate(stack.layers):
