@@ -127,7 +127,7 @@ class Translator:
             raise UserError(f"{given} is no list of texts; translate takes one text or a list, stream a list")
         search: dict[str, Any] = {name: value for name, value in options.items() if name not in DEFAULTS}
         rest = DEFAULTS | {name: value for name, value in options.items() if name in DEFAULTS}
-        if prefix := self.subwords.target.encode(rest["prefix"], ()).ids:
+        if rest["prefix"] and (prefix := self.subwords.target.encode(rest["prefix"], ()).ids):
             search["prefix"] = tuple(prefix)
             if len(prefix) >= self.longest:
                 raise UserError(f"the prefix has {len(prefix)} subword pieces, the model takes {self.longest}")

@@ -74,12 +74,14 @@ def leave_targets(checkpoint: Checkpoint, texts: list[str], output: Path) -> Non
         weights["output_weight"] = weights["output_weight"][: new.target_size]
     shutil.copytree(checkpoint.directory, output, ignore=shutil.ignore_patterns("training", "tensorboard"))
     new.save(output / SUBWORDS)
-    save_arrays(output / WEIGHTS, weights)
+    dtype = np.dtype(checkpoint.config.training.weights)
+    save_arrays(output / WEIGHTS, {name: array.astype(dtype) for name, array in weights.items()})
     if ALIGNER in checkpoint.files:
         head = Aligner.read(checkpoint.path(ALIGNER), old)
         parameters = {**head.parameters, "embedding": moved(head.parameters["embedding"])}
         Aligner(parameters, new, head.threshold, head.swapped).save(output / ALIGNER)
-    write_checkpoint_metadata(output, checkpoint.metadata.record)
+    parameters = sum(array.size for array in weights.values())
+    write_checkpoint_metadata(output, {**checkpoint.metadata.record, "parameters": parameters})
     print(f"{output}: {len(new):,} pieces, {new.target_size:,} of them in target sentences", file=sys.stderr)
 
 

@@ -23,6 +23,7 @@ from nmt.engines.conversion import (
     set_quantization,
 )
 from nmt.engines.ctranslate2_engine import CTranslate2Engine
+from nmt.engines.late import imported_late
 from nmt.engines.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.files import sha256_of
@@ -382,3 +383,20 @@ def test_other_weights_are_another_network(tmp_path, tiny_checkpoint):
 def test_no_sources_no_hypotheses(both):
     _, torchs, fast = both
     assert torchs.translate([], SearchOptions()) == fast.translate([], SearchOptions()) == []
+
+
+def test_a_library_is_imported_when_it_is_first_used(tmp_path, monkeypatch):
+    (tmp_path / "nmt_library.py").write_text("answer = 42")
+    monkeypatch.syspath_prepend(tmp_path)
+    with imported_late("nmt_library"):
+        import nmt_library
+    assert "nmt_library" not in sys.modules
+    assert nmt_library.answer == 42
+    with imported_late("nmt_library"):
+        import nmt_library as again
+    assert again is sys.modules.pop("nmt_library") is not nmt_library
+
+
+def test_ctranslate2_does_not_import_what_only_servers_use():
+    code = "import sys, nmt.engines.ctranslate2_engine; print('asyncio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

@@ -13,17 +13,20 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import ctranslate2
 import numpy as np
 
 from nmt.checkpoint import CONFIG, SUBWORDS, WEIGHTS, Checkpoint
 from nmt.engines.conversion import convert, not_for_ctranslate2
+from nmt.engines.late import imported_late
 from nmt.errors import UserError
 from nmt.files import CacheError, built_once, cache_directory, temporary_directory
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty, n_best_of
 from nmt.text.subwords import Subwords
 
-LAYOUT = 2
+with imported_late("asyncio"):  # 20 ms, for methods that only servers use
+    import ctranslate2
+
+LAYOUT = 3
 """Part of the cache key: increment it whenever the conversion's output changes."""
 AT_MOST = 16
 """Most sentences per batch; more overflow a core's own cache."""
