@@ -158,8 +158,8 @@ def main(arguments: Sequence[str]) -> None:
 
     engine = translator.torch_engine
     encodings = [subwords.encode(source, ()) for source in sources]
-    sources, targets = zip(*pairs, strict=True)
-    ahead, back = subwords.encode_ids(sources), subwords.target.encode_ids(targets)
+    ahead = subwords.encode_ids([source for source, _ in pairs])
+    back = subwords.target.encode_ids([target for _, target in pairs])
     lengths = [max(len(source), len(target)) + 1 for source, target in zip(ahead, back, strict=True)]
     batches = [
         make_batch([ahead[row] for row in rows], [back[row] for row in rows])
