@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tiny import SENTENCES, tiny_subwords
+from tiny import SENTENCES, joint_subwords
 
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.stages import Searcher
@@ -22,7 +22,7 @@ from nmt.text.typography import plain_text
 KNOWN = KnownWords(
     ["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "hablar", "hablemos", "he", "said", "mark", "will"]
 )
-SUBWORDS = tiny_subwords().with_slots(KNOWN)
+SUBWORDS = joint_subwords().with_slots(KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_a_given_translation_has_the_slots_of_its_source():
 
 
 def test_slots_leave_other_pieces_alone():
-    plain = tiny_subwords()
+    plain = joint_subwords()
     assert plain.encode_ids(SENTENCES) == SUBWORDS.encode_ids(SENTENCES)
     assert SUBWORDS.pieces(range(len(plain))) == plain.pieces(range(len(plain)))
     assert len(SUBWORDS) == len(plain) + len(NAMES + NUMBERS)

@@ -1,11 +1,28 @@
 /** A checkpoint's weights out of the page: {name: {values: Float32Array, shape}}. */
 
-import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
 import { room } from "./product.mjs";
+
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%:()*+-;,=.?@^_`{|}~";
+const VALUES = new Uint8Array(128);
+[...DIGITS].forEach((digit, value) => (VALUES[digit.charCodeAt(0)] = value));
+
+/** Five digits are four bytes, the first digit and byte the highest, as `nmt.page.bundle` writes them. */
+export function bytesFromBase85(text) {
+  const length = Math.floor((text.length * 4) / 5);
+  const view = new DataView(new ArrayBuffer(length + 4));
+  for (let place = 0, digit = 0; digit < text.length; place += 4) {
+    let number = 0;
+    for (const end = digit + 5; digit < end; digit += 1) {
+      number = number * 85 + (digit < text.length ? VALUES[text.charCodeAt(digit)] : 84);
+    }
+    view.setUint32(place, number);
+  }
+  return new Uint8Array(view.buffer.slice(0, length));
+}
 
 /** @param weights {tensors: [{name, shape, type, start}], bytes}, as `nmt.page.bundle.packed_arrays` writes it */
 export async function loadArrays(weights) {
-  const packed = new Blob([bytesFromBase64(weights.bytes)]).stream();
+  const packed = new Blob([bytesFromBase85(weights.bytes)]).stream();
   const buffer = await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
   const take = room(weights.tensors.map(({ shape }) => sizeOf(shape)));
   return Object.fromEntries(

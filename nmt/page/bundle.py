@@ -42,11 +42,13 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
     models = [model_data(name, precision) for name in checkpoints]
     subwords: list[dict] = []  # of all models, each once
     aligners: list[dict] = []  # likewise
+    charsmaps: list[str] = []
     for model in models:
+        model["subwords"]["charsmap"] = _number_among(charsmaps, model["subwords"]["charsmap"])
         model["subwords"] = _number_among(subwords, model["subwords"])
         if model["aligner"]:
             model["aligner"]["weights"] = _number_among(aligners, model["aligner"]["weights"])
-    shared = {"subwords": subwords, "aligners": aligners, "colours": colour_tables()}
+    shared = {"subwords": subwords, "charsmaps": charsmaps, "aligners": aligners, "colours": colour_tables()}
     data = {"models": models, **shared, "worker": bundle(PAGE / "worker.mjs")}
     pairs = ", ".join(f"{model['source']}–{model['target']}" for model in models)
     panel = filled(EXPLORER / "panel.html", heads=filled(PAGE / "heads.html"), tools=filled(PAGE / "tools.html"))
@@ -60,7 +62,7 @@ def translator_page(checkpoints: Sequence[str | Path], precision: Precision = "i
     )
 
 
-def _number_among(all_of_a_kind: list[dict], one: dict) -> int:
+def _number_among(all_of_a_kind: list, one: dict | str) -> int:
     if one not in all_of_a_kind:
         all_of_a_kind.append(one)
     return all_of_a_kind.index(one)
@@ -113,9 +115,9 @@ def subwords_data(proto: Any) -> dict:
     return {
         "type": model_type,
         "pieces": [piece.piece for piece in proto.pieces],
-        "scores": _base64(np.array([piece.score for piece in proto.pieces], "<f4").tobytes()),
-        "types": _base64(bytes(types)),
-        "charsmap": _base64(proto.normalizer_spec.precompiled_charsmap),
+        "scores": _base85(np.array([piece.score for piece in proto.pieces], "<f4").tobytes()),
+        "types": _base85(bytes(types)),
+        "charsmap": _base85(proto.normalizer_spec.precompiled_charsmap),
     }
 
 
@@ -128,8 +130,9 @@ def _aligner_data(opened: Checkpoint, subwords: Subwords, precision: Precision) 
     return {"threshold": head.threshold, "swapped": head.swapped, "weights": weights}
 
 
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
+def _base85(content: bytes) -> str:
+    # A sixteenth shorter than base64. The characters that HTML would escape are replaced by others.
+    return base64.b85encode(content).decode("ascii").translate(str.maketrans("<>&", ",.:"))
 
 
 def front_coded(words: Iterable[str]) -> str:
@@ -157,7 +160,7 @@ def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Pat
 
 
 def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dict:
-    """Named arrays as one text, base64 of gzip, little-endian, each beginning at a multiple of four bytes.
+    """Named arrays as one text, base85 of gzip, little-endian, each beginning at a multiple of four bytes.
 
     Only matrices are of the given precision; vectors stay float32, which is little and keeps normalization exact.
     """
@@ -169,7 +172,7 @@ def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dic
         tensors.append({"name": name, "shape": list(array.shape), "type": kind, "start": start})
         parts.append(content)
         start += len(content)
-    return {"tensors": tensors, "bytes": _base64(gzip.compress(b"".join(parts), mtime=0))}
+    return {"tensors": tensors, "bytes": _base85(gzip.compress(b"".join(parts), mtime=0))}
 
 
 def _rows_of_int8(matrix: np.ndarray) -> bytes:

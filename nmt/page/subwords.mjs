@@ -1,6 +1,6 @@
 /** Subword pieces by SentencePiece (Kudo and Richardson 2018), as nmt/text/subwords.py, and the words of each piece. */
 
-import { bytesFromBase64 } from "../inspection/explorer/weights.mjs";
+import { bytesFromBase85 } from "./arrays.mjs";
 import {
   capitals,
   fromCapitals,
@@ -71,9 +71,9 @@ export class Subwords {
     this.slotIds = this.spelling.flatMap((piece, id) => (SLOTS.includes(piece) ? [id] : []));
     /** Whether first words are read in their likelier casing. */
     this.truecased = this.spelling.includes(TRUECASED);
-    this.types = bytesFromBase64(model.types);
-    this.scores = new Float32Array(bytesFromBase64(model.scores).buffer);
-    this.characterMap = new CharacterMap(bytesFromBase64(model.charsmap));
+    this.types = bytesFromBase85(model.types);
+    this.scores = new Float32Array(bytesFromBase85(model.scores).buffer);
+    this.characterMap = new CharacterMap(bytesFromBase85(model.charsmap));
     this.ids = new Map();
     this.bytes = new Map();
     this.longest = 0;

@@ -35,6 +35,7 @@ function choose(id, value, text) {
   select.value = value;
 }
 const data = JSON.parse(find("data").textContent);
+for (const subwords of data.subwords) subwords.charsmap = data.charsmaps[subwords.charsmap];
 for (const model of data.models) {
   model.subwords = data.subwords[model.subwords];
   if (model.aligner) model.aligner.weights = data.aligners[model.aligner.weights];
