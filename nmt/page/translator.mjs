@@ -144,7 +144,7 @@ export class Translator {
 
   idOf(piece) {
     const id = this.subwords.spelling.indexOf(piece);
-    if (id < 0 || FORBIDDEN.includes(id)) throw new RangeError(`the model writes no piece ${piece}`);
+    if (id < 0 || id >= this.model.projection.outputs || FORBIDDEN.includes(id)) throw new RangeError(`the model writes no piece ${piece}`);
     return id;
   }
 
