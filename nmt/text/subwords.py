@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,10 @@ class Subwords:
 
         A network has no output for them.
         """
-        seen = set().union(*self.encode_ids(list(texts)))
+        seen: set[int] = set()
+        texts = iter(texts)
+        while some := list(islice(texts, 10_000)):
+            seen.update(*self.encode_ids(some))
         proto = self.proto
         unseen = [
             number not in seen and piece.type == proto.SentencePiece.NORMAL for number, piece in enumerate(proto.pieces)

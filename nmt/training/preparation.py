@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable
 from itertools import chain, groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from nmt.training.augment import Augmenter, plain
 from nmt.training.initial import Initial
 from nmt.training.pairs import EncodedPairs, Variation
 
+if TYPE_CHECKING:
+    import datasets
+
 
 def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = None) -> Subwords:
     """The subword model of a new run: its initial checkpoint's, or one trained on both sides of the training pairs.
@@ -33,22 +37,26 @@ def new_subwords(config: RunConfig, corpus: Corpus, initial: Initial | None = No
     if config.subwords.slots:
         pairs = map(plain, pairs_of(corpus.train))
         subwords = subwords.with_slots(KnownWords.of(pair for pair, _ in groupby(pairs)))  # copies of a pair count once
-    return subwords if initial else subwords.for_targets(target for _, target in pairs_of(corpus.train))
+    return subwords if initial else subwords.for_targets(target for _, target in pairs_of(chosen_pairs(config, corpus)))
 
 
 def train_subwords(config: RunConfig, corpus: Corpus) -> Subwords:
     """Train the SentencePiece model on both sides of the training pairs. Raises UserError."""
     print("training the subword model ...", file=sys.stderr)
     settings = config.subwords
-    chosen = corpus.train.select(spread(len(corpus.train), settings.training_pairs))
     return Subwords.train(
-        chain.from_iterable(pairs_of(chosen)),
+        chain.from_iterable(pairs_of(chosen_pairs(config, corpus))),
         settings.vocabulary_size,
         settings.model_type,
         settings.character_coverage,
         settings.normalization,
         truecase=True,
     )
+
+
+def chosen_pairs(config: RunConfig, corpus: Corpus) -> datasets.Dataset:
+    """The training pairs that subwords are learned from, at most `subwords.training_pairs`, evenly spread."""
+    return corpus.train.select(spread(len(corpus.train), config.subwords.training_pairs))
 
 
 def load_subwords(directory: Path) -> Subwords:
