@@ -132,7 +132,7 @@ def test_a_replica_has_the_same_parameters_and_shares_add_up(checkpoints, name):
 @pytest.mark.parametrize("name", ["rnnsearch", "rnnencdec", "local", "linear"])
 def test_a_run_learns_and_translates(tmp_path, command, name):
     model = {"dropout": 0.0, **KINDS[name]}
-    path = toy_config(tmp_path, model=model, training={"max_steps": 60, "validate_every": 10, "learning_rate": 0.02})
+    path = toy_config(tmp_path, model=model, training={"max_steps": 120, "validate_every": 20, "learning_rate": 0.02})
     assert command("train")(path).status == 0
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     losses = [record["loss"] for record in records if record["kind"] == "validation"]

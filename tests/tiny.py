@@ -71,7 +71,7 @@ def tiny_config(**model) -> RunConfig:
     return parse_config(tree, "tests/tiny.py")
 
 
-def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: int = 120) -> Model:
+def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: int = 150) -> Model:
     """A network in evaluation mode that has half learned our sentences: its choices are clear, its endings its own."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -86,7 +86,7 @@ def learned_model(config: RunConfig, subwords: Subwords, seed: int = 0, steps: i
 
 
 def write_tiny_checkpoint(
-    directory: Path, seed: int = 0, steps: int = 120, subwords: Subwords | None = None, **model
+    directory: Path, seed: int = 0, steps: int = 150, subwords: Subwords | None = None, **model
 ) -> Path:
     """A whole checkpoint directory, as training leaves it, and without an alignment head."""
     config = tiny_config(**model)

@@ -193,6 +193,8 @@ class Subwords:
     @cached_property
     def target(self) -> Subwords:
         """The same vocabulary for target sentences, which are encoded without the pieces of sources alone."""
+        if self.target_size == len(self):
+            return self
         proto = self.proto
         for piece in proto.pieces[self.target_size + 1 :]:
             piece.type = proto.SentencePiece.UNUSED
