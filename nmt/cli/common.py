@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import difflib
 import gc
 import os
@@ -38,6 +39,7 @@ def run(name: str, main: Callable[[list[str]], int | None], arguments: list[str]
     # Spinning threads take cores from other jobs; libgomp reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     gc.set_threshold(50_000)  # sentences make many objects and no cycles
+    atexit.register(gc.freeze)  # nothing is looked through at exit, which takes 25 ms
     with ExitStack() as within:
         within.enter_context(standard_streams())
         within.enter_context(_ends_as_by_ctrl_c())
