@@ -102,8 +102,10 @@ def test_a_word_is_right_if_it_is_one_of_the_references(text, right):
 
 @pytest.mark.parametrize("source", ["en", "es"])
 def test_no_row_is_among_the_extra_training_pairs(source):
-    config = load_config(ROOT / "configs/tatoeba-es-en.yaml")
-    extra = [pair for path in config.data.extra for pair in TSV(ROOT / path, 0, 1)]
+    files = sorted((ROOT / "data/supplement").glob("*.tsv"))
+    for name in ("tatoeba-en-es", "tatoeba-es-en"):
+        assert {ROOT / path for path in load_config(ROOT / f"configs/{name}.yaml").data.extra} <= {*files}
+    extra = [pair for path in files for pair in TSV(path, 0, 1)]
     trained = {normalize(pair.source if source == "en" else pair.target) for pair in extra}
     rows = read_everyday(TABLE, source)
     own = {normalize(text) for row in rows for text in [row.source, *row.plain] if text}
