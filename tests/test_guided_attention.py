@@ -23,6 +23,7 @@ from nmt.training.augment import (
     phrase,
     recased,
     with_other_mark,
+    with_typos,
     without_accents,
     without_marks,
 )
@@ -186,6 +187,41 @@ def test_accents_and_apostrophes_are_left_out():
     kept = without_accents(Example("Él's: don't Zork.", "x", slots))
     assert kept.source == "El's: don't Zork." and kept.source_slots == slots
     assert without_accents(Example("ｶﾞ", "x")).source in ("ｶﾞ",)
+
+
+def typing_errors(first: str, second: str) -> int:
+    """Optimal string alignment: letters inserted, left out, replaced, and neighbours swapped."""
+    if not first or not second:
+        return len(first) + len(second)
+    found = [
+        typing_errors(first[1:], second) + 1,
+        typing_errors(first, second[1:]) + 1,
+        typing_errors(first[1:], second[1:]) + (first[0] != second[0]),
+    ]
+    if len(first) > 1 and len(second) > 1 and first[1::-1] == second[:2]:
+        found.append(typing_errors(first[2:], second[2:]) + 1)
+    return min(found)
+
+
+def test_typos_are_in_one_or_two_words_that_are_no_names():
+    text = "Tom went home with Zork, because they were late."
+    slots = [Slot(text.index("Zork"), text.index(","), NAMES[0])]
+    words = [word.text for word in split_words(text)]
+    random = np.random.default_rng(1)
+    seen = set()
+    for _ in range(300):
+        changed = with_typos(Example(text, "x", slots), {"hone", "worm"}, random)
+        (slot,) = changed.source_slots
+        assert changed.source[slot.start : slot.end] == "Zork"
+        now = [word.text for word in split_words(changed.source)]
+        differing = [pair for pair in zip(words, now, strict=True) if pair[0] != pair[1]]
+        assert len(differing) <= 2
+        for word, typed in differing:
+            assert word in {"went", "home", "with", "because", "they", "were", "late"}
+            assert typing_errors(word, typed) == 1 and typed not in {"hone", "worm"}
+        seen.update(typed for _, typed in differing)
+    assert {"becuase", "becase", "hoem", "wiht", "latte"} <= seen
+    assert with_typos(Example("Zork, 1234!", "x"), (), random).source == "Zork, 1234!"
 
 
 def test_phrases_are_linked_to_each_other_alone():

@@ -31,6 +31,8 @@ class AugmentConfig(Section):
     """The source with every word capitalized."""
     unaccented: float = Field(0.0, ge=0, le=1)
     """The source without accents and without apostrophes inside words: `dont`, `que`."""
+    typos: float = Field(0.0, ge=0, le=1)
+    """One or two words of the source misspelled: `becuase`, `tomorow`."""
     marks: float = Field(0.0, ge=0, le=1)
     """A statement becomes an exclamation on both sides, or the reverse: `Welcome.`, `Welcome!`."""
     phrases: float = Field(0.0, ge=0, le=1)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -24,13 +25,16 @@ from nmt.text.words import normalize, split_words
 
 SLOTTED = "names", "numbers"
 """The kinds that put in placeholders."""
-REWRITING = frozenset({"lower", "unmarked", "title", "unaccented", "marks"})
+REWRITING = frozenset({"lower", "unmarked", "title", "unaccented", "typos", "marks"})
 """The kinds that change a text whatever its names and numbers are."""
 OPENING = "¿¡"
 PHRASE_WORDS = (1, 1, 1, 2, 3)
 """Lengths that phrases are drawn from, in source words."""
 CERTAIN, POSSIBLE = 0.8, 0.1
 """Probabilities above which a link is taken for certain, and for possible."""
+SHORTEST_MISSPELLED = 4
+"""Letters of the shortest word that gets a typo."""
+_KEYS = "qwertyuiop", "asdfghjkl", "zxcvbnm"
 _STATEMENT = regex.compile(r"[^.!?…¿¡]+\.")
 _EXCLAMATION = regex.compile(r"¡?[^.!?…¿¡]+!")
 
@@ -101,11 +105,13 @@ class Augmenter:
             source_slots = [slot for slot in source_slots if slot.character in NUMBERS]
             kept = {slot.character for slot in source_slots}
             target_slots = [slot for slot in target_slots if slot.character in kept]
-        return self.rewritten(Example(source, target, source_slots, target_slots, links), kinds)
+        return self.rewritten(Example(source, target, source_slots, target_slots, links), kinds, random)
 
-    def rewritten(self, example: Example, kinds: set[str]) -> Example:
+    def rewritten(self, example: Example, kinds: set[str], random: np.random.Generator) -> Example:
         """Apply those of `kinds` that are `REWRITING`."""
         lower = "lower" in kinds
+        if "typos" in kinds:
+            example = with_typos(example, self.known_words.words if self.known_words else (), random)
         if "marks" in kinds:
             example = with_other_mark(example, self.languages)
         if lower or "title" in kinds:
@@ -152,6 +158,54 @@ def without_accents(example: Example) -> Example:
     source = letters if example.source_slots else regex.sub(r"(?<=\w)'(?=\w)", "", letters)
     same_words = len(letters) == len(example.source) and len(split_words(source)) == len(split_words(example.source))
     return example._replace(source=source) if same_words else example
+
+
+def with_typos(example: Example, known: Collection[str], random: np.random.Generator) -> Example:
+    """One or two words of the source misspelled (Belinkov and Bisk 2018, section 4), but for capitalized words, those
+    in a placeholder, and where the result is a `known` word."""
+    source, slots = example.source, list(example.source_slots)
+    words = [
+        word
+        for word in split_words(source)
+        if len(word.text) >= SHORTEST_MISSPELLED
+        and word.text.isalpha()
+        and word.text.islower()
+        and not any(slot.start < word.end and word.start < slot.end for slot in slots)
+    ]
+    chosen = random.permutation(len(words))[: 1 + int(random.integers(2))]
+    for word in (words[number] for number in sorted(chosen, reverse=True)):
+        text = misspelled(word.text, random)
+        if text in known:
+            continue
+        source = source[: word.start] + text + source[word.end :]
+        more = len(text) - len(word.text)
+        slots = [
+            Slot(slot.start + more, slot.end + more, slot.character) if slot.start > word.start else slot
+            for slot in slots
+        ]
+    return example._replace(source=source, source_slots=slots)
+
+
+def misspelled(word: str, random: np.random.Generator) -> str:
+    """Swap two letters of the word, leave one out, double one, or take a neighbour on the keyboard or another vowel."""
+    place = int(random.integers(len(word) - 1))
+    first, second = word[place], word[place + 1]
+    near = NEAR.get(first, first)
+    changed = second + first, second, first + first + second, near[random.integers(len(near))] + second
+    return word[:place] + changed[random.integers(len(changed))] + word[place + 2 :]
+
+
+def _near_letters() -> dict[str, str]:
+    near = {vowel: "aeiou".replace(vowel, "") for vowel in "aeiou"}
+    for row in _KEYS:
+        for left, right in pairwise(row):
+            near[left] = near.get(left, "") + right
+            near[right] = near.get(right, "") + left
+    return near
+
+
+NEAR = _near_letters()
+"""For each letter those that are typed instead of it."""
 
 
 def without_marks(example: Example) -> Example:

@@ -252,13 +252,14 @@ class EncodedPairs:
         augmenter = self.variation.augmenter
         assert augmenter is not None
         pieces = np.stack([_lengths(self._sides[side][1]) - 1 for side in SIDES], axis=1)  # [pairs, sides]
+        random = np.random.default_rng(0)  # typos are others each time, of about this length
         for first, rows in zip(itertools.count(0, ROWS), self.pairs.iter(ROWS)):
             pairs = [plain(pair) for pair in zip(rows["source"], rows["target"], strict=True)]
             growth = np.zeros((len(pairs), len(augmenter.rewriting), 2), int)
             rewritten: tuple[dict[tuple[int, int], str], ...] = ({}, {})  # of each side
             for column, kind in enumerate(augmenter.rewriting):
                 for row, pair in enumerate(pairs):
-                    for side, text in enumerate(augmenter.rewritten(Example(*pair), {kind})[:2]):
+                    for side, text in enumerate(augmenter.rewritten(Example(*pair), {kind}, random)[:2]):
                         if text != pair[side]:
                             rewritten[side][row, column] = text
             for side, texts in enumerate(rewritten):
