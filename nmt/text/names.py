@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter, defaultdict
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -279,25 +280,33 @@ class KnownWords:
         return {_stem(word) for word in self.words if word.islower()}
 
     @cached_property
-    def _paradigms(self) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-        """The endings that known words have after each beginning, and the beginnings of each ending."""
-        endings: dict[str, set[str]] = defaultdict(set)
-        beginnings: dict[str, set[str]] = defaultdict(set)
-        for word in self._stems:
-            for length in range(max(STEM, len(word) - ENDING), len(word) + 1):
-                endings[word[:length]].add(word[length:])
-                beginnings[word[length:]].add(word[:length])
-        return endings, beginnings
+    def _in_order(self) -> list[str]:
+        return sorted(self._stems)
+
+    @cached_property
+    def _backwards_in_order(self) -> list[str]:
+        return sorted(stem[::-1] for stem in self._stems)
+
+    @cached_property
+    def _beginnings(self) -> dict[str, set[str]]:
+        """The beginnings that known words have before each ending looked up so far."""
+        return {}
+
+    def _before(self, ending: str) -> set[str]:
+        if ending not in self._beginnings:
+            words = _with_prefix(self._backwards_in_order, ending[::-1])
+            self._beginnings[ending] = {word[len(ending) :][::-1] for word in words if len(word) >= len(ending) + STEM}
+        return self._beginnings[ending]
 
     def _is_form(self, word: str) -> bool:
         """Whether a known word has the same beginning, and enough others (`ALIKE`) have both endings: *hablaréis* is a
         form if *hablaré* is known and so are *comeréis, comeré* and more such pairs (Gaussier 1999)."""
         needed = max(1, round(ALIKE * len(self._stems)))
-        endings, beginnings = self._paradigms
         for length in range(max(STEM, len(word) - ENDING), len(word) + 1):
-            own = beginnings.get(word[length:], set())
-            if any(len(own & beginnings[other]) >= needed for other in endings.get(word[:length], ())):
-                return True
+            for known in _with_prefix(self._in_order, word[:length]):
+                both = len(known) <= length + ENDING and self._before(word[length:]) & self._before(known[length:])
+                if both and len(both) >= needed:
+                    return True
         return False
 
 
@@ -338,8 +347,15 @@ def without_parts(spans: Iterable[Span], wholes: Collection[Span]) -> set[Span]:
     return {span for span in spans if span[0] not in covered}.union(wholes)
 
 
+def _with_prefix(words: list[str], prefix: str) -> list[str]:
+    """Those of the sorted words that begin so."""
+    return words[bisect_left(words, prefix) : bisect_left(words, prefix + "\U0010ffff")]
+
+
 def _stem(word: str) -> str:
     """Lower-case the word and strip its accents."""
+    if word.isascii():
+        return word.lower()
     letters = unicodedata.normalize("NFD", word.lower())
     return "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
 
