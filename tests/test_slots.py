@@ -20,7 +20,23 @@ from nmt.text.subwords import Subwords
 from nmt.text.typography import plain_text
 
 KNOWN = KnownWords(
-    ["my", "name", "is", "Tom", "lives", "in", "Boston", "charlar", "hablar", "hablemos", "he", "said", "mark", "will"]
+    [
+        "my",
+        "name",
+        "is",
+        "Tom",
+        "lives",
+        "in",
+        "Boston",
+        "charlar",
+        "hablar",
+        "hablemos",
+        "he",
+        "said",
+        "mark",
+        "joy",
+        "will",
+    ]
 )
 SUBWORDS = joint_subwords().with_slots(KNOWN)
 
@@ -63,7 +79,14 @@ SUBWORDS = joint_subwords().with_slots(KNOWN)
         ("he said Mark is in the Mark", ["Mark"]),  # a given name
         ("Mark said", ["Mark"]),
         ("“Mark said he is", ["Mark"]),
-        ("Mark is in Boston", []),
+        ("Mark is in Boston", ["Mark"]),
+        ("Mark, he said", ["Mark"]),
+        ("Mark and Tom said", ["Mark"]),
+        ("Mark and the lives", []),
+        ("Mark in Boston", []),
+        ("Joy is in Boston", []),  # needs no article
+        ("Joy lives in Boston", ["Joy"]),
+        ("Marta the", ["Marta"]),  # a given name that is no word
         ("Mark said-he", []),
         ("the Mark said", []),
         ("Mark Zork said", ["Mark Zork"]),

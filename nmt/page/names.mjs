@@ -13,12 +13,6 @@ const NAME = new RegExp(
   String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
-/** What a person does. */
-const SPEAKS = new RegExp(
-  "^ (?:said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|" +
-    String.raw`(?:(?:me|te|le|nos|les) )?(?:dijo|dice|preguntó|llamó|quiere|quería|sabe|sabía))(?![${WORD}\-])`,
-  "u",
-);
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
 /** Characters before initials in which a first name is looked for. */
 const LONGEST_NAME = 40;
@@ -58,6 +52,9 @@ export class KnownWords {
       "gu",
     );
     this.given = new Set(lists.given.split("|"));
+    this.uncounted = new Set(lists.uncounted.split("|"));
+    this.acts = new RegExp(`^ (?:${lists.acts})(?![${WORD}\\-])`, "u");
+    this.actsOrIs = new RegExp(`^(?: (?:${lists.acts}|${lists.is})(?![${WORD}\\-])|,| (?:and|y) \\p{Lu})`, "u");
     const openers = lists.openers.split("|").map(anyCase).join("|");
     // A name after a title or initials: `Dr. Brown`, `J. K. Rowling`.
     this.titledName = new RegExp(
@@ -85,18 +82,23 @@ export class KnownWords {
   }
 
   /**
-   * Whether the capitalized word at text[start:end] is unknown. A first word must also be no known word without its
-   * accents and, unless another name follows, no form of one.
+   * Whether the capitalized word at text[start:end] is unknown. A first word must also be a common given name, or no
+   * known word without its accents and, unless another name follows, no form of one.
    */
   isName(text, start, end) {
     const name = text.slice(start, end);
     const known = (part) => this.words.has(part) || this.words.has(part.toLowerCase());
     if (name.split("-").every(known)) return false;
-    if (!BEGINNING.test(text.slice(0, start))) return true;
+    if (this.given.has(name) || !BEGINNING.test(text.slice(0, start))) return true;
     const other = text[end] === " " ? spansOf(NAME, text).find(([next]) => next === end + 1) : undefined;
     const letters = stem(name);
     if (this.stems.has(letters.join(""))) return false;
     return Boolean(other && this.isName(text, ...other)) || !this.isForm(letters);
+  }
+
+  /** Whether the given name at text[start:end], the first word, is a person by what follows, as in Python. */
+  isSubject(text, start, end) {
+    return (this.uncounted.has(text.slice(start, end)) ? this.acts : this.actsOrIs).test(text.slice(end));
   }
 
   /** The endings that known words have after each beginning, and the beginnings of each ending. */
@@ -140,7 +142,7 @@ export class KnownWords {
     const spans = spansOf(NAME, text);
     const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
     const first = spans[0];
-    if (first && begins(text, first[0]) && this.given.has(text.slice(...first)) && SPEAKS.test(text.slice(first[1]))) names.add(first);
+    if (first && begins(text, first[0]) && this.given.has(text.slice(...first)) && this.isSubject(text, ...first)) names.add(first);
     const titled = this.titled(text);
     const common = spansOf(LOWER, text).length;
     const unusual = spans.filter((span) => !this.words.has(text.slice(...span)) && !begins(text, span[0]));

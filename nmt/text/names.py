@@ -39,18 +39,43 @@ _ROLES = (
 )
 """What stands after a title and is no name."""
 _GIVEN = (
-    "Alba|Amparo|Ángel|Angel|Aurora|Basil|Bill|Blanca|Bob|Bonnie|Bruno|Bud|Candy|Carmen|Carol|"
-    "Chase|Chip|Clara|Clay|Cliff|Colt|Concha|Consuelo|Cruz|Dale|Dawn|Dean|Dolores|Drew|Earl|"
-    "Ernest|Esperanza|Estrella|Faith|Fern|Flor|Flora|Frank|Gene|Ginger|Glen|Gloria|Grace|Grant|"
-    "Harry|Hazel|Heath|Heather|Herb|Holly|Hope|Hunter|Iris|Ivy|Jack|Jasmine|Jay|Jean|Jewel|Joy|"
-    "Kit|Lance|Laurel|León|Lily|Linda|Lola|Luz|Margarita|Marina|Mark|Mason|Max|Melody|Mercedes|"
-    "Milagros|Miles|Misty|Nick|Nieves|Norm|Olive|Olivia|Opal|Pascual|Pat|Patsy|Pearl|Peg|Penny|"
-    "Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|Rich|Rob|Robin|Rocío|Rod|Rosa|Rose|"
-    "Ruby|Rusty|Sage|Sally|Salvador|Sandy|Scarlet|Skip|Sky|Socorro|Soledad|Stella|Sue|Sunny|Teddy|"
-    "Victor|Victoria|Violet|Violeta|Viviana|Wade|Ward|Will|Willow|Woody"
+    "Adela|Adele|Alba|Alejandra|Alina|Alison|Allan|Alma|Amanda|Amber|Amparo|Angel|Angela|Antonia|Antonio|Ariana|"
+    "Asher|Aurora|Ámbar|Ángel|Ángela|Barbara|Barbra|Barry|Basil|Bautista|Bárbara|Begoña|Belén|Benjamin|Benjamín|"
+    "Betty|Bill|Billy|Blanca|Bob|Bonnie|Brandi|Brandy|Bridget|Brooke|Bruce|Bruno|Bud|Camila|Camille|Candela|"
+    "Candy|Caridad|Carina|Carmen|Carol|Carrie|Carter|Casey|Celeste|Charles|Charo|Chase|Chester|Chip|Cindy|Cintia|"
+    "Clara|Clay|Clement|Clemente|Cliff|Cole|Colin|Colt|Concepción|Concha|Conchi|Constance|Consuelo|Cora|Coral|"
+    "Corey|Cris|Cristian|Cruz|Crystal|Curtis|Daisy|Dale|Dalia|Damon|Dan|Dani|Darío|Dawn|Dean|Delfina|Delia|Denis|"
+    "Dexter|Débora|Diana|Diane|Dolores|Dominic|Dora|Drew|Earl|Elena|Encarnación|Ernest|Esperanza|Esteban|Estela|"
+    "Estelle|Ester|Estrella|Faith|Fern|Fidel|Flor|Flora|Francesca|Franco|Frank|Gene|Germán|Ginger|Glen|Gloria|"
+    "Gordon|Grace|Grant|Harry|Hazel|Heath|Heather|Helen|Helena|Herb|Herman|Hernán|Hilario|Hillary|Holden|Holly|"
+    "Homer|Hope|Horacio|Hunter|Inmaculada|Iris|Ivor|Ivy|Jacinto|Jack|Jaden|Jasmine|Jay|Jazmín|Jean|Jerónimo|"
+    "Jewel|Jodie|Jonas|Jonás|Josué|Joy|Juana|Juanita|Julia|Julian|Julián|Julie|Kara|Kit|Lance|Laurel|Lauren|Lee|"
+    "Lena|Leo|Leon|Leonor|León|Lidia|Lily|Lina|Linda|Lisa|Lola|Lourdes|Lucia|Luciana|Luciano|Lucio|Lucía|Luther|"
+    "Luz|Magdalena|Manolo|Marc|Marcia|Marcial|Marcos|Margarita|Margo|Marian|Mariana|Mariano|Marina|Mario|Marisa|"
+    "Mark|Marta|Martin|Martina|Martín|Mason|Mateo|Matt|Max|Maya|Melody|Mercedes|Mia|Milagros|Milena|Miles|Mindy|"
+    "Miranda|Mireia|Misty|Nadia|Narciso|Natalia|Néstor|Nicholas|Nick|Nieves|Nina|Norm|Norma|Norman|Octavio|Olive|"
+    "Oliver|Olivia|Opal|Paloma|Parker|Pascual|Pat|Patsy|Patty|Pearl|Peg|Penny|Perla|Pierce|Pilar|Piper|Polly|"
+    "Poppy|Preston|Ramona|Ramón|Ray|Reed|Reid|Remedios|Rich|Rob|Robin|Rocío|Rod|Román|Ron|Rosa|Rosalía|Rosana|"
+    "Rosario|Rose|Ruby|Rusty|Rut|Ruth|Sage|Sally|Salma|Salvador|Sandy|Santi|Saul|Saúl|Scarlet|Scott|Sean|Serena|"
+    "Sierra|Silas|Skip|Sky|Socorro|Soledad|Sonia|Stan|Stella|Sue|Sunny|Tara|Teddy|Theo|Tina|Tito|Tracey|Tracy|"
+    "Trent|Trina|Tristan|Tucker|Valeria|Valerio|Vera|Verna|Vernon|Victor|Victoria|Viola|Violet|Violeta|Vivian|"
+    "Viviana|Víctor|Wade|Ward|Will|Willow|Woody"
 )
 GIVEN = frozenset(_GIVEN.split("|"))
-"""Given names that are common words too."""
+"""Given names that are common words too, or look like forms of one."""
+_UNCOUNTED = (
+    "Amber|Basil|Brandy|Candy|Clay|Coral|Crystal|Dawn|Faith|Ginger|Grace|Heather|Hope|Jasmine|Joy|Olive|Sage|Violet"
+)
+"""Those that may begin an English sentence as words, without an article."""
+_ACTS = (
+    "said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|loves|loved|hates|lives|lived|"
+    "works|worked|left|plays|speaks|studies|thinks|thought|wrote|bought|"
+    "(?:(?:me|te|le|nos|les) )?(?:dijo|dice|preguntó|llamó|quiere|quería|sabe|sabía)|"
+    "está|estaba|tiene|tenía|vive|vivía|trabaja|trabajaba|habla|juega|estudia|viene|vino|(?:ya )?se (?:fue|llama)"
+)
+"""What a person does."""
+_IS = "is|was|has|had|will|came|comes|went|goes|es|era|fue|va|ha|había"
+"""What follows a subject: a word that is counted has an article there, a name has none."""
 _OPENER = (
     "he|she|it|they|we|you|i|the|this|that|there|then|but|and|él|ella|ellos|ellas|es|el|la|los|las|yo|no|pero|y|se"
 )
@@ -58,7 +83,10 @@ _OPENER = (
 _THE = "The|El|La|Los|Las"
 _WITHIN = "of|the|and|with|in|on|to|for|a|an|at|from|by|de|del|el|la|los|las|y|en|con|al|un|una"
 """Between the words of the title of a work."""
-LISTS = {"titles": TITLES, "roles": _ROLES, "given": _GIVEN, "openers": _OPENER, "articles": _THE, "within": _WITHIN}
+LISTS = {
+    **{"titles": TITLES, "roles": _ROLES, "given": _GIVEN, "uncounted": _UNCOUNTED, "acts": _ACTS, "is": _IS},
+    **{"openers": _OPENER, "articles": _THE, "within": _WITHIN},
+}
 """Words between bars, for nmt/page/names.mjs."""
 # Patterns that few sentences need are text, compiled when they are first used: compiling takes milliseconds.
 _TITLED = (
@@ -71,11 +99,6 @@ _COUPLE = rf"(?<![\w'-])(?:{TITLES})\.(?= (?:and|y) (?:{TITLES})\. \p{{Lu}})"
 _REST = rf"(?: (?:(?:{_WITHIN}) ){{,3}}{_NAME.pattern})+"
 _WORK = rf"(?<=\"){_NAME.pattern}{_REST}(?=[.,!?]?\")|(?<=(?<!\w)\p{{Ll}}+ )(?:{_THE}){_REST}"
 """The title of a work, in quotation marks or with an article: `"Gone with the Wind"`, `of The Great Gatsby`."""
-_SPEAKS = (
-    r" (?:said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|"
-    r"(?:(?:me|te|le|nos|les) )?(?:dijo|dice|preguntó|llamó|quiere|quería|sabe|sabía))(?![\w-])"
-)
-"""What a person does."""
 _FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) \Z")
 LONGEST_NAME = 40
 """Characters before initials in which a first name is looked for."""
@@ -141,13 +164,13 @@ class KnownWords:
     def is_name(self, text: str, start: int, end: int) -> bool:
         """Whether the capitalized word at text[start:end] is unknown, in lower case too.
 
-        The first word of a sentence, which is capitalized anyway, must also be no known word without its accents and,
-        unless another name follows, no form of one (`_is_form`).
+        The first word of a sentence, which is capitalized anyway, must also be one of `GIVEN`, or no known word without
+        its accents and, unless another name follows, no form of one (`_is_form`).
         """
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        if not _BEGINNING.search(text[:start]):
+        if name in GIVEN or not _BEGINNING.search(text[:start]):
             return True
         other = _NAME.match(text, end + 1) if text[end : end + 1] == " " else None
         stem = _stem(name)
@@ -165,7 +188,7 @@ class KnownWords:
         A name takes along its neighbours that are known in lower case alone, such as `Jobs` in `Steve Jobs`, and those
         before it that are known capitalized alone, such as `Juan` in `Juan Zork`. Two words in a row that are known in
         lower case alone are a name too (`Buenos Aires`), and so is one of `GIVEN` that follows no determiner; at the
-        beginning it must do what a person does (`Bill called`). So is a name after an unknown title or initials, with
+        beginning it must be the subject (`Bill called`). So is a name after an unknown title or initials, with
         these.
 
         The first word of a sentence, or of a quotation, is no such word unless it is a given name before another name
@@ -175,7 +198,7 @@ class KnownWords:
         spans = name_spans(text)
         names = {span for span in spans if self.is_name(text, *span)}
         first = spans[0] if spans and _begins(text, spans[0][0]) else None
-        if first and text[slice(*first)] in GIVEN and regex.match(_SPEAKS, text, pos=first[1]):
+        if first and text[slice(*first)] in GIVEN and _is_subject(text, *first):
             names.add(first)
         titled = self._titled(text)
         within = [span for span in spans if not _begins(text, span[0])]
@@ -319,6 +342,14 @@ def _begins(text: str, place: int) -> bool:
     """Whether the word at `place` begins the text, a sentence or a quotation."""
     before = (text[number] for number in range(place - 1, -1, -1))
     return next((one in _STARTS for one in before if one in _STARTS or one.isalnum()), True)
+
+
+def _is_subject(text: str, start: int, end: int) -> bool:
+    """Whether the given name at text[start:end], the first word, is a person by what follows: a verb, or, where the
+    name is a counted word, which would have an article, also a comma or another name."""
+    counted = text[start:end] not in _UNCOUNTED.split("|")
+    acts = rf" (?:{_ACTS}|{_IS})(?![\w-])|,| (?:and|y) \p{{Lu}}" if counted else rf" (?:{_ACTS})(?![\w-])"
+    return bool(regex.match(acts, text, pos=end))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
