@@ -19,25 +19,7 @@ from nmt.text.slots import NAMES, NUMBERS, Slot, fill, find_slots, shared_slots
 from nmt.text.subwords import Subwords
 from nmt.text.typography import plain_text
 
-KNOWN = KnownWords(
-    [
-        "my",
-        "name",
-        "is",
-        "Tom",
-        "lives",
-        "in",
-        "Boston",
-        "charlar",
-        "hablar",
-        "hablemos",
-        "he",
-        "said",
-        "mark",
-        "joy",
-        "will",
-    ]
-)
+KNOWN = KnownWords("my name is Tom lives in Boston charlar hablar hablemos he said mark joy Thrice will".split())
 SUBWORDS = joint_subwords().with_slots(KNOWN)
 
 
@@ -87,6 +69,7 @@ SUBWORDS = joint_subwords().with_slots(KNOWN)
         ("Joy is in Boston", []),  # needs no article
         ("Joy lives in Boston", ["Joy"]),
         ("Marta the", ["Marta"]),  # a given name that is no word
+        ("he said iPhone is in iOS, eB, maRk", ["iPhone", "iOS"]),
         ("Mark said-he", []),
         ("the Mark said", []),
         ("Mark Zork said", ["Mark Zork"]),
@@ -142,10 +125,13 @@ def test_a_text_in_another_alphabet_is_not_all_names():
         ("NAME said TOM", "Name said TOM"),
         ("he SAID is IS, ZEB", "he said is IS, ZEB"),
         ("SAID-he", "SAID-he"),
+        ("he said tom's name is mark", "he said Tom's name is mark"),
+        ("sarah lives in boston or madrid", "Sarah lives in Boston or Madrid"),
+        ("tom-he, tom'd, toms, thrice", "tom-he, tom'd, toms, thrice"),
     ],
 )
-def test_words_in_capitals_are_read_in_their_usual_form(text, usual):
-    assert KNOWN.without_emphasis(text) == usual
+def test_words_are_read_in_their_usual_case(text, usual):
+    assert KNOWN.usual_case(text, lambda word: {"Tom": -1, "Boston": -1}.get(word, -2)) == usual
 
 
 def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
@@ -156,6 +142,12 @@ def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
     found = [text[slot.start : slot.end] for slot in find_slots(text, known)]
     assert found == ["Nara", "Rome"]
     assert not find_slots("I saw Nara", KnownWords.of(pairs + pairs[:1]))
+
+
+def test_a_common_name_in_lower_case_gets_its_capital():
+    slots = find_slots(KNOWN.usual_case("my name is sarah", len), KNOWN)
+    assert [(slot.start, slot.end) for slot in slots] == [(11, 16)]
+    assert [KNOWN.translated(name) for name in ("sarah", "SARAH", "zork")] == ["Sarah", "SARAH", "zork"]
 
 
 def test_titles_are_translated_with_the_name_after_them():

@@ -10,7 +10,7 @@ const ALIKE = 1 / 1500;
 
 const LETTERS = String.raw`[\p{L}\p{M}]+`;
 const NAME = new RegExp(
-  String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
+  String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Ll}{0,2}\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
@@ -20,7 +20,10 @@ const WHOLE_WORD = new RegExp(
   String.raw`(?<![${WORD}'\-])${LETTERS}(?:['\-]${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
-const EMPHASIS = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}{3,}(?![${WORD}'\-])`, "gu");
+const ONE_CASE = new RegExp(
+  String.raw`(?<![${WORD}'\-])(?:\p{Lu}{3,}(?![${WORD}'\-])|\p{Ll}{2,}(?![${WORD}\-]|'(?!s(?![${WORD}'\-]))))`,
+  "gu",
+);
 const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "gu");
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const STARTS = '.!?…:"¿¡';
@@ -52,6 +55,7 @@ export class KnownWords {
       "gu",
     );
     this.given = new Set(lists.given.split("|"));
+    this.common = new Set(lists.names.split("|"));
     this.uncounted = new Set(lists.uncounted.split("|"));
     this.acts = new RegExp(`^ (?:${lists.acts})(?![${WORD}\\-])`, "u");
     this.actsOrIs = new RegExp(`^(?: (?:${lists.acts}|${lists.is})(?![${WORD}\\-])|,| (?:and|y) \\p{Lu})`, "u");
@@ -89,7 +93,7 @@ export class KnownWords {
     const name = text.slice(start, end);
     const known = (part) => this.words.has(part) || this.words.has(part.toLowerCase());
     if (name.split("-").every(known)) return false;
-    if (this.given.has(name) || !BEGINNING.test(text.slice(0, start))) return true;
+    if (this.given.has(name) || this.common.has(name) || !BEGINNING.test(text.slice(0, start))) return true;
     const other = text[end] === " " ? spansOf(NAME, text).find(([next]) => next === end + 1) : undefined;
     const letters = stem(name);
     if (this.stems.has(letters.join(""))) return false;
@@ -200,6 +204,9 @@ export class KnownWords {
 
   /** What a placeholder for `text` becomes: `treinta` is `thirty`, `el señor Zork` is `Mr. Zork`, other text itself. */
   translated(text) {
+    const [first, ...rest] = text;
+    const capital = first.toUpperCase() + rest.join("");
+    if (text === text.toLowerCase() && this.common.has(capital)) return capital;
     const [match] = text.matchAll(this.courtesy);
     if (match?.index === 0) {
       const { title, name } = match.groups;
@@ -216,14 +223,23 @@ export class KnownWords {
     return 2 * foreign.length < words.length ? foreign : [];
   }
 
-  /** Rewrite words in capitals (three letters or more) in their usual form, if only that form is known. */
-  withoutEmphasis(text) {
-    return text.replace(EMPHASIS, (word, place) => {
+  /**
+   * The text with words in capitals that are known in lower case alone, and words in lower case that are common names,
+   * or known with a capital alone and likelier so, in their usual case.
+   */
+  usualCase(text, score) {
+    return text.replace(ONE_CASE, (word, ...match) => {
       const lower = word.toLowerCase();
-      if (this.words.has(word) || !this.words.has(lower) || [...lower].length !== [...word].length) return word;
-      if (!BEGINNING.test(text.slice(0, place))) return lower;
       const [first, ...rest] = lower;
-      return first.toUpperCase() + rest.join("");
+      const capital = first.toUpperCase() + rest.join("");
+      const size = [...word].length;
+      if (this.words.has(word) || [...lower].length !== size || [...capital].length !== size) return word;
+      if (word === lower) {
+        const known = this.words.has(capital) && score(capital) > score(word);
+        return known || this.common.has(capital) ? capital : word;
+      }
+      if (!this.words.has(lower)) return word;
+      return BEGINNING.test(text.slice(0, match.at(-2))) ? capital : lower;
     });
   }
 }

@@ -7,10 +7,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
+from importlib.resources import files
 from itertools import pairwise
 
 import regex
 
+from nmt.text.casing import Score
 from nmt.text.numerals import number_spans
 from nmt.text.words import Span
 
@@ -22,7 +24,9 @@ STEM, ENDING = 4, 6
 ALIKE = 1 / 1500
 """Share of the known lower-case words that must alternate between two endings for these to make forms of one word."""
 
-_NAME = regex.compile(r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)")
+_NAME = regex.compile(
+    r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)"
+)
 TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra"
 """Titles that end in a point. What follows belongs to them, even if it is a common word."""
 _COURTESY = {
@@ -39,30 +43,24 @@ _ROLES = (
 )
 """What stands after a title and is no name."""
 _GIVEN = (
-    "Adela|Adele|Alba|Alejandra|Alina|Alison|Allan|Alma|Amanda|Amber|Amparo|Angel|Angela|Antonia|Antonio|Ariana|"
-    "Asher|Aurora|Ámbar|Ángel|Ángela|Barbara|Barbra|Barry|Basil|Bautista|Bárbara|Begoña|Belén|Benjamin|Benjamín|"
-    "Betty|Bill|Billy|Blanca|Bob|Bonnie|Brandi|Brandy|Bridget|Brooke|Bruce|Bruno|Bud|Camila|Camille|Candela|"
-    "Candy|Caridad|Carina|Carmen|Carol|Carrie|Carter|Casey|Celeste|Charles|Charo|Chase|Chester|Chip|Cindy|Cintia|"
-    "Clara|Clay|Clement|Clemente|Cliff|Cole|Colin|Colt|Concepción|Concha|Conchi|Constance|Consuelo|Cora|Coral|"
-    "Corey|Cris|Cristian|Cruz|Crystal|Curtis|Daisy|Dale|Dalia|Damon|Dan|Dani|Darío|Dawn|Dean|Delfina|Delia|Denis|"
-    "Dexter|Débora|Diana|Diane|Dolores|Dominic|Dora|Drew|Earl|Elena|Encarnación|Ernest|Esperanza|Esteban|Estela|"
-    "Estelle|Ester|Estrella|Faith|Fern|Fidel|Flor|Flora|Francesca|Franco|Frank|Gene|Germán|Ginger|Glen|Gloria|"
-    "Gordon|Grace|Grant|Harry|Hazel|Heath|Heather|Helen|Helena|Herb|Herman|Hernán|Hilario|Hillary|Holden|Holly|"
-    "Homer|Hope|Horacio|Hunter|Inmaculada|Iris|Ivor|Ivy|Jacinto|Jack|Jaden|Jasmine|Jay|Jazmín|Jean|Jerónimo|"
-    "Jewel|Jodie|Jonas|Jonás|Josué|Joy|Juana|Juanita|Julia|Julian|Julián|Julie|Kara|Kit|Lance|Laurel|Lauren|Lee|"
-    "Lena|Leo|Leon|Leonor|León|Lidia|Lily|Lina|Linda|Lisa|Lola|Lourdes|Lucia|Luciana|Luciano|Lucio|Lucía|Luther|"
-    "Luz|Magdalena|Manolo|Marc|Marcia|Marcial|Marcos|Margarita|Margo|Marian|Mariana|Mariano|Marina|Mario|Marisa|"
-    "Mark|Marta|Martin|Martina|Martín|Mason|Mateo|Matt|Max|Maya|Melody|Mercedes|Mia|Milagros|Milena|Miles|Mindy|"
-    "Miranda|Mireia|Misty|Nadia|Narciso|Natalia|Néstor|Nicholas|Nick|Nieves|Nina|Norm|Norma|Norman|Octavio|Olive|"
-    "Oliver|Olivia|Opal|Paloma|Parker|Pascual|Pat|Patsy|Patty|Pearl|Peg|Penny|Perla|Pierce|Pilar|Piper|Polly|"
-    "Poppy|Preston|Ramona|Ramón|Ray|Reed|Reid|Remedios|Rich|Rob|Robin|Rocío|Rod|Román|Ron|Rosa|Rosalía|Rosana|"
-    "Rosario|Rose|Ruby|Rusty|Rut|Ruth|Sage|Sally|Salma|Salvador|Sandy|Santi|Saul|Saúl|Scarlet|Scott|Sean|Serena|"
-    "Sierra|Silas|Skip|Sky|Socorro|Soledad|Sonia|Stan|Stella|Sue|Sunny|Tara|Teddy|Theo|Tina|Tito|Tracey|Tracy|"
-    "Trent|Trina|Tristan|Tucker|Valeria|Valerio|Vera|Verna|Vernon|Victor|Victoria|Viola|Violet|Violeta|Vivian|"
-    "Viviana|Víctor|Wade|Ward|Will|Willow|Woody"
+    "Alba|Alma|Amber|Amparo|Angel|Aurora|Ámbar|Ángel|Barry|Basil|Bautista|Belén|Bill|Blanca|Bob|Bonnie|Brandy|"
+    "Brooke|Bruno|Bud|Candela|Candy|Caridad|Carmen|Carol|Carter|Casey|Celeste|Chase|Chester|Chip|Clara|Clay|"
+    "Clement|Clemente|Cliff|Colt|Concepción|Concha|Constance|Consuelo|Coral|Cruz|Crystal|Daisy|Dale|Dalia|Dan|"
+    "Dawn|Dean|Diana|Dolores|Drew|Earl|Encarnación|Ernest|Esperanza|Estela|Ester|Estrella|Faith|Fern|Flor|Flora|"
+    "Franco|Frank|Gene|Ginger|Glen|Gloria|Grace|Grant|Harry|Hazel|Heath|Heather|Herb|Holden|Holly|Homer|Hope|"
+    "Hunter|Inmaculada|Iris|Ivy|Jacinto|Jack|Jasmine|Jay|Jazmín|Jean|Jerónimo|Jewel|Joy|Kit|Lance|Laurel|Lee|"
+    "Lena|Leo|Leon|León|Lily|Lina|Linda|Lisa|Lola|Lourdes|Lucio|Lucía|Luz|Magdalena|Marc|Marcial|Marcos|"
+    "Margarita|Marina|Mark|Martin|Martín|Mason|Matt|Max|Maya|Melody|Mercedes|Mia|Milagros|Miles|Miranda|Misty|"
+    "Narciso|Nick|Nieves|Nina|Norm|Norma|Olive|Olivia|Opal|Paloma|Parker|Pascual|Pat|Patsy|Patty|Pearl|Peg|Penny|"
+    "Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|Rich|Rob|Robin|Rocío|Rod|Ron|Rosa|Rosario|Rose|Ruby|"
+    "Rusty|Rut|Sage|Sally|Salvador|Sandy|Saúl|Scarlet|Scott|Sean|Serena|Sierra|Skip|Sky|Socorro|Soledad|Stan|"
+    "Stella|Sue|Sunny|Tara|Teddy|Tina|Tito|Tucker|Vera|Victor|Victoria|Viola|Violet|Violeta|Viviana|Víctor|Wade|"
+    "Ward|Will|Willow|Woody"
 )
 GIVEN = frozenset(_GIVEN.split("|"))
-"""Given names that are common words too, or look like forms of one."""
+"""Given names that are common words too."""
+COMMON = frozenset(files(__package__).joinpath("names.txt").read_text("utf-8").split("\n"))
+"""Names of people, places and companies that are no words."""
 _UNCOUNTED = (
     "Amber|Basil|Brandy|Candy|Clay|Coral|Crystal|Dawn|Faith|Ginger|Grace|Heather|Hope|Jasmine|Joy|Olive|Sage|Violet"
 )
@@ -84,7 +82,15 @@ _THE = "The|El|La|Los|Las"
 _WITHIN = "of|the|and|with|in|on|to|for|a|an|at|from|by|de|del|el|la|los|las|y|en|con|al|un|una"
 """Between the words of the title of a work."""
 LISTS = {
-    **{"titles": TITLES, "roles": _ROLES, "given": _GIVEN, "uncounted": _UNCOUNTED, "acts": _ACTS, "is": _IS},
+    **{
+        "names": "|".join(sorted(COMMON - {""})),
+        "titles": TITLES,
+        "roles": _ROLES,
+        "given": _GIVEN,
+        "uncounted": _UNCOUNTED,
+        "acts": _ACTS,
+        "is": _IS,
+    },
     **{"openers": _OPENER, "articles": _THE, "within": _WITHIN},
 }
 """Words between bars, for nmt/page/names.mjs."""
@@ -104,7 +110,7 @@ LONGEST_NAME = 40
 """Characters before initials in which a first name is looked for."""
 _WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
 _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
-_EMPHASIS = regex.compile(r"(?<![\w'-])\p{Lu}{3,}(?![\w'-])")
+_ONE_CASE = regex.compile(r"(?<![\w'-])(?:\p{Lu}{3,}(?![\w'-])|\p{Ll}{2,}(?![\w-]|'(?!s(?![\w'-]))))")
 _LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _STARTS = frozenset('.!?…:"¿¡')
@@ -170,7 +176,7 @@ class KnownWords:
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        if name in GIVEN or not _BEGINNING.search(text[:start]):
+        if name in GIVEN or name in COMMON or not _BEGINNING.search(text[:start]):
             return True
         other = _NAME.match(text, end + 1) if text[end : end + 1] == " " else None
         stem = _stem(name)
@@ -260,7 +266,9 @@ class KnownWords:
 
     def translated(self, text: str) -> str:
         """What a placeholder for `text` becomes in a translation: `treinta` is `thirty`, `el señor Zork` is `Mr. Zork`,
-        other text stays as it is."""
+        a `COMMON` name has its capital, other text stays as it is."""
+        if text.islower() and text.capitalize() in COMMON:
+            return text.capitalize()
         if self.titles and (match := self._courtesy.match(text)):
             title = match["title"]
             return f"{self.titles.get(title.lower(), title)} {text[match.start('name') :]}"
@@ -274,16 +282,23 @@ class KnownWords:
         foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
         return foreign if 2 * len(foreign) < len(words) else []
 
-    def without_emphasis(self, text: str) -> str:
-        """Rewrite words in capitals (three letters or more) in their usual form, if only that form is known."""
+    def usual_case(self, text: str, score: Score) -> str:
+        """Rewrite words in capitals (three letters or more) that are known in lower case alone, and words in lower case
+        that are `COMMON` names, or known with a capital alone and likelier so by their pieces (`score`)."""
 
         def usual(match: regex.Match) -> str:
-            word, lower = match.group(), match.group().lower()
-            if word in self.words or lower not in self.words or len(lower) != len(word):
+            word = match.group()
+            lower, capital = word.lower(), word.capitalize()
+            if word in self.words or len(lower) != len(word) or len(capital) != len(word):
                 return word
-            return lower.capitalize() if _BEGINNING.search(text[: match.start()]) else lower
+            if word == lower:
+                known = capital in self.words and score(capital) > score(word)
+                return capital if known or capital in COMMON else word
+            if lower not in self.words:
+                return word
+            return capital if _BEGINNING.search(text[: match.start()]) else lower
 
-        return _EMPHASIS.sub(usual, text)
+        return text if self.words.issuperset(_ONE_CASE.findall(text)) else _ONE_CASE.sub(usual, text)
 
     @cached_property
     def _courtesy(self) -> regex.Pattern:
