@@ -19,7 +19,8 @@ from nmt.text.slots import NAMES, NUMBERS, Slot, fill, find_slots, shared_slots
 from nmt.text.subwords import Subwords
 from nmt.text.typography import plain_text
 
-KNOWN = KnownWords("my name is Tom lives in Boston charlar hablar hablemos he said mark joy Thrice will".split())
+WORDS_SEEN = "my name is Tom lives in Boston charlar hablar hablemos he said mark joy Thrice will"
+KNOWN = KnownWords(WORDS_SEEN.split())
 SUBWORDS = joint_subwords().with_slots(KNOWN)
 
 
