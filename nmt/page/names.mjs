@@ -167,6 +167,11 @@ export class KnownWords {
         const [one, other] = [unusual[place - 1], unusual[place]];
         if (adjacent(text, one, other) && !follows(ARTICLE, text, one[0])) names.add(one).add(other);
       }
+      for (let place = 1; place < spans.length; place += 1) {
+        const [one, other] = [spans[place - 1], spans[place]];
+        const word = this.words.has(text.slice(...other).toLowerCase()) && !names.has(other);
+        if (word && this.common.has(text.slice(...one)) && adjacent(text, one, other)) names.add(one).add(other);
+      }
     }
     return withoutParts(names, titled);
   }

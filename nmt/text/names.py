@@ -193,9 +193,9 @@ class KnownWords:
 
         A name takes along its neighbours that are known in lower case alone, such as `Jobs` in `Steve Jobs`, and those
         before it that are known capitalized alone, such as `Juan` in `Juan Zork`. Two words in a row that are known in
-        lower case alone are a name too (`Buenos Aires`), and so is one of `GIVEN` that follows no determiner; at the
-        beginning it must be the subject (`Bill called`). So is a name after an unknown title or initials, with
-        these.
+        lower case alone are a name too (`Buenos Aires`), so is a common word after a `COMMON` name (`Tim Cook`), and
+        so is one of `GIVEN` that follows no determiner; at the beginning it must be the subject (`Bill called`). So is
+        a name after an unknown title or initials, with these.
 
         The first word of a sentence, or of a quotation, is no such word unless it is a given name before another name
         (`Frank Zork`), nor are a word after an article (`el Presidente Zork`) and the words of a title, of which most
@@ -225,6 +225,10 @@ class KnownWords:
         if few:
             for one, other in pairwise(unusual):
                 if _adjacent(text, one, other) and not _follows(_ARTICLE, text, one[0]):
+                    names.update((one, other))
+            for one, other in pairwise(spans):
+                word = text[slice(*other)].lower() in self.words and other not in names
+                if word and text[slice(*one)] in COMMON and _adjacent(text, one, other):
                     names.update((one, other))
         return without_parts(names, titled)
 
