@@ -63,6 +63,7 @@ SUBWORDS = joint_subwords().with_slots(KNOWN)
         ("Mark said", ["Mark"]),
         ("“Mark said he is", ["Mark"]),
         ("Mark is in Boston", ["Mark"]),
+        ("he said Leo de la Zork is in UNO de Zeb", ["Leo de la Zork", "UNO", "Zeb"]),
         ("Mark, he said", ["Mark"]),
         ("Tom Name lives in Boston", ["Tom Name"]),
         ("he said Boston Name is Tom, Name", ["Boston Name"]),

@@ -20,8 +20,8 @@ NAMES = "\ue000\ue001\ue002\ue003"
 NUMBERS = "\ue004\ue005\ue006\ue007"
 """Placeholders of its numbers."""
 SLOTS = frozenset(NAMES + NUMBERS)
-_BETWEEN = regex.compile(r" (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*")
-"""Between the parts of one name."""
+_BETWEEN = regex.compile(r" |(?<!\p{Lu}\p{Lu}) (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )+")
+"""Between the parts of one name: `Leonardo da Zork`, but not `NATO de Zork`."""
 
 
 class Slot(NamedTuple):
@@ -38,7 +38,7 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
     names: list[Span] = []
     for start, end in sorted(without_parts(known.foreign_words(text), known.names(text))):
         if not names or start >= names[-1][1]:
-            joined = names and _BETWEEN.fullmatch(text[names[-1][1] : start])
+            joined = names and _BETWEEN.fullmatch(text, names[-1][1], start)
             names.append((names.pop()[0] if joined else start, end))
     numbers = [(start, end) for start, end in number_spans(text) if text[start:end] not in known.words]
     for start, end in number_word_spans(text, known.number_words):
