@@ -25,8 +25,8 @@ SENTENCES = {
         "¿No te lo dio ella ayer?",
     ],
 }
-CORPORA = {"tatoeba-en-es": "cf3611a917fa1640", "tatoeba-es-en": "f7cd0091e6635c61"}
-"""Tatoeba with the supplement three times, and ten times."""
+CORPORA = {"tatoeba-en-es": "cf3611a917fa1640", "tatoeba-es-en": "bd263523b1ae29d9"}
+"""Tatoeba with the supplement's first file three times, and with all its files."""
 
 
 @pytest.fixture(scope="module")
