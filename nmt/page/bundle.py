@@ -17,7 +17,7 @@ from nmt.confidence import Calibration
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError
 from nmt.inspection.explorer import EXPLORER, STYLES, bundle, colour_tables, document, filled
-from nmt.text.names import LISTS
+from nmt.text.name_lists import LISTS
 from nmt.text.subwords import Subwords
 
 PAGE = Path(__file__).parent

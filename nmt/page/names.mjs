@@ -24,6 +24,11 @@ const ONE_CASE = new RegExp(
   String.raw`(?<![${WORD}'\-])(?:\p{Lu}{3,}(?![${WORD}'\-])|\p{Ll}{2,}(?![${WORD}\-]|'(?!s(?![${WORD}'\-]))))`,
   "gu",
 );
+/** After which a word in lower case may be a name. */
+const CALLED = new RegExp(String.raw`(?<![${WORD}])(?:my name is|i'm called|me llamo|se llama) `, "giu");
+/** The first word of a place's name, as people type it: `new york`. */
+const FIRST_PART = new RegExp(String.raw`(?<![${WORD}'\-])(?:new|nueva|san|santa|los|las) (?=\p{Lu})`, "gu");
+const LOWER_WORD = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}+`, "gu");
 const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "gu");
 const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const STARTS = '.!?…:"¿¡';
@@ -47,18 +52,25 @@ export class KnownWords {
   constructor(coded, numberWords, titles, lists) {
     this.numberWords = new Map(Object.entries(numberWords));
     this.titles = new Map(Object.entries(titles));
-    const spelled = (title) => anyCase(title).replaceAll("[..]", String.raw`\.`);
-    const each = [...this.titles.keys()].map(spelled).join("|") || "(?!)"; // no title at all
+    const asWritten = (title) => anyCase(title).replaceAll("[..]", String.raw`\.`);
+    const each = [...this.titles.keys()].map(asWritten).join("|") || "(?!)"; // no title at all
     this.courtesy = new RegExp(
       String.raw`(?<![${WORD}])(?:(?:${anyCase("el")}|${anyCase("la")}) )?(?<title>${each}) ` +
         String.raw`(?<name>(?:[Dd]e (?:la )?)?(?!(?:${lists.roles})(?![${WORD}]))${NAME.source})`,
       "gu",
     );
     this.given = new Set(lists.given.split("|"));
-    this.common = new Set(lists.names.split("|"));
+    this.people = spelled(lists.people);
+    this.common = spelled(lists.common);
+    this.surnames = new Set(lists.surnames.split("|"));
     this.uncounted = new Set(lists.uncounted.split("|"));
+    this.small = new Set(`${lists.within}|que|a|por|is|are|es|son`.split("|"));
     this.acts = new RegExp(`^ (?:${lists.acts})(?![${WORD}\\-])`, "u");
-    this.actsOrIs = new RegExp(`^(?: (?:${lists.acts}|${lists.is})(?![${WORD}\\-])|,| (?:and|y) \\p{Lu})`, "u");
+    const list = String.raw` (?:please|por favor)[^${WORD}]*$| \p{Ll}+(?:,| (?:and|or|y|o|e|u)(?![${WORD}]))`;
+    this.actsOrIs = new RegExp(
+      String.raw`^(?: (?:${lists.acts}|${lists.is})(?![${WORD}\-])|'s \p{Ll}|,(?!${list})| (?:and|y) \p{Lu})`,
+      "u",
+    );
     const openers = lists.openers.split("|").map(anyCase).join("|");
     // A name after a title or initials: `Dr. Brown`, `J. K. Rowling`.
     this.titledName = new RegExp(
@@ -93,7 +105,8 @@ export class KnownWords {
     const name = text.slice(start, end);
     const known = (part) => this.words.has(part) || this.words.has(part.toLowerCase());
     if (name.split("-").every(known)) return false;
-    if (this.given.has(name) || this.common.has(name) || !BEGINNING.test(text.slice(0, start))) return true;
+    if (!BEGINNING.test(text.slice(0, start)) || this.common.get(name.toLowerCase()) === name) return true;
+    if (this.given.has(name) && this.isSubject(text, start, end)) return true;
     const other = text[end] === " " ? spansOf(NAME, text).find(([next]) => next === end + 1) : undefined;
     const letters = stem(name);
     if (this.stems.has(letters.join(""))) return false;
@@ -167,13 +180,21 @@ export class KnownWords {
         const [one, other] = [unusual[place - 1], unusual[place]];
         if (adjacent(text, one, other) && !follows(ARTICLE, text, one[0])) names.add(one).add(other);
       }
+      const sentence = (text.match(LOWER_WORD) ?? []).some((word) => !this.small.has(word));
       for (let place = 1; place < spans.length; place += 1) {
         const [one, other] = [spans[place - 1], spans[place]];
-        const word = this.words.has(text.slice(...other).toLowerCase()) && !names.has(other);
-        if (word && this.common.has(text.slice(...one)) && adjacent(text, one, other)) names.add(one).add(other);
+        const surname = sentence && adjacent(text, one, other) && this.isSurname(text.slice(...other), text.slice(...one));
+        if (surname) names.add(one).add(other);
       }
     }
     return withoutParts(names, titled);
+  }
+
+  /** Whether a capitalized word after a given name is a surname. */
+  isSurname(word, given) {
+    const person = this.people.get(given.toLowerCase()) === given;
+    const common = this.words.has(word.toLowerCase()) && this.common.get(word.toLowerCase()) !== word;
+    return (person && common) || ((person || this.given.has(given)) && this.surnames.has(word));
   }
 
   /** Whether the word beside a name, or before it, belongs to it. */
@@ -211,7 +232,8 @@ export class KnownWords {
   translated(text) {
     const [first, ...rest] = text;
     const capital = first.toUpperCase() + rest.join("");
-    if (text === text.toLowerCase() && this.common.has(capital)) return capital;
+    if (this.common.has(text)) return this.common.get(text);
+    if (text === text.toLowerCase() && this.given.has(capital)) return capital;
     const [match] = text.matchAll(this.courtesy);
     if (match?.index === 0) {
       const { title, name } = match.groups;
@@ -229,24 +251,33 @@ export class KnownWords {
   }
 
   /**
-   * The text with words in capitals that are known in lower case alone, and words in lower case that are common names,
-   * or known with a capital alone and likelier so, in their usual case.
+   * The text with words in capitals that are known in lower case alone, and words in lower case that are known with a
+   * capital alone, common names, or given names after `my name is`, in their usual case.
    */
-  usualCase(text, score) {
-    return text.replace(ONE_CASE, (word, ...match) => {
+  usualCase(text) {
+    const called = new Set([...text.matchAll(CALLED)].map((match) => match.index + match[0].length));
+    const usual = text.replace(ONE_CASE, (word, ...match) => {
+      const [place] = match.slice(-2);
       const lower = word.toLowerCase();
       const [first, ...rest] = lower;
       const capital = first.toUpperCase() + rest.join("");
       const size = [...word].length;
+      if (word === lower && this.given.has(capital) && called.has(place)) return capital;
       if (this.words.has(word) || [...lower].length !== size || [...capital].length !== size) return word;
-      if (word === lower) {
-        const known = this.words.has(capital) && score(capital) > score(word);
-        return known || this.common.has(capital) ? capital : word;
-      }
+      if (word === lower) return this.words.has(capital) ? capital : (this.common.get(word) ?? word);
       if (!this.words.has(lower)) return word;
-      return BEGINNING.test(text.slice(0, match.at(-2))) ? capital : lower;
+      return BEGINNING.test(text.slice(0, place)) ? capital : lower;
+    });
+    return usual.replace(FIRST_PART, (part, place) => {
+      const next = place + part.length;
+      return text[next] === usual[next] ? part : part[0].toUpperCase() + part.slice(1);
     });
   }
+}
+
+/** Names between bars, by their lower case. */
+function spelled(names) {
+  return new Map(names.split("|").map((name) => [name.toLowerCase(), name]));
 }
 
 /** The spans in order, those that overlap as one. */

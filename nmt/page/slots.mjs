@@ -19,7 +19,8 @@ const TOKEN = /[\p{L}\p{M}]+(?:-\p{L}+)*/gu;
 /** Words of a number below a hundred: `treinta y cinco`. */
 const MOST_WORDS = 3;
 /** Between the parts of one name: `Leonardo da Zork`, but not `NATO de Zork`. */
-const BETWEEN = /(?<!\p{Lu}\p{Lu}) (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )+| /uy;
+const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
+const ACRONYM = /\p{Lu}\p{Lu}$/u;
 
 /** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
 export function findSlots(text, known) {
@@ -28,9 +29,8 @@ export function findSlots(text, known) {
   for (const [start, end] of spans) {
     const last = names.at(-1);
     if (last && start < last[1]) continue;
-    BETWEEN.lastIndex = last?.[1] ?? 0;
-    const [between] = BETWEEN.exec(text) ?? [];
-    if (last && between?.length === start - last[1]) last[1] = end;
+    const joined = last && BETWEEN.test(text.slice(last[1], start)) && (start === last[1] + 1 || !ACRONYM.test(text.slice(0, last[1])));
+    if (joined) last[1] = end;
     else names.push([start, end]);
   }
   const numbers = spansOf(NUMBER, text).filter(([start, end]) => !known.words.has(text.slice(start, end)));

@@ -122,7 +122,7 @@ export class Subwords {
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
     const score = (form) => this.score(form);
-    const unshouted = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name)) : (known?.usualCase(plain, score) ?? plain);
+    const unshouted = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name)) : (known?.usualCase(plain) ?? plain);
     const found = known ? findSlots(unshouted, known) : [];
     const kept = found.map(({ start, end }) => [start, end]);
     const usual = this.truecased ? truecasedBeginning(unshouted, kept, score) : unshouted;

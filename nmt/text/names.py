@@ -7,12 +7,26 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
-from importlib.resources import files
 from itertools import pairwise
 
 import regex
 
-from nmt.text.casing import Score
+from nmt.text.copied import copied_spans
+from nmt.text.name_lists import (
+    ACTS,
+    ARTICLES,
+    COMMON,
+    COURTESY,
+    GIVEN,
+    IS,
+    OPENERS,
+    PEOPLE,
+    ROLES,
+    SURNAMES,
+    TITLES,
+    UNCOUNTED,
+    WITHIN,
+)
 from nmt.text.numerals import number_spans
 from nmt.text.words import Span
 
@@ -27,90 +41,33 @@ ALIKE = 1 / 1500
 _NAME = regex.compile(
     r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)"
 )
-TITLES = "Mr|Mrs|Ms|Dr|Prof|Capt|Lt|Sgt|Rev|St|Sr|Sra|Srta|Dra"
-"""Titles that end in a point. What follows belongs to them, even if it is a common word."""
-_COURTESY = {
-    ("es", "en"): {
-        **{"señor": "Mr.", "señora": "Mrs.", "señorita": "Miss", "doctor": "Dr.", "doctora": "Dr."},
-        **{"sr.": "Mr.", "sra.": "Mrs.", "srta.": "Miss", "dr.": "Dr.", "dra.": "Dr."},
-        **{"profesor": "Professor", "profesora": "Professor", "don": "Don", "doña": "Doña"},
-        **dict.fromkeys(("señor y la señora", "señor y señora", "sr. y la sra.", "sr. y sra."), "Mr. and Mrs."),
-    }
-}
-_ROLES = (
-    "President[ea]|Ministr[oa]|Director|Directora|Alcalde|Alcaldesa|Juez|Jueza|Embajadora?|Senadora?|Gobernadora?|"
-    "Rectora?|Policía|Dios|Jesús|Jesucristo|Honoris"
-)
-"""What stands after a title and is no name."""
-_GIVEN = (
-    "Alba|Alma|Amber|Amparo|Angel|Aurora|Ámbar|Ángel|Barry|Basil|Bautista|Belén|Bill|Blanca|Bob|Bonnie|Brandy|"
-    "Brooke|Bruno|Bud|Candela|Candy|Caridad|Carmen|Carol|Carter|Casey|Celeste|Chase|Chester|Chip|Clara|Clay|"
-    "Clement|Clemente|Cliff|Colt|Concepción|Concha|Constance|Consuelo|Coral|Cruz|Crystal|Daisy|Dale|Dalia|Dan|"
-    "Dawn|Dean|Diana|Dolores|Drew|Earl|Encarnación|Ernest|Esperanza|Estela|Ester|Estrella|Faith|Fern|Flor|Flora|"
-    "Franco|Frank|Gene|Ginger|Glen|Gloria|Grace|Grant|Harry|Hazel|Heath|Heather|Herb|Holden|Holly|Homer|Hope|"
-    "Hunter|Inmaculada|Iris|Ivy|Jacinto|Jack|Jasmine|Jay|Jazmín|Jean|Jerónimo|Jewel|Joy|Kit|Lance|Laurel|Lee|"
-    "Lena|Leo|Leon|León|Lily|Lina|Linda|Lisa|Lola|Lourdes|Lucio|Lucía|Luz|Magdalena|Marc|Marcial|Marcos|"
-    "Margarita|Marina|Mark|Martin|Martín|Mason|Matt|Max|Maya|Melody|Mercedes|Mia|Milagros|Miles|Miranda|Misty|"
-    "Narciso|Nick|Nieves|Nina|Norm|Norma|Olive|Olivia|Opal|Paloma|Parker|Pascual|Pat|Patsy|Patty|Pearl|Peg|Penny|"
-    "Perla|Pierce|Pilar|Piper|Poppy|Ray|Reed|Reid|Remedios|Rich|Rob|Robin|Rocío|Rod|Ron|Rosa|Rosario|Rose|Ruby|"
-    "Rusty|Rut|Sage|Sally|Salvador|Sandy|Saúl|Scarlet|Scott|Sean|Serena|Sierra|Skip|Sky|Socorro|Soledad|Stan|"
-    "Stella|Sue|Sunny|Tara|Teddy|Tina|Tito|Tucker|Vera|Victor|Victoria|Viola|Violet|Violeta|Viviana|Víctor|Wade|"
-    "Ward|Will|Willow|Woody"
-)
-GIVEN = frozenset(_GIVEN.split("|"))
-"""Given names that are common words too."""
-COMMON = frozenset(files(__package__).joinpath("names.txt").read_text("utf-8").split("\n"))
-"""Names of people, places and companies that are no words."""
-_UNCOUNTED = (
-    "Amber|Basil|Brandy|Candy|Clay|Coral|Crystal|Dawn|Faith|Ginger|Grace|Heather|Hope|Jasmine|Joy|Olive|Sage|Violet"
-)
-"""Those that may begin an English sentence as words, without an article."""
-_ACTS = (
-    "said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|loves|loved|hates|lives|lived|"
-    "works|worked|left|plays|speaks|studies|thinks|thought|wrote|bought|"
-    "(?:(?:me|te|le|nos|les) )?(?:dijo|dice|preguntó|llamó|quiere|quería|sabe|sabía)|"
-    "está|estaba|tiene|tenía|vive|vivía|trabaja|trabajaba|habla|juega|estudia|viene|vino|(?:ya )?se (?:fue|llama)"
-)
-"""What a person does."""
-_IS = "is|was|has|had|will|came|comes|went|goes|es|era|fue|va|ha|había"
-"""What follows a subject: a word that is counted has an article there, a name has none."""
-_OPENER = (
-    "he|she|it|they|we|you|i|the|this|that|there|then|but|and|él|ella|ellos|ellas|es|el|la|los|las|yo|no|pero|y|se"
-)
-"""Words with which the next sentence begins."""
-_THE = "The|El|La|Los|Las"
-_WITHIN = "of|the|and|with|in|on|to|for|a|an|at|from|by|de|del|el|la|los|las|y|en|con|al|un|una"
-"""Between the words of the title of a work."""
-LISTS = {
-    **{
-        "names": "|".join(sorted(COMMON - {""})),
-        "titles": TITLES,
-        "roles": _ROLES,
-        "given": _GIVEN,
-        "uncounted": _UNCOUNTED,
-        "acts": _ACTS,
-        "is": _IS,
-    },
-    **{"openers": _OPENER, "articles": _THE, "within": _WITHIN},
-}
-"""Words between bars, for nmt/page/names.mjs."""
 # Patterns that few sentences need are text, compiled when they are first used: compiling takes milliseconds.
 _TITLED = (
     rf"(?<![\w'-])(?P<title>\p{{Lu}}|{TITLES})\. (?:(?:\p{{Lu}}|{TITLES})\. ){{0,3}}"
-    rf"(?P<name>(?!(?i:{_OPENER})(?!\w)){_NAME.pattern})"
+    rf"(?P<name>(?!(?i:{OPENERS})(?!\w)){_NAME.pattern})"
 )
 """A name after a title or initials: `Dr. Brown`, `J. K. Rowling`."""
 _COUPLE = rf"(?<![\w'-])(?:{TITLES})\.(?= (?:and|y) (?:{TITLES})\. \p{{Lu}})"
 """The first title of `Mr. and Mrs. Brown`."""
-_REST = rf"(?: (?:(?:{_WITHIN}) ){{,3}}{_NAME.pattern})+"
-_WORK = rf"(?<=\"){_NAME.pattern}{_REST}(?=[.,!?]?\")|(?<=(?<!\w)\p{{Ll}}+ )(?:{_THE}){_REST}"
+_REST = rf"(?: (?:(?:{WITHIN}) ){{,3}}{_NAME.pattern})+"
+_WORK = rf"(?<=\"){_NAME.pattern}{_REST}(?=[.,!?]?\")|(?<=(?<!\w)\p{{Ll}}+ )(?:{ARTICLES}){_REST}"
 """The title of a work, in quotation marks or with an article: `"Gone with the Wind"`, `of The Great Gatsby`."""
+_ACTS = rf" (?:{ACTS})(?![\w-])"
+_LIST = r" (?:please|por favor)\W*$| \p{Ll}+(?:,| (?:and|or|y|o|e|u)(?!\w))"
+_ACTS_OR_IS = rf" (?:{ACTS}|{IS})(?![\w-])|'s \p{{Ll}}|,(?!{_LIST})| (?:and|y) \p{{Lu}}"
+_SURNAMES = frozenset(SURNAMES.split("|"))
 _FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) \Z")
 LONGEST_NAME = 40
 """Characters before initials in which a first name is looked for."""
 _WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
 _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
 _ONE_CASE = regex.compile(r"(?<![\w'-])(?:\p{Lu}{3,}(?![\w'-])|\p{Ll}{2,}(?![\w-]|'(?!s(?![\w'-]))))")
+_CALLED = regex.compile(r"(?i)(?<!\w)(?:my name is|i'm called|me llamo|se llama) ")
+_FIRST_PART = regex.compile(r"(?<![\w'-])(?:new|nueva|san|santa|los|las) (?=\p{Lu})")
+"""The first word of a place's name, as people type it: `new york`."""
+_LOWER_WORD = regex.compile(r"(?<![\w'-])\p{Ll}+")
+_SMALL = frozenset(f"{WITHIN}|que|a|por|is|are|es|son".split("|"))
+"""What a title has in lower case."""
 _LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _STARTS = frozenset('.!?…:"¿¡')
@@ -143,20 +100,23 @@ class KnownWords:
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
         """All words of the source sentences except `RARE` capitalized ones; numbers too, where most pairs do not copy
-        them. A capitalized form is kept if the word has no other, or is capitalized within a sentence."""
+        them. A capitalized form is kept if the word is capitalized within a sentence."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
         numbers: set[str] = set()
         within: set[str] = set()
         for source, target in pairs:
+            for start, end in reversed(copied_spans(source)):
+                source = source[:start] + " " + source[end:]
             names, counted = name_spans(source), number_spans(source)
             own = {source[start:end] for start, end in names + counted}
             seen.update(own)
             copied.update(own & {target[start:end] for start, end in name_spans(target) + number_spans(target)})
             numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
-            within.update(source[start:end] for start, end in names if not _begins(source, start))
+            inner = (source[start:end] for start, end in names if not _begins(source, start))
+            within.update(part for name in inner for part in name.split("-"))
         rare = {
             text
             for text, count in seen.items()
@@ -165,18 +125,20 @@ class KnownWords:
         known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
             known |= numbers
-        return cls(one for one in known if one == one.lower() or one.lower() not in known or one in within)
+        return cls(one if one in within else one.lower() for one in known)
 
     def is_name(self, text: str, start: int, end: int) -> bool:
         """Whether the capitalized word at text[start:end] is unknown, in lower case too.
 
-        The first word of a sentence, which is capitalized anyway, must also be one of `GIVEN`, or no known word without
-        its accents and, unless another name follows, no form of one (`_is_form`).
+        The first word of a sentence, which is capitalized anyway, must also be a `COMMON` name, or one of `GIVEN` and
+        the subject, or no known word without its accents and, unless another name follows, no form of one (`_is_form`).
         """
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        if name in GIVEN or name in COMMON or not _BEGINNING.search(text[:start]):
+        if not _BEGINNING.search(text[:start]) or COMMON.get(name.lower()) == name:
+            return True
+        if name in GIVEN and _is_subject(text, start, end):
             return True
         other = _NAME.match(text, end + 1) if text[end : end + 1] == " " else None
         stem = _stem(name)
@@ -226,11 +188,17 @@ class KnownWords:
             for one, other in pairwise(unusual):
                 if _adjacent(text, one, other) and not _follows(_ARTICLE, text, one[0]):
                     names.update((one, other))
-            for one, other in pairwise(spans):
-                word = text[slice(*other)].lower() in self.words and other not in names
-                if word and text[slice(*one)] in COMMON and _adjacent(text, one, other):
+            sentence = any(word not in _SMALL for word in _LOWER_WORD.findall(text))
+            for one, other in pairwise(spans if sentence else ()):
+                if _adjacent(text, one, other) and self._is_surname(text[slice(*other)], text[slice(*one)]):
                     names.update((one, other))
         return without_parts(names, titled)
+
+    def _is_surname(self, word: str, given: str) -> bool:
+        person = PEOPLE.get(given.lower()) == given
+        return (person and word.lower() in self.words and word not in COMMON.values()) or (
+            (person or given in GIVEN) and word in _SURNAMES
+        )
 
     def _joins(self, text: str, span: Span, before: bool) -> bool:
         """Whether the word beside a name, or before it, belongs to it."""
@@ -247,11 +215,11 @@ class KnownWords:
             return word not in self.words and word.lower() not in self.words
 
         found = [match.span() for match in self._courtesy.finditer(text)] if self.titles else []
-        if '"' in text or any(f" {article} " in text for article in _THE.split("|")):
+        if '"' in text or any(f" {article} " in text for article in ARTICLES.split("|")):
             for match in regex.finditer(_WORK, text):
                 article, *rest = match.group().split(" ")
                 new = [word for word in rest if word[0].isupper() and word not in self.words]
-                if any(word.lower() in self.words for word in new) or new and article in _THE.split("|"):
+                if any(word.lower() in self.words for word in new) or new and article in ARTICLES.split("|"):
                     found.append(match.span())
         if ". " not in text:
             return _merged(found)
@@ -270,9 +238,9 @@ class KnownWords:
 
     def translated(self, text: str) -> str:
         """What a placeholder for `text` becomes in a translation: `treinta` is `thirty`, `el señor Zork` is `Mr. Zork`,
-        a `COMMON` name has its capital, other text stays as it is."""
-        if text.islower() and text.capitalize() in COMMON:
-            return text.capitalize()
+        a name in lower case is spelled as usual, other text stays as it is."""
+        if text in COMMON or text.islower() and text.capitalize() in GIVEN:
+            return COMMON.get(text, text.capitalize())
         if self.titles and (match := self._courtesy.match(text)):
             title = match["title"]
             return f"{self.titles.get(title.lower(), title)} {text[match.start('name') :]}"
@@ -286,23 +254,31 @@ class KnownWords:
         foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
         return foreign if 2 * len(foreign) < len(words) else []
 
-    def usual_case(self, text: str, score: Score) -> str:
+    def usual_case(self, text: str) -> str:
         """Rewrite words in capitals (three letters or more) that are known in lower case alone, and words in lower case
-        that are `COMMON` names, or known with a capital alone and likelier so by their pieces (`score`)."""
+        that are known with a capital alone, are `COMMON` names, or one of `GIVEN` after `my name is`."""
+        called = {match.end() for match in _CALLED.finditer(text)}
+        if not called and self.words.issuperset(_ONE_CASE.findall(text)):
+            return text
 
         def usual(match: regex.Match) -> str:
             word = match.group()
             lower, capital = word.lower(), word.capitalize()
+            if word == lower and capital in GIVEN and match.start() in called:
+                return capital
             if word in self.words or len(lower) != len(word) or len(capital) != len(word):
                 return word
             if word == lower:
-                known = capital in self.words and score(capital) > score(word)
-                return capital if known or capital in COMMON else word
+                return capital if capital in self.words else COMMON.get(word, word)
             if lower not in self.words:
                 return word
             return capital if _BEGINNING.search(text[: match.start()]) else lower
 
-        return text if self.words.issuperset(_ONE_CASE.findall(text)) else _ONE_CASE.sub(usual, text)
+        result = _ONE_CASE.sub(usual, text)
+        for match in _FIRST_PART.finditer(result):  # new york
+            if text[match.end()] != result[match.end()]:
+                result = result[: match.start()] + match.group().capitalize() + result[match.end() :]
+        return result
 
     @cached_property
     def _courtesy(self) -> regex.Pattern:
@@ -310,7 +286,7 @@ class KnownWords:
         each = "|".join(map(regex.escape, self.titles))
         return regex.compile(
             rf"(?i:(?<!\w)(?:(?:el|la) )?(?P<title>{each})) "
-            rf"(?P<name>(?:[Dd]e (?:la )?)?(?!(?:{_ROLES})(?!\w)){_NAME.pattern})"
+            rf"(?P<name>(?:[Dd]e (?:la )?)?(?!(?:{ROLES})(?!\w)){_NAME.pattern})"
         )
 
     @cached_property
@@ -354,7 +330,7 @@ class KnownWords:
 
 def courtesy_titles(source: str, target: str) -> dict[str, str]:
     """The titles before names in the language `source`, and those of `target`, where they are known here."""
-    return _COURTESY.get((source, target), {})
+    return COURTESY.get((source, target), {})
 
 
 def _begins(text: str, place: int) -> bool:
@@ -366,9 +342,8 @@ def _begins(text: str, place: int) -> bool:
 def _is_subject(text: str, start: int, end: int) -> bool:
     """Whether the given name at text[start:end], the first word, is a person by what follows: a verb, or, where the
     name is a counted word, which would have an article, also a comma or another name."""
-    counted = text[start:end] not in _UNCOUNTED.split("|")
-    acts = rf" (?:{_ACTS}|{_IS})(?![\w-])|,| (?:and|y) \p{{Lu}}" if counted else rf" (?:{_ACTS})(?![\w-])"
-    return bool(regex.match(acts, text, pos=end))
+    follows = _ACTS if text[start:end] in UNCOUNTED.split("|") else _ACTS_OR_IS
+    return bool(regex.match(follows, text, pos=end))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

@@ -243,7 +243,7 @@ class Subwords:
         is_name = known.is_unknown if known else lambda _: False
         usual = from_capitals(plain, self.score, is_name) if shouted else plain
         if known and not shouted:
-            usual = known.usual_case(usual, self.score)
+            usual = known.usual_case(usual)
         slots = find_slots(usual, known) if known else slots or []
         kept = [(slot.start, slot.end) for slot in slots]
         if self.truecased:
