@@ -66,7 +66,7 @@ ACTS = (
 """What a person does."""
 IS = (
     "(?:is|was|has|had|will|can|came|comes|went|goes|never|looks|looked|needs|got|gave|es|era|fue|va|ha|había)"
-    "(?! what| lo que)|(?:is|was|does|did|has|ca|wo)n't|\\p{Ll}+ó|(?:no|me|se) \\p{Ll}+|(?:and|y) (?:I|his|her|yo|su|sus)"
+    "(?! what| lo que)|(?:is|was|does|did|has|ca|wo)n't|\\p{Ll}+ó|(?:no|me|se) \\p{Ll}+|(?:and|y) (?:I|his|her|yo|su)"
 )
 """What follows a subject: a word that is counted has an article there, a name has none."""
 OPENERS = (
