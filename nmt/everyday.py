@@ -12,9 +12,9 @@ from typing import NamedTuple
 from nmt.corpus.splits import normalize
 from nmt.errors import UserError
 from nmt.lines import read_lines
+from nmt.text.numerals import ordinal_ending
 
 COLUMNS = ("kind", "english", "spanish", "english_plain", "spanish_plain", "keep")
-ORDINAL = "(?:st|nd|rd|th)?"
 CHOICE = ("vocabulary", "phrase")
 """Kinds whose translation must be one of the references."""
 ALTERED: dict[str, Callable[[str], str]] = {
@@ -103,7 +103,8 @@ def _holds(text: str, words: list[str]) -> bool:
     place = 0
     for word in words:
         begin = r"(?<![^\W_])" if word[0].isalnum() else ""
-        end = rf"{ORDINAL if word.isdigit() else ''}(?![^\W_])" if word[-1].isalnum() else ""
+        ordinal = rf"(?:{ordinal_ending(word)})?" if word.isdigit() else ""
+        end = rf"{ordinal}(?![^\W_])" if word[-1].isalnum() else ""
         found = re.compile(begin + re.escape(word) + end).search(text, place)
         if not found:
             return False

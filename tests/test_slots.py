@@ -115,10 +115,18 @@ def test_unknown_capitalised_words_are_names(text, names):
         ("On 2024-05-17, 3.5% of 80kg", ["2024-05-17", "3.5", "80kg"]),
         ("5 men, 1 woman and 0 children on the 21st, at 5pm", ["5", "1", "0", "21", "5pm"]),
         ("The 21sts of the A3rd", ["21sts"]),
+        ("It's -5 °C, 3-5 or -$20, not -x or a-5.", ["-5 °C", "3-5", "-$20", "a-5"]),
     ],
 )
 def test_numbers(text, numbers):
     assert [text[start:end] for start, end in number_spans(text)] == numbers
+
+
+def test_an_ordinals_ending_follows_the_number():
+    for typed, written in (("1", "1st"), ("2", "2nd"), ("3", "3rd"), ("12", "12th"), ("22", "22nd"), ("111", "111th")):
+        source = SUBWORDS.encode(typed)
+        target = SUBWORDS.encode("1th", [Slot(0, 1, NUMBERS[0])])
+        assert SUBWORDS.decode_with_spans(target.ids, source).text == written
 
 
 def test_equal_names_share_a_slot_and_slots_run_out():

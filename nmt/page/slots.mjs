@@ -10,7 +10,7 @@ export const SLOTS = NAMES + NUMBERS;
 // What (?=(?<a>...))\k<a> matches is not given back.
 const NUMBER = new RegExp(
   String.raw`${PHONE}|(?<![${WORD}.,])\p{Nd}+(?=(?:st|nd|rd|th)(?![${WORD}]))|` +
-    String.raw`(?<![${WORD}.,])(?:\p{Sc} ?)?\+?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
+    String.raw`(?<![${WORD}.,])[+\-]?(?:\p{Sc} ?)?[+\-]?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
     String.raw`(?:[.,:\/\-]\p{Nd}(?=(?<b>[${WORD}]*))\k<b>)*(?: \p{Nd}[\p{Nd}.,:\/\-]*\p{Nd}(?![${WORD}]))*` +
     String.raw`(?<!\p{Nd}(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\p{Nd})|°(?: ?[CF](?![${WORD}]))?))?`,
   "gu",
@@ -21,6 +21,12 @@ const MOST_WORDS = 3;
 /** Between the parts of one name: `Leonardo da Zork`, but not `NATO de Zork`. */
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 const ACRONYM = /\p{Lu}\p{Lu}$/u;
+
+/** The ending of an English ordinal, `st` for 21, as the network writes it after a placeholder. */
+export const ORDINAL = /^(?:st|nd|rd|th)(?![\p{L}\p{M}])/u;
+export function ordinalEnding(digits) {
+  return digits.at(-2) === "1" ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[digits.at(-1)] ?? "th");
+}
 
 /** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
 export function findSlots(text, known) {

@@ -11,7 +11,7 @@ import {
 import { CharacterMap } from "./charsmap.mjs";
 import { copiedSpans } from "./copied.mjs";
 import { KnownWords } from "./names.mjs";
-import { NUMBERS, SLOTS, fill, findSlots } from "./slots.mjs";
+import { NUMBERS, ORDINAL, SLOTS, fill, findSlots, ordinalEnding } from "./slots.mjs";
 import { without } from "./typography.mjs";
 import { normalize, overlapping, splitWords } from "./words.mjs";
 
@@ -265,6 +265,14 @@ export class Subwords {
     const typed = (slot) => (source?.slots.has(slot) ? source.text.slice(...source.slots.get(slot)) : "");
     const held = (slot) => this.known?.translated(typed(slot)) ?? typed(slot);
     const surfaces = this.surfaces(ids).map((surface) => (surface && SLOTS.includes(surface) ? held(surface) : surface));
+    this.pieces(ids).forEach((piece, number) => {
+      const digits = NUMBERS.includes(piece) && /^\p{Nd}+$/u.test(surfaces[number]) && surfaces[number];
+      const [first, next = ""] = surfaces.slice(number + 1);
+      if (!digits || !ORDINAL.test(first + next)) return;
+      const ending = ordinalEnding(digits);
+      surfaces[number + 1] = ending.slice(0, first.length) + first.slice(2);
+      if (first.length === 1) surfaces[number + 2] = ending[1] + next.slice(1);
+    });
     const raw = surfaces.join("");
     const text = normalize(raw);
     const place = (end) => (text === raw ? end : normalize(raw.slice(0, end)).length);

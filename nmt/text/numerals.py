@@ -10,11 +10,11 @@ import regex
 from nmt.text.copied import PHONE
 from nmt.text.words import Span
 
-# Digits with what groups them: $1,250.99  10:30  2024-05-17  +34 91 123 45 67  +1 (555) 123-4567  5pm  A320  F-16
+# Digits with what groups them: -$1,250.99  10:30  2024-05-17  +34 91 123 45 67  +1 (555) 123-4567  5pm  A320  F-16
 # 20 °C; of 21st the digits. Text, compiled when it is first used: compiling takes milliseconds.
 _NUMBER = (
     rf"{PHONE}|(?<![\w.,])\d+(?=(?:st|nd|rd|th)(?!\w))|"
-    rf"(?<![\w.,])(?:\p{{Sc}} ?)?\+?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
+    rf"(?<![\w.,])[+-]?(?:\p{{Sc}} ?)?[+-]?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
     r"(?<!\d(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\d)|°(?: ?[CF](?!\w))?))?"
 )
 _DIGIT = regex.compile(r"\d")
@@ -52,6 +52,11 @@ def _forms(words: str, language: str) -> list[str]:
     if language == "es" and words.endswith("uno"):
         forms += [f"{words[:-1]}a", words[:-1] if " " in words else "veintiún"]
     return forms
+
+
+def ordinal_ending(digits: str) -> str:
+    """The ending of an English ordinal: `st` for 21, `th` for 12."""
+    return "th" if digits[-2:-1] == "1" else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1:], "th")
 
 
 def number_spans(text: str) -> list[Span]:

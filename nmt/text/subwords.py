@@ -29,6 +29,7 @@ from nmt.text.casing import (
 from nmt.text.copied import copied_spans
 from nmt.text.encoding import Encoding
 from nmt.text.names import KnownWords
+from nmt.text.numerals import ordinal_ending
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
 from nmt.text.typography import plain_text, without
 from nmt.text.words import Span, normalize
@@ -56,6 +57,7 @@ UNKNOWN_PENALTY = 10.0
 COMMON = 20
 """Occurrences that make a letter or digit of truecased text a piece, whatever the coverage."""
 _OPENING = regex.compile(r"[¿¡](?=\S)")
+_ORDINAL = regex.compile(rf"([{NUMBERS}])(st|nd|rd|th)(?![\p{{L}}\p{{M}}])")
 _AFTER_OPENING = regex.compile(r"(?<=[¿¡]) ")
 """Spaces to remove: the network writes one before a word that it has seen only without an opening mark."""
 
@@ -369,6 +371,9 @@ class Subwords:
             typed = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
             held = {slot: self._translated(text) for slot, text in typed.items()}
             written = [held.get(character, "") if character in SLOTS else character for character in text]
+            for match in _ORDINAL.finditer(text):
+                if (digits := held.get(match[1], "")).isdecimal():
+                    written[match.start(2) : match.end(2)] = ordinal_ending(digits)
             places = [0, *accumulate(map(len, written))]
             filled = {slot: (places[at], places[at + 1]) for at, slot in enumerate(text) if slot in held}
             verbatim = [span for slot, span in filled.items() if held[slot] == typed[slot]]
