@@ -124,6 +124,9 @@ def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], l
             result += " "
         copies += [(len(result) + word.start, own) for word, own in zip(split_words(copied), words, strict=False)]
         result += copied
+        if text[done : done + 1].isspace() and text[done + 1 : done + 2] in tuple(CLOSING):
+            moved.append(len(result))
+            done += 1
         after = text[done : done + 1]
         joined = joined_right and not _MARK.match(after)
         if after and not (joined or after.isspace() or after in CLOSING):

@@ -251,6 +251,14 @@ def test_what_is_copied_keeps_its_spaces(text, translation):
     assert with_copied(Translation(text, plain, 0.0, own, targets, None, links), source).text == translation
 
 
+@pytest.mark.parametrize("mark", [".", "!", ")"])
+def test_no_space_is_left_between_what_is_copied_and_the_final_mark(mark):
+    source = SUBWORDS.encode(f"I @you{mark}")
+    own = [word.text for word in source.words]
+    translation = Translation(source.text, f"Yo {mark}", 0.0, own, ["Yo", mark], None, [(0, 0), (len(own) - 1, 1)])
+    assert with_copied(translation, source).text == f"Yo @you{mark}"
+
+
 @pytest.fixture(scope="module")
 def shipped() -> Translator:
     return Translator.load(threads=1)

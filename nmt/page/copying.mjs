@@ -72,6 +72,10 @@ function inserted(text, all) {
     if (result && !joinedLeft && !/\s$/.test(result)) result += " ";
     splitWords(copied).forEach(({ start }, number) => copies.push([first + number, result.length + start]));
     result += copied;
+    if (/^\s/.test(text.slice(done)) && text[done + 1] && CLOSING.includes(text[done + 1])) {
+      moved.push(result.length);
+      done += 1;
+    }
     const after = text[done];
     const joined = joinedRight && !/^\p{M}/u.test(after ?? "");
     if (after && !joined && !/\s/.test(after) && !CLOSING.includes(after)) result += " ";
