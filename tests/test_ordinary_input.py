@@ -251,7 +251,7 @@ def test_what_is_copied_keeps_its_spaces(text, translation):
     assert with_copied(Translation(text, plain, 0.0, own, targets, None, links), source).text == translation
 
 
-@pytest.mark.parametrize("mark", [".", "!", ")"])
+@pytest.mark.parametrize("mark", [".", "!", "?"])
 def test_no_space_is_left_between_what_is_copied_and_the_final_mark(mark):
     source = SUBWORDS.encode(f"I @you{mark}")
     own = [word.text for word in source.words]
