@@ -110,6 +110,10 @@ def test_runs_of_the_same_name_are_told_apart(tmp_path):
     assert [run.name for run in runs] == ["a/run", "b/run"]
 
 
+def test_a_shipped_model_has_its_name():
+    assert [run.name for run in read_runs(["tatoeba-en-es"])] == ["tatoeba-en-es"]
+
+
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend(tmp_path):
     plot_curves([run_directory(tmp_path / "_run")], tmp_path / "curves.svg")
     assert "_run" in (tmp_path / "curves.svg").read_text()

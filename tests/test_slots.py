@@ -68,6 +68,8 @@ SUBWORDS = joint_subwords().with_slots(KNOWN)
         ("Tom Name lives in Boston", ["Tom Name"]),
         ("he said Boston Name is Tom Name, Name", ["Tom Name"]),
         ("Tom Is a Name", []),  # a title
+        ("Tom Name", ["Tom Name"]),
+        ("Tom Name Is", []),
         ("Mark Gates lives", ["Mark Gates"]),
         ("Mark's name", ["Mark"]),
         ("Mark, please.", []),

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nmt.checkpoint import write_text
+from nmt.checkpoint import find_checkpoint, write_text
 from nmt.errors import UserError
 from nmt.inspection.colours import COLOURS
 from nmt.inspection.drawing import FAINT, INK, new_figure, open_axes, rendered, save
@@ -107,7 +107,7 @@ def read_runs(directories: Sequence[str | Path]) -> list[Run]:
     """Read the runs, each named by the shortest distinguishing end of its path. Raises UserError as `plot_curves`."""
     if not directories:
         raise UserError("no learning curves to draw: name at least one checkpoint directory")
-    paths = [Path(os.path.realpath(directory)) for directory in directories]
+    paths = [Path(os.path.realpath(find_checkpoint(directory))) for directory in directories]
     depth = 1
     while depth < max(len(path.parts) for path in paths) and len({path.parts[-depth:] for path in paths}) < len(paths):
         depth += 1

@@ -168,7 +168,10 @@ export class KnownWords {
       const isGiven = this.given.has(text.slice(...span)) && !begins(text, span[0]);
       if (isGiven && !follows(DETERMINER, text, span[0])) names.add(span);
     }
-    if (common === 0) return withoutParts(names, titled);
+    if (common === 0) {
+      const whole = spans.length === 2 && this.arePerson(text, ...spans); // Mary Green
+      return withoutParts(whole ? new Set([...names, ...spans]) : names, titled);
+    }
     for (const row of [spans, spans.toReversed()]) {
       for (let place = 1; place < row.length; place += 1) {
         const [one, other] = [row[place - 1], row[place]];
@@ -183,18 +186,19 @@ export class KnownWords {
       const sentence = (text.match(LOWER_WORD) ?? []).some((word) => !this.small.has(word));
       for (let place = 1; place < spans.length; place += 1) {
         const [one, other] = [spans[place - 1], spans[place]];
-        const surname = sentence && adjacent(text, one, other) && this.isSurname(text.slice(...other), text.slice(...one));
-        if (surname) names.add(one).add(other);
+        if (sentence && this.arePerson(text, one, other)) names.add(one).add(other);
       }
     }
     return withoutParts(names, titled);
   }
 
-  /** Whether a capitalized word after a given name is a surname. */
-  isSurname(word, given) {
+  /** Whether the words are a given name and, beside it, a surname that is a word too. */
+  arePerson(text, first, last) {
+    const [given, word] = [text.slice(...first), text.slice(...last)];
     const person = this.people.get(given.toLowerCase()) === given;
     const common = this.words.has(word.toLowerCase()) && this.common.get(word.toLowerCase()) !== word;
-    return (person && common) || ((person || this.given.has(given)) && this.surnames.has(word));
+    const surname = (person && common) || ((person || this.given.has(given)) && this.surnames.has(word));
+    return surname && adjacent(text, first, last);
   }
 
   /** Whether the word beside a name, or before it, belongs to it. */

@@ -179,6 +179,8 @@ class KnownWords:
             given = (span for span in within if text[slice(*span)] in GIVEN)
             names.update(span for span in given if not _follows(_DETERMINER, text, span[0]))
         if not common:
+            if len(spans) == 2 and self._are_person(text, *spans):  # Mary Green
+                names.update(spans)
             return without_parts(names, titled)
         for row in (spans, spans[::-1]):
             for one, other in pairwise(row):
@@ -190,15 +192,17 @@ class KnownWords:
                     names.update((one, other))
             sentence = any(word not in _SMALL for word in _LOWER_WORD.findall(text))
             for one, other in pairwise(spans if sentence else ()):
-                if _adjacent(text, one, other) and self._is_surname(text[slice(*other)], text[slice(*one)]):
+                if self._are_person(text, one, other):
                     names.update((one, other))
         return without_parts(names, titled)
 
-    def _is_surname(self, word: str, given: str) -> bool:
+    def _are_person(self, text: str, first: Span, last: Span) -> bool:
+        """Whether the words are a given name and, beside it, a surname that is a word too."""
+        given, word = text[slice(*first)], text[slice(*last)]
         person = PEOPLE.get(given.lower()) == given
-        return (person and word.lower() in self.words and word not in COMMON.values()) or (
-            (person or given in GIVEN) and word in _SURNAMES
-        )
+        common = word.lower() in self.words and COMMON.get(word.lower()) != word
+        surname = person and common or (person or given in GIVEN) and word in _SURNAMES
+        return surname and _adjacent(text, first, last)
 
     def _joins(self, text: str, span: Span, before: bool) -> bool:
         """Whether the word beside a name, or before it, belongs to it."""
