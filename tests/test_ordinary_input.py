@@ -340,11 +340,12 @@ def test_the_first_letters_casing_does_not_change_what_is_read(text):
 
 
 def test_a_first_word_keeps_what_tells_it_from_others():
-    """Names are read as they are typed, words known with a capital alone with it."""
+    """Names and words with capitals inside are read as they are typed, words known with a capital alone with it."""
     subwords = Translator.load(threads=1).subwords
     read = lambda text: "".join(subwords.pieces(subwords.encode(text).ids)).replace("▁", " ").strip()  # noqa: E731
     assert read("Apple") == "apple" and read("Apple pie") == "apple pie" and read("monday") == "Monday"
     assert read("Tom likes apples.") == "Tom likes apples."
+    assert "".join(subwords.pieces(subwords.encode("iPhone", ()).ids)) == "▁iPhone"
     assert all(len(subwords.encode(text).slots) == 1 for text in ("Zork", "Zork.", "iPhone"))
 
 

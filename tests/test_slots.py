@@ -168,6 +168,12 @@ def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
     assert not find_slots("I saw Nara", KnownWords.of(pairs + pairs[:1]))
 
 
+def test_first_words_are_known_in_lower_case_and_links_not_at_all():
+    pairs = [("Fortunately, he wrote to Tom.", ""), ("He saw Tom.", "")] * RARE + [("Write to juan@example.com.", "")]
+    words = KnownWords.of(pairs).words
+    assert {"fortunately", "he", "Tom"} <= words and words.isdisjoint({"Fortunately", "tom", "juan", "example"})
+
+
 def test_a_common_name_in_lower_case_gets_its_capital():
     slots = find_slots(KNOWN.usual_case("my name is sarah"), KNOWN)
     assert [(slot.start, slot.end) for slot in slots] == [(11, 16)]

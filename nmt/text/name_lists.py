@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 
 def _spelled(file: str) -> dict[str, str]:
-    """The names in a file of this package, by their lower case."""
-    names = files(__package__).joinpath(file).read_text("utf-8").split("\n")[:-1]
+    """The names in a file beside this one, by their lower case."""
+    names = Path(__file__).with_name(file).read_text("utf-8").split()
     return {name.lower(): name for name in names}
 
 
