@@ -9,6 +9,7 @@ import numpy as np
 import regex
 
 from nmt.text.encoding import Encoding
+from nmt.text.symbols import OR
 from nmt.text.typography import INVISIBLE
 from nmt.text.words import split_words
 from nmt.translation import Translation
@@ -80,6 +81,27 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
         alignment=sorted([*links_left, *links]),
         target_word_of_piece=[[now[word] for word in words] for words in translation.target_word_of_piece],
     )
+
+
+def with_strokes(translation: Translation, source: Encoding) -> Translation:
+    """Write `/` again for a conjunction that is linked to one: `tea/coffee`."""
+    strokes = {
+        source.word_at(slot): source.text[slot.start : slot.end] for slot in source.read if slot.character.strip() in OR
+    }
+    written = {
+        target: strokes[own]
+        for own, target in translation.alignment or ()
+        if own in strokes and translation.target_words[target] in OR
+    }
+    if not written:
+        return translation
+    words = split_words(translation.text)
+    text, done = "", 0
+    for number in sorted(written):
+        text += translation.text[done : words[number].start].rstrip() + written[number]
+        done = words[number].end + 1  # with the space behind it
+    text += translation.text[done:]
+    return replace(translation, text=text, target_words=[word.text for word in split_words(text)])
 
 
 def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:

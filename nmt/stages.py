@@ -14,7 +14,7 @@ import numpy as np
 from nmt.alignment.links import attention_links
 from nmt.alignment.pieces import all_over_words
 from nmt.confidence import Calibration, evidence_of
-from nmt.copying import with_copied
+from nmt.copying import with_copied, with_strokes
 from nmt.errors import UserError
 from nmt.joining import join_translations
 from nmt.keywords import Long, checked_text
@@ -93,25 +93,34 @@ class Searcher:
     """Find the n-best hypotheses of every part."""
 
     engine: TorchEngine | CTranslate2Engine
+    subwords: Subwords
     options: SearchOptions
     batch_size: int
+    prefix: str
+    """How every translation begins."""
     attention: bool
     """Whether hypotheses come with their attention."""
-    placeholders: frozenset[int]
-    """Pieces that a translation should have as often as its source, and may have only if its source has them."""
+    longest: int
+    """Most pieces that the model takes, `</s>` not counted."""
     origin: Path
     """The checkpoint, for errors."""
 
     def search(self, lines: Sequence[Line]) -> list[list[Hypothesis]]:
         """One list for each part of the lines: those with the placeholders of their source, each as often, then the
-        others, best first. Raises UserError when the network computes NaN."""
-        sources = [part.encoding.ids for line in lines for part in line.parts]
-        found = self.engine.translate(sources, self.options, self.batch_size, self.attention)
+        others, best first. Raises UserError when the network computes NaN, and for a prefix that is too long."""
+        encodings = [part.encoding for line in lines for part in line.parts]
+        sources, placeholders = [one.ids for one in encodings], self.subwords.slot_ids
+        begun = [self._begun(one) for one in encodings] if self.prefix else [self.options] * len(sources)
+        if self.prefix:  # the pieces of a name are the source's, so each source has its own
+            pairs = zip(sources, begun, strict=True)
+            found = [self.engine.translate([one], options, 1, self.attention)[0] for one, options in pairs]
+        else:
+            found = self.engine.translate(sources, self.options, self.batch_size, self.attention)
         for number, source in enumerate(sources):
             if any(self._differs(one, source) for one in found[number]):
                 # One is lost, written twice, or stands for nothing: search again, without the last kind, and rank all.
-                lacking = tuple(sorted(self.placeholders.difference(source)))
-                options = replace(self.options, n_best=self.options.beam, forbidden=lacking)
+                lacking = tuple(sorted(placeholders.difference(source, begun[number].prefix)))
+                options = replace(begun[number], n_best=self.options.beam, forbidden=lacking)
                 (again,) = self.engine.translate([source], options, 1, self.attention)
                 ranked = sorted(again, key=lambda one: self._differs(one, source))
                 found[number] = ranked[: self.options.n_best]
@@ -119,12 +128,18 @@ class Searcher:
             raise UserError(f"checkpoint {self.origin} computes no numbers; use another copy of it")
         return found
 
+    def _begun(self, source: Encoding) -> SearchOptions:
+        prefix = tuple(self.subwords.encode_translation(self.prefix, source).ids)
+        if len(prefix) >= self.longest:
+            raise UserError(f"the prefix has {len(prefix)} subword pieces, the model takes {self.longest}")
+        return replace(self.options, prefix=prefix)
+
     def _differs(self, hypothesis: Hypothesis, source: Sequence[int]) -> bool:
         # Whether a hypothesis and its source differ in their placeholders.
-        sides = source, hypothesis.pieces
-        if all(map(self.placeholders.isdisjoint, sides)):
+        sides, placeholders = (source, hypothesis.pieces), self.subwords.slot_ids
+        if all(map(placeholders.isdisjoint, sides)):
             return False
-        own, theirs = (sorted(piece for piece in side if piece in self.placeholders) for side in sides)
+        own, theirs = (sorted(piece for piece in side if piece in placeholders) for side in sides)
         return own != theirs
 
 
@@ -173,7 +188,7 @@ class WordAligner:
         scores = self.score(*ids) if self.score else none
         pairs = none
         if self.head is not None:
-            sides = ([[word.text for word in encoding.words] for encoding in side] for side in (sources, targets))
+            sides = ([encoding.words_as_read for encoding in side] for side in (sources, targets))
             pairs = self.head.align_words(list(zip(*sides, strict=True)))
         pieces = [one.attention for one in flat if one.attention is not None]
         attention = all_over_words(pieces, sources, targets) if len(pieces) == len(flat) else none
@@ -211,6 +226,7 @@ class WordAligner:
                 source_word_of_piece=[*source.words_of_piece, []],
                 target_word_of_piece=[*target.words_of_piece, []],
             )
+        made = with_strokes(made, source)
         source_of_copies = source.with_lost_slots(target) if source.slots else source
         return with_copied(made, source_of_copies) if source_of_copies.copied else made
 

@@ -26,6 +26,7 @@ from nmt.search.options import SearchOptions
 from nmt.stages import Reader, Searcher, WordAligner, assembled, over_target_words, spelled, too_long
 from nmt.text.encoding import Encoding
 from nmt.text.subwords import Subwords
+from nmt.text.symbols import READINGS
 from nmt.translation import NO_ALIGNMENT, AttentionMaps, Score, Translation
 from nmt.untrusted import MOST_THREADS, within
 
@@ -61,7 +62,7 @@ class Translator:
         self.attends = checkpoint.metadata.alignment_layer is not None
         """Whether the network has attention; without it there is no alignment, even if the checkpoint has a head."""
         known = checkpoint.path(KNOWN_WORDS) if KNOWN_WORDS in checkpoint.files else None
-        mapped = checkpoint.metadata.number_words, checkpoint.metadata.titles
+        mapped = checkpoint.metadata.number_words, checkpoint.metadata.titles, READINGS.get(self.source)
         self.subwords = Subwords.load(checkpoint.path(SUBWORDS), known, *mapped)
         self.engine_name = engine
         if engine == "ctranslate2" and (found := self._obstacle):
@@ -127,10 +128,6 @@ class Translator:
             raise UserError(f"{given} is no list of texts; translate takes one text or a list, stream a list")
         search: dict[str, Any] = {name: value for name, value in options.items() if name not in DEFAULTS}
         rest = DEFAULTS | {name: value for name, value in options.items() if name in DEFAULTS}
-        if rest["prefix"] and (prefix := self.subwords.target.encode(rest["prefix"], ()).ids):
-            search["prefix"] = tuple(prefix)
-            if len(prefix) >= self.longest:
-                raise UserError(f"the prefix has {len(prefix)} subword pieces, the model takes {self.longest}")
         return self._stream(lines, self.search_options(**search), **rest)
 
     def _stream(
@@ -140,7 +137,7 @@ class Translator:
             "return every head": heads,
             "return the probability of words": word_probabilities,
             "sample": search.temperature is not None,
-            "begin with a prefix": bool(search.prefix),
+            "begin with a prefix": bool(options["prefix"]),
         }
         wanted = [what for what, asked in only_torch.items() if asked]
         if heads:
@@ -157,18 +154,17 @@ class Translator:
             read_ahead = min(read_ahead, options["batch_size"])  # whole maps are large
         overlapped = fast and read_ahead > FAST_CHUNK
 
-        size = FAST_CHUNK if overlapped else read_ahead
-        one_sentence = options["one_sentence"] or heads or bool(search.prefix)
+        one_sentence = options["one_sentence"] or heads or bool(options["prefix"])
         warns = one_sentence and not options["one_sentence"]
         reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence, warns)
-        placeholders, origin = self.subwords.slot_ids, self.checkpoint.directory
-        searcher = Searcher(engine, search, options["batch_size"], attention, placeholders, origin)
+        size, prefix, origin = options["batch_size"], options["prefix"], self.checkpoint.directory
+        searcher = Searcher(engine, self.subwords, search, size, prefix, attention, self.longest, origin)
         scored = self.torch_engine.score if word_probabilities else None
         name = self.checkpoint.attention_name if self.attends else None
         calibration = Calibration.of(self.checkpoint.metadata.confidence)
         aligner = WordAligner(self.subwords, self.aligner, name, calibration, read_weights, scored)
 
-        chunks = in_chunks(reader.read(lines), size)
+        chunks = in_chunks(reader.read(lines), FAST_CHUNK if overlapped else read_ahead)
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.
         in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks if chunk is not None)
         for chunk, found in prefetch(searcher.search, chunks, FAST_AHEAD) if overlapped else in_turn:
@@ -232,7 +228,6 @@ class Translator:
 
     def search_options(self, **options) -> SearchOptions:
         """The checkpoint's decoding defaults, overridden by those `options` that are not None."""
-        prefix = options.pop("prefix", ())
         check_options(options, SearchKeywords)
         given = {name: value for name, value in options.items() if value is not None}
         if "temperature" in given and "beam" in given:
@@ -243,7 +238,7 @@ class Translator:
         settings = {**self.checkpoint.metadata.decoding, **given}
         if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
             settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
-        return SearchOptions(**settings, prefix=prefix)
+        return SearchOptions(**settings)
 
     @property
     def network(self) -> Model:

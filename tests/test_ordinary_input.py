@@ -4,6 +4,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import ENGLISH, SENTENCES, tiny_subwords
@@ -14,7 +15,8 @@ from nmt.errors import UserError
 from nmt.text.casing import capitals, is_capitals
 from nmt.text.copied import copied_spans
 from nmt.text.parts import sentences
-from nmt.text.slots import SLOTS
+from nmt.text.slots import SLOTS, fill
+from nmt.text.symbols import READINGS, symbol_slots
 from nmt.text.typography import plain_text, without
 from nmt.text.words import split_words
 from nmt.translation import Translation
@@ -202,7 +204,19 @@ def test_spans_of_what_is_copied_lie_in_order(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["e.g. this.", "x@y", "at 3:45 on 12/05", "$5", "€5 or 5 €", "20 °C", "+1 (555) 123-4567", "well-known", "i.e. a"],
+    [
+        "e.g. this.",
+        "x@y",
+        "at 3:45 on 12/05",
+        "$5",
+        "€5 or 5 €",
+        "20 °C",
+        "120 km/h",
+        "+1 (555) 123-4567",
+        "AT&T, C++",
+        "well-known",
+        "i.e. a",
+    ],
 )
 def test_ordinary_text_is_not_copied(text):
     assert copied_spans(text) == []
@@ -217,7 +231,14 @@ def test_ordinary_text_is_not_copied(text):
         ("1. Open the door.", ["1."]),
         ("a) yes", ["a)"]),
         ("see you :-) xD <3", [":-)", "xD", "<3"]),
-        ("C# and F#, rock & roll", ["#", "#", "&"]),
+        ("rock & roll #", ["&", "#"]),
+        ("1.- Open, 1- Open", ["1.-"]),
+        ("- 3 eggs", ["-"]),
+        ('-"Hello"', ["-"]),
+        ("A) Paris", ["A)"]),
+        ("the word(s)", ["(s)"]),
+        ("<b>Hello</b> there<br/>", ["<b>", "</b>", "<br/>"]),
+        ("Hi {name}, {{a.b}} ${c} %d %1$s", ["{name}", "{{a.b}}", "${c}", "%d", "%1$s"]),
         ("he/she • 3 = 1 + 2", ["/", "•", "=", "+"]),
         ("...", ["..."]),
         ("?! --", ["?!", "--"]),
@@ -225,6 +246,67 @@ def test_ordinary_text_is_not_copied(text):
 )
 def test_marks_that_no_sentence_translates_are_copied(text, copied):
     assert [text[start:end] for start, end in copied_spans(text)] == copied
+
+
+@given(
+    text=st.text("ab1é ,-", min_size=20, max_size=20),
+    edges=st.lists(st.integers(0, 20), min_size=2, max_size=6, unique=True).map(sorted),
+)
+def test_what_is_left_out_parts_letters_and_digits(text, edges):
+    spans = list(zip(edges[::2], edges[1::2], strict=False))
+    plain, places = without(text, spans)
+    pieces = regex.split("\0+", "".join("\0" if any(s <= i < e for s, e in spans) else c for i, c in enumerate(text)))
+    expected = pieces[0]
+    for piece in pieces[1:]:
+        expected += " " * (expected[-1:].isalnum() and piece[:1].isalnum()) + piece
+    assert plain == expected
+    assert len(places) == len(plain) + 1 and list(places) == sorted(places)
+    assert all(text[place] == letter for letter, place in zip(plain, places, strict=False) if letter != " ")
+
+
+def test_a_line_without_letters_is_copied_whole(shipped):
+    lines = ["2 + 2 = 4", "00:01:02,000 --> 00:01:05,000", "10:30 - 11:45", "555 123 456"]
+    found = shipped.translate(lines)
+    assert [one.text for one in found] == lines
+    assert all(one.source_words[s] == one.target_words[t] for one in found for s, t in one.alignment)
+
+
+@pytest.mark.parametrize(
+    "text, language, read",
+    [
+        ("Salt & pepper", "en", "Salt and pepper"),
+        ("Dear Sir/Madam", "en", "Dear Sir or Madam"),
+        ("red and/or blue", "en", "red or blue"),
+        ("at 24/7, n/a, I/O", "en", "at 24/7, n/a, I/O"),
+        ("Los/las alumnos/as y el (la) profesor(a)", "es", "Los alumnos y el profesor"),
+        ("té / café y/o pan & sal", "es", "té o café o pan y sal"),
+        ("Hola a tod@s", "es", "Hola a todos"),
+        ("el 1.er día, la 2ª vez y el 21.º piso", "es", "el primer día, la segunda vez y el 21 piso"),
+        ("ana@example.org y 3 gatos", "es", "ana@example.org y 3 gatos"),
+    ],
+)
+def test_symbols_are_read_as_words(text, language, read):
+    assert fill(text, symbol_slots(text, READINGS[language]))[0] == read
+
+
+def test_a_stroke_between_words_is_written_again(shipped):
+    found = shipped.translate("My father speaks English/French.")
+    assert found.text == "Mi padre habla inglés/francés."
+    assert found.target_words == [word.text for word in split_words(found.text)]
+    link = found.source_words.index("/"), found.target_words.index("/")
+    assert link in found.alignment
+    assert shipped.translate("Salt & pepper").text == "Sal y pimienta"
+
+
+@pytest.mark.parametrize("name", ["AT&T", "Q&A", "C++", "C#", ".NET"])
+def test_a_name_with_a_symbol_is_a_name(shipped, name):
+    encoding = shipped.subwords.encode(f"I like {name} a lot.")
+    assert [encoding.text[slice(*span)] for span in encoding.slots.values()] == [name] and not encoding.copied
+
+
+def test_a_sentence_does_not_end_within_an_ordinal():
+    for text in ("Vivo en el 2.º piso.", "Es la 1.ª vez."):
+        assert [part.encoding.text for part in sentences(SUBWORDS, SUBWORDS.encode(text), "es")] == [text]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from nmt.text.names import KnownWords, courtesy_titles
 from nmt.text.numerals import number_words
 from nmt.text.parts import sentences
 from nmt.text.subwords import Subwords
+from nmt.text.symbols import READINGS
 from nmt.translation import Translation
 from nmt.translator import Translator
 from scripts import page_parity
@@ -125,6 +126,7 @@ def test_truecased_vocabularies(shipped, tmp_path):
             "subwords": subwords_data(one.proto),
             "knownWords": words and front_coded(words.words),
             "numberWords": {},
+            "readings": {},
         }
         check_pieces(tmp_path, model, one, lines)
 
@@ -132,7 +134,7 @@ def test_truecased_vocabularies(shipped, tmp_path):
 def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
     words = {word for line in everyday("english", "everyday") for word in re.findall(r"[^\W\d]+", line)}
     numbers, titles = number_words("es", "en"), courtesy_titles("es", "en")
-    known = KnownWords(words, numbers, titles)
+    known = KnownWords(words, numbers, titles, READINGS["es"])
     subwords = Subwords.load(shipped_checkpoint() / SUBWORDS).with_slots(known)
     model = {
         **shipped,
@@ -140,6 +142,7 @@ def test_names_and_numbers_are_placeholders_as_in_python(shipped, tmp_path):
         "knownWords": front_coded(known.words),
         "numberWords": numbers,
         "titles": titles,
+        "readings": READINGS["es"],
     }
     lines = [
         *everyday("english"),

@@ -161,6 +161,8 @@ def test_a_translation_begins_with_the_prefix(translator):
     assert plain.text.startswith("El viejo")
     assert translator.translate(ENGLISH[0], beam=3, prefix="El viejo").text == plain.text
     assert translator.translate("A cat", prefix="El viejo " * 5).text.startswith("El viejo El viejo")
+    named = translator.translate(["Zork has 3 cats.", "I saw Zork."], prefix="Zork")
+    assert [one.text.count("Zork") for one in named] == [1, 1]
     with pytest.raises(UserError, match="the prefix has"):
         translator.translate("cat", prefix="El viejo " * 200)
 

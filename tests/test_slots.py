@@ -126,7 +126,7 @@ def test_numbers(text, numbers):
 
 def test_an_ordinals_ending_follows_the_number():
     for typed, written in (("1", "1st"), ("2", "2nd"), ("3", "3rd"), ("12", "12th"), ("22", "22nd"), ("111", "111th")):
-        source = SUBWORDS.encode(typed)
+        source = SUBWORDS.encode(f"day {typed}")
         target = SUBWORDS.encode("1th", [Slot(0, 1, NUMBERS[0])])
         assert SUBWORDS.decode_with_spans(target.ids, source).text == written
 
@@ -166,6 +166,12 @@ def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
     found = [text[slot.start : slot.end] for slot in find_slots(text, known)]
     assert found == ["Nara", "Rome"]
     assert not find_slots("I saw Nara", KnownWords.of(pairs + pairs[:1]))
+
+
+def test_a_rare_listed_name_is_unknown_though_it_is_translated():
+    pairs = [("Vi a Juan y a Londres.", "I saw John and London.")]
+    assert "Juan" not in KnownWords.of(pairs * (RARE - 1)).words and "Juan" in KnownWords.of(pairs * RARE).words
+    assert "Londres" in KnownWords.of(pairs * 2).words
 
 
 def test_first_words_are_known_in_lower_case_and_links_not_at_all():
@@ -329,7 +335,8 @@ def test_hypotheses_with_the_placeholders_of_their_source_come_first(source, pie
             return [(allowed or [Hypothesis([4], -9, -9)])[: options.n_best]]
 
     part = SimpleNamespace(encoding=SimpleNamespace(ids=source))
-    searcher = Searcher(Engine(), SearchOptions(beam=3), 1, False, frozenset({0, 1, 2}), Path())
+    subwords = SimpleNamespace(slot_ids=frozenset({0, 1, 2}))
+    searcher = Searcher(Engine(), subwords, SearchOptions(beam=3), 1, "", False, 100, Path())
     ((best,),) = searcher.search([SimpleNamespace(parts=[part])])
     count = lambda ids: Counter(piece for piece in ids if piece < 3)  # noqa: E731
     right = [own for own in pieces if count(own) == count(source)]

@@ -19,6 +19,7 @@ from nmt.errors import UserError
 from nmt.inspection.explorer import EXPLORER, STYLES, bundle, colour_tables, document, filled
 from nmt.text.name_lists import LISTS
 from nmt.text.subwords import Subwords
+from nmt.text.symbols import READINGS
 
 PAGE = Path(__file__).parent
 Precision = Literal["int8", "float16", "float32"]
@@ -92,6 +93,7 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "knownWords": front_coded(subwords.known_words.words) if subwords.known_words else None,
         "numberWords": opened.metadata.number_words or {},
         "titles": opened.metadata.titles or {},
+        "readings": READINGS.get(opened.metadata.source, {}),
         "nameLists": LISTS,
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),

@@ -1,4 +1,4 @@
-/** What is copied, not translated, as nmt/text/copied.py: links, addresses, emoji, brackets, list markers. */
+/** What is copied, not translated, as nmt/text/copied.py: links, addresses, emoji, tags, brackets, list markers. */
 
 import { WORD } from "./words.mjs";
 
@@ -8,26 +8,33 @@ const LETTER = String.raw`\p{L}`;
 const SYMBOL = String.raw`[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]`;
 /** A telephone number with a part in brackets: slots.mjs treats it as a number. */
 export const PHONE = String.raw`(?<![${WORD}.,])(?:\+?\p{Nd}{1,3} ?)?\(\p{Nd}{2,4}\) ?\p{Nd}[\p{Nd} .\-]*\p{Nd}(?![${WORD}])`;
+/** A name with a symbol, such as `AT&T` and `C++`: names.mjs treats it as a name. */
+export const SYMBOL_NAME = String.raw`(?<![${WORD}&.])(?:\p{Lu}{1,2}&\p{Lu}|\p{Lu}(?:\+\+|#)|\.NET)(?![${WORD}&+#])`;
+/** A unit with a stroke, such as `km/h`; it belongs to the number before it. */
+export const UNIT = String.raw`\p{L}{1,2}/[hls](?![${WORD}])`;
 const COPIED = new RegExp(
   [
-    `(?<number>${PHONE})`,
+    `(?<slot>${PHONE}|${SYMBOL_NAME})`,
     `(?:https?://|www\\.)[^${SPACE}<>"“”«»]*[^${SPACE}<>"“”«».,;:!?)'’\\]]`, // a link, without the mark that ends the sentence
     `(?<![${WORD}.+\\-])[${WORD}.+\\-]+@[${WORD}\\-]+(?:\\.[${WORD}\\-]+)+`, // an e-mail address
     `(?<![${WORD}&])#[${WORD}]*${LETTER}[${WORD}]*`,
     `(?<![${WORD}.])@[${WORD}]+(?:\\.[${WORD}]+)*`,
     // What begins an item of a list, or a speech.
-    `(?<=^[${SPACE}]*)(?:\\p{Nd}{1,3}[.)](?=[${SPACE}]+${LETTER}|[${SPACE}]*$)|[a-z]\\)(?=[${SPACE}])|-(?=[${SPACE}]*[${LETTER}¿¡]))`,
+    `(?<=^[${SPACE}]*)(?:\\p{Nd}{1,3}(?:[.)]|\\.?-)(?=[${SPACE}]+[^${SPACE}]|[${SPACE}]*$)|[A-Za-z]\\)(?=[${SPACE}])|-(?=[${SPACE}]+[^${SPACE}]|[^${SPACE}\\p{Nd}\\p{Sc}.\\-]))`,
+    `(?<=${LETTER})\\(e?s\\)`, // word(s)
+    // Tags, and what programs fill in.
+    `</?${LETTER}[^<>]*>|\\{\\{?[${WORD}.]*\\}\\}?|\\$\\{[${WORD}.]*\\}|%(?:\\p{Nd}\\$)?[ds](?![${WORD}])`,
     `(?<![${WORD}])(?:[:;=8][\\-o^']?[()\\[\\]DPpOo3/\\\\|*]|:'[()]|<3+|\\^_*\\^|[xX]D)(?![${WORD}])`, // :-) <3 xD
     `(?:(?<![${WORD}])[0-9#*]\\ufe0f?\\u20e3|\\p{RI}\\p{RI}|${EMOJI}(?:\\u200d${EMOJI})*)+`, // keycaps, flags, other emoji
     // Brackets and symbols.
-    `(?:(?![${WORD}]|\\p{Sc} ?\\p{Nd}|(?<=\\p{Nd} ?)[°\\p{Sc}]|(?<=\\p{Nd})/(?=\\p{Nd})|\\+\\p{Nd}|\\$)${SYMBOL})`,
+    `(?:(?![${WORD}]|\\p{Sc} ?\\p{Nd}|(?<=\\p{Nd} ?)[°\\p{Sc}]|(?<=\\p{Nd})/(?=\\p{Nd})|(?<=\\p{Nd} ?\\p{L}{1,2})/(?=[hls](?![${WORD}]))|\\+\\p{Nd}|\\$)${SYMBOL})`,
   ].join("|"),
   "gu",
 );
 
-/** First and one-past-last place of everything in `text` that is copied: all of it without a letter or digit. */
-export function copiedSpans(text) {
-  const pattern = /[\p{L}\p{N}]/u.test(text) ? COPIED : new RegExp(`[^${SPACE}]+`, "gu");
-  const matches = Array.from(text.matchAll(pattern)).filter((match) => match.groups?.number === undefined);
+/** First and one-past-last place of everything in `text` that is copied: all without a letter, or digit unless `numbers`. */
+export function copiedSpans(text, numbers = false) {
+  const pattern = (numbers ? /\p{L}/u : /[\p{L}\p{N}]/u).test(text) ? COPIED : new RegExp(`[^${SPACE}]+`, "gu");
+  const matches = Array.from(text.matchAll(pattern)).filter((match) => match.groups?.slot === undefined);
   return matches.map((match) => [match.index, match.index + match[0].length]);
 }

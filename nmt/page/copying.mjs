@@ -9,6 +9,33 @@ const LAST_OF_WORD = new RegExp(`[${WORD}]$`, "u");
 /** Marks that stand without a space after what is inserted. */
 const CLOSING = ".,;:!?…)]}»”";
 
+/** Conjunctions, as `OR` of nmt/text/symbols.py. */
+const OR = ["or", "o", "u"];
+
+/** The texts of a sentence's words, for each that is read as another that one. */
+export function wordsAsRead({ words, symbols }) {
+  const readings = new Map(symbols.map((symbol) => [wordAt(words, symbol), symbol.character.trim()]));
+  return words.map(({ text }, number) => readings.get(number) || text);
+}
+
+function wordAt(words, { start }) {
+  return words.findIndex(({ end }) => end > start);
+}
+
+/** The text of a translation with `/` again for a conjunction that is linked to one: `tea/coffee`. */
+export function withStrokes({ text, words }, source, links) {
+  const strokes = new Map(source.symbols.filter(({ character }) => OR.includes(character.trim()))
+    .map((symbol) => [wordAt(source.words, symbol), source.text.slice(symbol.start, symbol.end)]));
+  const written = new Map(links.filter(([own, target]) => strokes.has(own) && OR.includes(words[target].text))
+    .map(([own, target]) => [target, strokes.get(own)]));
+  let [result, done] = ["", 0];
+  for (const target of [...written.keys()].toSorted((a, b) => a - b)) {
+    result += text.slice(done, words[target].start).trimEnd() + written.get(target);
+    done = words[target].end + 1; // with the space behind it
+  }
+  return result + text.slice(done);
+}
+
 /**
  * The text of a translation with what `source` has copied inserted, each of its words' new number, and the links with those
  * of what was copied: {text, now, links}.

@@ -1,5 +1,6 @@
 /** Which words are names: those that the training corpus does not know, and what goes with them, as nmt/text/names.py. */
 
+import { SYMBOL_NAME } from "./copied.mjs";
 import { WORD, spansOf } from "./words.mjs";
 
 /** Fewest letters that two forms of a word share at their beginning, and most letters of an ending. */
@@ -10,7 +11,8 @@ const ALIKE = 1 / 1500;
 
 const LETTERS = String.raw`[\p{L}\p{M}]+`;
 const NAME = new RegExp(
-  String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Ll}{0,2}\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
+  String.raw`(?:${SYMBOL_NAME}|` +
+    String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Ll}{0,2}\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd}))`,
   "gu",
 );
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
@@ -21,7 +23,7 @@ const WHOLE_WORD = new RegExp(
   "gu",
 );
 const ONE_CASE = new RegExp(
-  String.raw`(?<![${WORD}'\-])(?:\p{Lu}{3,}(?![${WORD}'\-])|\p{Ll}{2,}(?![${WORD}\-]|'(?!s(?![${WORD}'\-]))))`,
+  String.raw`(?<![${WORD}'\-])(?:(?<!\.)\p{Lu}{3,}(?![${WORD}'\-])|\p{Ll}{2,}(?![${WORD}\-]|'(?!s(?![${WORD}'\-]))))`,
   "gu",
 );
 /** After which a word in lower case may be a name. */
@@ -47,9 +49,11 @@ export class KnownWords {
    * @param coded the words between bars, each as how many of its first letters are the word's before, and the rest
    * @param numberWords number words and what they are in the other language; they get placeholders as numbers do
    * @param titles titles and what they are in the other language; with the name after them they get placeholders too
+   * @param readings what is read of symbols, by pattern
    * @param lists `LISTS` of nmt/text/names.py
    */
-  constructor(coded, numberWords, titles, lists) {
+  constructor(coded, numberWords, titles, readings, lists) {
+    this.readings = Object.entries(readings).map(([pattern, reading]) => [new RegExp(pattern, "gu"), reading]);
     this.numberWords = new Map(Object.entries(numberWords));
     this.titles = new Map(Object.entries(titles));
     const asWritten = (title) => anyCase(title).replaceAll("[..]", String.raw`\.`);
@@ -90,7 +94,7 @@ export class KnownWords {
     const words = [];
     for (const word of coded.split("|")) words.push((words.at(-1) ?? "").slice(0, Number(word[0])) + word.slice(1));
     this.words = new Set(words);
-    this.letters = new Set(`${words.join("").toLowerCase()}'-`);
+    this.letters = new Set(`${words.join("").toLowerCase()}'-ºª`);
     this.stems = new Set();
     for (const word of words) {
       if (word === word.toLowerCase() && word !== word.toUpperCase()) this.stems.add(stem(word).join(""));

@@ -16,7 +16,7 @@ export function sentenceEnds(text, language, kept = []) {
   return segments
     .map(({ index, segment }) => index + segment.length)
     .filter((end) => end === text.length || !(
-      kept.some(([start, stop]) => start < end && end < stop) || goesOn(text.slice(0, end), text.slice(end), known)
+      kept.some(([start, stop]) => start < end && end < stop) || /^[ºª]/.test(text.slice(end)) || goesOn(text.slice(0, end), text.slice(end), known)
     ));
 }
 

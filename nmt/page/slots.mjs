@@ -1,6 +1,6 @@
 /** Placeholders for names and numbers, which are copied verbatim, as nmt/text/slots.py. */
 
-import { PHONE } from "./copied.mjs";
+import { PHONE, UNIT } from "./copied.mjs";
 import { withoutParts } from "./names.mjs";
 import { WORD, spansOf } from "./words.mjs";
 
@@ -8,11 +8,13 @@ const NAMES = "\ue000\ue001\ue002\ue003";
 export const NUMBERS = "\ue004\ue005\ue006\ue007";
 export const SLOTS = NAMES + NUMBERS;
 // What (?=(?<a>...))\k<a> matches is not given back.
+const BEFORE = String.raw`(?<![${WORD}]|(?<!\p{L})[.,])`;
 const NUMBER = new RegExp(
-  String.raw`${PHONE}|(?<![${WORD}.,])\p{Nd}+(?=(?:st|nd|rd|th)(?![${WORD}]))|` +
-    String.raw`(?<![${WORD}.,])[+\-]?(?:\p{Sc} ?)?[+\-]?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
+  String.raw`${PHONE}|${BEFORE}\p{Nd}+(?=(?:st|nd|rd|th)(?![${WORD}])|\.?[ºª](?![${WORD}]))|` +
+    String.raw`${BEFORE}[+\-]?(?:\p{Sc} ?)?[+\-]?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
     String.raw`(?:[.,:\/\-]\p{Nd}(?=(?<b>[${WORD}]*))\k<b>)*(?: \p{Nd}[\p{Nd}.,:\/\-]*\p{Nd}(?![${WORD}]))*` +
-    String.raw`(?<!\p{Nd}(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\p{Nd})|°(?: ?[CF](?![${WORD}]))?))?`,
+    String.raw`(?<!\p{Nd}(?:st|nd|rd|th|[ºª]))` +
+    String.raw`(?: ?(?:\p{Sc}(?!\p{Nd})|°(?: ?[CF](?![${WORD}]))?|${UNIT})|(?<=\p{Nd}\p{L}+)/[hls](?![${WORD}]))?`,
   "gu",
 );
 const TOKEN = /[\p{L}\p{M}]+(?:-\p{L}+)*/gu;
@@ -73,7 +75,18 @@ function numbered(text, spans, characters) {
   return slots;
 }
 
-/** `text` with each slot's character in place of what it stands for, and for each of its units its span in `text`. */
+/** Where `readings` match, by a pattern each, and what is read there; the first at a place counts. */
+export function symbolSlots(text, readings) {
+  const found = [];
+  for (const [pattern, character] of readings) {
+    for (const [start, end] of spansOf(pattern, text)) {
+      if (!found.some((other) => start < other.end && other.start < end)) found.push({ start, end, character });
+    }
+  }
+  return found.toSorted((a, b) => a.start - b.start);
+}
+
+/** `text` with each slot's characters in place of what it stands for, and for each of its units its span in `text`. */
 export function fill(text, slots) {
   let [result, done] = ["", 0];
   const spans = [];
@@ -84,7 +97,8 @@ export function fill(text, slots) {
   for (const { start, end, character } of slots) {
     upTo(start);
     result += character;
-    spans.push([start, end]);
+    const own = character.trimEnd().length; // a space behind it leads to what follows
+    for (let unit = 0; unit < character.length; unit += 1) spans.push([unit < own ? start : end, end]);
     done = end;
   }
   upTo(text.length);

@@ -11,7 +11,7 @@ import {
 import { CharacterMap } from "./charsmap.mjs";
 import { copiedSpans } from "./copied.mjs";
 import { KnownWords } from "./names.mjs";
-import { NUMBERS, ORDINAL, SLOTS, fill, findSlots, ordinalEnding } from "./slots.mjs";
+import { NUMBERS, ORDINAL, SLOTS, fill, findSlots, ordinalEnding, symbolSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
 import { normalize, overlapping, splitWords } from "./words.mjs";
 
@@ -37,18 +37,20 @@ const AFTER_OPENING = /(?<=[¿¡])(?=\P{White_Space})/gu;
 const UNKNOWN_PENALTY = 10;
 
 /**
- * A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece, capitals, copied, slots}.
+ * A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece, capitals, copied, slots,
+ * symbols}.
  * `capitals` says whether the text is in capitals; the pieces are then those of its usual form. `copied` are the places
- * of what is copied, not translated; it has no pieces. `slots` has the place that each placeholder stands for.
+ * of what is copied, not translated; it has no pieces. `slots` has the place that each placeholder stands for,
+ * `symbols` what is read as something else, [{start, end, character}].
  */
-function encoding(text, ids, spans, { shouted = false, copied = [], slots = new Map() } = {}) {
+function encoding(text, ids, spans, { shouted = false, copied = [], slots = new Map(), symbols = [] } = {}) {
   const words = splitWords(text);
   const last = words.length - 1;
   const wordsOfPiece = overlapping(spans, words).map(([start, stop]) => {
     if (start < stop) return Array.from({ length: stop - start }, (_, i) => start + i);
     return last < 0 ? [] : [Math.min(start, last)];
   });
-  return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots };
+  return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots, symbols };
 }
 
 /** A source with the placeholders that `target`, its translation, lacks among what is copied. */
@@ -63,8 +65,8 @@ export class Subwords {
    * @param model what `nmt.page.bundle.subwords_data` tells of a SentencePiece model
    * @param names what `KnownWords` is made of, if names and numbers become placeholders
    */
-  constructor(model, { knownWords, numberWords, titles, nameLists }) {
-    this.known = knownWords && new KnownWords(knownWords, numberWords, titles, nameLists);
+  constructor(model, { knownWords, numberWords, titles, readings, nameLists }) {
+    this.known = knownWords && new KnownWords(knownWords, numberWords, titles, readings, nameLists);
     this.model = model;
     this.spelling = model.pieces;
     /** The ids of placeholders. */
@@ -101,10 +103,13 @@ export class Subwords {
     return Math.fround(lowest - UNKNOWN_PENALTY);
   }
 
-  /** One sentence as pieces with their places in the text; without `known` words it has no placeholders. */
-  encode(given, known = this.known) {
+  /**
+   * One sentence as pieces with their places in the text; without `known` words it has no placeholders, without `copies` a
+   * line of numbers has pieces.
+   */
+  encode(given, known = this.known, copies = true) {
     const text = storable(normalize(given));
-    const { read, places, ...rest } = this.prepared(text, known);
+    const { read, places, ...rest } = this.prepared(text, known, copies);
     const { ids, spans } = this.segmented(read);
     const moved = spans.map(([start, end]) => [places[start][0], end > start ? places[end - 1][1] : places[start][0]]);
     return encoding(text, ids, moved, rest);
@@ -113,24 +118,37 @@ export class Subwords {
   /**
    * What the network reads of a text: typographic variants are unified, what is copied is left out, a sentence in
    * capitals is read in its usual form, and names and numbers are placeholders.
-   * @returns {read, places, shouted, copied, slots}, `places` for each UTF-16 unit of `read`, and its end, its span in the
-   *     text
+   * @returns {read, places, shouted, copied, slots, symbols}, `places` for each UTF-16 unit of `read`, and its end, its span
+   *     in the text
    */
-  prepared(text, known) {
+  prepared(text, known, copies) {
     const all = without(text, []);
-    const copied = copiedSpans(all.plain).map(([start, end]) => [all.places[start], all.places[end - 1] + 1]);
+    const readings = known?.readings ?? [];
+    const typed = symbolSlots(all.plain, readings);
+    const copied = copiedSpans(all.plain, copies)
+      .filter(([place]) => !typed.some(({ start, end }) => start <= place && place < end))
+      .map(([start, end]) => [all.places[start], all.places[end - 1] + 1]);
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
     const score = (form) => this.score(form);
-    const unshouted = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name)) : (known?.usualCase(plain) ?? plain);
+    const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name)) : (known?.usualCase(plain) ?? plain);
+    const reread = symbolSlots(cased, readings);
+    const { filled: unshouted, spans: origins } = fill(cased, reread);
     const found = known ? findSlots(unshouted, known) : [];
     const kept = found.map(({ start, end }) => [start, end]);
     const usual = this.truecased ? truecasedBeginning(unshouted, kept, score) : unshouted;
     const spaces = this.truecased ? [...usual.matchAll(AFTER_OPENING)].map(({ index }) => ({ start: index, end: index, character: " " })) : [];
     const { filled, spans } = fill(usual, [...found, ...spaces].toSorted((a, b) => a.start - b.start || a.end - b.end));
-    const inText = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];
+    const ends = [...origins, [cased.length, cased.length]];
+    const inPlain = ([start, end]) => [ends[start][0], end > start ? ends[end - 1][1] : ends[start][0]];
+    const shown = ([start, end]) => [places[start], end > start ? places[end - 1] + 1 : places[start]];
+    const inText = (span) => shown(inPlain(span));
+    const symbols = reread.map(({ start, end, character }) => {
+      const [first, last] = shown([start, end]);
+      return { start: first, end: last, character };
+    });
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
-    return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots };
+    return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots, symbols };
   }
 
   /** The log-probability of a word's pieces. */
@@ -286,7 +304,7 @@ export class Subwords {
     const written = this.pieces(ids).map((piece, number) => [piece, spans[number]]);
     const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
     const verbatim = [...slots].filter(([slot]) => held(slot) === typed(slot)).map(([, span]) => span);
-    const plain = source && this.truecased ? recasedBeginning(source.text, text, verbatim, this.known?.words) : text;
+    const plain = source && this.truecased ? recasedBeginning(without(source.text, source.copied).plain, text, verbatim, this.known?.words) : text;
     return encoding(shouted ? capitals(text) : plain, ids, spans, { shouted, slots });
   }
 

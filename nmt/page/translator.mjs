@@ -5,7 +5,7 @@ import { Aligner } from "./aligner.mjs";
 import { loadArrays } from "./arrays.mjs";
 import { beamSearch, bestContinuations } from "./beam.mjs";
 import { Calibration, doubtful, evidenceOf } from "./confidence.mjs";
-import { withCopied } from "./copying.mjs";
+import { withCopied, withStrokes, wordsAsRead } from "./copying.mjs";
 import { Interventions } from "./interventions.mjs";
 import { attentionLinks } from "./links.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
@@ -130,7 +130,7 @@ export class Translator {
 
   /** A text as pieces, such as can be forced. */
   pieces(text) {
-    return this.subwords.pieces(this.subwords.target.encode(text, null).ids);
+    return this.subwords.pieces(this.subwords.target.encode(text, null, false).ids);
   }
 
   /** The most pieces that the model takes, `</s>` not counted. */
@@ -166,7 +166,7 @@ export class Translator {
     const source = withLostSlots(read, target);
     const attention = heads || !this.aligner ? this.attention(source.ids, pieces, encoded) : null;
     const { links, probabilities } = this.align(attention, source, target);
-    const { text, now, links: placed } = withCopied(target.text, source, links ?? []);
+    const { text, now, links: placed } = withCopied(withStrokes(target, source, links ?? []), source, links ?? []);
     const targetWords = textsOf(splitWords(text));
     const evidence = evidenceOf(read, target, hypothesis, links, probabilities, this.subwords);
     const wordConfidence = completed(this.calibration?.words(evidence[1]), now, targetWords.length);
@@ -192,7 +192,7 @@ export class Translator {
 
   /** Links between words, by the alignment head, or else by the attention that is shown; null from a model without any. */
   align(attention, source, target) {
-    if (this.aligner) return this.aligner.alignWords(textsOf(source.words), textsOf(target.words));
+    if (this.aligner) return this.aligner.alignWords(wordsAsRead(source), textsOf(target.words));
     if (!attention.cross) return { links: null, probabilities: null };
     const words = aggregate(
       headMatrix(attention.cross, this.data.alignmentLayer, this.data.alignmentHead ?? MEAN),

@@ -8,17 +8,28 @@ for (let code = 0; code < 160; code += 1) if (/[^\P{Cc}\t\n\r]/u.test(String.fro
 export const MARKS = ".!?…";
 export const INVISIBLE = /\ufe0e|[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
 
-/** The plain form of what lies outside `spans`, and for each of its UTF-16 units, and its end, the place in `text`. */
+/**
+ * The plain form of what lies outside `spans`, and for each of its UTF-16 units, and its end, the place in `text`. Between
+ * letters or digits a span leaves a space.
+ */
 export function without(text, spans) {
   const inside = new Uint8Array(text.length);
-  const invisible = Array.from(text.matchAll(INVISIBLE), ({ index }) => [index, index + 1]);
-  for (const [start, end] of [...spans, ...invisible]) inside.fill(1, start, end);
-  let plain = "";
+  for (const { index } of text.matchAll(INVISIBLE)) inside[index] = 1;
+  for (const [start, end] of spans) inside.fill(2, start, end);
+  let [plain, parted] = ["", false];
   const places = [];
   for (let place = 0; place < text.length; place += 1) {
-    if (inside[place]) continue;
+    if (inside[place]) {
+      parted ||= inside[place] === 2;
+      continue;
+    }
+    if (parted && /[\p{L}\p{N}]$/u.test(plain) && /^[\p{L}\p{N}]/u.test(PLAIN.get(text[place]) ?? text.slice(place, place + 2))) {
+      plain += " ";
+      places.push(place);
+    }
     plain += PLAIN.get(text[place]) ?? text[place];
     places.push(place);
+    parted = false;
   }
   return { plain, places: [...places, text.length] };
 }

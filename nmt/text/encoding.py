@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from nmt.text.slots import NUMBERS
+from nmt.text.slots import NUMBERS, Slot
 from nmt.text.words import Span, Word, overlapping, split_words
 
 
@@ -26,6 +26,8 @@ class Encoding:
     """Spans that are copied, not translated, and have no pieces."""
     slots: Mapping[str, Span] = field(default_factory=dict)
     """The span that each placeholder stands for, at its first occurrence."""
+    read: Sequence[Slot] = ()
+    """Spans that are read as something else, as `/` as ` or `."""
 
     def with_lost_slots(self, target: Encoding) -> Encoding:
         """Also copy the spans whose placeholders are missing from `target`, the translation of this source, but for
@@ -41,6 +43,19 @@ class Encoding:
     def words(self) -> list[Word]:
         """The word and punctuation tokens of `text`."""
         return split_words(self.text)
+
+    @cached_property
+    def words_as_read(self) -> list[str]:
+        """The words, for each span that is read as a word that word in place of the first."""
+        found = [word.text for word in self.words]
+        for slot in self.read:
+            if reading := slot.character.strip():
+                found[self.word_at(slot)] = reading
+        return found
+
+    def word_at(self, slot: Slot) -> int:
+        """The first word within a slot's span."""
+        return next(number for number, word in enumerate(self.words) if word.end > slot.start)
 
     @cached_property
     def words_of_copies(self) -> list[range]:

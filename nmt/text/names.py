@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import regex
 
-from nmt.text.copied import copied_spans
+from nmt.text.copied import SYMBOL_NAME, copied_spans
 from nmt.text.name_lists import (
     ACTS,
     ARTICLES,
@@ -31,15 +31,16 @@ from nmt.text.numerals import number_spans
 from nmt.text.words import Span
 
 RARE = 20
-"""A capitalized word in fewer training pairs than this is unknown if it is a title, seen once or copied by half of
-them."""
+"""A capitalized word in fewer training pairs than this is unknown if it is a title, one of `PEOPLE`, seen once or
+copied by half of them."""
 STEM, ENDING = 4, 6
 """Fewest letters that two forms of a word share at their beginning, and most letters of an ending."""
 ALIKE = 1 / 1500
 """Share of the known lower-case words that must alternate between two endings for these to make forms of one word."""
 
 _NAME = regex.compile(
-    r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)"
+    rf"(?:{SYMBOL_NAME}|"
+    r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d))"
 )
 # Patterns that few sentences need are text, compiled when they are first used: compiling takes milliseconds.
 _TITLED = (
@@ -61,7 +62,7 @@ LONGEST_NAME = 40
 """Characters before initials in which a first name is looked for."""
 _WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
 _WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
-_ONE_CASE = regex.compile(r"(?<![\w'-])(?:\p{Lu}{3,}(?![\w'-])|\p{Ll}{2,}(?![\w-]|'(?!s(?![\w'-]))))")
+_ONE_CASE = regex.compile(r"(?<![\w'-])(?:(?<!\.)\p{Lu}{3,}(?![\w'-])|\p{Ll}{2,}(?![\w-]|'(?!s(?![\w'-]))))")
 _CALLED = regex.compile(r"(?i)(?<!\w)(?:my name is|i'm called|me llamo|se llama) ")
 _FIRST_PART = regex.compile(r"(?<![\w'-])(?:new|nueva|san|santa|los|las) (?=\p{Lu})")
 """The first word of a place's name, as people type it: `new york`."""
@@ -92,10 +93,12 @@ class KnownWords:
         words: Iterable[str],
         number_words: Mapping[str, str] | None = None,
         titles: Mapping[str, str] | None = None,
+        readings: Mapping[str, str] | None = None,
     ) -> None:
-        """`number_words`, and `titles` with the name after them, get placeholders and become what they map to."""
+        """`number_words`, and `titles` with the name after them, get placeholders and become what they map to;
+        `readings` are those of `nmt.text.symbols`."""
         self.words = frozenset(words)
-        self.number_words, self.titles = number_words or {}, titles or {}
+        self.number_words, self.titles, self.readings = number_words or {}, titles or {}, readings or {}
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
@@ -120,7 +123,8 @@ class KnownWords:
         rare = {
             text
             for text, count in seen.items()
-            if count < RARE and (count == 1 or 2 * copied[text] >= count or text in TITLES.split("|"))
+            if count < RARE
+            and (count == 1 or 2 * copied[text] >= count or text in TITLES.split("|") or _is_listed(PEOPLE, text))
         }
         known = (words - rare) | {part for name in seen.keys() - rare - numbers for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
@@ -136,7 +140,7 @@ class KnownWords:
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        if not _BEGINNING.search(text[:start]) or COMMON.get(name.lower()) == name:
+        if not _BEGINNING.search(text[:start]) or _is_listed(COMMON, name):
             return True
         if name in GIVEN and _is_subject(text, start, end):
             return True
@@ -199,8 +203,8 @@ class KnownWords:
     def _are_person(self, text: str, first: Span, last: Span) -> bool:
         """Whether the words are a given name and, beside it, a surname that is a word too."""
         given, word = text[slice(*first)], text[slice(*last)]
-        person = PEOPLE.get(given.lower()) == given
-        common = word.lower() in self.words and COMMON.get(word.lower()) != word
+        person = _is_listed(PEOPLE, given)
+        common = word.lower() in self.words and not _is_listed(COMMON, word)
         surname = person and common or (person or given in GIVEN) and word in _SURNAMES
         return surname and _adjacent(text, first, last)
 
@@ -295,7 +299,7 @@ class KnownWords:
 
     @cached_property
     def _letters(self) -> frozenset[str]:
-        return frozenset("".join(self.words).lower() + "'-")
+        return frozenset("".join(self.words).lower() + "'-ºª")
 
     @cached_property
     def _stems(self) -> set[str]:
@@ -330,6 +334,10 @@ class KnownWords:
                 if both and len(both) >= needed:
                     return True
         return False
+
+
+def _is_listed(names: Mapping[str, str], word: str) -> bool:
+    return names.get(word.lower()) == word
 
 
 def courtesy_titles(source: str, target: str) -> dict[str, str]:

@@ -7,15 +7,16 @@ from functools import cache
 
 import regex
 
-from nmt.text.copied import PHONE
+from nmt.text.copied import PHONE, UNIT
 from nmt.text.words import Span
 
+_BEFORE = r"(?<!\w|(?<!\p{L})[.,])"
 # Digits with what groups them: -$1,250.99  10:30  2024-05-17  +34 91 123 45 67  +1 (555) 123-4567  5pm  A320  F-16
-# 20 °C; of 21st the digits. Text, compiled when it is first used: compiling takes milliseconds.
+# 20 °C  120 km/h; of 21st and 21.º the digits. Text, compiled when it is first used: compiling takes milliseconds.
 _NUMBER = (
-    rf"{PHONE}|(?<![\w.,])\d+(?=(?:st|nd|rd|th)(?!\w))|"
-    rf"(?<![\w.,])[+-]?(?:\p{{Sc}} ?)?[+-]?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
-    r"(?<!\d(?:st|nd|rd|th))(?: ?(?:\p{Sc}(?!\d)|°(?: ?[CF](?!\w))?))?"
+    rf"{PHONE}|{_BEFORE}\d+(?=(?:st|nd|rd|th)(?!\w)|\.?[ºª](?!\w))|"
+    rf"{_BEFORE}[+-]?(?:\p{{Sc}} ?)?[+-]?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
+    rf"(?<!\d(?:st|nd|rd|th|[ºª]))(?: ?(?:\p{{Sc}}(?!\d)|°(?: ?[CF](?!\w))?|{UNIT})|(?<=\d\p{{L}}+)/[hls](?!\w))?"
 )
 _DIGIT = regex.compile(r"\d")
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")

@@ -29,7 +29,7 @@ def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
     held = {whole.text[slice(*span)] for span in whole.slots.values()}
     kept = (match.span() for text in held for match in re.finditer(re.escape(text), whole.text))
     within = {place for start, end in kept for place in range(start + 1, end)}
-    ends = [end for end in found if end not in within]
+    ends = [end for end in found if end not in within and whole.text[end : end + 1] not in ("º", "ª")]  # 2.º
     if len(ends) == 1:
         return [Part(0, whole)] if whole.ids else []
     parts: list[Part] = []

@@ -25,7 +25,7 @@ _BETWEEN = regex.compile(r" |(?<!\p{Lu}\p{Lu}) (?:(?:al|bin|da|de|del|della|der|
 
 
 class Slot(NamedTuple):
-    """A placeholder and the span that it stands for."""
+    """A placeholder, or what else is read, and the span that it stands for."""
 
     start: int
     end: int
@@ -80,11 +80,13 @@ def shared_slots(
 
 
 def fill(text: str, slots: Iterable[Slot]) -> tuple[str, list[Span]]:
-    """Replace slots by their placeholders; also returns the span in `text` of each resulting character."""
+    """Replace slots by what they are read as; also returns the span in `text` of each resulting character."""
     result, spans, done = "", [], 0
     for slot in sorted(slots):
         result += text[done : slot.start] + slot.character
-        spans += [(place, place + 1) for place in range(done, slot.start)] + [(slot.start, slot.end)]
+        spans += [(place, place + 1) for place in range(done, slot.start)]
+        own = len(slot.character.rstrip())  # a space behind it leads to what follows
+        spans += [(slot.start, slot.end)] * own + [(slot.end, slot.end)] * (len(slot.character) - own)
         done = slot.end
     spans += [(place, place + 1) for place in range(done, len(text))]
     return result + text[done:], spans

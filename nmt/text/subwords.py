@@ -31,6 +31,7 @@ from nmt.text.encoding import Encoding
 from nmt.text.names import KnownWords
 from nmt.text.numerals import ordinal_ending
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
+from nmt.text.symbols import symbol_slots
 from nmt.text.typography import plain_text, without
 from nmt.text.words import Span, normalize
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
@@ -231,36 +232,49 @@ class Subwords:
         """Encode one sentence, each piece with its position in the text.
 
         Typographic variants are unified first, what is copied is left out, a sentence in capitals is encoded in its
-        usual form, and names and numbers become placeholders: those of `nmt.text.slots.find_slots`, or the given
-        `slots` of `plain_text(text)`. The first word is encoded in its usual casing.
+        usual form, symbols as they are read, and names and numbers become placeholders: those of
+        `nmt.text.slots.find_slots`, or the given `slots` of `plain_text(text)`. The first word is encoded in its usual
+        casing.
         """
         text = _storable(normalize(text))
+        known = self.known_words if slots is None else None
+        readings = known.readings if known else {}
         plain, places = without(text, ())
-        copied = [(places[start], places[end - 1] + 1) for start, end in copied_spans(plain)]
+        read = symbol_slots(plain, readings)
+        copied = [
+            (places[start], places[end - 1] + 1)
+            for start, end in copied_spans(plain, numbers=slots is None)
+            if not any(slot.start <= start < slot.end for slot in read)
+        ]
         if copied:
             before, (plain, places) = places, without(text, copied)
             slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
-        known = self.known_words if slots is None else None
         is_name = known.is_unknown if known else lambda _: False
         usual = from_capitals(plain, self.score, is_name) if shouted else plain
         if known and not shouted:
             usual = known.usual_case(usual)
+        read = symbol_slots(usual, readings)
+        usual, origins = fill(usual, read) if read else (usual, None)
         slots = find_slots(usual, known) if known else slots or []
         kept = [(slot.start, slot.end) for slot in slots]
         if self.truecased:
             usual = truecased_beginning(usual, kept, self.score)
         spaces = [Slot(mark.end(), mark.end(), " ") for mark in _OPENING.finditer(usual)] if self.truecased else []
-        filled, origins = fill(usual, [*slots, *spaces]) if slots or spaces else (usual, None)
+        filled, unfilled = fill(usual, [*slots, *spaces]) if slots or spaces else (usual, None)
         result = self._processor.encode(filled, return_type="offset_mapping")
         spans = result["offsets"]
+        if unfilled:
+            spans = _traced(spans, unfilled, len(usual))
         if origins:
-            ends = [*origins, (len(plain), len(plain))]
-            spans = [(ends[start][0], ends[end - 1][1] if end > start else ends[start][0]) for start, end in spans]
-        if len(plain) < len(text):
-            spans = [(places[start], places[end - 1] + 1 if end > start else places[start]) for start, end in spans]
-        held = {slot.character: (places[slot.start], places[slot.end - 1] + 1) for slot in reversed(slots)}
-        return Encoding(text, result["ids"], spans, shouted, copied, held)
+            spans, kept = (_traced(one, origins, len(plain)) for one in (spans, kept))
+        if len(places) <= len(text) or copied:
+            shown = [(place, place + 1) for place in places[:-1]]
+            spans, kept = (_traced(one, shown, len(text)) for one in (spans, kept))
+            places_read = _traced([(slot.start, slot.end) for slot in read], shown, len(text))
+            read = [Slot(*span, slot.character) for span, slot in zip(places_read, read, strict=True)]
+        held = {slot.character: span for slot, span in zip(reversed(slots), reversed(kept), strict=True)}
+        return Encoding(text, result["ids"], spans, shouted, copied, held, read)
 
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
         """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here."""
@@ -383,7 +397,7 @@ class Subwords:
             text = capitals(text)
         elif source is not None and self.truecased:
             known = self.known_words.words if self.known_words else None
-            text = recased_beginning(source.text, text, verbatim, known)
+            text = recased_beginning(without(source.text, source.copied)[0], text, verbatim, known)
         return Encoding(text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -410,6 +424,12 @@ def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -
         for slot in slots
         if (first := before[slot.start]) in left and (last := before[slot.end - 1]) in left
     ]
+
+
+def _traced(spans: Iterable[Span], origins: Sequence[Span], length: int) -> list[Span]:
+    """Spans of a text in the one of `length` that it was made of, where each of its characters has its span there."""
+    ends = [*origins, (length, length)]
+    return [(ends[start][0], ends[end - 1][1] if end > start else ends[start][0]) for start, end in spans]
 
 
 def _storable(text: str) -> str:

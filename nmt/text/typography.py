@@ -34,11 +34,26 @@ def plain_text(text: str) -> str:
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
-    """`plain_text` of the text outside `spans`, and the position in `text` of each of its characters and of its end."""
+    """`plain_text` of the text outside `spans`, and the position in `text` of each of its characters and of its end.
+
+    Between letters or digits a span leaves a space, which has the position of the second.
+    """
     if not spans and not INVISIBLE.search(text):
         return text.translate(PLAIN), range(len(text) + 1)
-    outside = bytearray(b"\1" * len(text))
-    for start, end in [*spans, *(match.span() for match in INVISIBLE.finditer(text))]:
-        outside[start:end] = bytes(end - start)
-    places = [place for place in range(len(text)) if outside[place]]
-    return "".join(map(text.translate(PLAIN).__getitem__, places)), [*places, len(text)]
+    kinds = bytearray(len(text))
+    for match in INVISIBLE.finditer(text):
+        kinds[match.start()] = 1
+    for start, end in spans:
+        kinds[start:end] = b"\2" * (end - start)
+    plain, places, parted = "", [], False
+    for place, character in enumerate(text.translate(PLAIN)):
+        if kinds[place]:
+            parted |= kinds[place] == 2
+            continue
+        if parted and plain[-1:].isalnum() and character.isalnum():
+            plain += " "
+            places.append(place)
+        plain += character
+        places.append(place)
+        parted = False
+    return plain, [*places, len(text)]
