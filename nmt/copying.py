@@ -91,7 +91,7 @@ def with_strokes(translation: Translation, source: Encoding) -> Translation:
     written = {
         target: strokes[own]
         for own, target in translation.alignment or ()
-        if own in strokes and translation.target_words[target] in OR
+        if own in strokes and translation.target_words[target].lower() in OR
     }
     if not written:
         return translation

@@ -44,7 +44,7 @@ aquí y , . ! “ ” not madrid NATO de von sarah sarah's mark iPhone my name n
 Señora and said lives dijo Don libro 20 two dos treinta cinco thirty five un 21st 3rd 5th, A3rd 4ths 1st.
 AT&T Q&A salt&pepper & / + = C++ C# .NET 120 km/h 3km/h 5/6 yes/no Sir/Madam, and/or y/o El/la señor/a alumnos/as tod@s
 3.º 1.ª 1.er 21º el (la) alumno(a) word(s) <b> </b> <b>Hello</b> {name} %d ${x} 1.- A) - -¿Qué -5 *Bread*
-Tom,25,Boston .5
+Tom,25,Boston .5 notes-2.pdf C:\\Users\\tom /home/tom/file.txt ~/main.py example.com H₂O mc² TCP/IP it.Then
 """
 """Words of `named_lines`."""
 ALPHABETS = [

@@ -298,7 +298,10 @@ def test_a_stroke_between_words_is_written_again(shipped):
     assert shipped.translate("Salt & pepper").text == "Sal y pimienta"
 
 
-@pytest.mark.parametrize("name", ["AT&T", "Q&A", "C++", "C#", ".NET"])
+@pytest.mark.parametrize(
+    "name",
+    ["AT&T", "Q&A", "C++", "C#", ".NET", "notes-2.pdf", "C:\\Users\\tom", "~/a/b.py", "example.com", "CO₂", "m²"],
+)
 def test_a_name_with_a_symbol_is_a_name(shipped, name):
     encoding = shipped.subwords.encode(f"I like {name} a lot.")
     assert [encoding.text[slice(*span)] for span in encoding.slots.values()] == [name] and not encoding.copied

@@ -26,7 +26,7 @@ function wordAt(words, { start }) {
 export function withStrokes({ text, words }, source, links) {
   const strokes = new Map(source.symbols.filter(({ character }) => OR.includes(character.trim()))
     .map((symbol) => [wordAt(source.words, symbol), source.text.slice(symbol.start, symbol.end)]));
-  const written = new Map(links.filter(([own, target]) => strokes.has(own) && OR.includes(words[target].text))
+  const written = new Map(links.filter(([own, target]) => strokes.has(own) && OR.includes(words[target].text.toLowerCase()))
     .map(([own, target]) => [target, strokes.get(own)]));
   let [result, done] = ["", 0];
   for (const target of [...written.keys()].toSorted((a, b) => a - b)) {

@@ -1,6 +1,6 @@
 /** Placeholders for names and numbers, which are copied verbatim, as nmt/text/slots.py. */
 
-import { PHONE, UNIT } from "./copied.mjs";
+import { PHONE, SYMBOL_NAME, UNIT } from "./copied.mjs";
 import { withoutParts } from "./names.mjs";
 import { WORD, spansOf } from "./words.mjs";
 
@@ -30,6 +30,10 @@ export function ordinalEnding(digits) {
   return digits.at(-2) === "1" ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[digits.at(-1)] ?? "th");
 }
 
+function overlap([start, end], [first, last]) {
+  return start < last && first < end;
+}
+
 /** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
 export function findSlots(text, known) {
   const names = [];
@@ -41,8 +45,8 @@ export function findSlots(text, known) {
     if (joined) last[1] = end;
     else names.push([start, end]);
   }
-  const numbers = spansOf(NUMBER, text).filter(([start, end]) => !known.words.has(text.slice(start, end)));
-  const free = numberWordSpans(text, known.numberWords).filter(([start, end]) => !numbers.some(([first, last]) => start < last && first < end));
+  const numbers = spansOf(NUMBER, text).filter((one) => !known.words.has(text.slice(...one)) && !names.some((other) => overlap(one, other)));
+  const free = numberWordSpans(text, known.numberWords).filter((one) => !numbers.some((other) => overlap(one, other)));
   const counted = [...numbers, ...free].toSorted((a, b) => a[0] - b[0]);
   const slots = [...numbered(text, names, NAMES), ...numbered(text, counted, NUMBERS)];
   return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
@@ -75,12 +79,13 @@ function numbered(text, spans, characters) {
   return slots;
 }
 
-/** Where `readings` match, by a pattern each, and what is read there; the first at a place counts. */
+/** Where `readings` match outside names, by a pattern each, and what is read there; the first at a place counts. */
 export function symbolSlots(text, readings) {
   const found = [];
+  const names = spansOf(new RegExp(SYMBOL_NAME, "gu"), text).map(([start, end]) => ({ start, end }));
   for (const [pattern, character] of readings) {
     for (const [start, end] of spansOf(pattern, text)) {
-      if (!found.some((other) => start < other.end && other.start < end)) found.push({ start, end, character });
+      if (![...names, ...found].some((other) => start < other.end && other.start < end)) found.push({ start, end, character });
     }
   }
   return found.toSorted((a, b) => a.start - b.start);

@@ -41,11 +41,16 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
             joined = names and _BETWEEN.fullmatch(text, names[-1][1], start)
             names.append((names.pop()[0] if joined else start, end))
     numbers = [(start, end) for start, end in number_spans(text) if text[start:end] not in known.words]
+    numbers = [one for one in numbers if not any(_overlap(one, other) for other in names)]
     for start, end in number_word_spans(text, known.number_words):
-        if not any(start < last and first < end for first, last in numbers):
+        if not any(_overlap((start, end), other) for other in numbers):
             numbers.append((start, end))
     numbers.sort()
     return sorted(numbered(text, names, NAMES) + numbered(text, numbers, NUMBERS))
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def numbered(text: str, spans: Iterable[Span], characters: Sequence[str]) -> list[Slot]:

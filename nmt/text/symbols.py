@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import regex
 
+from nmt.text.copied import SYMBOL_NAME
 from nmt.text.slots import Slot
 
 _BETWEEN = r"(?<=\p{{L}}{{2}}) ?{} ?(?=\p{{L}}{{2}})"
@@ -36,12 +37,14 @@ OR = frozenset({"or", "o", "u"})
 
 
 def symbol_slots(text: str, readings: Mapping[str, str]) -> list[Slot]:
-    """The places in `text` where `readings` match, each with its reading."""
-    found: dict[int, Slot] = {}
+    """The places in `text` outside names where `readings` match, each with its reading."""
     if not _HINT.search(text):
         return []
+    taken = [match.span() for match in regex.finditer(SYMBOL_NAME, text)]
+    found: list[Slot] = []
     for pattern, reading in readings.items():
         for start, end in (match.span() for match in regex.finditer(pattern, text)):
-            if not any(start < other.end and other.start < end for other in found.values()):
-                found[start] = Slot(start, end, reading)
-    return sorted(found.values())
+            if not any(start < last and first < end for first, last in taken):
+                taken.append((start, end))
+                found.append(Slot(start, end, reading))
+    return sorted(found)
