@@ -40,7 +40,7 @@ DRIVER = Path(__file__).with_name("page_engine.mjs")
 WORDS = """
 Mr. Mrs. Dr. Sra. St. J. K. I. F. Mt. Smith Brown Laura Michael Tom Zork Jackson White Ángela Mercedes Hablaréis Betty
 Mark Rosa Marta Joy Will King Jr. O'Brien Jean-Paul Archie Nina Żółć is was the el la de on in a friend vive
-aquí y , . ! “ ” not madrid NATO de von sarah sarah's mark iPhone my name new york Gates Green señor
+aquí y , . ! “ ” María Tom not madrid NATO de von sarah sarah's mark iPhone my name new york Gates Green señor
 Señora and said lives dijo Don libro 20 two dos treinta cinco thirty five un 21st 3rd 5th, A3rd 4ths 1st.
 AT&T Q&A salt&pepper & / + = C++ C# .NET 120 km/h 3km/h 5/6 yes/no Sir/Madam, and/or y/o El/la señor/a alumnos/as tod@s
 3.º 1.ª 1.er 21º el (la) alumno(a) word(s) <b> </b> <b>Hello</b> {name} %d ${x} 1.- A) - -¿Qué -5 *Bread*

@@ -47,7 +47,8 @@ SUBWORDS = joint_subwords().with_slots(KNOWN)
         ("he lives in the Lives Name", []),
         ("he Lives Name Said Is", []),  # a title
         ("he said Tom Zork Tom", ["Tom Zork"]),
-        ("Tom Zork said", ["Zork"]),
+        ("Tom Zork said", ["Tom Zork"]),
+        ("he said a Tom Zork is in Boston Zork", ["Tom Zork", "Zork"]),
         ("he said Amy. Tom lives", ["Amy"]),
         ("he is I. Tom is in B. Name", []),
         ('he said "Lives Zork said" and said: "Name Zork Lives here"', ["Zork", "Zork Lives"]),

@@ -208,6 +208,7 @@ export class KnownWords {
   /** Whether the word beside a name, or before it, belongs to it. */
   joins(text, span, before) {
     const word = text.slice(...span);
+    if (before && this.people.get(word.toLowerCase()) === word) return true;
     if (begins(text, span[0])) return before && this.given.has(word) && !text.endsWith("?"); // Will Zork come?
     if (before && follows(ARTICLE, text, span[0])) return false;
     return !this.words.has(word) || (before && !this.words.has(word.toLowerCase()) && !follows(PLACE, text, span[0]));

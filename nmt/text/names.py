@@ -158,7 +158,7 @@ class KnownWords:
         """The capitalized words that are names.
 
         A name takes along its neighbours that are known in lower case alone, such as `Jobs` in `Steve Jobs`, and those
-        before it that are known capitalized alone, such as `Juan` in `Juan Zork`. Two words in a row that are known in
+        before it that are known capitalized alone or are of `PEOPLE`, such as `María` in `María Zork`. Two words in a row that are known in
         lower case alone are a name too (`Buenos Aires`), so is a common word after a `COMMON` name (`Tim Cook`), and
         so is one of `GIVEN` that follows no determiner; at the beginning it must be the subject (`Bill called`). So is
         a name after an unknown title or initials, with these.
@@ -211,6 +211,8 @@ class KnownWords:
     def _joins(self, text: str, span: Span, before: bool) -> bool:
         """Whether the word beside a name, or before it, belongs to it."""
         start, word = span[0], text[slice(*span)]
+        if before and _is_listed(PEOPLE, word):
+            return True
         if _begins(text, start):
             return before and word in GIVEN and not text.endswith("?")  # Will Zork come?
         if before and _follows(_ARTICLE, text, start):

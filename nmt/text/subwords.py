@@ -55,7 +55,7 @@ SOURCE_ONLY = "<source-only>"
 """Stands before the pieces that occur in source sentences alone. No text has this piece."""
 UNKNOWN_PENALTY = 10.0
 """Nats that SentencePiece subtracts from the lowest score for a character without a piece."""
-COMMON = 20
+FREQUENT = 20
 """Occurrences that make a letter or digit of truecased text a piece, whatever the coverage."""
 _OPENING = regex.compile(r"[¿¡](?=\S)")
 _ORDINAL = regex.compile(rf"([{NUMBERS}])(st|nd|rd|th)(?![\p{{L}}\p{{M}}])")
@@ -406,12 +406,12 @@ class Subwords:
 
 
 def _common_letters(texts: Iterable[str]) -> str:
-    """Digits, and letters that have two cases, that occur `COMMON` times: a capital that is rare as such would else be
+    """Digits, and letters that have two cases, that occur `FREQUENT` times: a capital that is rare as such would else be
     spelled in bytes."""
     seen: Counter[str] = Counter()
     for text in texts:
         seen.update(unicodedata.normalize("NFKC", text))
-    common = (character for character, count in seen.items() if count >= COMMON)
+    common = (character for character, count in seen.items() if count >= FREQUENT)
     return "".join(sorted(one for one in common if one.isdecimal() or one.lower() != one.upper()))
 
 
