@@ -158,10 +158,10 @@ class KnownWords:
         """The capitalized words that are names.
 
         A name takes along its neighbours that are known in lower case alone, such as `Jobs` in `Steve Jobs`, and those
-        before it that are known capitalized alone or are of `PEOPLE`, such as `María` in `María Zork`. Two words in a row that are known in
-        lower case alone are a name too (`Buenos Aires`), so is a common word after a `COMMON` name (`Tim Cook`), and
-        so is one of `GIVEN` that follows no determiner; at the beginning it must be the subject (`Bill called`). So is
-        a name after an unknown title or initials, with these.
+        before it that are known capitalized alone or are of `PEOPLE`, such as `María` in `María Zork`. Two words in a
+        row that are known in lower case alone are a name too (`Buenos Aires`), so is a common word after a `COMMON`
+        name (`Tim Cook`), and so is one of `GIVEN` that follows no determiner; at the beginning it must be the subject
+        (`Bill called`). So is a name after an unknown title or initials, with these.
 
         The first word of a sentence, or of a quotation, is no such word unless it is a given name before another name
         (`Frank Zork`), nor are a word after an article (`el Presidente Zork`) and the words of a title, of which most

@@ -406,8 +406,8 @@ class Subwords:
 
 
 def _common_letters(texts: Iterable[str]) -> str:
-    """Digits, and letters that have two cases, that occur `FREQUENT` times: a capital that is rare as such would else be
-    spelled in bytes."""
+    """Digits, and letters that have two cases, that occur `FREQUENT` times: a capital that is rare as such would else
+    be spelled in bytes."""
     seen: Counter[str] = Counter()
     for text in texts:
         seen.update(unicodedata.normalize("NFKC", text))
