@@ -12,7 +12,7 @@ const CLOSING = ".,;:!?…)]}»”";
 /** Conjunctions, as `OR` of nmt/text/symbols.py. */
 const OR = ["or", "o", "u"];
 
-/** The texts of a sentence's words, for each that is read as another that one. */
+/** The texts of a sentence's words, with the reading of a symbol in its place. */
 export function wordsAsRead({ words, symbols }) {
   const readings = new Map(symbols.map((symbol) => [wordAt(words, symbol), symbol.character.trim()]));
   return words.map(({ text }, number) => readings.get(number) || text);

@@ -39,8 +39,8 @@ _LETTER, _SPELLED = regex.compile(r"\p{L}"), regex.compile(r"[\p{L}\p{N}]")
 
 
 def copied_spans(text: str, numbers: bool = False) -> list[tuple[int, int]]:
-    """Spans of `text`, a `plain_text`, that are copied, in order; all of it if it has no letters and, unless `numbers`,
-    no digits."""
+    """Spans of `text`, a `plain_text`, that are copied, in order; all of it if it has neither letters nor digits, or,
+    with `numbers`, no letters."""
     if not (_LETTER if numbers else _SPELLED).search(text):
         return [match.span() for match in regex.finditer(r"\S+", text)]
     if not _HINT.search(text):

@@ -46,7 +46,7 @@ class Encoding:
 
     @cached_property
     def words_as_read(self) -> list[str]:
-        """The words, for each span that is read as a word that word in place of the first."""
+        """The words, with the reading of a span in place of its first word."""
         found = [word.text for word in self.words]
         for slot in self.read:
             if reading := slot.character.strip():
