@@ -300,11 +300,30 @@ def test_a_stroke_between_words_is_written_again(shipped):
 
 @pytest.mark.parametrize(
     "name",
-    ["AT&T", "Q&A", "C++", "C#", ".NET", "notes-2.pdf", "C:\\Users\\tom", "~/a/b.py", "example.com", "CO₂", "m²"],
+    [
+        "AT&T",
+        "Q&A",
+        "C++",
+        "C#",
+        ".NET",
+        "notes-2.pdf",
+        "C:\\Users\\tom",
+        "~/a/b.py",
+        "example.com",
+        "CO₂",
+        "m²",
+        "F.B.I.",
+        "J.R.R. Tolkien",
+    ],
 )
 def test_a_name_with_a_symbol_is_a_name(shipped, name):
     encoding = shipped.subwords.encode(f"I like {name} a lot.")
     assert [encoding.text[slice(*span)] for span in encoding.slots.values()] == [name] and not encoding.copied
+
+
+def test_a_name_that_ends_in_a_point_has_one(shipped):
+    texts = shipped.translate(["I live in Washington, D.C.", "The U.S. is big."])
+    assert [one.text for one in texts] == ["Vivo en Washington, D.C.", "EE. UU. es grande."]
 
 
 def test_a_sentence_does_not_end_within_an_ordinal():

@@ -10,9 +10,10 @@ const SYMBOL = String.raw`[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]`;
 export const PHONE = String.raw`(?<![${WORD}.,])(?:\+?\p{Nd}{1,3} ?)?\(\p{Nd}{2,4}\) ?\p{Nd}[\p{Nd} .\-]*\p{Nd}(?![${WORD}])`;
 const FILES = "txt|pdf|docx?|xlsx?|pptx?|csv|tsv|json|xml|html?|css|py|js|md|ya?ml|toml|jpe?g|png|gif|svg|mp[34]|zip|gz|exe";
 const RAISED = String.raw`[\u00b2\u00b3\u00b9\u2070-\u2089]`;
-/** A name with a symbol, a file's or a site's, or a formula: names.mjs treats it as a name. */
+/** A name with a symbol or points, a file's or a site's, or a formula: names.mjs treats it as a name. */
 export const SYMBOL_NAME = [
   String.raw`(?<![${WORD}&.])(?:\p{Lu}{1,2}&\p{Lu}|\p{Lu}(?:\+\+|#)|\.NET)(?![${WORD}&+#])`,
+  String.raw`(?<![${WORD}.])(?!(?:U\.[SKN]|U\.S\.A|P\.[SD]|[AP]\.M)\.(?!\p{Lu}))\p{Lu}\.(?:\p{Lu}\.)+(?![${WORD}])`,
   String.raw`(?<![${WORD}.\/\\~\-])(?:(?:[A-Za-z]:|~)?(?:[\/\\][${WORD}.\-]*[${WORD}]){2,}|[${WORD}\-]+\.(?:${FILES}|com|org|net|edu|io))(?![${WORD}\/\\@])`,
   String.raw`(?<![${WORD}.,])[\p{L}\p{Nd}]*${RAISED}(?:[\p{L}\p{Nd}]|${RAISED})*`,
 ].join("|");

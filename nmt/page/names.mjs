@@ -78,7 +78,7 @@ export class KnownWords {
     const openers = lists.openers.split("|").map(anyCase).join("|");
     // A name after a title or initials: `Dr. Brown`, `J. K. Rowling`.
     this.titledName = new RegExp(
-      String.raw`(?<![${WORD}'\-])(?<title>\p{Lu}|${lists.titles})\. (?:(?:\p{Lu}|${lists.titles})\. ){0,3}` +
+      String.raw`(?<![${WORD}.'\-])(?<title>\p{Lu}|${lists.titles})\. (?:(?:\p{Lu}|${lists.titles})\. ){0,3}` +
         String.raw`(?<name>(?!(?:${openers})(?![${WORD}]))${NAME.source})`,
       "gu",
     );

@@ -284,6 +284,8 @@ export class Subwords {
     const held = (slot) => this.known?.translated(typed(slot)) ?? typed(slot);
     const surfaces = this.surfaces(ids).map((surface) => (surface && SLOTS.includes(surface) ? held(surface) : surface));
     this.pieces(ids).forEach((piece, number) => {
+      const point = SLOTS.includes(piece) && !NUMBERS.includes(piece) && surfaces[number].endsWith(".");
+      if (point && surfaces[number + 1]?.startsWith(".")) surfaces[number + 1] = surfaces[number + 1].slice(1);
       const digits = NUMBERS.includes(piece) && /^\p{Nd}+$/u.test(surfaces[number]) && surfaces[number];
       const [first, next = ""] = surfaces.slice(number + 1);
       if (!digits || !ORDINAL.test(first + next)) return;

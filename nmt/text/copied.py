@@ -11,11 +11,12 @@ _FILES = "txt|pdf|docx?|xlsx?|pptx?|csv|tsv|json|xml|html?|css|py|js|md|ya?ml|to
 _RAISED = "[\u00b2\u00b3\u00b9\u2070-\u2089]"
 SYMBOL_NAME = (
     r"(?<![\w&.])(?:\p{Lu}{1,2}&\p{Lu}|\p{Lu}(?:\+\+|#)|\.NET)(?![\w&+#])"
+    r"|(?<![\w.])(?!(?:U\.[SKN]|U\.S\.A|P\.[SD]|[AP]\.M)\.(?!\p{Lu}))\p{Lu}\.(?:\p{Lu}\.)+(?!\w)"
     rf"|(?<![\w./\\~-])(?:(?:[A-Za-z]:|~)?(?:[/\\][\w.-]*\w){{2,}}|[\w-]+\.(?:{_FILES}|com|org|net|edu|io))(?![\w/\\@])"
     rf"|(?<![\w.,])[\p{{L}}\d]*{_RAISED}(?:[\p{{L}}\d]|{_RAISED})*"
 )
-"""A name with a symbol, a file's or a site's, or a formula: `AT&T`, `C++`, `notes.txt`, `H₂O`. `nmt.text.names` treats
-it as a name, so it is not copied either."""
+"""A name with a symbol or points, a file's or a site's, or a formula: `AT&T`, `C++`, `D.C.`, `notes.txt`, `H₂O`.
+`nmt.text.names` treats it as a name, so it is not copied either."""
 UNIT = r"\p{L}{1,2}/[hls](?!\w)"
 """A unit with a stroke, such as `km/h`; it belongs to the number before it."""
 # Text, compiled when it is first used: compiling takes milliseconds.

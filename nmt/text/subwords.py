@@ -59,6 +59,8 @@ FREQUENT = 20
 """Occurrences that make a letter or digit of truecased text a piece, whatever the coverage."""
 _OPENING = regex.compile(r"[¿¡](?=\S)")
 _ORDINAL = regex.compile(rf"([{NUMBERS}])(st|nd|rd|th)(?![\p{{L}}\p{{M}}])")
+_POINT = regex.compile(rf"(?<=[{NAMES}])\.")
+"""A point after a name; not written after one that has its own, such as `D.C.`"""
 _AFTER_OPENING = regex.compile(r"(?<=[¿¡]) ")
 """Spaces to remove: the network writes one before a word that it has seen only without an opening mark."""
 
@@ -385,6 +387,9 @@ class Subwords:
             typed = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
             held = {slot: self._translated(text) for slot, text in typed.items()}
             written = [held.get(character, "") if character in SLOTS else character for character in text]
+            for match in _POINT.finditer(text):
+                if held.get(text[match.start() - 1], "").endswith("."):
+                    written[match.start()] = ""
             for match in _ORDINAL.finditer(text):
                 if (digits := held.get(match[1], "")).isdecimal():
                     written[match.start(2) : match.end(2)] = ordinal_ending(digits)
