@@ -103,7 +103,7 @@ class KnownWords:
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
         """All words of the source sentences except `RARE` capitalized ones; numbers too, where most pairs do not copy
-        them. A capitalized form is kept if the word is capitalized within a sentence. Names with a point are unknown."""
+        them. A capitalized form is kept if the word is capitalized within a sentence. No name with a point is known."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
         words: set[str] = set()
@@ -126,8 +126,8 @@ class KnownWords:
             if count < RARE
             and (count == 1 or 2 * copied[text] >= count or text in TITLES.split("|") or _is_listed(PEOPLE, text))
         }
-        names = (name for name in seen.keys() - rare - numbers if "." not in name)
-        known = (words - rare) | {part for name in names for part in name.split("-")}
+        common = (name for name in seen.keys() - rare - numbers if "." not in name)
+        known = (words - rare) | {part for name in common for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
             known |= numbers
         return cls(one if one in within else one.lower() for one in known)
