@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -81,6 +82,18 @@ def with_copied(translation: Translation, source: Encoding) -> Translation:
         alignment=sorted([*links_left, *links]),
         target_word_of_piece=[[now[word] for word in words] for words in translation.target_word_of_piece],
     )
+
+
+def slot_links(links: Sequence[tuple[int, int]], source: Encoding, target: Encoding) -> list[tuple[int, int]]:
+    """The links, with each word of a name or number that is filled in as it was typed linked to itself alone."""
+    result = set(links)
+    for slot, span in target.slots.items():
+        typed = source.slots[slot]
+        if source.text[slice(*typed)] == target.text[slice(*span)]:
+            written = target.words_within(span)
+            own = zip(source.words_within(typed), written, strict=False)
+            result = {link for link in result if link[1] not in written}.union(own)
+    return sorted(result)
 
 
 def with_strokes(translation: Translation, source: Encoding) -> Translation:

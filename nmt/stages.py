@@ -14,7 +14,7 @@ import numpy as np
 from nmt.alignment.links import attention_links
 from nmt.alignment.pieces import all_over_words
 from nmt.confidence import Calibration, evidence_of
-from nmt.copying import with_copied, with_strokes
+from nmt.copying import slot_links, with_copied, with_strokes
 from nmt.errors import UserError
 from nmt.joining import join_translations
 from nmt.keywords import Long, checked_text
@@ -203,6 +203,8 @@ class WordAligner:
         links = pair.links if pair else None if attention is None else attention_links(attention)
         link_probabilities = pair.probabilities if pair else None
         evidence, word_evidence = evidence_of(source, target, hypothesis, links, link_probabilities, self.subwords)
+        if links is not None and target.slots:
+            links = slot_links(links, source, target)
         made = Translation(
             source=text,
             text=target.text,

@@ -321,6 +321,17 @@ def test_a_name_with_a_symbol_is_a_name(shipped, name):
     assert [encoding.text[slice(*span)] for span in encoding.slots.values()] == [name] and not encoding.copied
 
 
+def test_names_and_numbers_that_are_filled_in_are_linked_word_by_word(shipped):
+    lines = ["Call 555 555 556 now.", "He lived here 1990-1995.", "<b>AT&T</b> sells tea.", "I saw Leonardo da Zork."]
+    for found, name in zip(
+        shipped.translate(lines), ("555 555 556", "1990-1995", "AT&T", "Leonardo da Zork"), strict=True
+    ):
+        words = [word.text for word in split_words(name)]
+        places = [(s, t) for s, t in found.alignment if found.source_words[s] in words]
+        assert [found.source_words[s] for s, _ in places] == [found.target_words[t] for _, t in places] == words
+    assert found.text.startswith("Vi a Leonardo")
+
+
 def test_a_name_that_ends_in_a_point_has_one(shipped):
     texts = shipped.translate(["I live in Washington, D.C.", "The U.S. is big."])
     assert [one.text for one in texts] == ["Vivo en Washington, D.C.", "EE. UU. es grande."]

@@ -22,6 +22,20 @@ function wordAt(words, { start }) {
   return words.findIndex(({ end }) => end > start);
 }
 
+/** The links, with each word of a name or number that is filled in as it was typed linked to itself alone. */
+export function slotLinks(links, source, target) {
+  let result = links;
+  for (const [slot, span] of target.slots) {
+    const typed = source.slots.get(slot);
+    if (source.text.slice(...typed) !== target.text.slice(...span)) continue;
+    const [[first]] = overlapping([typed], source.words);
+    const [[start, stop]] = overlapping([span], target.words);
+    const others = result.filter(([, word]) => word < start || word >= stop);
+    result = [...others, ...Array.from({ length: stop - start }, (_, word) => [first + word, start + word])];
+  }
+  return sorted(result);
+}
+
 /** The text of a translation with `/` again for a conjunction that is linked to one: `tea/coffee`. */
 export function withStrokes({ text, words }, source, links) {
   const strokes = new Map(source.symbols.filter(({ character }) => OR.includes(character.trim()))

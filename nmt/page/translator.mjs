@@ -5,7 +5,7 @@ import { Aligner } from "./aligner.mjs";
 import { loadArrays } from "./arrays.mjs";
 import { beamSearch, bestContinuations } from "./beam.mjs";
 import { Calibration, doubtful, evidenceOf } from "./confidence.mjs";
-import { withCopied, withStrokes, wordsAsRead } from "./copying.mjs";
+import { slotLinks, withCopied, withStrokes, wordsAsRead } from "./copying.mjs";
 import { Interventions } from "./interventions.mjs";
 import { attentionLinks } from "./links.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
@@ -166,7 +166,8 @@ export class Translator {
     const source = withLostSlots(read, target);
     const attention = heads || !this.aligner ? this.attention(source.ids, pieces, encoded) : null;
     const { links, probabilities } = this.align(attention, source, target);
-    const { text, now, links: placed } = withCopied(withStrokes(target, source, links ?? []), source, links ?? []);
+    const own = links && slotLinks(links, source, target);
+    const { text, now, links: placed } = withCopied(withStrokes(target, source, own ?? []), source, own ?? []);
     const targetWords = textsOf(splitWords(text));
     const evidence = evidenceOf(read, target, hypothesis, links, probabilities, this.subwords);
     const wordConfidence = completed(this.calibration?.words(evidence[1]), now, targetWords.length);

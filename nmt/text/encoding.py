@@ -55,7 +55,11 @@ class Encoding:
 
     def word_at(self, slot: Slot) -> int:
         """The first word within a slot's span."""
-        return next(number for number, word in enumerate(self.words) if word.end > slot.start)
+        return self.words_within((slot.start, slot.end)).start
+
+    def words_within(self, span: Span) -> range:
+        """The words that a span overlaps."""
+        return overlapping([span], [(word.start, word.end) for word in self.words])[0]
 
     @cached_property
     def words_of_copies(self) -> list[range]:
