@@ -219,6 +219,7 @@ def test_a_large_corpus_is_sampled_evenly(monkeypatch, capsys):
 def test_refuses_what_makes_no_sense():
     for arguments, message in (
         (["--save", "x"], "belong to --learn"),
+        (["--minutes", "1"], "belong to --learn"),
         (["--learn", "a.tsv", "--resume"], "--save DIR"),
         (["--learn", "a.tsv", "--save", "nowhere", "--resume"], "there is no run in nowhere"),
         (["--learn"], "reads its pairs twice"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import json
 import os
 import re
@@ -38,6 +39,8 @@ FEW_PAIRS = 10_000
 PIECES = 8000
 RECORD = "training/learning.json"
 """What a run with --save learns from: a resumed one must have the same."""
+MINUTES = 2.0
+"""How long to learn, unless `--minutes` says."""
 UNDETERMINED = "und-und"
 """BCP 47's code for a language that nobody has named."""
 
@@ -51,7 +54,7 @@ def add_learn_arguments(arguments: argparse.ArgumentParser) -> None:
         "--checkpoint its alignment head is where learning starts",
     )
     arguments.add_argument(
-        "--minutes", type=_minutes, default=2.0, metavar="M", help="about how long to learn, on two cores (default: 2)"
+        "--minutes", type=_minutes, metavar="M", help=f"about how long to learn, on two cores (default: {MINUTES:g})"
     )
     arguments.add_argument(
         "--corpus", metavar="FILE.yaml", help="learn from the training pairs of this configuration too, or from them"
@@ -90,7 +93,7 @@ def _learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace, direct
     from nmt.config import AlignerConfig
     from nmt.training.alignment import HeadTraining, digest, teach
 
-    config = AlignerConfig.for_minutes(options.minutes)
+    config = AlignerConfig.for_minutes(options.minutes or MINUTES)
     known = _known_head(options)
     sample, left_out = _sample(chain(texts, corpus_pairs(options.corpus) if options.corpus else ()))
     pairs = WordPairs.read(sample, config.longest)
@@ -103,7 +106,11 @@ def _learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace, direct
     training = HeadTraining(
         config, processes=min(2, os.cpu_count() or 1), on_progress=_report(), keeps_interrupted=True
     )
-    begun = {"minutes": options.minutes, "pairs": digest(sample), "head": known and digest(*known.parameters.values())}
+    begun = {
+        "minutes": options.minutes or MINUTES,
+        "pairs": digest(sample),
+        "head": known and digest(*known.parameters.values()),
+    }
     _begin(directory, json.dumps(begun))
     cells = None if known is None else _cells_of(known, pairs, sample)
     subwords = _subwords(directory, known, pairs)
@@ -121,8 +128,8 @@ def _learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace, direct
 
 def check_options(options: argparse.Namespace) -> None:
     """Raises UserError for what makes no sense together."""
-    if not options.learn and (options.save or options.corpus or options.languages):
-        raise UserError("--save, --corpus and --languages belong to --learn: give it too")
+    if not options.learn and (options.save or options.corpus or options.languages or options.minutes):
+        raise UserError("--save, --corpus, --languages and --minutes belong to --learn: give it too")
     if options.resume and not options.save:
         raise UserError("--resume goes on with the run of --learn --save DIR: give them too")
     if options.learn and not any((options.pairs, options.source, options.gold, options.corpus)):
@@ -266,7 +273,9 @@ def save_head(aligner: LearnedAligner, options: argparse.Namespace) -> None:
     assert head is not None
     head.save(directory / ALIGNER)
     metadata = {"source": aligner.source, "target": aligner.target, "max_length": LONGEST, "alignment_layer": 0}
-    write_checkpoint_metadata(directory, {**metadata, "decoding": {}, "alignment_head": {"minutes": options.minutes}})
+    write_checkpoint_metadata(
+        directory, {**metadata, "decoding": {}, "alignment_head": {"minutes": options.minutes or MINUTES}}
+    )
     _say(f"alignment head: {directory}")
 
 
@@ -287,7 +296,10 @@ def _say(text: str) -> None:
 
 
 def _minutes(text: str) -> float:
-    minutes = float(text)
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
     if not 0 < minutes < MOST_MINUTES:
         raise argparse.ArgumentTypeError(f"{text} is no number of minutes above 0 and below {MOST_MINUTES:,}")
     return minutes
