@@ -11,13 +11,15 @@ import regex
 
 from nmt.text.encoding import Encoding
 from nmt.text.symbols import OR
-from nmt.text.typography import INVISIBLE
+from nmt.text.typography import INVISIBLE, plain_text
 from nmt.text.words import split_words
 from nmt.translation import Translation
 
 _WORD, _MARK = regex.compile(r"\w"), regex.compile(r"\p{M}")
 CLOSING = ".,;:!?…)]}»”"
 """Marks that stand without a space after what is inserted."""
+OPENING = "([{¿¡«“"
+"""Marks without a space after them."""
 
 
 class Insertion(NamedTuple):
@@ -28,17 +30,17 @@ class Insertion(NamedTuple):
     text: str
     words: range
     """Its source words."""
-    joined_left: bool
-    """Whether it follows the text before it without a space, as in the source; never for a word."""
-    joined_right: bool
+    before: str
+    """The character before it in the source if it follows that without a space."""
+    after: str
 
 
 def with_copied(translation: Translation, source: Encoding) -> Translation:
     """Insert the spans that `source` copies, linked to their source words.
 
-    A span goes after the last target word linked to the nearest earlier source word with a link. A span at the
-    beginning or end of the source keeps that place, and one without a link to place it goes to the end. A copied
-    word's row of the matrix is 1 at its source word.
+    A span goes after the last target word linked to the nearest earlier source word with a link; brackets, quotation
+    marks and tags go around what is linked to their content. A span at the beginning or end of the source keeps that
+    place, one without a link to place it goes to the end. A copied word's row of the matrix is 1 at its source word.
     """
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
@@ -97,49 +99,85 @@ def slot_links(links: Sequence[tuple[int, int]], source: Encoding, target: Encod
 
 
 def with_strokes(translation: Translation, source: Encoding) -> Translation:
-    """Write `/` again for a conjunction that is linked to one: `tea/coffee`."""
-    strokes = {
-        source.word_at(slot): source.text[slot.start : slot.end] for slot in source.read if slot.character.strip() in OR
-    }
-    written = {
-        target: strokes[own]
-        for own, target in translation.alignment or ()
-        if own in strokes and translation.target_words[target].lower() in OR
-    }
+    """Write `/` again for a conjunction or comma that is linked to one and stands between translations of words on both
+    sides of it: `tea/coffee`."""
+    spans = zip(source.read, source.words_of_read, strict=True)
+    typed = ((words.start, source.text[slot.start : slot.end], slot.character.strip()) for slot, words in spans)
+    strokes = {word: text for word, text, reading in typed if reading in OR and "/" in text}
+    links = translation.alignment or []
+    written: dict[int, str] = {}
+    for own, target in links if strokes else ():
+        if own in strokes and translation.target_words[target].lower() in OR:
+            before = max((link for link in links if link[1] < target), key=lambda link: link[1], default=None)
+            after = min((link for link in links if link[1] > target), key=lambda link: link[1], default=None)
+            if before and after and before[0] < own < after[0]:
+                written[target] = strokes.pop(own)
     if not written:
         return translation
     words = split_words(translation.text)
     text, done = "", 0
     for number in sorted(written):
         text += translation.text[done : words[number].start].rstrip() + written[number]
-        done = words[number].end + 1  # with the space behind it
+        done = words[number].end
+        done += translation.text[done : done + 1] == " "
     text += translation.text[done:]
     return replace(translation, text=text, target_words=[word.text for word in split_words(text)])
 
 
 def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
     targets = split_words(translation.text)
+    first: dict[int, int] = {}
     last: dict[int, int] = {}
     for own, target in translation.alignment or ():
-        last[own] = max(target, last.get(own, -1))
-    free = source.translated_words
+        first[own] = min(target, first.get(own, target))
+        last[own] = max(target, last.get(own, target))
+    free, partners = source.translated_words, _partners(source)
     insertions: list[Insertion] = []
-    for (start, end), words in zip(source.copied, source.words_of_copies, strict=True):
-        before = [last[word] for word in free if word < words.start and word in last]
+    for number, ((start, end), words) in enumerate(zip(source.copied, source.words_of_copies, strict=True)):
+        before = [word for word in free if word < words.start and word in last]
+        partner = source.words_of_copies[partners[number]] if number in partners else None
+        inside = [word for word in before if partner and word >= partner.stop]
+        if partner and partner.start >= words.stop:
+            inside = [word for word in free if words.stop <= word < partner.start and word in first]
         if not any(word < words.start for word in free):
             place = 0
-        elif not any(word >= words.stop for word in free) or not before:
+        elif not any(word >= words.stop for word in free):
             place = len(translation.text)
+        elif partner and inside:
+            opens = partner.start >= words.stop
+            edge = targets[min(map(first.__getitem__, inside)) if opens else max(map(last.__getitem__, inside))]
+            place = edge.start if opens else edge.end
         else:
-            place = targets[before[-1]].end
+            place = targets[last[before[-1]]].end if before else len(translation.text)
         copied = source.text[start:end]
+        if plain_text(copied) == '"':
+            copied = '"'
         if copied[0] in CLOSING and insertions:
             place = max(place, insertions[-1].place)
         left, right = (INVISIBLE.sub("", side) for side in (source.text[:start], source.text[end:]))
-        joined_left = not (_WORD.match(copied[0]) or left[-1:].isspace())
-        joined_right = not (_WORD.match(copied[-1]) or right[:1].isspace())
-        insertions.append(Insertion(place, copied, words, joined_left, joined_right))
+        insertions.append(Insertion(place, copied, words, left[-1:].strip(), right[:1].strip()))
     return sorted(insertions, key=lambda insertion: insertion.place)
+
+
+def _partners(source: Encoding) -> dict[int, int]:
+    """For each opening bracket, quotation mark or tag among the copied spans its closing one, and the reverse."""
+    partners: dict[int, int] = {}
+    opened: list[int] = []
+    for number, (start, end) in enumerate(source.copied):
+        apart_left = not start or source.text[start - 1].isspace()
+        apart_right = end == len(source.text) or source.text[end].isspace()
+        if apart_left and not apart_right:
+            opened.append(number)
+        elif not apart_left and opened:
+            partners[number] = opened.pop()
+            partners[partners[number]] = number
+    return partners
+
+
+def _fit(source: str, target: str) -> bool:
+    """Whether what follows the character `source` without a space follows `target` so: a word does not take the place
+    of a mark."""
+    return bool(source) and (_WORD.match(source) is not None or not _WORD.match(target))
 
 
 def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], list[tuple[int, int]]]:
@@ -147,15 +185,19 @@ def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], l
     result, done = "", 0
     moved: list[int] = []
     copies: list[tuple[int, int]] = []
-    for place, copied, words, joined_left, joined_right in insertions:
+    for place, copied, words, left, right in insertions:
+        marked = bool(right) and not _WORD.match(copied[-1])
         moved += range(len(result), len(result) + place - done)
         result += text[done:place]
         done = max(done, place)
-        if joined_right and text[done : done + 1].isspace():  # the space belongs before it, or nowhere
+        if marked and text[done : done + 1].isspace():  # the space belongs before it, or nowhere
             moved.append(len(result))
             done += 1
-            result += "" if joined_left else " "
-        if result and not (joined_left or result[-1].isspace()):
+            result += "" if left and not _WORD.match(copied[0]) else " "
+        glued = copied[0] in CLOSING or _fit(left, result[-1:])
+        if _WORD.match(copied[0]):  # a word is apart but from a bracket that is copied with it
+            glued = left != "" and left == result[-1:] and left in OPENING
+        if result and not (glued or result[-1].isspace()):
             result += " "
         copies += [(len(result) + word.start, own) for word, own in zip(split_words(copied), words, strict=False)]
         result += copied
@@ -163,8 +205,8 @@ def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], l
             moved.append(len(result))
             done += 1
         after = text[done : done + 1]
-        joined = joined_right and not _MARK.match(after)
-        if after and not (joined or after.isspace() or after in CLOSING):
+        glued = copied[-1] in OPENING or marked and _fit(right, after)
+        if after and not (glued and not _MARK.match(after) or after.isspace() or after in CLOSING):
             result += " "
     moved += range(len(result), len(result) + len(text) - done + 1)
     return result + text[done:], moved, copies

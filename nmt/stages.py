@@ -110,12 +110,17 @@ class Searcher:
         others, best first. Raises UserError when the network computes NaN, and for a prefix that is too long."""
         encodings = [part.encoding for line in lines for part in line.parts]
         sources, placeholders = [one.ids for one in encodings], self.subwords.slot_ids
-        begun = [self._begun(one) for one in encodings] if self.prefix else [self.options] * len(sources)
-        if self.prefix:  # the pieces of a name are the source's, so each source has its own
-            pairs = zip(sources, begun, strict=True)
-            found = [self.engine.translate([one], options, 1, self.attention)[0] for one, options in pairs]
-        else:
-            found = self.engine.translate(sources, self.options, self.batch_size, self.attention)
+        begun = [self._begun(one) for one in encodings]
+        alike: dict[SearchOptions, list[int]] = {}
+        for number, options in enumerate(begun):
+            alike.setdefault(options, []).append(number)
+        found: list[list[Hypothesis]] = [[] for _ in sources]
+        for options, numbers in alike.items():
+            own = [sources[number] for number in numbers]
+            for number, one in zip(
+                numbers, self.engine.translate(own, options, self.batch_size, self.attention), strict=True
+            ):
+                found[number] = one
         for number, source in enumerate(sources):
             if any(self._differs(one, source) for one in found[number]):
                 # One is lost, written twice, or stands for nothing: search again, without the last kind, and rank all.
@@ -129,6 +134,9 @@ class Searcher:
         return found
 
     def _begun(self, source: Encoding) -> SearchOptions:
+        # With the prefix, in which a name has the placeholder that it has in this source.
+        if not self.prefix:
+            return self.options
         prefix = tuple(self.subwords.encode_translation(self.prefix, source).ids)
         if len(prefix) >= self.longest:
             raise UserError(f"the prefix has {len(prefix)} subword pieces, the model takes {self.longest}")

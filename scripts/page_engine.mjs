@@ -18,9 +18,12 @@ const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
 const tasks = {
   encode: (line) => {
     const encoding = translator.subwords.encode(line);
-    const { text, ids, wordsOfPiece, capitals, copied } = encoding;
+    const { text, ids, wordsOfPiece, capitals, copied, slots, symbols } = encoding;
     const back = translator.subwords.decodeWithSpans(ids, encoding).text;
-    return { ids, wordsOfPiece, capitals, copied: copied.map(([start, end]) => text.slice(start, end)), back };
+    const typed = ([start, end]) => text.slice(start, end);
+    const held = Object.fromEntries([...slots].map(([slot, span]) => [slot, typed(span)]));
+    const read = symbols.map(({ start, end, character }) => [typed([start, end]), character]);
+    return { ids, wordsOfPiece, capitals, copied: copied.map(typed), slots: held, read, back };
   },
   sentences: (line) => sentences(translator.subwords, translator.subwords.encode(line), translator.data.source).map(({ text }) => text),
   translate: (line) => plain(translator.translate(line, { beam, nBest, oneSentence: true })),

@@ -21,10 +21,14 @@ export function capitals(text) {
   return Array.from(text, (letter) => (letter.toUpperCase().length === letter.length ? letter.toUpperCase() : letter)).join("");
 }
 
-/** The usual form of a sentence in capitals: each word in its likeliest casing, the first one and names capitalized. */
-export function fromCapitals(text, score, isName) {
+/**
+ * The usual form of a sentence in capitals: each word outside the spans `kept` in its likeliest casing, the first one and
+ * names capitalized.
+ */
+export function fromCapitals(text, score, isName, kept) {
   let [usual, first] = [text, true];
   for (const { text: word, start, end } of splitWords(text)) {
+    if (within(start, kept)) continue;
     const [initial] = word;
     const lower = word.toLowerCase();
     const capital = initial.toUpperCase() + lower.slice(initial.length);

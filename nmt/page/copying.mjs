@@ -8,9 +8,12 @@ const FIRST_OF_WORD = new RegExp(`^[${WORD}]`, "u");
 const LAST_OF_WORD = new RegExp(`[${WORD}]$`, "u");
 /** Marks that stand without a space after what is inserted. */
 const CLOSING = ".,;:!?…)]}»”";
+/** Marks without a space after them. */
+const OPENING = "([{¿¡«“";
+const QUOTES = /^["“”„‟″«»]$/;
 
-/** Conjunctions, as `OR` of nmt/text/symbols.py. */
-const OR = ["or", "o", "u"];
+/** What is written between alternatives, as `OR` of nmt/text/symbols.py. */
+const OR = ["or", "o", "u", ","];
 
 /** The texts of a sentence's words, with the reading of a symbol in its place. */
 export function wordsAsRead({ words, symbols }) {
@@ -36,16 +39,27 @@ export function slotLinks(links, source, target) {
   return sorted(result);
 }
 
-/** The text of a translation with `/` again for a conjunction that is linked to one: `tea/coffee`. */
+/**
+ * The text of a translation with `/` again for a conjunction or comma that is linked to one and stands between translations
+ * of words on both sides of it: `tea/coffee`.
+ */
 export function withStrokes({ text, words }, source, links) {
-  const strokes = new Map(source.symbols.filter(({ character }) => OR.includes(character.trim()))
+  const isStroke = ({ start, end, character }) => OR.includes(character.trim()) && source.text.slice(start, end).includes("/");
+  const strokes = new Map(source.symbols.filter(isStroke)
     .map((symbol) => [wordAt(source.words, symbol), source.text.slice(symbol.start, symbol.end)]));
-  const written = new Map(links.filter(([own, target]) => strokes.has(own) && OR.includes(words[target].text.toLowerCase()))
-    .map(([own, target]) => [target, strokes.get(own)]));
+  const written = new Map();
+  for (const [own, target] of links) {
+    if (!strokes.has(own) || !OR.includes(words[target].text.toLowerCase())) continue;
+    const [before] = links.filter((link) => link[1] < target).toSorted((one, other) => other[1] - one[1] || one[0] - other[0]);
+    const [after] = links.filter((link) => link[1] > target).toSorted((one, other) => one[1] - other[1] || one[0] - other[0]);
+    if (!(before && after && before[0] < own && own < after[0])) continue;
+    written.set(target, strokes.get(own));
+    strokes.delete(own);
+  }
   let [result, done] = ["", 0];
-  for (const target of [...written.keys()].toSorted((a, b) => a - b)) {
+  for (const target of [...written.keys()].toSorted((one, other) => one - other)) {
     result += text.slice(done, words[target].start).trimEnd() + written.get(target);
-    done = words[target].end + 1; // with the space behind it
+    done = words[target].end + (text[words[target].end] === " " ? 1 : 0);
   }
   return result + text.slice(done);
 }
@@ -54,8 +68,9 @@ export function withStrokes({ text, words }, source, links) {
  * The text of a translation with what `source` has copied inserted, each of its words' new number, and the links with those
  * of what was copied: {text, now, links}.
  *
- * It stands after the last target word linked to a source word before it; what begins or ends the source begins or ends the
- * translation, and so does what no link places.
+ * It stands after the last target word linked to a source word before it; brackets, quotation marks and tags stand around
+ * what is linked to their content. What begins or ends the source begins or ends the translation, and so does what no link
+ * places.
  * @param links [[source word, target word]] of the translation without it
  */
 export function withCopied(text, source, links) {
@@ -70,27 +85,51 @@ export function withCopied(text, source, links) {
 }
 
 function insertions(text, targets, source, links) {
-  const last = new Map();
-  for (const [own, target] of links) last.set(own, Math.max(target, last.get(own) ?? -1));
+  const [first, last] = [new Map(), new Map()];
+  for (const [own, target] of links) {
+    first.set(own, Math.min(target, first.get(own) ?? target));
+    last.set(own, Math.max(target, last.get(own) ?? target));
+  }
   const covered = overlapping(source.copied, source.words);
-  const copiedWords = new Set(covered.flatMap(([first, end]) => Array.from({ length: end - first }, (_, i) => first + i)));
+  const copiedWords = new Set(covered.flatMap(([start, end]) => Array.from({ length: end - start }, (_, i) => start + i)));
   const free = source.words.map((_, word) => word).filter((word) => !copiedWords.has(word));
+  const partners = partnersOf(source);
   let latest = 0;
   const found = source.copied.map(([start, end], number) => {
-    const [first, stop] = covered[number];
-    const before = free.filter((word) => word < first && last.has(word));
-    let place = targets[last.get(before.at(-1))]?.end;
-    if (!free.some((word) => word < first)) place = 0;
-    else if (!free.some((word) => word >= stop) || before.length === 0) place = text.length;
-    const copied = source.text.slice(start, end);
+    const [own, stop] = covered[number];
+    const before = free.filter((word) => word < own && last.has(word));
+    const partner = partners.has(number) ? covered[partners.get(number)] : null;
+    const opens = partner !== null && partner[0] >= stop;
+    const inside = partner === null ? [] : opens
+      ? free.filter((word) => stop <= word && word < partner[0] && first.has(word))
+      : before.filter((word) => word >= partner[1]);
+    let place = targets[last.get(before.at(-1))]?.end ?? text.length;
+    if (!free.some((word) => word < own)) place = 0;
+    else if (!free.some((word) => word >= stop)) place = text.length;
+    else if (inside.length > 0 && opens) place = targets[Math.min(...inside.map((word) => first.get(word)))].start;
+    else if (inside.length > 0) place = targets[Math.max(...inside.map((word) => last.get(word)))].end;
+    const copied = QUOTES.test(source.text.slice(start, end)) ? '"' : source.text.slice(start, end);
     if (CLOSING.includes(copied[0])) place = Math.max(place, latest);
     latest = place;
-    const [left, right] = [source.text.slice(0, start), source.text.slice(end)].map((s) => s.replace(INVISIBLE, ""));
-    const joinedLeft = !(FIRST_OF_WORD.test(copied) || /\s$/.test(left));
-    const joinedRight = !(LAST_OF_WORD.test(copied) || /^\s/.test(right));
-    return { place, copied, first, joinedLeft, joinedRight };
+    const [left, right] = [source.text.slice(0, start), source.text.slice(end)].map((side) => side.replace(INVISIBLE, ""));
+    return { place, copied, first: own, left: left.slice(-1).trim(), right: right.slice(0, 1).trim() };
   });
   return found.toSorted((a, b) => a.place - b.place);
+}
+
+/** For each opening bracket, quotation mark or tag among the copied spans its closing one, and the reverse. */
+function partnersOf({ text, copied }) {
+  const [partners, opened] = [new Map(), []];
+  copied.forEach(([start, end], number) => {
+    const apartLeft = start === 0 || /\s/.test(text[start - 1]);
+    const apartRight = end === text.length || /\s/.test(text[end]);
+    if (apartLeft && !apartRight) opened.push(number);
+    else if (!apartLeft && opened.length > 0) {
+      partners.set(number, opened.pop());
+      partners.set(partners.get(number), number);
+    }
+  });
+  return partners;
 }
 
 /** The text with the insertions, where each of its characters is now, and for each copied word its source word and place. */
@@ -102,25 +141,35 @@ function inserted(text, all) {
     result += text.slice(done, place);
     done = Math.max(done, place);
   };
-  for (const { place, copied, first, joinedLeft, joinedRight } of all) {
+  for (const { place, copied, first, left, right } of all) {
+    const isWord = FIRST_OF_WORD.test(copied);
+    const marked = right !== "" && !LAST_OF_WORD.test(copied);
     upTo(place);
-    if (joinedRight && /^\s/.test(text.slice(done))) {
+    if (marked && /^\s/.test(text.slice(done))) {
       // The space belongs before it, or nowhere.
       moved.push(result.length);
       done += 1;
-      if (!joinedLeft) result += " ";
+      if (left === "" || isWord) result += " ";
     }
-    if (result && !joinedLeft && !/\s$/.test(result)) result += " ";
+    // A word is apart but from a bracket that is copied with it.
+    const bracketed = left !== "" && left === result.at(-1) && OPENING.includes(left);
+    const gluedLeft = isWord ? bracketed : CLOSING.includes(copied[0]) || fit(left, result.slice(-1));
+    if (result && !gluedLeft && !/\s$/.test(result)) result += " ";
     splitWords(copied).forEach(({ start }, number) => copies.push([first + number, result.length + start]));
     result += copied;
     if (/^\s/.test(text.slice(done)) && text[done + 1] && CLOSING.includes(text[done + 1])) {
       moved.push(result.length);
       done += 1;
     }
-    const after = text[done];
-    const joined = joinedRight && !/^\p{M}/u.test(after ?? "");
-    if (after && !joined && !/\s/.test(after) && !CLOSING.includes(after)) result += " ";
+    const after = text[done] ?? "";
+    const gluedRight = OPENING.includes(copied.at(-1)) || (marked && fit(right, after));
+    if (after && !(gluedRight && !/^\p{M}/u.test(after)) && !/\s/.test(after) && !CLOSING.includes(after)) result += " ";
   }
   upTo(text.length);
   return { text: result, moved, copies };
+}
+
+/** Whether what follows the character `source` without a space follows `target` so: no word takes a mark's place. */
+function fit(source, target) {
+  return source !== "" && (FIRST_OF_WORD.test(source) || !FIRST_OF_WORD.test(target));
 }

@@ -53,7 +53,7 @@ export class KnownWords {
    * @param lists `LISTS` of nmt/text/names.py
    */
   constructor(coded, numberWords, titles, readings, lists) {
-    this.readings = Object.entries(readings).map(([pattern, reading]) => [new RegExp(pattern, "gu"), reading]);
+    this.readings = Object.entries(readings).map(([pattern, reading]) => [new RegExp(pattern, "giu"), reading]);
     this.numberWords = new Map(Object.entries(numberWords));
     this.titles = new Map(Object.entries(titles));
     const asWritten = (title) => anyCase(title).replaceAll("[..]", String.raw`\.`);
@@ -109,7 +109,7 @@ export class KnownWords {
     const name = text.slice(start, end);
     const known = (part) => this.words.has(part) || this.words.has(part.toLowerCase());
     if (name.split("-").every(known)) return false;
-    if (!BEGINNING.test(text.slice(0, start)) || this.common.get(name.toLowerCase()) === name) return true;
+    if (!begins(text, start) || this.common.get(name.toLowerCase()) === name) return true;
     if (this.given.has(name) && this.isSubject(text, start, end)) return true;
     const other = text[end] === " " ? spansOf(NAME, text).find(([next]) => next === end + 1) : undefined;
     const letters = stem(name);
@@ -274,7 +274,7 @@ export class KnownWords {
       if (word === lower && this.given.has(capital) && called.has(place)) return capital;
       if (this.words.has(word) || [...lower].length !== size || [...capital].length !== size) return word;
       if (word === lower) return this.words.has(capital) ? capital : (this.common.get(word) ?? word);
-      if (!this.words.has(lower)) return word;
+      if (!this.words.has(lower)) return this.words.has(capital) || this.people.get(lower) === capital ? capital : word;
       return BEGINNING.test(text.slice(0, place)) ? capital : lower;
     });
     return usual.replace(FIRST_PART, (part, place) => {

@@ -32,9 +32,11 @@ function* occurrences(text, part) {
 }
 
 /** Every sentence of a text that has pieces: [{text, start, encoding}]; one with all of a text that is one sentence. */
-export function sentences(subwords, { text, copied, slots }, language) {
+export function sentences(subwords, { text, copied, slots, symbols }, language) {
   const held = new Set([...slots.values()].map((span) => text.slice(...span)));
-  const ends = sentenceEnds(text, language, [...copied, ...[...held].flatMap((part) => [...occurrences(text, part)])]);
+  const read = symbols.map(({ start, end }) => [start, Math.min(end + 2, text.length)]); // with the space after `Ud.`
+  const names = [...held].flatMap((part) => [...occurrences(text, part)]);
+  const ends = sentenceEnds(text, language, [...copied, ...read, ...names]);
   const parts = [];
   let first = 0;
   for (const end of ends) {

@@ -10,13 +10,15 @@ export const SLOTS = NAMES + NUMBERS;
 // What (?=(?<a>...))\k<a> matches is not given back.
 const BEFORE = String.raw`(?<![${WORD}]|(?<!\p{L})[.,])`;
 const NUMBER = new RegExp(
-  String.raw`${PHONE}|${BEFORE}\p{Nd}+(?=(?:st|nd|rd|th)(?![${WORD}])|\.?[ºª](?![${WORD}]))|` +
-    String.raw`${BEFORE}[+\-]?(?:\p{Sc} ?)?[+\-]?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
+  String.raw`${PHONE}|${BEFORE}(?:2[2-9]|[3-9]\p{Nd}|\p{Nd}{3})º(?![${WORD}])|${BEFORE}\p{Nd}*[\u00bc-\u00be\u2150-\u215e]|` +
+    String.raw`%(?:\p{Nd}\$)?d(?![${WORD}])|${BEFORE}\p{Nd}[\p{Nd},]*(?=(?:st|nd|rd|th)(?![${WORD}])|\.?[ºª](?![${WORD}]))|` +
+    String.raw`${BEFORE}[+\-]?(?:(?:US)?\p{Sc} ?)?[+\-]?(?:\p{L}+-)?\p{L}*\p{Nd}(?=(?<a>[${WORD}]*))\k<a>` +
     String.raw`(?:[.,:\/\-]\p{Nd}(?=(?<b>[${WORD}]*))\k<b>)*(?: \p{Nd}[\p{Nd}.,:\/\-]*\p{Nd}(?![${WORD}]))*` +
     String.raw`(?<!\p{Nd}(?:st|nd|rd|th|[ºª]))` +
-    String.raw`(?: ?(?:\p{Sc}(?!\p{Nd})|°(?: ?[CF](?![${WORD}]))?|${UNIT})|(?<=\p{Nd}\p{L}+)/[hls](?![${WORD}]))?`,
+    String.raw`(?: ?(?:\p{Sc}(?!\p{Nd})|[°º](?: ?[CF](?![${WORD}]))|°|${UNIT})|(?<=\p{Nd}\p{L}+)/[hls](?![${WORD}]))?`,
   "gu",
 );
+const SYMBOL_NAMES = new RegExp(SYMBOL_NAME, "gu");
 const TOKEN = /[\p{L}\p{M}]+(?:-\p{L}+)*/gu;
 /** Words of a number below a hundred: `treinta y cinco`. */
 const MOST_WORDS = 3;
@@ -46,7 +48,7 @@ export function findSlots(text, known) {
     else names.push([start, end]);
   }
   const numbers = spansOf(NUMBER, text).filter((one) => !known.words.has(text.slice(...one)) && !names.some((other) => overlap(one, other)));
-  const free = numberWordSpans(text, known.numberWords).filter((one) => !numbers.some((other) => overlap(one, other)));
+  const free = numberWordSpans(text, known.numberWords).filter((one) => ![...names, ...numbers].some((other) => overlap(one, other)));
   const counted = [...numbers, ...free].toSorted((a, b) => a[0] - b[0]);
   const slots = [...numbered(text, names, NAMES), ...numbered(text, counted, NUMBERS)];
   return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
@@ -82,7 +84,7 @@ function numbered(text, spans, characters) {
 /** Where `readings` match outside names, by a pattern each, and what is read there; the first at a place counts. */
 export function symbolSlots(text, readings) {
   const found = [];
-  const names = spansOf(new RegExp(SYMBOL_NAME, "gu"), text).map(([start, end]) => ({ start, end }));
+  const names = spansOf(SYMBOL_NAMES, text).map(([start, end]) => ({ start, end }));
   for (const [pattern, character] of readings) {
     for (const [start, end] of spansOf(pattern, text)) {
       if (![...names, ...found].some((other) => start < other.end && other.start < end)) found.push({ start, end, character });

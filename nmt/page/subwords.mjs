@@ -9,11 +9,11 @@ import {
   truecasedBeginning,
 } from "./casing.mjs";
 import { CharacterMap } from "./charsmap.mjs";
-import { copiedSpans } from "./copied.mjs";
+import { SYMBOL_NAME, copiedSpans } from "./copied.mjs";
 import { KnownWords } from "./names.mjs";
 import { NUMBERS, ORDINAL, SLOTS, fill, findSlots, ordinalEnding, symbolSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
-import { normalize, overlapping, splitWords } from "./words.mjs";
+import { normalize, overlapping, spansOf, splitWords } from "./words.mjs";
 
 export const PADDING = 0;
 export const UNKNOWN = 1;
@@ -32,6 +32,8 @@ const TRUECASED = "<truecased>";
 /** Stands before the pieces that occur in source sentences alone. */
 const SOURCE_ONLY = "<source-only>";
 const OPENING = /[¿¡]$/;
+/** Points after which the network writes one too many: `U.S.` */
+const POINTS = /(?:\p{Lu}\.\p{Lu}|UU)\.$/u;
 const AFTER_OPENING = /(?<=[¿¡])(?=\P{White_Space})/gu;
 /** How much less likely than the least likely piece a character without any is. */
 const UNKNOWN_PENALTY = 10;
@@ -131,7 +133,8 @@ export class Subwords {
     const { plain, places } = without(text, copied);
     const shouted = isCapitals(plain);
     const score = (form) => this.score(form);
-    const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name)) : (known?.usualCase(plain) ?? plain);
+    const names = shouted && known ? spansOf(new RegExp(SYMBOL_NAME, "gu"), plain) : [];
+    const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name), names) : (known?.usualCase(plain) ?? plain);
     const reread = symbolSlots(cased, readings);
     const { filled: unshouted, spans: origins } = fill(cased, reread);
     const found = known ? findSlots(unshouted, known) : [];
@@ -327,7 +330,8 @@ export class Subwords {
       let piece = this.types[id] === CONTROL ? "" : id === UNKNOWN ? " ⁇ " : this.spelling[id];
       if (!started && piece.startsWith(SPACE)) piece = piece.slice(SPACE.length);
       const surface = piece.replaceAll(SPACE, " ");
-      surfaces.push(OPENING.test(surfaces.findLast((one) => one !== "") ?? "") ? surface.replace(/^ /, "") : surface);
+      const before = surfaces.slice(-8).join("");
+      surfaces.push(OPENING.test(before) ? surface.replace(/^ /, "") : POINTS.test(before) ? surface.replace(/^\.+/, "") : surface);
       started ||= piece !== "";
     }
     return [...surfaces, ...surfacesOfBytes(bytes)];

@@ -249,9 +249,9 @@ function stacked(layers, heads, rows, columns) {
 }
 
 /** A text without words translates to nothing, and what is copied to itself. */
-function untranslated(source, { words, copied, text }) {
-  const own = copied.map(([start, end]) => text.slice(start, end)).join(" ");
-  const targetWords = textsOf(splitWords(own));
-  const nothing = { text: own, pieces: [], score: 0, ended: true, targetWords, confidence: null, wordConfidence: null, doubtful: [] };
-  return { source, ...nothing, sourceWords: textsOf(words), heads: null, hypotheses: [], tree: [], sentences: [] };
+function untranslated(source, whole) {
+  const { text, links } = withCopied("", whole, []);
+  const targetWords = textsOf(splitWords(text));
+  const nothing = { text, pieces: [], score: 0, ended: true, targetWords, links, confidence: null, wordConfidence: null, doubtful: [] };
+  return { source, ...nothing, sourceWords: textsOf(whole.words), heads: null, hypotheses: [], tree: [], sentences: [] };
 }

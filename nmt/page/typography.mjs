@@ -9,8 +9,8 @@ export const MARKS = ".!?…";
 export const INVISIBLE = /\ufe0e|[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
 
 /**
- * The plain form of what lies outside `spans`, and for each of its UTF-16 units, and its end, the place in `text`. Between
- * letters or digits a span leaves a space.
+ * The plain form of what lies outside `spans`, and for each of its UTF-16 units, and its end, the place in `text`. A span
+ * between letters or digits leaves a space, so that it parts names and numbers.
  */
 export function without(text, spans) {
   const inside = new Uint8Array(text.length);
@@ -23,7 +23,7 @@ export function without(text, spans) {
       parted ||= inside[place] === 2;
       continue;
     }
-    if (parted && /[\p{L}\p{N}]$/u.test(plain) && /^[\p{L}\p{N}]/u.test(PLAIN.get(text[place]) ?? text.slice(place, place + 2))) {
+    if (parted && /[\p{L}\p{N}] *$/u.test(plain) && /^[\p{L}\p{N}]/u.test(PLAIN.get(text[place]) ?? text.slice(place, place + 2))) {
       plain += " ";
       places.push(place);
     }

@@ -38,11 +38,13 @@ def capitalized(word: str) -> str:
     return word[:1].upper() + word[1:]
 
 
-def from_capitals(text: str, score: Score, is_name: Callable[[str], bool]) -> str:
-    """The usual form of a sentence in capitals: each word in its likeliest casing, the first one and names
-    capitalized."""
+def from_capitals(text: str, score: Score, is_name: Callable[[str], bool], kept: Spans = ()) -> str:
+    """The usual form of a sentence in capitals: each word outside the spans `kept` in its likeliest casing, the first
+    one and names capitalized."""
     usual, first = text, True
     for word in split_words(text):
+        if _within(word.start, kept):
+            continue
         capital = word.text.capitalize()
         forms = [capital] if is_name(capital) else [capital, word.text] + ([] if first else [word.text.lower()])
         best = max((form for form in forms if len(form) == len(word.text)), key=score, default=word.text)

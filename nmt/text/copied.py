@@ -7,35 +7,48 @@ import regex
 _EMOJI = r"\p{Extended_Pictographic}\p{EMod}?\ufe0f?"
 PHONE = r"(?<![\w.,])(?:\+?\d{1,3} ?)?\(\d{2,4}\) ?\d[\d .-]*\d(?!\w)"
 """A telephone number with a part in brackets; `nmt.text.slots` treats it as a number, so it is not copied."""
-_FILES = "txt|pdf|docx?|xlsx?|pptx?|csv|tsv|json|xml|html?|css|py|js|md|ya?ml|toml|jpe?g|png|gif|svg|mp[34]|zip|gz|exe"
-_RAISED = "[\u00b2\u00b3\u00b9\u2070-\u2089]"
-SYMBOL_NAME = (
-    r"(?<![\w&.])(?:\p{Lu}{1,2}&\p{Lu}|\p{Lu}(?:\+\+|#)|\.NET)(?![\w&+#])"
-    r"|(?<![\w.])(?!(?:U\.[SKN]|U\.S\.A|P\.[SD]|[AP]\.M)\.(?!\p{Lu}))\p{Lu}\.(?:\p{Lu}\.)+(?!\w)"
-    rf"|(?<![\w./\\~-])(?:(?:[A-Za-z]:|~)?(?:[/\\][\w.-]*\w){{2,}}|[\w-]+\.(?:{_FILES}|com|org|net|edu|io))(?![\w/\\@])"
-    rf"|(?<![\w.,])[\p{{L}}\d]*{_RAISED}(?:[\p{{L}}\d]|{_RAISED})*"
+_FILES = (
+    "txt|pdf|docx?|xlsx?|pptx?|csv|tsv|json|xml|html?|css|py|js|md|ya?ml|toml|jpe?g|png|gif|svg|mp[34]|zip|gz|exe|"
+    "com|org|net|edu|io|uk|es|eu|info"
 )
-"""A name with a symbol or points, a file's or a site's, or a formula: `AT&T`, `C++`, `D.C.`, `notes.txt`, `H₂O`.
-`nmt.text.names` treats it as a name, so it is not copied either."""
-UNIT = r"\p{L}{1,2}/[hls](?!\w)"
+_RAISED, _LOWERED = "\u00b2\u00b3\u00b9\u2070\u2074-\u2079", "\u2080-\u2089"
+_TERM = rf"(?:\p{{L}}{{1,2}}[{_RAISED}{_LOWERED}]*|\d[\d.,]*)"
+SYMBOL_NAME = (
+    r"(?<![\w&.])(?:\p{Lu}{1,2}&\p{Lu}s?|\p{Lu}(?:\+\+|#)\d*|\p{Lu}\+\p{Lu}|\p{Lu}*\.NET)(?![\w&+#])"
+    r"|(?<![\w.])(?!(?:U\.[SKN]|U\.S\.A|[AP]\.M)\.(?!\p{Lu}))\p{Lu}\p{Ll}?\.(?:\p{Lu}\.)+(?!\w)"
+    r"|(?<![\w./\\~-])(?:[A-Za-z]:|~)?(?:[/\\][\w.-]*\w){2,}(?![\w/\\@])"
+    rf"|(?<![\w./\\~@-])(?:[\w-]+[./])+(?i:{_FILES})(?:\.\p{{Ll}}{{2}})?(?:/[\w./-]*\w)?(?![\w/\\@])"
+    r"|(?<![\w\p{N}.])[\p{L}\p{N}]+(?:_[\p{L}\p{N}]+)+(?!\w)"
+    rf"|(?<![\w.,+*×÷/^=-])(?<![-+*×÷/^=] )(?:{_TERM} ?[-+*×÷/^] ?)*+{_TERM} ?= ?{_TERM}"
+    rf"(?: ?[-+*×÷/^=] ?{_TERM})*(?![\w.,]*\w)"
+    rf"|(?<![\w.,/])(?:\p{{L}}{{1,3}}[{_RAISED}]+(?!\w)|[\p{{L}}\d]*[{_LOWERED}][\p{{L}}\d{_LOWERED}]*)"
+    r"|\{\{?[\w.]*\}\}?|\$\{[\w.]*\}|%(?:\d\$)?s(?!\w)"
+)
+"""A name with a symbol or points, a file's or a site's, an equation or formula, or what a program fills in: `AT&T`,
+`C++`, `D.C.`, `notes.txt`, `H₂O`, `{name}`. `nmt.text.names` treats it as a name, so it is not copied either."""
+QUOTED = r"(?<![\w\"])\"(?:\p{Ll}[^\"]{0,40}|\w+)(?<![\s.,!?])\"(?![\w\"])"
+"""A word or a few in quotation marks; these are copied."""
+UNIT = r"\p{L}{1,2}/[hls][²³]?(?!\w)"
 """A unit with a stroke, such as `km/h`; it belongs to the number before it."""
 # Text, compiled when it is first used: compiling takes milliseconds.
 _COPIED = (
-    rf"(?P<slot>{PHONE}|{SYMBOL_NAME})"
-    r"|(?:https?://|www\.)[^\s<>\"“”«»]*[^\s<>\"“”«».,;:!?)'’\]]"  # a link, without the mark that ends the sentence
+    r"\]\([^()\s]+\)|(?:https?://|www\.)[^\s<>\"“”«»]*[^\s<>\"“”«».,;:!?)'’\]]"  # a link without the final mark
     r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
+    rf"|(?P<slot>{PHONE}|{SYMBOL_NAME})"
     r"|(?<![\w&])#\w*\p{L}\w*"
     r"|(?<![\w.])@\w+(?:\.\w+)*"
     r"|(?<=^\s*)(?:\d{1,3}(?:[.)]|\.?-)(?=\s+\S|\s*$)|[A-Za-z]\)(?=\s)|-(?=\s+\S|[^\s\d\p{Sc}.-]))"  # items, speech
     r"|(?<=\p{L})\(e?s\)"  # word(s)
-    r"|</?\p{L}[^<>]*>|\{\{?[\w.]*\}\}?|\$\{[\w.]*\}|%(?:\d\$)?[ds](?!\w)"  # tags, and what programs fill in
+    r"|</?\p{L}[\w-]*(?:\s[^<>]*=[^<>]*)?\s*/?>|&(?:\w+|#\d+);"  # tags, entities
+    r"|_{2,}|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)"  # lines to write on, emphasis
+    r"|\[[ xX]\]|\([cCrR]\)|(?<=^\s*)\(\w\)(?=\s)"  # [x] (c) (a)
     r"|(?<!\w)(?:[:;=8][-o^']?[()\[\]DPpOo3/\\|*]|:'[()]|<3+|\^_*\^|[xX]D)(?!\w)"  # :-) <3 xD
     rf"|(?:(?<!\w)[0-9#*]\ufe0f?\u20e3|\p{{RI}}\p{{RI}}|{_EMOJI}(?:\u200d{_EMOJI})*)+"  # keycaps, flags, other emoji
     r"|(?!\w|\p{Sc} ?\d|(?<=\d ?)[°\p{Sc}]|(?<=\d)/(?=\d)|(?<=\d ?\p{L}{1,2})/(?=[hls](?!\w))|"
     r"\+\d|\$)[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]"  # brackets and symbols
 )
 # A cheap first test: every copied span contains a match, most sentences none.
-_HINT = regex.compile(r"[^\w\s.,!?'\"¿¡-]|^\s*[-\d]|[xX]D|www|\u20e3")
+_HINT = regex.compile(r"[^\w\s.,!?'¿¡-]|^\s*[-\d]|[xX]D|www|_|\u20e3")
 _LETTER, _SPELLED = regex.compile(r"\p{L}"), regex.compile(r"[\p{L}\p{N}]")
 
 
@@ -46,4 +59,7 @@ def copied_spans(text: str, numbers: bool = False) -> list[tuple[int, int]]:
         return [match.span() for match in regex.finditer(r"\S+", text)]
     if not _HINT.search(text):
         return []
-    return [match.span() for match in regex.finditer(_COPIED, text) if match["slot"] is None]
+    found = [match.span() for match in regex.finditer(_COPIED, text) if match["slot"] is None]
+    quotes = regex.finditer(QUOTED, text) if '"' in text else ()
+    marks = [place for match in quotes for place in (match.start(), match.end() - 1)]
+    return sorted([*found, *((mark, mark + 1) for mark in marks if not any(s <= mark < e for s, e in found))])

@@ -48,14 +48,17 @@ class Encoding:
     def words_as_read(self) -> list[str]:
         """The words, with the reading of a span in place of its first word."""
         found = [word.text for word in self.words]
-        for slot in self.read:
+        for slot, words in zip(self.read, self.words_of_read, strict=True):
             if reading := slot.character.strip():
-                found[self.word_at(slot)] = reading
+                found[words.start] = reading
         return found
 
-    def word_at(self, slot: Slot) -> int:
-        """The first word within a slot's span."""
-        return self.words_within((slot.start, slot.end)).start
+    @cached_property
+    def words_of_read(self) -> list[range]:
+        """The words that each span of `read` covers."""
+        return overlapping(
+            [(slot.start, slot.end) for slot in self.read], [(word.start, word.end) for word in self.words]
+        )
 
     def words_within(self, span: Span) -> range:
         """The words that a span overlaps."""

@@ -141,7 +141,7 @@ class KnownWords:
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        if not _BEGINNING.search(text[:start]) or _is_listed(COMMON, name):
+        if not _begins(text, start) or _is_listed(COMMON, name):
             return True
         if name in GIVEN and _is_subject(text, start, end):
             return True
@@ -282,7 +282,7 @@ class KnownWords:
             if word == lower:
                 return capital if capital in self.words else COMMON.get(word, word)
             if lower not in self.words:
-                return word
+                return capital if capital in self.words or _is_listed(PEOPLE, capital) else word
             return capital if _BEGINNING.search(text[: match.start()]) else lower
 
         result = _ONE_CASE.sub(usual, text)
@@ -401,5 +401,5 @@ def _stem(word: str) -> str:
 
 
 def name_spans(text: str) -> list[Span]:
-    """Capitalised words of two letters or more, without a possessive `'s`."""
+    """Capitalised words of two letters or more, without a possessive `'s`, and names with a symbol (`SYMBOL_NAME`)."""
     return [match.span() for match in _NAME.finditer(text)]

@@ -10,15 +10,18 @@ import regex
 from nmt.text.copied import PHONE, UNIT
 from nmt.text.words import Span
 
+# Not within a word, nor after a point or comma, unless that follows a letter.
 _BEFORE = r"(?<!\w|(?<!\p{L})[.,])"
 # Digits with what groups them: -$1,250.99  10:30  2024-05-17  +34 91 123 45 67  +1 (555) 123-4567  5pm  A320  F-16
 # 20 °C  120 km/h; of 21st and 21.º the digits. Text, compiled when it is first used: compiling takes milliseconds.
 _NUMBER = (
-    rf"{PHONE}|{_BEFORE}\d+(?=(?:st|nd|rd|th)(?!\w)|\.?[ºª](?!\w))|"
-    rf"{_BEFORE}[+-]?(?:\p{{Sc}} ?)?[+-]?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*(?: \d[\d.,:/-]*\d(?!\w))*"
-    rf"(?<!\d(?:st|nd|rd|th|[ºª]))(?: ?(?:\p{{Sc}}(?!\d)|°(?: ?[CF](?!\w))?|{UNIT})|(?<=\d\p{{L}}+)/[hls](?!\w))?"
+    rf"{PHONE}|{_BEFORE}(?:2[2-9]|[3-9]\d|\d{{3}})º(?!\w)|{_BEFORE}\d*[\u00bc-\u00be\u2150-\u215e]|%(?:\d\$)?d(?!\w)|"
+    rf"{_BEFORE}\d[\d,]*(?=(?:st|nd|rd|th)(?!\w)|\.?[ºª](?!\w))|"
+    rf"{_BEFORE}[+-]?(?:(?:US)?\p{{Sc}} ?)?[+-]?(?:\p{{L}}++-)?+\p{{L}}*+\d\w*+(?:[.,:/-]\d\w*+)*"
+    rf"(?: \d[\d.,:/-]*\d(?!\w))*(?<!\d(?:st|nd|rd|th|[ºª]))"
+    rf"(?: ?(?:\p{{Sc}}(?!\d)|[°º](?: ?[CF](?!\w))|°|{UNIT})|(?<=\d\p{{L}}+)/[hls](?!\w))?"
 )
-_DIGIT = regex.compile(r"\d")
+_DIGIT = regex.compile(r"[\d\u00bc-\u00be\u2150-\u215e]|%")
 _WORD = regex.compile(r"[\p{L}\p{M}]+(?:-\p{L}+)*")
 MOST_WORDS = 3
 """Words of a number below a hundred: `treinta y cinco`."""
@@ -61,7 +64,7 @@ def ordinal_ending(digits: str) -> str:
 
 
 def number_spans(text: str) -> list[Span]:
-    """Every number, with its currency or degree."""
+    """Every number, with its currency, degree or unit."""
     return [match.span() for match in regex.finditer(_NUMBER, text)] if _DIGIT.search(text) else []
 
 

@@ -24,10 +24,12 @@ class Part(NamedTuple):
 
 def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
     """Sentences of `whole` that have pieces, found by sentencex, which knows the language's abbreviations. None ends
-    within what has a placeholder, such as `Mr. Carter` in Spanish."""
+    within what has a placeholder, such as `Mr. Carter` in Spanish, is copied, or is read as something else."""
     found = accumulate(map(len, sentencex.segment(language, whole.text)))
     held = {whole.text[slice(*span)] for span in whole.slots.values()}
-    kept = (match.span() for text in held for match in re.finditer(re.escape(text), whole.text))
+    kept = [match.span() for text in held for match in re.finditer(re.escape(text), whole.text)]
+    kept += whole.copied
+    kept += [(start, min(end + 2, len(whole.text))) for start, end, _ in whole.read]  # with the space after `Ud.`
     within = {place for start, end in kept for place in range(start + 1, end)}
     ends = [end for end in found if end not in within and whole.text[end : end + 1] not in ("º", "ª")]  # 2.º
     if len(ends) == 1:

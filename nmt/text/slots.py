@@ -40,17 +40,15 @@ def find_slots(text: str, known: KnownWords) -> list[Slot]:
         if not names or start >= names[-1][1]:
             joined = names and _BETWEEN.fullmatch(text, names[-1][1], start)
             names.append((names.pop()[0] if joined else start, end))
-    numbers = [(start, end) for start, end in number_spans(text) if text[start:end] not in known.words]
-    numbers = [one for one in numbers if not any(_overlap(one, other) for other in names)]
-    for start, end in number_word_spans(text, known.number_words):
-        if not any(_overlap((start, end), other) for other in numbers):
-            numbers.append((start, end))
+    taken = {place for span in names for place in range(*span)}
+    numbers: list[Span] = []
+    digits = (span for span in number_spans(text) if text[slice(*span)] not in known.words)
+    for span in (*digits, *number_word_spans(text, known.number_words)):
+        if taken.isdisjoint(range(*span)):
+            taken.update(range(*span))
+            numbers.append(span)
     numbers.sort()
     return sorted(numbered(text, names, NAMES) + numbered(text, numbers, NUMBERS))
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
 
 
 def numbered(text: str, spans: Iterable[Span], characters: Sequence[str]) -> list[Slot]:

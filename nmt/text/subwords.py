@@ -26,7 +26,7 @@ from nmt.text.casing import (
     truecased_beginning,
     truecased_corpus,
 )
-from nmt.text.copied import copied_spans
+from nmt.text.copied import SYMBOL_NAME, copied_spans
 from nmt.text.encoding import Encoding
 from nmt.text.names import KnownWords
 from nmt.text.numerals import ordinal_ending
@@ -61,8 +61,9 @@ _OPENING = regex.compile(r"[¿¡](?=\S)")
 _ORDINAL = regex.compile(rf"([{NUMBERS}])(st|nd|rd|th)(?![\p{{L}}\p{{M}}])")
 _POINT = regex.compile(rf"(?<=[{NAMES}])\.")
 """A point after a name; not written after one that has its own, such as `D.C.`"""
-_AFTER_OPENING = regex.compile(r"(?<=[¿¡]) ")
-"""Spaces to remove: the network writes one before a word that it has seen only without an opening mark."""
+_SURPLUS = regex.compile(r"(?<=[¿¡]) |(?<=(?:\p{Lu}\.\p{Lu}|UU)\.+)\.")
+"""What to remove: the network writes a space before a word that it has seen only without an opening mark, and more
+points after `U.S.`"""
 
 
 class Subwords:
@@ -243,17 +244,19 @@ class Subwords:
         readings = known.readings if known else {}
         plain, places = without(text, ())
         read = symbol_slots(plain, readings)
+        spelled = {place for slot in read for place in range(slot.start, slot.end)}
         copied = [
             (places[start], places[end - 1] + 1)
             for start, end in copied_spans(plain, numbers=slots is None)
-            if not any(slot.start <= start < slot.end for slot in read)
+            if start not in spelled
         ]
         if copied:
             before, (plain, places) = places, without(text, copied)
             slots = slots and _moved(slots, before, places)
         shouted = is_capitals(plain)
         is_name = known.is_unknown if known else lambda _: False
-        usual = from_capitals(plain, self.score, is_name) if shouted else plain
+        kept_names = [match.span() for match in regex.finditer(SYMBOL_NAME, plain)] if shouted and known else []
+        usual = from_capitals(plain, self.score, is_name, kept_names) if shouted else plain
         if known and not shouted:
             usual = known.usual_case(usual)
         read = symbol_slots(usual, readings)
@@ -270,7 +273,7 @@ class Subwords:
             spans = _traced(spans, unfilled, len(usual))
         if origins:
             spans, kept = (_traced(one, origins, len(plain)) for one in (spans, kept))
-        if len(places) <= len(text) or copied:
+        if len(places) <= len(text) or copied:  # saves time
             shown = [(place, place + 1) for place in places[:-1]]
             spans, kept = (_traced(one, shown, len(text)) for one in (spans, kept))
             places_read = _traced([(slot.start, slot.end) for slot in read], shown, len(text))
@@ -365,7 +368,7 @@ class Subwords:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Piece ids as NFC-normalized text, first words as the vocabulary has them."""
-        return _AFTER_OPENING.sub("", normalize(self._processor.decode(list(ids))))
+        return _SURPLUS.sub("", normalize(self._processor.decode(list(ids))))
 
     def decode_with_spans(self, ids: Sequence[int], source: Encoding | None = None) -> Encoding:
         """Decode piece ids to an Encoding that keeps exactly these pieces.
@@ -378,7 +381,7 @@ class Subwords:
         if normalize(text) != text:  # possible only for characters that were spelled out in bytes
             spans = [(len(normalize(text[:start])), len(normalize(text[:end]))) for start, end in spans]
         text = normalize(text)
-        for place in reversed([match.start() for match in _AFTER_OPENING.finditer(text)]):
+        for place in reversed([match.start() for match in _SURPLUS.finditer(text)]):
             text = text[:place] + text[place + 1 :]
             spans = [(start - (start > place), end - (end > place)) for start, end in spans]
         filled: dict[str, Span] = {}

@@ -10,41 +10,71 @@ from nmt.text.copied import SYMBOL_NAME
 from nmt.text.slots import Slot
 
 _BETWEEN = r"(?<=\p{{L}}{{2}}) ?{} ?(?=\p{{L}}{{2}})"
-_ORDINALS = ("primer", "segund", "tercer", "cuart", "quint", "sext", "séptim", "octav", "noven", "décim")
-_HINT = regex.compile(r"[&/(@ºª]|\der|\.er")
+_LIST = _BETWEEN.format("/") + r"(?=\p{L}+ ?/ ?\p{L}{2})"
+_ORDINALS = {"1": "primer", "2": "segund", "3": "tercer"}
+_HINT = regex.compile(r"[&/(@ºª]|\.\p{L}|\d\p{L}|\p{L}\.")
 READINGS: dict[str, dict[str, str]] = {
-    "en": {r"(?<!\p{L})and/(?=or(?!\p{L}))": "", _BETWEEN.format("&"): " and ", _BETWEEN.format("/"): " or "},
+    "en": {
+        r"(?<!\p{L})and/(?=or(?!\p{L}))": "",
+        r"(?<!\p{L})w/o ": "without ",
+        r"(?<!\p{L})w/ ": "with ",
+        r"(?<!\p{L})s/(?=he(?!\p{L}))": "",
+        r"(?<!\p{L})fig\. ?(?=\p{N})": "figure ",
+        r"(?<!\p{L})p\. ?(?=\p{N})": "page ",
+        r"(?<!\p{L})No\. ?(?=\p{N})": "number ",
+        r"(?<!\p{L})vs\.(?= )": "versus",
+        r"(?<!\p{L})e\.g\.": "for example",
+        r"(?<!\p{L})i\.e\.": "that is",
+        r"(?<=\p{L}) & (?=\p{L})": " and ",
+        _BETWEEN.format(r"&(?!\p{L}+;)"): " and ",
+        _LIST: ", ",
+        _BETWEEN.format("/"): " or ",
+    },
     "es": {
         r"(?<!\p{L})y/(?=o(?!\p{L}))": "",
-        r"(?<=(?<!\p{L})(?:[Ee]l|[Ll]os|[Uu]n|[Uu]nos|[Aa]l|[Dd]el))(?:/| \()(?:la|las|una|unas)\)?(?!\p{L})": "",
+        r"(?<=(?<!\p{L})(?:el|los|un|unos|al|del))(?:/| ?\()(?:la|las|a|una|unas)\)?(?!\p{L})": "",
         r"(?<=\p{L}(?:o|os|or|ores))(?:/as?(?!\p{L})|\(as?\))": "",
-        r"(?<=\p{L}{2})@(?=s?(?!\p{L}))": "o",
-        r"(?<=(?<!\p{L})[SD]r(?:e?s)?\.)/[SD]ra?s?\.": "",
+        r"(?<=\p{L})@(?=s?(?!\p{L}))": "o",
+        r"(?<=(?<!\p{L})[SD]r(?:e?s)?\.)/(?:[SD]r)?as?\.": "",
         **{
             rf"(?<![\p{{L}}\p{{N}}.,]){number}\.?{ending}(?!\p{{L}})": stem + {"º": "o", "ª": "a", "er": ""}[ending]
-            for number, stem in enumerate(_ORDINALS, 1)
+            for number, stem in _ORDINALS.items()
             for ending in (("º", "ª", "er") if stem.endswith("er") else ("º", "ª"))
         },
-        r"(?<=\p{N})\.?[ºª](?!\p{L})": "",
-        _BETWEEN.format("&"): " y ",
+        r"(?<=\p{N})(?:\.[ºª]|ª|(?<=(?<!\p{N})(?:1?\p{N}|2[01]))º)(?!\p{L})": "",
+        r"(?<=\p{N})(?:do|ro|to|mo|vo|no)(?!\p{L})": "",
+        r"(?<!\p{L})Uds\.": "ustedes",
+        r"(?<!\p{L})Ud\.": "usted",
+        r"(?<!\p{L})(?:n\.?º|núm\.) ?(?=\p{N})": "número ",
+        r"(?<!\p{L})fig\. ?(?=\p{N})": "figura ",
+        r"(?<!\p{L})págs?\. ?(?=\p{N})": "página ",
+        r"(?<!\p{L})s\. (?=[XVI]+(?!\p{L}))": "siglo ",
+        r"(?<=\p{N} )a\. ?C\.": "antes de Cristo",
+        r"(?<!\p{L})EE\.UU\.": "EE. UU.",
+        r"(?<!\p{L})C/ ?(?=\p{L}{2})": "calle ",
+        r"(?<!\p{L})s/n(?!\p{L})": "sin número",
+        r"(?<=\p{L}) & (?=\p{L})": " y ",
+        _BETWEEN.format(r"&(?!\p{L}+;)"): " y ",
+        _LIST: ", ",
         _BETWEEN.format("/"): " o ",
     },
 }
-"""What is read for what matches, by language; the first match at a place counts."""
+"""What is read for what matches, by language, in whatever casing; the first match at a place counts."""
 
 
-OR = frozenset({"or", "o", "u"})
+OR = frozenset({"or", "o", "u", ","})
+"""What is written between alternatives."""
 
 
 def symbol_slots(text: str, readings: Mapping[str, str]) -> list[Slot]:
     """The places in `text` outside names where `readings` match, each with its reading."""
     if not _HINT.search(text):
         return []
-    taken = [match.span() for match in regex.finditer(SYMBOL_NAME, text)]
+    taken = {place for match in regex.finditer(SYMBOL_NAME, text) for place in range(*match.span())}
     found: list[Slot] = []
     for pattern, reading in readings.items():
-        for start, end in (match.span() for match in regex.finditer(pattern, text)):
-            if not any(start < last and first < end for first, last in taken):
-                taken.append((start, end))
+        for start, end in (match.span() for match in regex.finditer(pattern, text, regex.IGNORECASE)):
+            if taken.isdisjoint(range(start, end)):
+                taken.update(range(start, end))
                 found.append(Slot(start, end, reading))
     return sorted(found)

@@ -36,7 +36,8 @@ def plain_text(text: str) -> str:
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
     """`plain_text` of the text outside `spans`, and the position in `text` of each of its characters and of its end.
 
-    Between letters or digits a span leaves a space, which has the position of the second.
+    A span between letters or digits leaves a space, which has the
+    position of the second, so that it parts names and numbers.
     """
     if not spans and not INVISIBLE.search(text):
         return text.translate(PLAIN), range(len(text) + 1)
@@ -50,7 +51,7 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[
         if kinds[place]:
             parted |= kinds[place] == 2
             continue
-        if parted and plain[-1:].isalnum() and character.isalnum():
+        if parted and character.isalnum() and plain.rstrip(" ")[-1:].isalnum():
             plain += " "
             places.append(place)
         plain += character
