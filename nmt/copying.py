@@ -11,7 +11,7 @@ import regex
 
 from nmt.text.encoding import Encoding
 from nmt.text.symbols import OR
-from nmt.text.typography import INVISIBLE, plain_text
+from nmt.text.typography import INVISIBLE
 from nmt.text.words import split_words
 from nmt.translation import Translation
 
@@ -38,8 +38,8 @@ class Insertion(NamedTuple):
 def with_copied(translation: Translation, source: Encoding) -> Translation:
     """Insert the spans that `source` copies, linked to their source words.
 
-    A span goes after the last target word linked to the nearest earlier source word with a link; brackets, quotation
-    marks and tags go around what is linked to their content. A span at the beginning or end of the source keeps that
+    A span goes after the last target word linked to the nearest earlier source word with a link; brackets and
+    tags go around what is linked to their content. A span at the beginning or end of the source keeps that
     place, one without a link to place it goes to the end. A copied word's row of the matrix is 1 at its source word.
     """
     insertions = _insertions(translation, source)
@@ -150,25 +150,27 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
         else:
             place = targets[last[before[-1]]].end if before else len(translation.text)
         copied = source.text[start:end]
-        if plain_text(copied) == '"':
-            copied = '"'
         if copied[0] in CLOSING and insertions:
             place = max(place, insertions[-1].place)
-        left, right = (INVISIBLE.sub("", side) for side in (source.text[:start], source.text[end:]))
-        insertions.append(Insertion(place, copied, words, left[-1:].strip(), right[:1].strip()))
+        insertions.append(Insertion(place, copied, words, *_neighbours(source.text, start, end)))
     return sorted(insertions, key=lambda insertion: insertion.place)
 
 
+def _neighbours(text: str, start: int, end: int) -> tuple[str, str]:
+    """The characters that people see before and after a span; empty for spaces."""
+    before, after = (INVISIBLE.sub("", side) for side in (text[:start], text[end:]))
+    return before[-1:].strip(), after[:1].strip()
+
+
 def _partners(source: Encoding) -> dict[int, int]:
-    """For each opening bracket, quotation mark or tag among the copied spans its closing one, and the reverse."""
+    """For each opening bracket or tag among the copied spans its closing one, and the reverse."""
     partners: dict[int, int] = {}
     opened: list[int] = []
-    for number, (start, end) in enumerate(source.copied):
-        apart_left = not start or source.text[start - 1].isspace()
-        apart_right = end == len(source.text) or source.text[end].isspace()
-        if apart_left and not apart_right:
+    for number, span in enumerate(source.copied):
+        before, after = _neighbours(source.text, *span)
+        if after and not before:
             opened.append(number)
-        elif not apart_left and opened:
+        elif before and opened:
             partners[number] = opened.pop()
             partners[partners[number]] = number
     return partners

@@ -234,8 +234,7 @@ def test_ordinary_text_is_not_copied(text):
         ("rock & roll #", ["&", "#"]),
         ("1.- Open, 1- Open", ["1.-"]),
         ("- 3 eggs", ["-"]),
-        ('-"Hello"', ["-", '"', '"']),
-        ('the word "cat" and "Go on." or "red cars"', ['"'] * 4),
+        ('-"Hello"', ["-"]),
         ('<a href="x">', ['<a href="x">']),
         (
             "[a](https://b.c/d) &amp; ____ [x] _no_ (c)",
@@ -390,7 +389,7 @@ def test_brackets_stay_around_what_they_are_around():
     assert put_back("I (you) see", "tú veo yo", (0, 2), (2, 0), (4, 1)) == "(tú) veo yo"
     assert put_back("I (see you) it", "yo te veo eso", (0, 0), (2, 2), (3, 1), (5, 3)) == "yo (te veo) eso"
     assert put_back("I <b>see</b> it", "eso veo yo", (0, 2), (4, 1), (9, 0)) == "eso <b>veo</b> yo"
-    assert put_back("I «see» it", "veo yo", (2, 0), (0, 1)) == '"veo" yo'
+    assert put_back("I [see] it", "veo yo", (2, 0), (0, 1)) == "[veo] yo"
     # What stands before a mark stands apart from a word.
     assert put_back("it, 😀, you", "eso tú", (0, 0), (4, 1)) == "eso 😀 tú"
 
@@ -488,7 +487,7 @@ def test_whatever_is_copied_is_inserted_and_every_word_keeps_its_row(parts, text
     words = [word.text for word in source.words], [word.text for word in targets]
     found = with_copied(Translation(source.text, text, 0.0, *words, matrix, links), source)
     for start, end in source.copied:
-        assert source.text[start:end].translate(dict.fromkeys(map(ord, "«»"), '"')) in found.text
+        assert source.text[start:end] in found.text
     assert found.target_words == [word.text for word in split_words(found.text)]
     assert found.attention.shape == (len(found.target_words), columns + 1)
     np.testing.assert_allclose(found.attention.sum(axis=1), 1)

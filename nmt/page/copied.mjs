@@ -1,6 +1,6 @@
 /** What is copied, not translated, as nmt/text/copied.py: links, addresses, emoji, tags, brackets, list markers. */
 
-import { WORD, spansOf } from "./words.mjs";
+import { WORD } from "./words.mjs";
 
 const SPACE = String.raw`\p{White_Space}`;
 const EMOJI = String.raw`\p{Extended_Pictographic}\p{Emoji_Modifier}?\ufe0f?`;
@@ -26,8 +26,6 @@ export const SYMBOL_NAME = [
   String.raw`(?<![${WORD}.,\/])(?:\p{L}{1,3}[${RAISED}]+(?![${WORD}])|[\p{L}\p{Nd}]*[${LOWERED}][\p{L}\p{Nd}${LOWERED}]*)`,
   String.raw`\{\{?[${WORD}.]*\}\}?|\$\{[${WORD}.]*\}|%(?:\p{Nd}\$)?s(?![${WORD}])`,
 ].join("|");
-/** A word or a few in quotation marks; these are copied. */
-const QUOTED = new RegExp(String.raw`(?<![${WORD}"])"(?:\p{Ll}[^"]{0,40}|[${WORD}]+)(?<![${SPACE}.,!?])"(?![${WORD}"])`, "gu");
 /** A unit with a stroke, such as `km/h`; it belongs to the number before it. */
 export const UNIT = String.raw`\p{L}{1,2}/[hls][²³]?(?![${WORD}])`;
 const COPIED = new RegExp(
@@ -59,9 +57,5 @@ const COPIED = new RegExp(
 export function copiedSpans(text, numbers = false) {
   const pattern = (numbers ? /\p{L}/u : /[\p{L}\p{N}]/u).test(text) ? COPIED : new RegExp(`[^${SPACE}]+`, "gu");
   const matches = Array.from(text.matchAll(pattern)).filter((match) => match.groups?.slot === undefined);
-  const found = matches.map((match) => [match.index, match.index + match[0].length]);
-  if (pattern !== COPIED) return found;
-  const marks = spansOf(QUOTED, text).flatMap(([start, end]) => [start, end - 1]);
-  const free = marks.filter((mark) => !found.some(([start, end]) => start <= mark && mark < end));
-  return [...found, ...free.map((mark) => [mark, mark + 1])].toSorted(([a], [b]) => a - b);
+  return matches.map((match) => [match.index, match.index + match[0].length]);
 }

@@ -10,7 +10,6 @@ const LAST_OF_WORD = new RegExp(`[${WORD}]$`, "u");
 const CLOSING = ".,;:!?…)]}»”";
 /** Marks without a space after them. */
 const OPENING = "([{¿¡«“";
-const QUOTES = /^["“”„‟″«»]$/;
 
 /** What is written between alternatives, as `OR` of nmt/text/symbols.py. */
 const OR = ["or", "o", "u", ","];
@@ -68,8 +67,8 @@ export function withStrokes({ text, words }, source, links) {
  * The text of a translation with what `source` has copied inserted, each of its words' new number, and the links with those
  * of what was copied: {text, now, links}.
  *
- * It stands after the last target word linked to a source word before it; brackets, quotation marks and tags stand around
- * what is linked to their content. What begins or ends the source begins or ends the translation, and so does what no link
+ * It stands after the last target word linked to a source word before it; brackets and tags stand around what is linked to
+ * their content. What begins or ends the source begins or ends the translation, and so does what no link
  * places.
  * @param links [[source word, target word]] of the translation without it
  */
@@ -108,23 +107,28 @@ function insertions(text, targets, source, links) {
     else if (!free.some((word) => word >= stop)) place = text.length;
     else if (inside.length > 0 && opens) place = targets[Math.min(...inside.map((word) => first.get(word)))].start;
     else if (inside.length > 0) place = targets[Math.max(...inside.map((word) => last.get(word)))].end;
-    const copied = QUOTES.test(source.text.slice(start, end)) ? '"' : source.text.slice(start, end);
+    const copied = source.text.slice(start, end);
     if (CLOSING.includes(copied[0])) place = Math.max(place, latest);
     latest = place;
-    const [left, right] = [source.text.slice(0, start), source.text.slice(end)].map((side) => side.replace(INVISIBLE, ""));
-    return { place, copied, first: own, left: left.slice(-1).trim(), right: right.slice(0, 1).trim() };
+    const [left, right] = neighbours(source.text, start, end);
+    return { place, copied, first: own, left, right };
   });
   return found.toSorted((a, b) => a.place - b.place);
 }
 
-/** For each opening bracket, quotation mark or tag among the copied spans its closing one, and the reverse. */
+/** The characters that people see before and after a span; empty for spaces. */
+function neighbours(text, start, end) {
+  const [before, after] = [text.slice(0, start), text.slice(end)].map((side) => side.replace(INVISIBLE, ""));
+  return [before.slice(-1).trim(), after.slice(0, 1).trim()];
+}
+
+/** For each opening bracket or tag among the copied spans its closing one, and the reverse. */
 function partnersOf({ text, copied }) {
   const [partners, opened] = [new Map(), []];
   copied.forEach(([start, end], number) => {
-    const apartLeft = start === 0 || /\s/.test(text[start - 1]);
-    const apartRight = end === text.length || /\s/.test(text[end]);
-    if (apartLeft && !apartRight) opened.push(number);
-    else if (!apartLeft && opened.length > 0) {
+    const [before, after] = neighbours(text, start, end);
+    if (after && !before) opened.push(number);
+    else if (before && opened.length > 0) {
       partners.set(number, opened.pop());
       partners.set(partners.get(number), number);
     }

@@ -105,13 +105,10 @@ export class Subwords {
     return Math.fround(lowest - UNKNOWN_PENALTY);
   }
 
-  /**
-   * One sentence as pieces with their places in the text; without `known` words it has no placeholders, without `copies` a
-   * line of numbers has pieces.
-   */
-  encode(given, known = this.known, copies = true) {
+  /** One sentence as pieces with their places in the text; without `known` words it has no placeholders. */
+  encode(given, known = this.known) {
     const text = storable(normalize(given));
-    const { read, places, ...rest } = this.prepared(text, known, copies);
+    const { read, places, ...rest } = this.prepared(text, known);
     const { ids, spans } = this.segmented(read);
     const moved = spans.map(([start, end]) => [places[start][0], end > start ? places[end - 1][1] : places[start][0]]);
     return encoding(text, ids, moved, rest);
@@ -123,11 +120,12 @@ export class Subwords {
    * @returns {read, places, shouted, copied, slots, symbols}, `places` for each UTF-16 unit of `read`, and its end, its span
    *     in the text
    */
-  prepared(text, known, copies) {
+  prepared(text, known) {
     const all = without(text, []);
     const readings = known?.readings ?? [];
     const typed = symbolSlots(all.plain, readings);
-    const copied = copiedSpans(all.plain, copies)
+    const numbers = Boolean(known) && !all.plain.split(/\s+/).some((word) => known.words.has(word));
+    const copied = copiedSpans(all.plain, numbers)
       .filter(([place]) => !typed.some(({ start, end }) => start <= place && place < end))
       .map(([start, end]) => [all.places[start], all.places[end - 1] + 1]);
     const { plain, places } = without(text, copied);

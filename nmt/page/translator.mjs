@@ -130,7 +130,7 @@ export class Translator {
 
   /** A text as pieces, such as can be forced. */
   pieces(text) {
-    return this.subwords.pieces(this.subwords.target.encode(text, null, false).ids);
+    return this.subwords.pieces(this.subwords.target.encode(text, null).ids);
   }
 
   /** The most pieces that the model takes, `</s>` not counted. */

@@ -26,8 +26,6 @@ SYMBOL_NAME = (
 )
 """A name with a symbol or points, a file's or a site's, an equation or formula, or what a program fills in: `AT&T`,
 `C++`, `D.C.`, `notes.txt`, `H₂O`, `{name}`. `nmt.text.names` treats it as a name, so it is not copied either."""
-QUOTED = r"(?<![\w\"])\"(?:\p{Ll}[^\"]{0,40}|\w+)(?<![\s.,!?])\"(?![\w\"])"
-"""A word or a few in quotation marks; these are copied."""
 UNIT = r"\p{L}{1,2}/[hls][²³]?(?!\w)"
 """A unit with a stroke, such as `km/h`; it belongs to the number before it."""
 # Text, compiled when it is first used: compiling takes milliseconds.
@@ -48,7 +46,7 @@ _COPIED = (
     r"\+\d|\$)[\p{Ps}\p{Pe}\p{S}&/\\*#•·§]"  # brackets and symbols
 )
 # A cheap first test: every copied span contains a match, most sentences none.
-_HINT = regex.compile(r"[^\w\s.,!?'¿¡-]|^\s*[-\d]|[xX]D|www|_|\u20e3")
+_HINT = regex.compile(r"[^\w\s.,!?'\"¿¡-]|^\s*[-\d]|[xX]D|www|_|\u20e3")
 _LETTER, _SPELLED = regex.compile(r"\p{L}"), regex.compile(r"[\p{L}\p{N}]")
 
 
@@ -59,7 +57,4 @@ def copied_spans(text: str, numbers: bool = False) -> list[tuple[int, int]]:
         return [match.span() for match in regex.finditer(r"\S+", text)]
     if not _HINT.search(text):
         return []
-    found = [match.span() for match in regex.finditer(_COPIED, text) if match["slot"] is None]
-    quotes = regex.finditer(QUOTED, text) if '"' in text else ()
-    marks = [place for match in quotes for place in (match.start(), match.end() - 1)]
-    return sorted([*found, *((mark, mark + 1) for mark in marks if not any(s <= mark < e for s, e in found))])
+    return [match.span() for match in regex.finditer(_COPIED, text) if match["slot"] is None]

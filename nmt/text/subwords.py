@@ -244,11 +244,10 @@ class Subwords:
         readings = known.readings if known else {}
         plain, places = without(text, ())
         read = symbol_slots(plain, readings)
+        numbers = known is not None and known.words.isdisjoint(plain.split())
         spelled = {place for slot in read for place in range(slot.start, slot.end)}
         copied = [
-            (places[start], places[end - 1] + 1)
-            for start, end in copied_spans(plain, numbers=slots is None)
-            if start not in spelled
+            (places[start], places[end - 1] + 1) for start, end in copied_spans(plain, numbers) if start not in spelled
         ]
         if copied:
             before, (plain, places) = places, without(text, copied)
