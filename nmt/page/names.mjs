@@ -11,10 +11,10 @@ const ALIKE = 1 / 1500;
 
 const LETTERS = String.raw`[\p{L}\p{M}]+`;
 const NAME = new RegExp(
-  String.raw`(?:${SYMBOL_NAME}|` +
-    String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Ll}{0,2}\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd}))`,
+  String.raw`(?<![${WORD}'\-])(?:\p{Lu}'\p{Lu}|\p{Ll}{0,2}\p{Lu})${LETTERS}(?:['\-]\p{Lu}${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
+const ANY_NAME = new RegExp(`${SYMBOL_NAME}|${NAME.source}`, "gu");
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
 /** Characters before initials in which a first name is looked for. */
 const LONGEST_NAME = 40;
@@ -154,13 +154,13 @@ export class KnownWords {
 
   /** Whether a capitalized word is a name wherever it stands. */
   isUnknown(name) {
-    const [span] = spansOf(NAME, name);
+    const [span] = spansOf(ANY_NAME, name);
     return span?.[0] === 0 && span[1] === name.length && this.isName(name, 0, name.length);
   }
 
   /** The capitalized words that are names, with their neighbours and titles, as in Python. */
   names(text) {
-    const spans = spansOf(NAME, text);
+    const spans = spansOf(ANY_NAME, text);
     const names = new Set(spans.filter(([start, end]) => this.isName(text, start, end)));
     const first = spans[0];
     if (first && begins(text, first[0]) && this.given.has(text.slice(...first)) && this.isSubject(text, ...first)) names.add(first);

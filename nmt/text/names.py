@@ -39,9 +39,10 @@ ALIKE = 1 / 1500
 """Share of the known lower-case words that must alternate between two endings for these to make forms of one word."""
 
 _NAME = regex.compile(
-    rf"(?:{SYMBOL_NAME}|"
-    r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d))"
+    r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)"
 )
+_SYMBOL = regex.compile(r"[&+#/\\_=%{\u00b2\u00b3\u00b9\u2070-\u2089]|\.\w")
+"""What every name with a symbol contains, and most sentences do not."""
 # Patterns that few sentences need are text, compiled when they are first used: compiling takes milliseconds.
 _TITLED = (
     rf"(?<![\w.'-])(?P<title>\p{{Lu}}|{TITLES})\. (?:(?:\p{{Lu}}|{TITLES})\. ){{0,3}}"
@@ -402,4 +403,5 @@ def _stem(word: str) -> str:
 
 def name_spans(text: str) -> list[Span]:
     """Capitalised words of two letters or more, without a possessive `'s`, and names with a symbol (`SYMBOL_NAME`)."""
-    return [match.span() for match in _NAME.finditer(text)]
+    pattern = rf"{SYMBOL_NAME}|{_NAME.pattern}" if _SYMBOL.search(text) else _NAME
+    return [match.span() for match in regex.finditer(pattern, text)]

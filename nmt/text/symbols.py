@@ -12,7 +12,8 @@ from nmt.text.slots import Slot
 _BETWEEN = r"(?<=\p{{L}}{{2}}) ?{} ?(?=\p{{L}}{{2}})"
 _LIST = _BETWEEN.format("/") + r"(?=\p{L}+ ?/ ?\p{L}{2})"
 _ORDINALS = {"1": "primer", "2": "segund", "3": "tercer"}
-_HINT = regex.compile(r"[&/(@ºª]|\.\p{L}|\d\p{L}|\p{L}\.")
+_HINT = regex.compile(r"[&/(@ºª]|\d\.?\p{L}|\p{L}\.(?=\s*\S)|(?i:uds?\.)")
+"""A cheap first test: every match of a reading contains one of this, most sentences none."""
 READINGS: dict[str, dict[str, str]] = {
     "en": {
         r"(?<!\p{L})and/(?=or(?!\p{L}))": "",
