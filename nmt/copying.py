@@ -158,8 +158,9 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
 
 def _neighbours(text: str, start: int, end: int) -> tuple[str, str]:
     """The characters that people see before and after a span; empty for spaces."""
-    before, after = (INVISIBLE.sub("", side) for side in (text[:start], text[end:]))
-    return before[-1:].strip(), after[:1].strip()
+    sides = range(start - 1, -1, -1), range(end, len(text))
+    before, after = (next((text[place] for place in side if not INVISIBLE.match(text[place])), "") for side in sides)
+    return before.strip(), after.strip()
 
 
 def _partners(source: Encoding) -> dict[int, int]:
