@@ -1,8 +1,8 @@
 """The recipe for one's own sentence pairs: a configuration from their number and the minutes that training may take.
 
 The choices are those of docs/speedrun.md and of the configurations that were tuned by hand. What matters most is how
-often the budget passes over the corpus: a few passes cannot overfit, so they want no dropout and a small network that
-takes many steps; many passes want regularization.
+often the budget passes over the corpus: a few passes cannot overfit, so they want no dropout, no label smoothing and a
+small network that takes many steps; many passes want regularization.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ AUGMENT = {
 GUIDE_WEIGHT = 0.5
 NOUNS_CAPITALIZED = ("de", "lb", "nds")
 """Languages in which a capitalized word need not be a name."""
+FEW_PASSES = 6
+"""Passes over the corpus below which a network does not overfit."""
 FEW = 10_000
 """Pairs below which a translator of its own stays poor."""
 
@@ -69,8 +71,9 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
             "batch_tokens": batch_tokens,
             "optimizer": "muon",
             "learning_rate": 6e-3,
-            "warmup_steps": int(min(400, max(10, 50 * round(translator)), steps / 10)),
+            "warmup_steps": int(min(400, max(10, 12.5 * round(translator)), steps / 10)),
             "schedule": "linear" if translator < 10 else "cosine",
+            "label_smoothing": 0.0 if passes < FEW_PASSES else 0.1,
             "weight_decay": 0.3 if passes >= 20 else 0.0,
             "r_drop": 1.0 if passes >= 60 else 0.0,
             "max_minutes": translator,
@@ -101,7 +104,7 @@ def _network(pairs: int, minutes: float) -> dict[str, int]:
 
 
 def _dropout(passes: float) -> float:
-    for most, dropout in ((6, 0.0), (20, 0.1), (40, 0.15)):
+    for most, dropout in ((FEW_PASSES, 0.0), (20, 0.1), (40, 0.15)):
         if passes < most:
             return dropout
     return 0.2

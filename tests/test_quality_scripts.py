@@ -1,6 +1,10 @@
 """What scripts/quality.py reports, against sacreBLEU's and sacremoses' own commands and against counting by hand."""
 
+import contextlib
+import importlib
+import io
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +17,7 @@ from hypothesis import strategies as st
 from tiny import ENGLISH, SPANISH
 
 from nmt.errors import UserError
-from scripts import quality, speedrun
+from scripts import goals, quality, speedrun
 from scripts.scoring import analysis, contest, metrics, page
 
 ROOT = Path(__file__).parent.parent
@@ -248,6 +252,32 @@ def test_a_step_of_the_speed_run_trains_both_sides_and_tells(tmp_path, capsys, m
     page = (tmp_path / "steps.md").read_text()
     assert "| dropped |" in page and "no learning" in page and "not reached" in page
     assert "the base has `training.learning_rate=4e-3`; on both sides `training.beta2=0.97`" in page
+
+
+def test_a_goal_is_told_with_every_seed(tmp_path, monkeypatch):
+    from toy import toy_config
+
+    def command(name, *arguments):
+        main, told = importlib.import_module(f"nmt.cli.{name}").main, io.StringIO()
+        if name == "train":
+            assert Fork(lambda: main(list(arguments))).wait()[0] == 0
+            return ""
+        with contextlib.redirect_stdout(told):
+            main(list(arguments))
+        return told.getvalue()
+
+    monkeypatch.setattr(goals, "command", command)
+    config = toy_config(tmp_path, training={"max_steps": 10})
+    places = ["--output", str(tmp_path / "steps" / "goals"), "--checkpoints", str(tmp_path / "kept")]
+    goals.main([str(config), "46", "--seeds", "1", "2", *places])
+    (path,) = (tmp_path / "steps" / "goals").iterdir()
+    runs = json.loads(path.read_text())["runs"]
+    assert [(one["seed"], one["steps"], one["test"]["sentences"]) for one in runs] == [(1, 10, 20), (2, 10, 20)]
+    assert len({one["dev_loss"] for one in runs}) == 2
+    bleu = [one["test"]["bleu"] for one in runs]
+    mean, spread = statistics.mean(bleu), abs(bleu[0] - bleu[1]) / 2**0.5
+    assert f"| 46 | **{mean:.1f}** ± {spread:.1f} |" in (tmp_path / "steps.md").read_text()
+    assert (tmp_path / "kept" / f"{config.stem}-2" / "metadata.json").exists()
 
 
 def test_the_recipe_can_be_the_change(tmp_path):
