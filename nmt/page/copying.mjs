@@ -118,8 +118,11 @@ function insertions(text, targets, source, links) {
 
 /** The characters that people see before and after a span; empty for spaces. */
 function neighbours(text, start, end) {
-  const [before, after] = [text.slice(0, start), text.slice(end)].map((side) => side.replace(INVISIBLE, ""));
-  return [before.slice(-1).trim(), after.slice(0, 1).trim()];
+  const seen = (place) => text.charAt(place).replace(INVISIBLE, "");
+  let [before, after] = [start - 1, end];
+  while (before >= 0 && !seen(before)) before -= 1;
+  while (after < text.length && !seen(after)) after += 1;
+  return [seen(before).trim(), seen(after).trim()];
 }
 
 /** For each opening bracket or tag among the copied spans its closing one, and the reverse. */

@@ -83,11 +83,13 @@ function numbered(text, spans, characters) {
 
 /** Where `readings` match outside names, by a pattern each, and what is read there; the first at a place counts. */
 export function symbolSlots(text, readings) {
-  const found = [];
-  const names = spansOf(SYMBOL_NAMES, text).map(([start, end]) => ({ start, end }));
+  const [found, taken] = [[], new Uint8Array(text.length)];
+  for (const [start, end] of spansOf(SYMBOL_NAMES, text)) taken.fill(1, start, end);
   for (const [pattern, character] of readings) {
     for (const [start, end] of spansOf(pattern, text)) {
-      if (![...names, ...found].some((other) => start < other.end && other.start < end)) found.push({ start, end, character });
+      if (taken.subarray(start, end).includes(1)) continue;
+      taken.fill(1, start, end);
+      found.push({ start, end, character });
     }
   }
   return found.toSorted((a, b) => a.start - b.start);
