@@ -21,6 +21,7 @@ from nmt.keywords import Long, checked_text
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.encoding import Encoding
 from nmt.text.parts import Part, sentences, split_text, words_of_part
+from nmt.text.quotations import as_quoted
 from nmt.text.subwords import END, Subwords
 from nmt.translation import AttentionMaps, Translation
 
@@ -53,6 +54,8 @@ class Reader:
     long: Long
     one_sentence: bool
     """Whether a line is taken as one sentence; otherwise it is split and its sentences are translated one by one."""
+    translate: Callable[[list[str]], list[str]]
+    """Translates quoted words by themselves."""
     warns: bool = False
     """Whether to warn of a line of several sentences that is taken as one."""
 
@@ -66,11 +69,21 @@ class Reader:
             if text is not None:
                 number += 1
                 characters += len(checked_text(text, f"line {number}"))
-                whole = self.subwords.encode(text)
-                yield Line(text, whole, self._parts(whole, number))
+                whole = self.subwords.encode(text, quoting=True)
+                parts = self._parts(whole, number)
+                read = [part._replace(encoding=self._with_quotations(part.encoding)) for part in parts]
+                if parts and parts[0].encoding is whole:
+                    whole = read[0].encoding
+                yield Line(text, whole, read)
             if text is None or characters >= CHARACTERS_AT_MOST:
                 yield None
                 characters = 0
+
+    def _with_quotations(self, sentence: Encoding) -> Encoding:
+        if not (typed := sentence.quotations):
+            return sentence
+        translations = map(as_quoted, typed.values(), self.translate(list(typed.values())))
+        return replace(sentence, quotations=dict(zip(typed, translations, strict=True)))
 
     def _parts(self, whole: Encoding, number: int) -> list[Part]:
         # Skip lines without words: the network would hallucinate.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args, overload
@@ -156,7 +157,15 @@ class Translator:
 
         one_sentence = options["one_sentence"] or heads or bool(options["prefix"])
         warns = one_sentence and not options["one_sentence"]
-        reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence, warns)
+
+        def translate_alone(texts: list[str]) -> list[str]:
+            alone = replace(reader, long="split", one_sentence=True, warns=False)
+            lines = [line for line in alone.read(texts) if line]
+            found = replace(searcher, options=self.search_options(), prefix="", attention=False).search(lines)
+            plain = replace(aligner, read_weights=None, score=None)
+            return [one.text for one in assembled(lines, plain.align(lines, found), name, attention=False)]
+
+        reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence, translate_alone, warns)
         size, prefix, origin = options["batch_size"], options["prefix"], self.checkpoint.directory
         searcher = Searcher(engine, self.subwords, search, size, prefix, attention, self.longest, origin)
         scored = self.torch_engine.score if word_probabilities else None

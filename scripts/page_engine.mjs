@@ -17,15 +17,15 @@ const plain = ({ hypotheses, heads, ...rest }, whole = true) => ({
 
 const tasks = {
   encode: (line) => {
-    const encoding = translator.subwords.encode(line);
+    const encoding = translator.subwords.encode(line, undefined, true);
     const { text, ids, wordsOfPiece, capitals, copied, slots, symbols } = encoding;
     const back = translator.subwords.decodeWithSpans(ids, encoding).text;
     const typed = ([start, end]) => text.slice(start, end);
     const held = Object.fromEntries([...slots].map(([slot, span]) => [slot, typed(span)]));
-    const read = symbols.map(({ start, end, character }) => [typed([start, end]), character]);
-    return { ids, wordsOfPiece, capitals, copied: copied.map(typed), slots: held, read, back };
+    const readings = symbols.map(({ start, end, character }) => [typed([start, end]), character]);
+    return { ids, wordsOfPiece, capitals, copied: copied.map(typed), slots: held, read: readings, back };
   },
-  sentences: (line) => sentences(translator.subwords, translator.subwords.encode(line), translator.data.source).map(({ text }) => text),
+  sentences: (line) => sentences(translator.subwords, translator.subwords.encode(line, undefined, true), translator.data.source).map(({ text }) => text),
   translate: (line) => plain(translator.translate(line, { beam, nBest, oneSentence: true })),
   intervene: ({ line, ...options }) => plain(translator.translate(line, options)),
   pieces: (line) => translator.pieces(line),

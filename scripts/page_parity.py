@@ -47,7 +47,7 @@ AT&T Q&A salt&pepper & / + = C++ C# .NET 120 km/h 3km/h 5/6 yes/no Sir/Madam, an
 Tom,25,Boston .5 notes-2.pdf C:\\Users\\tom /home/tom/file.txt ~/main.py example.com H₂O mc² TCP/IP it.Then
 "cat" "Save" “gato” «Guardar» (404) ({x}) [x] (a) [a](b.c/d) &amp; ____ _no_ user_id C++11 M&Ms I+D Ph.D. U.S.
 EE.UU. Ud. n.º 1½ ½ US$50 30º 25 ºC 1,000th 4to JOHN: LONDON w/o s/he s/n C/ red/green/blue m/s² a = b + c
-E=mc² <a href="x"> bbc.co.uk
+E=mc² <a href="x"> bbc.co.uk "good morning" "Zork "Tom and"
 """
 """Words of `named_lines`."""
 ALPHABETS = [
@@ -140,7 +140,9 @@ def pieces(translator: Translator, sources: list[str], _) -> int:
     with tempfile.TemporaryDirectory() as place:
         found = run_engine(Path(place), model_data(translator.checkpoint.directory), task="encode", lines=lines)
     unlike = [
-        line for line, one in zip(lines, found, strict=True) if one["ids"] != translator.subwords.encode(line).ids
+        line
+        for line, one in zip(lines, found, strict=True)
+        if one["ids"] != translator.subwords.encode(line, quoting=True).ids
     ]
     report(translator, f"pieces equal on {len(lines) - len(unlike):,} of {len(lines):,} lines", unlike)
     return len(unlike)

@@ -42,13 +42,13 @@ export function sentences(subwords, { text, copied, slots, symbols }, language) 
   for (const end of ends) {
     const given = text.slice(first, end);
     let [start, sentence] = [first + given.length - given.trimStart().length, given.trim()];
-    let encoding = subwords.encode(sentence);
+    let encoding = subwords.encode(sentence, undefined, true);
     if (encoding.ids.length === 0 && encoding.copied.length > 0) {
       // An emoji after the full stop belongs to the sentence before it.
       if (parts.length === 0) continue;
       start = parts.pop().start;
       sentence = text.slice(start, end).trim();
-      encoding = subwords.encode(sentence);
+      encoding = subwords.encode(sentence, undefined, true);
     }
     if (encoding.ids.length > 0) parts.push({ text: sentence, start, encoding });
     first = end;

@@ -1,4 +1,4 @@
-/** Placeholders for names and numbers, which are copied verbatim, as nmt/text/slots.py. */
+/** Placeholders for names, quoted words and numbers, as nmt/text/slots.py. */
 
 import { PHONE, SYMBOL_NAME, UNIT } from "./copied.mjs";
 import { withoutParts } from "./names.mjs";
@@ -36,9 +36,9 @@ function overlap([start, end], [first, last]) {
   return start < last && first < end;
 }
 
-/** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, and its numbers. */
-export function findSlots(text, known) {
-  const names = [];
+/** The slots of `text` in order, [{start, end, character}]: its names, of one word or several, numbers, and `quoted` words. */
+export function findSlots(text, known, quoted = []) {
+  let names = [];
   const spans = withoutParts(known.foreignWords(text), known.names(text)).toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
   for (const [start, end] of spans) {
     const last = names.at(-1);
@@ -47,6 +47,7 @@ export function findSlots(text, known) {
     if (joined) last[1] = end;
     else names.push([start, end]);
   }
+  if (quoted.length > 0) names = withoutParts(names, quoted).toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
   const numbers = spansOf(NUMBER, text).filter((one) => !known.words.has(text.slice(...one)) && !names.some((other) => overlap(one, other)));
   const free = numberWordSpans(text, known.numberWords).filter((one) => ![...names, ...numbers].some((other) => overlap(one, other)));
   const counted = [...numbers, ...free].toSorted((a, b) => a[0] - b[0]);

@@ -11,6 +11,7 @@ import {
 import { CharacterMap } from "./charsmap.mjs";
 import { SYMBOL_NAME, copiedSpans } from "./copied.mjs";
 import { KnownWords } from "./names.mjs";
+import { isQuoted, quotedSpans, withMarks } from "./quotations.mjs";
 import { NUMBERS, ORDINAL, SLOTS, fill, findSlots, ordinalEnding, symbolSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
 import { normalize, overlapping, spansOf, splitWords } from "./words.mjs";
@@ -40,19 +41,20 @@ const UNKNOWN_PENALTY = 10;
 
 /**
  * A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece, capitals, copied, slots,
- * symbols}.
+ * symbols, quotations}.
  * `capitals` says whether the text is in capitals; the pieces are then those of its usual form. `copied` are the places
  * of what is copied, not translated; it has no pieces. `slots` has the place that each placeholder stands for,
- * `symbols` what is read as something else, [{start, end, character}].
+ * `symbols` what is read as something else, [{start, end, character}], `quotations` what is written for the placeholders of
+ * quoted words: at first these words, then their translation.
  */
-function encoding(text, ids, spans, { shouted = false, copied = [], slots = new Map(), symbols = [] } = {}) {
+function encoding(text, ids, spans, { shouted = false, copied = [], slots = new Map(), symbols = [], quotations = new Map() } = {}) {
   const words = splitWords(text);
   const last = words.length - 1;
   const wordsOfPiece = overlapping(spans, words).map(([start, stop]) => {
     if (start < stop) return Array.from({ length: stop - start }, (_, i) => start + i);
     return last < 0 ? [] : [Math.min(start, last)];
   });
-  return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots, symbols };
+  return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots, symbols, quotations };
 }
 
 /** A source with the placeholders that `target`, its translation, lacks among what is copied. */
@@ -105,10 +107,13 @@ export class Subwords {
     return Math.fround(lowest - UNKNOWN_PENALTY);
   }
 
-  /** One sentence as pieces with their places in the text; without `known` words it has no placeholders. */
-  encode(given, known = this.known) {
+  /**
+   * One sentence as pieces with their places in the text; without `known` words it has no placeholders, with `quoting`
+   * quoted words have one too.
+   */
+  encode(given, known = this.known, quoting = false) {
     const text = storable(normalize(given));
-    const { read, places, ...rest } = this.prepared(text, known);
+    const { read, places, ...rest } = this.prepared(text, known, quoting);
     const { ids, spans } = this.segmented(read);
     const moved = spans.map(([start, end]) => [places[start][0], end > start ? places[end - 1][1] : places[start][0]]);
     return encoding(text, ids, moved, rest);
@@ -116,11 +121,11 @@ export class Subwords {
 
   /**
    * What the network reads of a text: typographic variants are unified, what is copied is left out, a sentence in
-   * capitals is read in its usual form, and names and numbers are placeholders.
-   * @returns {read, places, shouted, copied, slots, symbols}, `places` for each UTF-16 unit of `read`, and its end, its span
-   *     in the text
+   * capitals is read in its usual form, and names, numbers and, with `quoting`, quoted words are placeholders.
+   * @returns {read, places, shouted, copied, slots, symbols, quotations}, `places` for each UTF-16 unit of `read`, and its
+   *     end, its span in the text
    */
-  prepared(text, known) {
+  prepared(text, known, quoting) {
     const all = without(text, []);
     const readings = known?.readings ?? [];
     const typed = symbolSlots(all.plain, readings);
@@ -135,7 +140,8 @@ export class Subwords {
     const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name), names) : (known?.usualCase(plain) ?? plain);
     const reread = symbolSlots(cased, readings);
     const { filled: unshouted, spans: origins } = fill(cased, reread);
-    const found = known ? findSlots(unshouted, known) : [];
+    const quoted = known && quoting ? quotedSpans(unshouted, known) : [];
+    const found = known ? findSlots(unshouted, known, quoted) : [];
     const kept = found.map(({ start, end }) => [start, end]);
     const usual = this.truecased ? truecasedBeginning(unshouted, kept, score) : unshouted;
     const spaces = this.truecased ? [...usual.matchAll(AFTER_OPENING)].map(({ index }) => ({ start: index, end: index, character: " " })) : [];
@@ -149,7 +155,9 @@ export class Subwords {
       return { start: first, end: last, character };
     });
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
-    return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots, symbols };
+    const starts = new Set(quoted.map(([start]) => start));
+    const quotations = new Map(found.filter(({ start }) => starts.has(start)).map(({ character }) => [character, text.slice(...slots.get(character))]));
+    return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots, symbols, quotations };
   }
 
   /** The log-probability of a word's pieces. */
@@ -282,12 +290,17 @@ export class Subwords {
   /** Piece ids as text, each piece with its place in it, as a translation of `source`: see `prepared`. */
   decodeWithSpans(ids, source = null) {
     const typed = (slot) => (source?.slots.has(slot) ? source.text.slice(...source.slots.get(slot)) : "");
-    const held = (slot) => this.known?.translated(typed(slot)) ?? typed(slot);
-    const surfaces = this.surfaces(ids).map((surface) => (surface && SLOTS.includes(surface) ? held(surface) : surface));
+    const held = (slot) => source?.quotations.get(slot) || (this.known?.translated(typed(slot)) ?? typed(slot));
+    const bare = this.surfaces(ids);
+    const surfaces = bare.map((surface) => (surface && SLOTS.includes(surface) ? held(surface) : surface));
     this.pieces(ids).forEach((piece, number) => {
-      const point = SLOTS.includes(piece) && !NUMBERS.includes(piece) && surfaces[number].endsWith(".");
+      if (!source?.slots.has(piece) || !isQuoted(source.text, source.slots.get(piece))) return;
+      surfaces[number] = withMarks(surfaces[number], bare.slice(0, number).join(""), bare.slice(number + 1).join(""));
+    });
+    this.pieces(ids).forEach((piece, number) => {
+      const point = SLOTS.includes(piece) && !NUMBERS.includes(piece) && held(piece).endsWith(".");
       if (point && surfaces[number + 1]?.startsWith(".")) surfaces[number + 1] = surfaces[number + 1].slice(1);
-      const digits = NUMBERS.includes(piece) && /^\p{Nd}+$/u.test(surfaces[number]) && surfaces[number];
+      const digits = NUMBERS.includes(piece) && /^\p{Nd}+$/u.test(held(piece)) && held(piece);
       const [first, next = ""] = surfaces.slice(number + 1);
       if (!digits || !ORDINAL.test(first + next)) return;
       const ending = ordinalEnding(digits);

@@ -10,6 +10,7 @@ import { Interventions } from "./interventions.mjs";
 import { attentionLinks } from "./links.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
 import { sentences } from "./parts.mjs";
+import { asQuoted } from "./quotations.mjs";
 import { END, PADDING, START, Subwords, UNKNOWN, withLostSlots } from "./subwords.mjs";
 import { RNNEncoderDecoder, RNNSearch } from "./recurrent.mjs";
 import { splitWords } from "./words.mjs";
@@ -51,7 +52,7 @@ export class Translator {
    */
   translate(text, { sentence: chosen = 0, forced = [], moved = [], oneSentence = false, ...options } = {}) {
     searchOptions(this.data.decoding, { beam: options.beam, n_best: options.nBest });
-    const whole = this.subwords.encode(text);
+    const whole = this.subwords.encode(text, undefined, true);
     const hasWords = whole.words.length > 0 && whole.ids.length > 0;
     const parts = oneSentence && hasWords ? [{ text, start: 0, encoding: whole }] : sentences(this.subwords, whole, this.data.source);
     if (!hasWords || parts.length === 0) return untranslated(text, whole);
@@ -79,8 +80,16 @@ export class Translator {
     return { ...known, start: part.start };
   }
 
-  translateSentence({ text, encoding: source }, { beam, nBest, heads = true, forced = [], off, moved }) {
+  /** A sentence with the translations of its quoted words, each translated by itself. */
+  withQuotations(source) {
+    const written = [...source.quotations].map(([slot, words]) =>
+      [slot, asQuoted(words, this.translate(words, { oneSentence: true, heads: false }).text)]);
+    return written.length === 0 ? source : { ...source, quotations: new Map(written) };
+  }
+
+  translateSentence({ text, encoding }, { beam, nBest, heads = true, forced = [], off, moved }) {
     const options = searchOptions(this.data.decoding, { beam, n_best: nBest });
+    const source = this.withQuotations(encoding);
     const longest = this.longest(source.ids, "the text");
     const encoded = this.encode(source.ids, { off, moved });
     const limits = {
@@ -118,7 +127,7 @@ export class Translator {
    * @param target pieces as a translation lists them, `</s>` not included
    */
   losses(text, target, { off, moved } = {}) {
-    const source = this.subwords.encode(text);
+    const source = this.subwords.encode(text, undefined, true);
     this.longest(source.ids, "the text");
     const ids = target.map((piece) => this.idOf(piece));
     this.longest(ids, "the translation");

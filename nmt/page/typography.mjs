@@ -2,7 +2,7 @@
 
 const VARIANTS = { "'": "‘’‚‛′ʼ`´", '"': "“”„‟″«»", "-": "‐‑‒–—―−", " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000" };
 /** Variants and the character that stands for them, one for one. */
-const PLAIN = new Map(Object.entries(VARIANTS).flatMap(([plain, all]) => [...all].map((variant) => [variant, plain])));
+export const PLAIN = new Map(Object.entries(VARIANTS).flatMap(([plain, all]) => [...all].map((variant) => [variant, plain])));
 for (let code = 0; code < 160; code += 1) if (/[^\P{Cc}\t\n\r]/u.test(String.fromCharCode(code))) PLAIN.set(String.fromCharCode(code), " ");
 /** What ends a sentence. */
 export const MARKS = ".!?…";

@@ -28,6 +28,8 @@ class Encoding:
     """The span that each placeholder stands for, at its first occurrence."""
     read: Sequence[Slot] = ()
     """Spans that are read as something else, as `/` as ` or `."""
+    quotations: Mapping[str, str] = field(default_factory=dict)
+    """What is written for the placeholders of quoted words: at first these words, then their translation."""
 
     def with_lost_slots(self, target: Encoding) -> Encoding:
         """Also copy the spans whose placeholders are missing from `target`, the translation of this source, but for
@@ -35,9 +37,14 @@ class Encoding:
         lost = [
             span
             for slot, span in self.slots.items()
-            if slot not in target.slots and not (slot in NUMBERS and self.text[slice(*span)].isalpha())
+            if slot not in target.slots and not (slot in NUMBERS and self.typed[slot].isalpha())
         ]
         return replace(self, copied=sorted([*self.copied, *lost])) if lost else self
+
+    @cached_property
+    def typed(self) -> dict[str, str]:
+        """The text that each placeholder stands for."""
+        return {slot: self.text[slice(*span)] for slot, span in self.slots.items()}
 
     @cached_property
     def words(self) -> list[Word]:

@@ -26,7 +26,7 @@ def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
     """Sentences of `whole` that have pieces, found by sentencex, which knows the language's abbreviations. None ends
     within what has a placeholder, such as `Mr. Carter` in Spanish, is copied, or is read as something else."""
     found = accumulate(map(len, sentencex.segment(language, whole.text)))
-    held = {whole.text[slice(*span)] for span in whole.slots.values()}
+    held = set(whole.typed.values())
     kept = [match.span() for text in held for match in re.finditer(re.escape(text), whole.text)]
     kept += whole.copied
     kept += [(start, min(end + 2, len(whole.text))) for start, end, _ in whole.read]  # with the space after `Ud.`
@@ -38,11 +38,12 @@ def sentences(subwords: Subwords, whole: Encoding, language: str) -> list[Part]:
     first = 0
     for end in ends:
         text = whole.text[first:end]
-        start, encoding = first + len(text) - len(text.lstrip()), subwords.encode(text.strip())
+        start, encoding = first + len(text) - len(text.lstrip()), subwords.encode(text.strip(), quoting=True)
         if not encoding.ids and encoding.copied:  # an emoji after the full stop joins the sentence before it
             if not parts:
                 continue
-            start, encoding = parts[-1].start, subwords.encode(whole.text[parts.pop().start : end].strip())
+            start = parts.pop().start
+            encoding = subwords.encode(whole.text[start:end].strip(), quoting=True)
         if encoding.ids:
             parts.append(Part(start, encoding))
         first = end
@@ -75,7 +76,7 @@ def _cut(subwords: Subwords, sentence: Part, longest: int) -> list[Part]:
         start += text[start:end].index(piece[0])
         end = start + len(piece)
         if end - start == 1 or bisect_left(starts, end) - bisect_left(starts, start) <= most:
-            encoding = subwords.encode(piece)  # may have one piece more than within the sentence
+            encoding = subwords.encode(piece, quoting=True)  # may have one piece more than within the sentence
             if end - start == 1 or len(encoding.ids) <= most:
                 if encoding.ids:
                     parts.append(Part(sentence.start + start, encoding))

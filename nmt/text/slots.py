@@ -1,12 +1,12 @@
-"""Placeholders for names and numbers.
+"""Placeholders for names, quoted words and numbers.
 
 The network reads and writes one piece per slot, a private-use character; decoding replaces it by the text it stands
-for, or by the other language's number word or title.
+for, by the other language's number word or title, or by the translation of quoted words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import regex
@@ -16,7 +16,7 @@ from nmt.text.numerals import number_spans, number_word_spans
 from nmt.text.words import Span
 
 NAMES = "\ue000\ue001\ue002\ue003"
-"""Placeholders of a sentence's names, in order of first occurrence."""
+"""Placeholders of a sentence's names and quoted words, in order of first occurrence."""
 NUMBERS = "\ue004\ue005\ue006\ue007"
 """Placeholders of its numbers."""
 SLOTS = frozenset(NAMES + NUMBERS)
@@ -32,14 +32,16 @@ class Slot(NamedTuple):
     character: str
 
 
-def find_slots(text: str, known: KnownWords) -> list[Slot]:
-    """Slots of the names (of one word or several) and numbers in `text`, in order. Equal texts share a slot; beyond the
-    last slot, text stays as it is."""
+def find_slots(text: str, known: KnownWords, quoted: Collection[Span] = ()) -> list[Slot]:
+    """Slots of the names (of one word or several) and numbers in `text`, and of `quoted` words, in order. Equal texts
+    share a slot; beyond the last slot, text stays as it is."""
     names: list[Span] = []
     for start, end in sorted(without_parts(known.foreign_words(text), known.names(text))):
         if not names or start >= names[-1][1]:
             joined = names and _BETWEEN.fullmatch(text, names[-1][1], start)
             names.append((names.pop()[0] if joined else start, end))
+    if quoted:
+        names = sorted(without_parts(names, quoted))
     taken = {place for span in names for place in range(*span)}
     numbers: list[Span] = []
     digits = (span for span in number_spans(text) if text[slice(*span)] not in known.words)

@@ -30,6 +30,7 @@ from nmt.text.copied import SYMBOL_NAME, copied_spans
 from nmt.text.encoding import Encoding
 from nmt.text.names import KnownWords
 from nmt.text.numerals import ordinal_ending
+from nmt.text.quotations import is_quoted, quoted_spans, with_marks
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
 from nmt.text.symbols import symbol_slots
 from nmt.text.typography import plain_text, without
@@ -231,13 +232,13 @@ class Subwords:
         """The hash of the model, which tells vocabularies apart."""
         return hashlib.sha256(self.model).hexdigest()
 
-    def encode(self, text: str, slots: Sequence[Slot] | None = None) -> Encoding:
+    def encode(self, text: str, slots: Sequence[Slot] | None = None, quoting: bool = False) -> Encoding:
         """Encode one sentence, each piece with its position in the text.
 
         Typographic variants are unified first, what is copied is left out, a sentence in capitals is encoded in its
         usual form, symbols as they are read, and names and numbers become placeholders: those of
-        `nmt.text.slots.find_slots`, or the given `slots` of `plain_text(text)`. The first word is encoded in its usual
-        casing.
+        `nmt.text.slots.find_slots`, or the given `slots` of `plain_text(text)`; with `quoting`, so do quoted words. The
+        first word is encoded in its usual casing.
         """
         text = _storable(normalize(text))
         known = self.known_words if slots is None else None
@@ -260,7 +261,8 @@ class Subwords:
             usual = known.usual_case(usual)
         read = symbol_slots(usual, readings)
         usual, origins = fill(usual, read) if read else (usual, None)
-        slots = find_slots(usual, known) if known else slots or []
+        quoted = quoted_spans(usual, known) if quoting and known else set()
+        slots = find_slots(usual, known, quoted) if known else slots or []
         kept = [(slot.start, slot.end) for slot in slots]
         if self.truecased:
             usual = truecased_beginning(usual, kept, self.score)
@@ -278,18 +280,21 @@ class Subwords:
             places_read = _traced([(slot.start, slot.end) for slot in read], shown, len(text))
             read = [Slot(*span, slot.character) for span, slot in zip(places_read, read, strict=True)]
         held = {slot.character: span for slot, span in zip(reversed(slots), reversed(kept), strict=True)}
-        return Encoding(text, result["ids"], spans, shouted, copied, held, read)
+        quotations = {slot.character: text[slice(*held[slot.character])] for slot in slots if slot[:2] in quoted}
+        return Encoding(text, result["ids"], spans, shouted, copied, held, read, quotations)
 
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
         """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here."""
         plain = plain_text(_storable(normalize(text)))
-        held = {plain_text(self._translated(source.text[slice(*span)])): slot for slot, span in source.slots.items()}
+        held = {plain_text(text): slot for slot, text in self._held(source).items()}
         whole = "|".join(map(regex.escape, sorted(held, key=len, reverse=True)))
         found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
         return self.target.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
 
-    def _translated(self, text: str) -> str:
-        return self.known_words.translated(text) if self.known_words else text
+    def _held(self, source: Encoding) -> dict[str, str]:
+        """What each placeholder of `source` becomes in its translation."""
+        translated = self.known_words.translated if self.known_words else str
+        return {slot: source.quotations.get(slot) or translated(text) for slot, text in source.typed.items()}
 
     def score(self, form: str) -> float:
         """The log-probability of a word's pieces."""
@@ -386,9 +391,11 @@ class Subwords:
         filled: dict[str, Span] = {}
         verbatim: list[Span] = []
         if self.has_slots and not SLOTS.isdisjoint(text):
-            typed = {slot: source.text[slice(*span)] for slot, span in source.slots.items()} if source else {}
-            held = {slot: self._translated(text) for slot, text in typed.items()}
+            held = self._held(source) if source else {}
             written = [held.get(character, "") if character in SLOTS else character for character in text]
+            for place, slot in enumerate(text):
+                if source and slot in held and is_quoted(source.text, source.slots[slot]):
+                    written[place] = with_marks(written[place], text, place)
             for match in _POINT.finditer(text):
                 if held.get(text[match.start() - 1], "").endswith("."):
                     written[match.start()] = ""
@@ -397,7 +404,7 @@ class Subwords:
                     written[match.start(2) : match.end(2)] = ordinal_ending(digits)
             places = [0, *accumulate(map(len, written))]
             filled = {slot: (places[at], places[at + 1]) for at, slot in enumerate(text) if slot in held}
-            verbatim = [span for slot, span in filled.items() if held[slot] == typed[slot]]
+            verbatim = [span for slot, span in filled.items() if source and held[slot] == source.typed[slot]]
             text, spans = "".join(written), [(places[start], places[end]) for start, end in spans]
         in_capitals = source is not None and source.capitals
         if in_capitals:

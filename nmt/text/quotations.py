@@ -1,0 +1,42 @@
+"""Quoted words, such as `hello` in `She said "hello" to me.`
+
+The network seldom saw a word straight after a quotation mark, where it has other pieces than after a space. Such words
+get a placeholder, and are translated by themselves.
+"""
+
+from __future__ import annotations
+
+import regex
+
+from nmt.text.names import KnownWords
+from nmt.text.typography import PLAIN
+from nmt.text.words import Span
+
+_QUOTED = regex.compile(
+    r'(?<![\p{L}\p{M}\p{N}"])"(?=\p{L})([^".!?;:]{2,80})(?<=[\p{L}\p{M}\p{N}])"(?![\p{L}\p{M}\p{N}])'
+)
+_CLOSED = regex.compile(r'[.,]?"')
+
+
+def quoted_spans(text: str, known: KnownWords) -> set[Span]:
+    """Words between two quotation marks of `plain_text`, without a mark that ends a clause, that are no name."""
+    found = {match.span(1) for match in _QUOTED.finditer(text)} if '"' in text else set()
+    return found - known.names(text) if found else found
+
+
+def is_quoted(text: str, span: Span) -> bool:
+    """Whether the span stands between two quotation marks."""
+    start, end = span
+    return text[start - 1 : start].translate(PLAIN) == text[end : end + 1].translate(PLAIN) == '"'
+
+
+def as_quoted(words: str, translation: str) -> str:
+    """The translation of `words` without the full stop, and the capital, that it has as a sentence."""
+    text = translation.rstrip(".")
+    return text[0].lower() + text[1:] if words[0].islower() and text[1:2].islower() else text
+
+
+def with_marks(words: str, text: str, place: int) -> str:
+    """The words that fill the placeholder at `place` of a translation, with the quotation mark that it lacks there."""
+    before = "" if text[:place].endswith('"') else '"'
+    return before + words + ("" if _CLOSED.match(text, place + 1) else '"')

@@ -1,0 +1,98 @@
+"""Quoted words: `She said "hello" to me.`"""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt import Translator
+from nmt.text.quotations import as_quoted, is_quoted, with_marks
+from nmt.text.slots import Slot
+
+ALONE = ["cat", "window", "freedom", "thank you", "the big problem", "I love you"]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Translator:
+    return Translator.load("tatoeba-en-es")
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ('She said "hello" to me.', ["hello"]),
+        ("«Hello» and “good night”.", ["Hello", "good night"]),
+        ('THE WORD "CAT" IS SHORT.', ["CAT"]),
+        ('"a" is a letter, "" is nothing', []),
+        ('"I am happy," he said.', []),  # the network knows whole sentences
+        ('He asked "Why?" and left.', []),
+        ('"No," he said, "stay here."', []),
+        ('a 5" screen and a 7" screen', []),
+        ('an odd" mark and an "open one', []),
+        ('I saw "The Lion King".', []),  # a title is copied
+        ('I met "Zork" here.', []),
+        ('I met "Zork the great" here.', ["Zork the great"]),
+        ('"two" and "two"', ["two"]),
+    ],
+)
+def test_quoted_words_have_a_placeholder(shipped, text, quoted):
+    encoding = shipped.subwords.encode(text, quoting=True)
+    assert list(encoding.quotations.values()) == quoted
+    assert [encoding.typed[slot] for slot in encoding.quotations] == quoted
+    assert not shipped.subwords.encode(text).quotations
+
+
+@pytest.mark.parametrize("words", ALONE)
+def test_they_are_translated_as_by_themselves(shipped, words):
+    alone = shipped.translate(words, one_sentence=True).text.rstrip(".")
+    for engine in (shipped, Translator.load("tatoeba-en-es", "torch")):
+        found = engine.translate(f'What does "{words}" mean? I read “{words}” here.')
+        assert found.text.lower().count(f'"{alone.lower()}"') == 2, found.text
+    one = shipped.translate(f'What does "{words}" mean?', n_best=2)
+    assert all(f'"{alone.lower()}"' in hypothesis.text.lower() for hypothesis in one.hypotheses)
+    # Words and links are those of the text, whatever the network read.
+    assert "".join(one.target_words) == one.text.replace(" ", "")
+    assert one.attention.shape == (len(one.target_words), len(one.source_words) + 1)
+    marks = [[n for n, word in enumerate(side) if word == '"'] for side in (one.source_words, one.target_words)]
+    assert set(zip(*marks, strict=True)) <= set(one.alignment)
+
+
+def test_a_prefix_may_have_them(shipped):
+    found = shipped.translate('The word "cat" is short.', prefix='La palabra "gato"', heads=True)
+    assert found.text.startswith('La palabra "gato"') and found.text.count("gato") == 1
+    assert len(found.heads.source_pieces) == len(found.source_word_of_piece)
+
+
+@pytest.mark.parametrize(
+    ("words", "translation", "quoted"),
+    [
+        ("thank you", "Gracias.", "gracias"),
+        ("Thank you", "Gracias.", "Gracias"),
+        ("quiero ir", "I want to go.", "I want to go"),
+        ("no fumar", "No smoking!", "no smoking!"),
+        ("eeuu", "USA.", "USA"),
+        ("x y", "", ""),
+    ],
+)
+def test_a_sentences_capital_and_full_stop_go(words, translation, quoted):
+    assert as_quoted(words, translation) == quoted
+
+
+@given(st.sampled_from(["", '"']), st.sampled_from(["", '"', ',"', '."']))
+def test_a_lost_quotation_mark_is_put_back(before, after):
+    shipped = Translator.load("tatoeba-en-es").subwords
+    source = shipped.encode('The "cat" runs.', quoting=True)
+    source = replace(source, quotations=dict.fromkeys(source.quotations, "gato"))
+    (slot,) = source.quotations
+    text = f"El {before}gato{after} corre"
+    place = text.index("gato")
+    ids = shipped.target.encode(text, [Slot(place, place + 4, slot)]).ids
+    closing = after or '"'
+    assert shipped.decode_with_spans(ids, source).text == f'El "gato{closing} corre'
+
+
+def test_no_mark_is_added_where_the_source_has_none():
+    assert is_quoted("a «b» c", (3, 4)) and not is_quoted("a b c", (2, 3)) and not is_quoted('"b', (1, 2))
+    assert not is_quoted("b", (0, 1))
+    assert with_marks("b", '"\ue000."', 1) == "b"
