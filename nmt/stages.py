@@ -55,7 +55,7 @@ class Reader:
     one_sentence: bool
     """Whether a line is taken as one sentence; otherwise it is split and its sentences are translated one by one."""
     translate: Callable[[list[str]], list[str]]
-    """Translates quoted words by themselves."""
+    """Translates quoted words, as sentences of their own."""
     warns: bool = False
     """Whether to warn of a line of several sentences that is taken as one."""
 
@@ -82,7 +82,8 @@ class Reader:
     def _with_quotations(self, sentence: Encoding) -> Encoding:
         if not (typed := sentence.quotations):
             return sentence
-        translations = map(as_quoted, typed.values(), self.translate(list(typed.values())))
+        sentences = [f"{words}." for words in typed.values()]  # which the network knows better than words alone
+        translations = map(as_quoted, typed.values(), self.translate(sentences))
         return replace(sentence, quotations=dict(zip(typed, translations, strict=True)))
 
     def _parts(self, whole: Encoding, number: int) -> list[Part]:

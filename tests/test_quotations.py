@@ -25,9 +25,12 @@ def shipped() -> Translator:
         ("«Hello» and “good night”.", ["Hello", "good night"]),
         ('THE WORD "CAT" IS SHORT.', ["CAT"]),
         ('"a" is a letter, "" is nothing', []),
-        ('"I am happy," he said.', []),  # the network knows whole sentences
+        ('"I am happy," he said.', ["I am happy"]),
+        ('"No," he said, "stay here."', ["No", "stay here"]),
         ('He asked "Why?" and left.', []),
-        ('"No," he said, "stay here."', []),
+        ("'Yes,' he said, 'I don't know.'", ["Yes", "I don't know"]),
+        ("The boys' and girls' toys, rock 'n' roll", []),
+        ("Tom's and Ann's 'new' car ('old')", ["new", "old"]),
         ('a 5" screen and a 7" screen', []),
         ('an odd" mark and an "open one', []),
         ('I saw "The Lion King".', []),  # a title is copied
@@ -45,7 +48,7 @@ def test_quoted_words_have_a_placeholder(shipped, text, quoted):
 
 @pytest.mark.parametrize("words", ALONE)
 def test_they_are_translated_as_by_themselves(shipped, words):
-    alone = shipped.translate(words, one_sentence=True).text.rstrip(".")
+    alone = shipped.translate(f"{words}.", one_sentence=True).text.rstrip(".")
     for engine in (shipped, Translator.load("tatoeba-en-es", "torch")):
         found = engine.translate(f'What does "{words}" mean? I read “{words}” here.')
         assert found.text.lower().count(f'"{alone.lower()}"') == 2, found.text
@@ -96,3 +99,4 @@ def test_no_mark_is_added_where_the_source_has_none():
     assert is_quoted("a «b» c", (3, 4)) and not is_quoted("a b c", (2, 3)) and not is_quoted('"b', (1, 2))
     assert not is_quoted("b", (0, 1))
     assert with_marks("b", '"\ue000."', 1) == "b"
+    assert is_quoted("'b,'", (1, 2)) and is_quoted("“b.”", (1, 2)) and not is_quoted("'b\"", (1, 2))

@@ -11,7 +11,7 @@ import {
 import { CharacterMap } from "./charsmap.mjs";
 import { SYMBOL_NAME, copiedSpans } from "./copied.mjs";
 import { KnownWords } from "./names.mjs";
-import { isQuoted, quotedSpans, withMarks } from "./quotations.mjs";
+import { doubled, isQuoted, quotedSpans, withMarks } from "./quotations.mjs";
 import { NUMBERS, ORDINAL, SLOTS, fill, findSlots, ordinalEnding, symbolSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
 import { normalize, overlapping, spansOf, splitWords } from "./words.mjs";
@@ -139,7 +139,8 @@ export class Subwords {
     const names = shouted && known ? spansOf(new RegExp(SYMBOL_NAME, "gu"), plain) : [];
     const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name), names) : (known?.usualCase(plain) ?? plain);
     const reread = symbolSlots(cased, readings);
-    const { filled: unshouted, spans: origins } = fill(cased, reread);
+    const { filled: unmarked, spans: origins } = fill(cased, reread);
+    const unshouted = known && quoting ? doubled(unmarked) : unmarked;
     const quoted = known && quoting ? quotedSpans(unshouted, known) : [];
     const found = known ? findSlots(unshouted, known, quoted) : [];
     const kept = found.map(({ start, end }) => [start, end]);

@@ -80,10 +80,10 @@ export class Translator {
     return { ...known, start: part.start };
   }
 
-  /** A sentence with the translations of its quoted words, each translated by itself. */
+  /** A sentence with the translations of its quoted words, which are translated as sentences of their own. */
   withQuotations(source) {
     const written = [...source.quotations].map(([slot, words]) =>
-      [slot, asQuoted(words, this.translate(words, { oneSentence: true, heads: false }).text)]);
+      [slot, asQuoted(words, this.translate(`${words}.`, { oneSentence: true, heads: false }).text)]);
     return written.length === 0 ? source : { ...source, quotations: new Map(written) };
   }
 

@@ -13,21 +13,30 @@ from nmt.text.typography import PLAIN
 from nmt.text.words import Span
 
 _QUOTED = regex.compile(
-    r'(?<![\p{L}\p{M}\p{N}"])"(?=\p{L})([^".!?;:]{2,80})(?<=[\p{L}\p{M}\p{N}])"(?![\p{L}\p{M}\p{N}])'
+    r'(?<![\p{L}\p{M}\p{N}"])"(?=\p{L})([^".!?;:]{2,80})(?<=[\p{L}\p{M}\p{N}])(?=[.,]?"(?![\p{L}\p{M}\p{N}]))'
 )
-_CLOSED = regex.compile(r'[.,]?"')
+_SINGLE = regex.compile(
+    r"(?<![^\s(])'(?=[\p{L}¿¡])((?:[^']|(?<=\p{L})'(?=\p{L})){2,200})(?<=[\p{L}\p{M}\p{N}.,!?])'(?![\p{L}\p{M}\p{N}])"
+)
+_CLOSED = regex.compile(r"""[.,]?["']""")
 
 
 def quoted_spans(text: str, known: KnownWords) -> set[Span]:
-    """Words between two quotation marks of `plain_text`, without a mark that ends a clause, that are no name."""
+    """Words between two quotation marks of `plain_text` that are no name and at most a statement."""
     found = {match.span(1) for match in _QUOTED.finditer(text)} if '"' in text else set()
     return found - known.names(text) if found else found
 
 
+def doubled(text: str) -> str:
+    """Replace single quotation marks, which the network hardly knows, by double ones."""
+    return _SINGLE.sub(r'"\1"', text) if "'" in text else text
+
+
 def is_quoted(text: str, span: Span) -> bool:
-    """Whether the span stands between two quotation marks."""
+    """Whether the span stands between two quotation marks, a point or comma aside."""
     start, end = span
-    return text[start - 1 : start].translate(PLAIN) == text[end : end + 1].translate(PLAIN) == '"'
+    before, after = text[start - 1 : start].translate(PLAIN), _CLOSED.match(text[end : end + 2].translate(PLAIN))
+    return after is not None and after[0][-1] == before
 
 
 def as_quoted(words: str, translation: str) -> str:

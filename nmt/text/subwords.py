@@ -30,7 +30,7 @@ from nmt.text.copied import SYMBOL_NAME, copied_spans
 from nmt.text.encoding import Encoding
 from nmt.text.names import KnownWords
 from nmt.text.numerals import ordinal_ending
-from nmt.text.quotations import is_quoted, quoted_spans, with_marks
+from nmt.text.quotations import doubled, is_quoted, quoted_spans, with_marks
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
 from nmt.text.symbols import symbol_slots
 from nmt.text.typography import plain_text, without
@@ -261,6 +261,7 @@ class Subwords:
             usual = known.usual_case(usual)
         read = symbol_slots(usual, readings)
         usual, origins = fill(usual, read) if read else (usual, None)
+        usual = doubled(usual) if quoting and known else usual
         quoted = quoted_spans(usual, known) if quoting and known else set()
         slots = find_slots(usual, known, quoted) if known else slots or []
         kept = [(slot.start, slot.end) for slot in slots]
