@@ -307,7 +307,7 @@ def test_prepared_text_translates_as_pythons(shipped, tmp_path):
 
 @pytest.mark.parametrize("name, column", [(SHIPPED[0], "english"), (SHIPPED[1], "spanish")])
 def test_quoted_words_are_translated_as_pythons(tmp_path, name, column):
-    lines = everyday(column, "quoted")
+    lines = [*everyday(column, "quoted"), "'Hola', dijo Tom.", '"Nobody knows," she said.', 'I saw "The Lion King".']
     expected = [one.text for one in Translator.load(name, "torch", threads=1).translate(lines, beam=1)]
     found = run_engine(tmp_path, model_data(name, "float32"), task="texts", lines=lines, beam=1)
     assert [one["text"] for one in found] == expected
