@@ -16,6 +16,7 @@ from nmt.text.copied import copied_spans
 from nmt.text.names import RARE, KnownWords, courtesy_titles, name_spans
 from nmt.text.numerals import number_spans
 from nmt.text.parts import sentences
+from nmt.text.quotations import doubled, quoted_spans
 from nmt.text.slots import NAMES, NUMBERS, Slot, fill, find_slots, shared_slots
 from nmt.text.subwords import Subwords
 from nmt.text.symbols import READINGS, symbol_slots
@@ -235,6 +236,10 @@ def test_no_sentence_ends_within_a_name():
         "_a",
         "Zork 5 ",
         "a/b.",
+        '"a b" ',
+        ' "a b',
+        " 'a b",
+        "'a'b",
     ],
 )
 def test_long_lines_take_linear_time(part):
@@ -242,7 +247,7 @@ def test_long_lines_take_linear_time(part):
     times = []
     for count in (300, 3000):
         start = time.process_time()
-        find_slots(part * count, KNOWN)
+        find_slots(part * count, KNOWN, quoted_spans(doubled(part * count), KNOWN))
         symbol_slots(part * count, READINGS["es"])
         copied_spans(part * count)
         times.append(time.process_time() - start)
