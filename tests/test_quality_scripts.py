@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import ENGLISH, SPANISH
 
+from nmt import Translator
 from nmt.errors import UserError
-from scripts import goals, quality, speedrun
+from scripts import goals, quality, rerank, speedrun
 from scripts.scoring import analysis, contest, metrics, page
 
 ROOT = Path(__file__).parent.parent
@@ -278,6 +279,18 @@ def test_a_goal_is_told_with_every_seed(tmp_path, monkeypatch):
     mean, spread = statistics.mean(bleu), abs(bleu[0] - bleu[1]) / 2**0.5
     assert f"| 46 | **{mean:.1f}** ± {spread:.1f} |" in (tmp_path / "steps.md").read_text()
     assert (tmp_path / "kept" / f"{config.stem}-2" / "metadata.json").exists()
+
+
+def test_the_other_direction_reranks_hypotheses():
+    translator, other = (Translator.load(name, threads=1) for name in ("tatoeba-en-es", "tatoeba-es-en"))
+    found = translator.translate(["Where is the station?", "I was late."], n_best=3)
+    scores = rerank.channel_scores(found, other)
+    for one, own in zip(found, scores, strict=True):
+        alone = [other.score(hypothesis.text, one.source) for hypothesis in one.hypotheses]
+        pieces = len(other.subwords.target.encode(one.source, ()).ids) + 1
+        assert own.tolist() == pytest.approx([each.log_probability / pieces for each in alone], abs=1e-4)
+        assert rerank.best(one, own, 0.0).text == one.text
+        assert rerank.best(one, own, 1e6).text == one.hypotheses[int(own.argmax())].text
 
 
 def test_the_recipe_can_be_the_change(tmp_path):
