@@ -166,14 +166,14 @@ class Transformer(nn.Module):
         return self.decoder_norm(x) @ scores + self.output_bias, attentions
 
 
-# --- Loss: minus the logarithm of the next piece's probability -------------------------------------
+# --- Loss: minus the logarithm of the next piece's probability ------------------------------------
 def pad(sequences):
     """Lists of piece ids to one tensor [batch, longest], filled with <pad>, 0, on the right."""
     return nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in sequences], batch_first=True)
 
 
 def loss_of(model, batch):
-    """Mean cross-entropy. Label smoothing (section 5.4) pays after many passes over a corpus alone."""
+    """Mean cross-entropy; label smoothing (section 5.4) would pay after more passes."""
     source = pad([source + [END] for source, _ in batch])  # [batch, source]
     target = pad([[START, *target, END] for _, target in batch])  # [batch, target + 1]
     logits, _ = model.decode(target[:, :-1], *model.encode(source))  # all positions at once
