@@ -18,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 from nmt.checkpoint import Checkpoint
 from nmt.cli.common import run
 from nmt.errors import UserError
-from scripts.report import ROOT, fill, machine, read_json, table, write_json
-from scripts.settings import without_option
+from scripts.report import ROOT, fill, provenance, read_json, table, write_json
 from scripts.speedrun import RAW
 
 GOALS = RAW / "goals"
@@ -43,14 +44,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--output", type=Path, default=GOALS, metavar="DIR", help="of JSON files, page two above it")
     options = parser.parse_args(arguments)
     config = Path(options.config) if options.config.endswith(".yaml") else ROOT / "configs" / f"{options.config}.yaml"
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    record = {
-        "command": shlex.join(["python", "-m", "scripts.goals", *without_option(arguments, "--checkpoints")]),
-        "machine": machine(peers=False),
-        "commit": commit.stdout.strip(),
-        "goal": options.goal,
-        "runs": [],
-    }
+    record = {**provenance("scripts.goals", arguments), "goal": options.goal, "runs": []}
     options.output.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
         with tempfile.TemporaryDirectory(prefix="nmt-goals-") as scratch:
@@ -112,13 +106,7 @@ def row(name: str, record: dict) -> list[str]:
 
 def values(runs: list[dict], *path: str) -> list[float]:
     """Each run's value at a path of keys."""
-    found = []
-    for one in runs:
-        value = one
-        for key in path:
-            value = value[key]
-        found.append(value)
-    return found
+    return [reduce(getitem, path, one) for one in runs]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from nmt.checkpoint import write_text
 from nmt.inspection.colours import COLOURS
 from nmt.inspection.drawing import INK, new_figure, open_axes, save
+from scripts.settings import without_option
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
@@ -30,6 +32,16 @@ THREADS = 2
 """CPU threads of every contestant."""
 MODEL_COLOURS = dict(zip(("rnnencdec", "rnnsearch", "transformer"), COLOURS, strict=False))
 """A model's colour in every picture."""
+
+
+def provenance(module: str, arguments: list[str]) -> dict:
+    """The command of a record, but for where checkpoints are kept, its commit and its machine."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "command": shlex.join(["python", "-m", module, *without_option(arguments, "--checkpoints")]),
+        "machine": machine(peers=False),
+        "commit": commit.stdout.strip(),
+    }
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -33,9 +33,9 @@ from nmt.corpus import load_corpus
 from nmt.errors import UserError
 from nmt.training.log import read_log
 from scripts.captions import local_files
-from scripts.report import ROOT, duration, fill, machine, read_json, table, write_json
+from scripts.report import ROOT, duration, fill, provenance, read_json, table, write_json
 from scripts.scoring.metrics import recipe
-from scripts.settings import refuse_fixed, without_option
+from scripts.settings import refuse_fixed
 
 RAW = ROOT / "docs" / "speedrun"
 OTHER_LOSS = ("subwords.", "data.", "model.max_length", "training.label_smoothing", "training.r_drop")
@@ -53,11 +53,8 @@ def main(arguments: list[str]) -> None:
             raise UserError("there is no change to measure; give --change key=value")
         started = time.time()
         path, *overrides = train_arguments(options, "base", Path("base"), options.seeds[0])
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
         record = {
-            "command": shlex.join(["python", "-m", "scripts.speedrun", *without_option(arguments, "--checkpoints")]),
-            "machine": machine(peers=False),
-            "commit": commit.stdout.strip(),
+            **provenance("scripts.speedrun", arguments),
             "why": options.why,
             "config": options.config,
             "budget_minutes": options.minutes,
