@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from tiny import ENGLISH, SPANISH
 
 from nmt import Translator
+from nmt.config import load_config
+from nmt.corpus import load_corpus
 from nmt.errors import UserError
 from scripts import goals, quality, rerank, speedrun
 from scripts.scoring import analysis, contest, metrics, page
@@ -278,7 +280,26 @@ def test_a_goal_is_told_with_every_seed(tmp_path, monkeypatch):
     bleu = [one["test"]["bleu"] for one in runs]
     mean, spread = statistics.mean(bleu), abs(bleu[0] - bleu[1]) / 2**0.5
     assert f"| 46 | **{mean:.1f}** ± {spread:.1f} |" in (tmp_path / "steps.md").read_text()
-    assert (tmp_path / "kept" / f"{config.stem}-2" / "metadata.json").exists()
+    kept = tmp_path / "kept" / f"{config.stem}-2"
+    translator = Translator.load(kept, engine="torch")
+    dev = load_corpus(load_config(config).data).dev
+    scores = [translator.score(one["source"], one["target"]).log_probability for one in dev]
+    assert runs[1]["nats_a_pair"] == pytest.approx(-statistics.mean(scores), rel=1e-3)
+
+
+def test_the_record_is_the_fewest_minutes_of_three_seeds_at_the_line():
+    def runs(minutes, *above):
+        return {"runs": [{"minutes": minutes, "nats_a_pair": goals.LINE + one} for one in above]}
+
+    records = {
+        "slow": runs(50, -0.1, -0.1, -0.1),
+        "missed": runs(20, -0.1, 0.1, 0.1),
+        "two seeds": runs(20, -0.1, -0.1),
+        "on average": runs(30, -0.2, 0.1, 0.0),
+    }
+    assert goals.record_of(records) == "on average"
+    del records["on average"], records["slow"]
+    assert goals.record_of(records) is None
 
 
 def test_the_other_direction_reranks_hypotheses():
@@ -296,8 +317,6 @@ def test_the_other_direction_reranks_hypotheses():
 def test_the_recipe_can_be_the_change(tmp_path):
     from toy import toy_config
 
-    from nmt.config import load_config
-    from nmt.corpus import load_corpus
     from nmt.recipe import recipe
 
     config = toy_config(tmp_path, training={"max_steps": 10})
