@@ -197,7 +197,7 @@ def _inserted(text: str, insertions: list[Insertion]) -> tuple[str, list[int], l
             moved.append(len(result))
             done += 1
             result += "" if left and not _WORD.match(copied[0]) else " "
-        glued = copied[0] in CLOSING or _fit(left, result[-1:])
+        glued = copied in CLOSING or _fit(left, result[-1:])
         if _WORD.match(copied[0]):  # a word is apart but from a bracket that is copied with it
             glued = left != "" and left == result[-1:] and left in OPENING
         if result and not (glued or result[-1].isspace()):

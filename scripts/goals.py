@@ -24,6 +24,8 @@ from functools import reduce
 from operator import getitem
 from pathlib import Path
 
+from tqdm import tqdm
+
 from nmt.checkpoint import Checkpoint
 from nmt.cli.common import run
 from nmt.corpus import load_corpus
@@ -65,7 +67,7 @@ def train_seeds(options: argparse.Namespace, record: dict) -> None:
     config = Path(options.config) if options.config.endswith(".yaml") else ROOT / "configs" / f"{options.config}.yaml"
     name = options.name or config.stem
     options.output.mkdir(parents=True, exist_ok=True)
-    for seed in options.seeds:
+    for seed in tqdm(options.seeds, name, unit="seed"):
         with tempfile.TemporaryDirectory(prefix="nmt-goals-") as scratch:
             place = (options.checkpoints or Path(scratch)).resolve() / f"{name}-{seed}"
             record["runs"].append(train_and_score(config, place, seed))

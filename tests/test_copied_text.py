@@ -209,6 +209,8 @@ def test_a_name_that_ends_in_a_point_has_one(shipped):
         ("I - you", "Yo tú"),
         ("I🙂 you", "Yo🙂 tú"),
         ("I 🙂 you", "Yo 🙂 tú"),
+        ("I you :)", "Yo tú :)"),
+        ("I [you](#a) see", "Yo [tú](#a) veo"),
         ("I \u202c🙂\u200f you", "Yo 🙂 tú"),
     ],
 )

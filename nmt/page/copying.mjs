@@ -160,7 +160,7 @@ function inserted(text, all) {
     }
     // A word is apart but from a bracket that is copied with it.
     const bracketed = left !== "" && left === result.at(-1) && OPENING.includes(left);
-    const gluedLeft = isWord ? bracketed : CLOSING.includes(copied[0]) || fit(left, result.slice(-1));
+    const gluedLeft = isWord ? bracketed : CLOSING.includes(copied) || fit(left, result.slice(-1));
     if (result && !gluedLeft && !/\s$/.test(result)) result += " ";
     splitWords(copied).forEach(({ start }, number) => copies.push([first + number, result.length + start]));
     result += copied;
