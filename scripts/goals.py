@@ -2,7 +2,7 @@
 """Train a configuration on all cores with several seeds, as users do, and score dev and test beside a goal.
 
     python -m scripts.goals quickstart 46 --seeds 1 2 3
-    python -m scripts.goals half-hour 54 --name half-hour-dropout-0.1 --checkpoints /tmp/goals
+    python -m scripts.goals half-hour 54 --name twenty --change training.max_minutes=18 --checkpoints /tmp/goals
     python -m scripts.goals                              # rewrite the page
 
 Writes docs/speedrun/goals/NAME.json after each seed, and the block `goals` of docs/speedrun.md. The clock covers the
@@ -32,6 +32,7 @@ from nmt.corpus import load_corpus
 from nmt.errors import UserError
 from nmt.translator import Translator
 from scripts.report import ROOT, fill, provenance, read_json, table, write_json
+from scripts.settings import refuse_fixed
 from scripts.speedrun import RAW
 
 GOALS = RAW / "goals"
@@ -51,6 +52,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("config", nargs="?", help="of configs/")
     parser.add_argument("goal", nargs="?", type=float, help="test BLEU")
     parser.add_argument("--name", help="of the row (default: the configuration's)")
+    parser.add_argument("--change", nargs="+", default=[], metavar="key=value", help="to the configuration")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="(default: 1 2 3)")
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="keep the checkpoints there")
     parser.add_argument("--output", type=Path, default=GOALS, metavar="DIR", help="of JSON files, page two above it")
@@ -70,14 +72,16 @@ def train_seeds(options: argparse.Namespace, record: dict) -> None:
     for seed in tqdm(options.seeds, name, unit="seed"):
         with tempfile.TemporaryDirectory(prefix="nmt-goals-") as scratch:
             place = (options.checkpoints or Path(scratch)).resolve() / f"{name}-{seed}"
-            record["runs"].append(train_and_score(config, place, seed))
+            record["runs"].append(train_and_score(config, options.change, place, seed))
         write_json(options.output / f"{name}.json", record)
 
 
-def train_and_score(config: Path, place: Path, seed: int) -> dict:
+def train_and_score(config: Path, change: list[str], place: Path, seed: int) -> dict:
     """The minutes, steps, dev loss and scores of one seed."""
+    own = [f"checkpoint={json.dumps(str(place))}", f"training.seed={seed}"]
+    refuse_fixed(change, own)
     started = time.monotonic()
-    command("train", str(config), f"checkpoint={json.dumps(str(place))}", f"training.seed={seed}")
+    command("train", str(config), *change, *own)
     minutes = (time.monotonic() - started) / 60
     scores = {
         split: json.loads(command("evaluate", "--checkpoint", str(place), "--split", split, "--format", "json"))
@@ -85,8 +89,8 @@ def train_and_score(config: Path, place: Path, seed: int) -> dict:
     }
     metadata = Checkpoint(place).metadata.record
     kept = ("steps", "epochs", "dev_loss", "target_pieces", "precision", "corpus_sha256")
-    own = {"minutes": minutes, "nats_a_pair": nats_a_pair(place)}
-    return {"seed": seed, **own, **{name: metadata[name] for name in kept}, **scores}
+    found = {"seed": seed, "minutes": minutes, "nats_a_pair": nats_a_pair(place)}
+    return found | {name: metadata[name] for name in kept} | scores
 
 
 def nats_a_pair(place: Path) -> float:

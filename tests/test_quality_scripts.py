@@ -270,9 +270,11 @@ def test_a_goal_is_told_with_every_seed(tmp_path, monkeypatch):
         return told.getvalue()
 
     monkeypatch.setattr(goals, "command", command)
-    config = toy_config(tmp_path, training={"max_steps": 10})
+    config = toy_config(tmp_path, training={"max_steps": 20})
     places = ["--output", str(tmp_path / "steps" / "goals"), "--checkpoints", str(tmp_path / "kept")]
-    goals.main([str(config), "46", "--seeds", "1", "2", *places])
+    with pytest.raises(UserError, match="seed"):
+        goals.main([str(config), "46", *places, "--change", "training.seed=7"])
+    goals.main([str(config), "46", "--seeds", "1", "2", *places, "--change", "training.max_steps=10"])
     (path,) = (tmp_path / "steps" / "goals").iterdir()
     runs = json.loads(path.read_text())["runs"]
     assert [(one["seed"], one["steps"], one["test"]["sentences"]) for one in runs] == [(1, 10, 20), (2, 10, 20)]
