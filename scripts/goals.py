@@ -114,10 +114,8 @@ def write_page(raw: Path) -> Path:
     """Fill the block `goals` of the page; returns its path."""
     records = {path.stem: read_json(path) for path in sorted(raw.glob("*.json"))}
     columns = ["runs", "goal", "test BLEU", "test chrF", "dev BLEU", "nats a dev pair", "a piece", "steps", "minutes"]
-    told = [
-        f"- {name}: `{one['command']}`, commit {one['commit']}; {one['runs'][0]['test']['bleu_signature']}"
-        for name, one in records.items()
-    ]
+    told = [f"- {name}: `{one['command']}`, commit {one['commit']}" for name, one in records.items()]
+    told += sorted({f"- Test: {one['runs'][0]['test']['bleu_signature']}" for one in records.values()})
     told += sorted({f"- Machine: {'; '.join(one['machine'].values())}" for one in records.values()})
     best = record_of(records)
     rows = [FIRST, *(row(name, record, name == best) for name, record in records.items())]
