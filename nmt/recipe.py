@@ -74,7 +74,7 @@ def recipe(pairs: int, minutes: float, source: str = "en") -> dict[str, Any]:
             "warmup_steps": int(min(400, max(10, 12.5 * round(translator)), steps / 10)),
             "schedule": "linear" if translator < 10 else "cosine",
             "label_smoothing": 0.0 if passes < FEW_PASSES else 0.1,
-            "weight_decay": 0.3 if passes >= 20 else 0.0,
+            "weight_decay": 0.0 if passes < FEW_PASSES else 0.1 if passes < 20 else 0.3,
             "r_drop": 1.0 if passes >= 60 else 0.0,
             "max_minutes": translator,
             "validate_every": int(min(1000, max(50, 100 * round(translator)))),
