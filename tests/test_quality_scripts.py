@@ -290,13 +290,16 @@ def test_a_goal_is_told_with_every_seed(tmp_path, monkeypatch):
 
 
 def test_the_record_is_the_fewest_minutes_of_three_seeds_at_the_line():
-    def runs(minutes, *above):
-        return {"runs": [{"minutes": minutes, "nats_a_pair": goals.LINE + one} for one in above]}
+    def runs(minutes, *above, corpus=goals.CORPUS):
+        return {
+            "runs": [{"minutes": minutes, "nats_a_pair": goals.LINE + one, "corpus_sha256": corpus} for one in above]
+        }
 
     records = {
         "slow": runs(50, -0.1, -0.1, -0.1),
         "missed": runs(20, -0.1, 0.1, 0.1),
         "two seeds": runs(20, -0.1, -0.1),
+        "other text": runs(20, -0.1, -0.1, -0.1, corpus="0"),
         "on average": runs(30, -0.2, 0.1, 0.0),
     }
     assert goals.record_of(records) == "on average"
