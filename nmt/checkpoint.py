@@ -170,7 +170,8 @@ class Checkpoint:
         if not guided:
             return f"cross-attention, layer {layer}, mean of heads"
         numbers = ", ".join(str(head + 1) for head in guided)
-        return f"cross-attention, layer {layer}, head {numbers} (guided)"
+        shown = f"head {numbers}" if len(guided) == 1 else f"mean of heads {numbers}"
+        return f"cross-attention, layer {layer}, {shown} (guided)"
 
 
 def write_checkpoint_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import regex
 
+from nmt.text.copied import is_aside
 from nmt.text.encoding import Encoding
 from nmt.text.symbols import OR
-from nmt.text.typography import INVISIBLE
+from nmt.text.typography import AFTER_WORDS, INVISIBLE
 from nmt.text.words import split_words
 from nmt.translation import Translation
 
-_WORD, _MARK = regex.compile(r"\w"), regex.compile(r"\p{M}")
+_WORD, _MARK = regex.compile(r"[^\W_]"), regex.compile(r"\p{M}")
 CLOSING = ".,;:!?…)]}»”"
 """Marks that stand without a space after what is inserted."""
 OPENING = "([{¿¡«“"
@@ -38,9 +39,10 @@ class Insertion(NamedTuple):
 def with_copied(translation: Translation, source: Encoding) -> Translation:
     """Insert the spans that `source` copies, linked to their source words.
 
-    A span goes after the last target word linked to the nearest earlier source word with a link; brackets and
-    tags go around what is linked to their content. A span at the beginning or end of the source keeps that
-    place, one without a link to place it goes to the end. A copied word's row of the matrix is 1 at its source word.
+    A span goes after the last target word linked to the nearest earlier source word with a link, and after the target
+    words there that are linked to earlier source words alone (`coche rojo` for `a red car (a Fiat)`); brackets and tags
+    go around what is linked to their content. A span at the beginning or end of the source keeps that place, one
+    without a link to place it goes to the end. A copied word's row of the matrix is 1 at its source word.
     """
     insertions = _insertions(translation, source)
     text, moved, copies = _inserted(translation.text, insertions)
@@ -128,9 +130,11 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
     targets = split_words(translation.text)
     first: dict[int, int] = {}
     last: dict[int, int] = {}
+    latest: dict[int, int] = {}  # the last source word of each target word
     for own, target in translation.alignment or ():
         first[own] = min(target, first.get(own, target))
         last[own] = max(target, last.get(own, target))
+        latest[target] = max(own, latest.get(target, own))
     free, partners = source.translated_words, _partners(source)
     insertions: list[Insertion] = []
     for number, ((start, end), words) in enumerate(zip(source.copied, source.words_of_copies, strict=True)):
@@ -141,14 +145,21 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
             inside = [word for word in free if words.stop <= word < partner.start and word in first]
         if not any(word < words.start for word in free):
             place = 0
-        elif not any(word >= words.stop for word in free):
-            place = len(translation.text)
+        elif all(source.words[word].text in AFTER_WORDS for word in free if word >= words.stop):
+            marks = any(word >= words.stop for word in free)  # which stand behind it here too
+            ends = [word.end for word in targets if marks and word.text not in AFTER_WORDS]
+            place = ends[-1] if ends else len(translation.text)
         elif partner and inside:
             opens = partner.start >= words.stop
             edge = targets[min(map(first.__getitem__, inside)) if opens else max(map(last.__getitem__, inside))]
             place = edge.start if opens else edge.end
+        elif before:
+            target = last[before[-1]]
+            while latest.get(target + 1, words.start) < words.start:
+                target += 1
+            place = targets[target].end
         else:
-            place = targets[last[before[-1]]].end if before else len(translation.text)
+            place = len(translation.text)
         copied = source.text[start:end]
         if copied[0] in CLOSING and insertions:
             place = max(place, insertions[-1].place)
@@ -169,6 +180,8 @@ def _partners(source: Encoding) -> dict[int, int]:
     opened: list[int] = []
     for number, span in enumerate(source.copied):
         before, after = _neighbours(source.text, *span)
+        if is_aside(source.text, span):
+            continue
         if after and not before:
             opened.append(number)
         elif before and opened:

@@ -21,6 +21,7 @@ ALTERED: dict[str, Callable[[str], str]] = {
     "upper": str.upper,
     "lower": str.lower,
     "unmarked": lambda text: text.strip("¿¡.!?… "),
+    "unaccented": lambda text: text.strip("¿¡.!?… ").lower(),
 }
 """Kinds whose translation is compared with the plain sentence's after a function is applied to both."""
 

@@ -1,4 +1,4 @@
-"""One translation of a text from those of its parts."""
+"""One translation of a text from those of its parts: sentences, and asides within them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nmt.text.words import overlapping, split_words
 from nmt.translation import Translation
 
 LARGEST_MATRIX = 2**22
@@ -29,6 +30,56 @@ def join_translations(
         group = [found[number] for found in lists]
         joined.append(_join(source, source_words, group, places))
     return replace(joined[0], hypotheses=joined) if len(joined) > 1 else joined[0]
+
+
+def with_aside(host: Translation, aside: Translation, text: str, places: list[int]) -> Translation:
+    """Replace an aside that `host` has copied by its translation, in all hypotheses. `text` is that of `aside` in the
+    casing that it has within a sentence, and without a full stop.
+
+    `places[i]` is the word of the host's source that is word i of the aside's. Score and confidence are as in
+    `join_translations`. The heads of `host` stay: the aside has its own.
+    """
+    if not text:
+        return host
+    if host.hypotheses:
+        hypotheses = [with_aside(replace(one, hypotheses=[]), aside, text, places) for one in host.hypotheses]
+        return replace(hypotheses[0], hypotheses=hypotheses)
+    start = host.text.index(f"({aside.source})") + 1
+    end = start + len(aside.source)
+    (copied,) = overlapping([(start, end)], [(word.start, word.end) for word in split_words(host.text)])
+    words = [word.text for word in split_words(text)]
+    translated = replace(_words(aside, slice(len(words))), target_words=words)
+    parts = _words(host, slice(copied.start)), translated, _words(host, slice(copied.stop, None))
+    own = list(range(len(host.source_words)))
+    added = len(words) - len(copied)
+    return replace(
+        _join(host.source, host.source_words, parts, (own, places, own)),
+        text=host.text[:start] + text + host.text[end:],
+        heads=host.heads,
+        source_word_of_piece=host.source_word_of_piece,
+        target_word_of_piece=[
+            [word + added if word >= copied.stop else word for word in covered] for covered in host.target_word_of_piece
+        ],
+    )
+
+
+def _words(translation: Translation, part: slice) -> Translation:
+    """Some of the target words, with what is known of them."""
+
+    def of(values):
+        return None if values is None else values[part]
+
+    numbers = range(*part.indices(len(translation.target_words)))
+    links = translation.alignment
+    return replace(
+        translation,
+        target_words=translation.target_words[part],
+        attention=of(translation.attention),
+        alignment=None if links is None else [(s, t - numbers.start) for s, t in links if t in numbers],
+        link_probabilities=of(translation.link_probabilities),
+        word_probabilities=of(translation.word_probabilities),
+        word_confidence=of(translation.word_confidence),
+    )
 
 
 def _join(

@@ -16,12 +16,12 @@ from nmt.alignment.pieces import all_over_words
 from nmt.confidence import Calibration, evidence_of
 from nmt.copying import slot_links, with_copied, with_strokes
 from nmt.errors import UserError
-from nmt.joining import join_translations
+from nmt.joining import join_translations, with_aside
 from nmt.keywords import Long, checked_text
 from nmt.search.options import Hypothesis, SearchOptions
+from nmt.text.casing import Score, as_fragment
 from nmt.text.encoding import Encoding
-from nmt.text.parts import Part, sentences, split_text, words_of_part
-from nmt.text.quotations import as_quoted
+from nmt.text.parts import Part, sentences, split_text, with_asides, words_of_part
 from nmt.text.subwords import END, Subwords
 from nmt.translation import AttentionMaps, Translation
 
@@ -40,7 +40,8 @@ class Line(NamedTuple):
     text: str
     whole: Encoding
     parts: list[Part]
-    """The whole line as one part, or the parts that it was split into; empty for a line without words."""
+    """The whole line as one part, or the parts that it was split into, each before its asides; empty for a line without
+    words."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ class Reader:
             if text is not None:
                 number += 1
                 characters += len(checked_text(text, f"line {number}"))
-                whole = self.subwords.encode(text, quoting=True)
-                parts = self._parts(whole, number)
+                whole = self.subwords.encode(text, apart=True)
+                hosts = self._parts(whole, number)
+                parts = [part for host in hosts for part in with_asides(self.subwords, host, self.longest)]
                 read = [part._replace(encoding=self._with_quotations(part.encoding)) for part in parts]
                 if parts and parts[0].encoding is whole:
                     whole = read[0].encoding
@@ -83,8 +85,9 @@ class Reader:
         if not (typed := sentence.quotations):
             return sentence
         sentences = [f"{words}." for words in typed.values()]  # which the network knows better than words alone
-        translations = map(as_quoted, typed.values(), self.translate(sentences))
-        return replace(sentence, quotations=dict(zip(typed, translations, strict=True)))
+        found = zip(typed.items(), self.translate(sentences), strict=True)
+        score = self.subwords.score
+        return replace(sentence, quotations={slot: as_fragment(words, text, score) for (slot, words), text in found})
 
     def _parts(self, whole: Encoding, number: int) -> list[Part]:
         # Skip lines without words: the network would hallucinate.
@@ -122,9 +125,9 @@ class Searcher:
     def search(self, lines: Sequence[Line]) -> list[list[Hypothesis]]:
         """One list for each part of the lines: those with the placeholders of their source, each as often, then the
         others, best first. Raises UserError when the network computes NaN, and for a prefix that is too long."""
-        encodings = [part.encoding for line in lines for part in line.parts]
-        sources, placeholders = [one.ids for one in encodings], self.subwords.slot_ids
-        begun = [self._begun(one) for one in encodings]
+        parts = [part for line in lines for part in line.parts]
+        sources, placeholders = [part.encoding.ids for part in parts], self.subwords.slot_ids
+        begun = [self.options if part.aside else self._begun(part.encoding) for part in parts]
         alike: dict[SearchOptions, list[int]] = {}
         for number, options in enumerate(begun):
             alike.setdefault(options, []).append(number)
@@ -256,22 +259,36 @@ class WordAligner:
 
 
 def assembled(
-    lines: Sequence[Line], translations: Iterator[Translation], attention_name: str | None, attention: bool
+    lines: Sequence[Line],
+    translations: Iterator[Translation],
+    attention_name: str | None,
+    attention: bool,
+    score: Score,
 ) -> Iterator[Translation]:
     """One translation a line, of those of its parts. `attention_name` is as in `WordAligner`; `attention` tells whether
-    translations have theirs."""
+    translations have theirs; `score` is that of `Subwords`."""
     for line in lines:
         words = [word.text for word in line.whole.words]
         if not line.parts:
             matrix = np.zeros((0, len(words) + 1), np.float32) if attention else None
             nothing = Translation(line.text, "", 0.0, words, [], matrix, [] if attention_name else None)
             yield with_copied(replace(nothing, attention_name=attention_name), line.whole)
-        elif line.parts[0].encoding is not line.whole:  # split
-            results = [next(translations) for _ in line.parts]
-            places = [words_of_part(line.whole, part) for part in line.parts]
+            continue
+        hosts: list[Part] = []
+        results: list[Translation] = []
+        for part, translation in zip(line.parts, translations, strict=False):
+            if part.aside:
+                within = part._replace(start=part.start - hosts[-1].start)
+                text = as_fragment(translation.source, translation.text, score)
+                results[-1] = with_aside(results[-1], translation, text, words_of_part(hosts[-1].encoding, within))
+            else:
+                hosts.append(part)
+                results.append(translation)
+        if hosts[0].encoding is line.whole:
+            yield results[0]
+        else:  # split
+            places = [words_of_part(line.whole, part) for part in hosts]
             yield join_translations(line.text, words, results, places)
-        else:
-            yield next(translations)
 
 
 def over_target_words(log_probabilities: np.ndarray, target: Encoding) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nmt.alignment.pharaoh import format_links
 from nmt.errors import UserError
 from nmt.files import atomic_path, check_output
 
@@ -154,7 +155,7 @@ class Translation:
         """The links in Pharaoh form, source-target: `0-0 1-2`. Raises UserError where there are none."""
         if self.alignment is None:
             raise UserError(NO_ALIGNMENT)
-        return " ".join(f"{source}-{target}" for source, target in self.alignment)
+        return format_links(self.alignment)
 
     def as_dict(self, link_probabilities: bool = False) -> dict:
         """The object that `nmt-translate --format json` prints; `attention` and `alignment` are None where absent.

@@ -6,6 +6,7 @@ import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args, overload
 
@@ -112,6 +113,8 @@ class Translator:
         check_options(options, TranslateOptions)
         if isinstance(text, str):
             return next(self.stream([text], read_ahead=1, **options))
+        if isinstance(text, Iterable) and not isinstance(text, bytes):
+            text = [checked_text(one, f"line {number}") for number, one in enumerate(text, 1)]
         return list(self.stream(text, **options))
 
     @with_keywords(StreamOptions)
@@ -163,13 +166,14 @@ class Translator:
             lines = [line for line in alone.read(texts) if line]
             found = replace(searcher, options=self.search_options(), prefix="", attention=False).search(lines)
             plain = replace(aligner, read_weights=None, score=None)
-            return [one.text for one in assembled(lines, plain.align(lines, found), name, attention=False)]
+            return [one.text for one in assembled(lines, plain.align(lines, found), name, False, score)]
 
         reader = Reader(self.subwords, self.source, self.longest, options["long"], one_sentence, translate_alone, warns)
         size, prefix, origin = options["batch_size"], options["prefix"], self.checkpoint.directory
         searcher = Searcher(engine, self.subwords, search, size, prefix, attention, self.longest, origin)
         scored = self.torch_engine.score if word_probabilities else None
         name = self.checkpoint.attention_name if self.attends else None
+        score = self.subwords.score
         calibration = Calibration.of(self.checkpoint.metadata.confidence)
         aligner = WordAligner(self.subwords, self.aligner, name, calibration, read_weights, scored)
 
@@ -177,7 +181,7 @@ class Translator:
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.
         in_turn = ((chunk, searcher.search(chunk)) for chunk in chunks if chunk is not None)
         for chunk, found in prefetch(searcher.search, chunks, FAST_AHEAD) if overlapped else in_turn:
-            yield from assembled(chunk, aligner.align(chunk, found), name, attention)
+            yield from assembled(chunk, aligner.align(chunk, found), name, attention, score)
 
     def score(self, source: str, target: str) -> Score:
         """The model's log-probability of a given translation of `source`, and of each of its words (PyTorch).
@@ -245,8 +249,9 @@ class Translator:
             if name in given and "temperature" not in given:
                 raise UserError(f"{name} is for samples: give a temperature too")
         settings = {**self.checkpoint.metadata.decoding, **given}
-        if "beam" not in given:  # asking for many hypotheses asks for a beam that holds them
-            settings["beam"] = max(settings.get("beam", SearchOptions.beam), given.get("n_best", 1))
+        n_best = given.get("n_best")
+        if "beam" not in given and isinstance(n_best, Integral):  # many hypotheses need a beam that holds them
+            settings["beam"] = max(settings.get("beam", SearchOptions.beam), n_best)
         return SearchOptions(**settings)
 
     @property

@@ -54,7 +54,7 @@ def translations(name: str, count: int) -> None:
     translator = Translator.load(name, "torch")
     data = load_config(Checkpoint(find_checkpoint(name)).path(CONFIG), warn=False).data
     sources, _ = references(load_corpus(data).test)
-    plain = (text for text in sources if not translator.subwords.encode(text, quoting=True).slots)
+    plain = (text for text in sources if not translator.subwords.encode(text, apart=True).slots)
     chosen = list(islice(plain, count))
     loaded = nano.load(name)
     same, largest, differing = 0, 0.0, []

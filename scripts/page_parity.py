@@ -142,7 +142,7 @@ def pieces(translator: Translator, sources: list[str], _) -> int:
     unlike = [
         line
         for line, one in zip(lines, found, strict=True)
-        if one["ids"] != translator.subwords.encode(line, quoting=True).ids
+        if one["ids"] != translator.subwords.encode(line, apart=True).ids
     ]
     report(translator, f"pieces equal on {len(lines) - len(unlike):,} of {len(lines):,} lines", unlike)
     return len(unlike)

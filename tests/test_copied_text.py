@@ -102,7 +102,7 @@ def test_marks_that_no_sentence_translates_are_copied(text, copied):
 
 
 @given(
-    text=st.text("ab1é ,-", min_size=20, max_size=20),
+    text=st.text("ab1é ,.-", min_size=20, max_size=20),
     edges=st.lists(st.integers(0, 20), min_size=2, max_size=6, unique=True).map(sorted),
 )
 def test_what_is_left_out_parts_letters_and_digits(text, edges):
@@ -111,6 +111,8 @@ def test_what_is_left_out_parts_letters_and_digits(text, edges):
     pieces = regex.split("\0+", "".join("\0" if any(s <= i < e for s, e in spans) else c for i, c in enumerate(text)))
     expected = pieces[0]
     for piece in pieces[1:]:
+        if piece[:1] in (",", "."):
+            expected = expected.removesuffix(" ")
         expected += " " * (expected.rstrip(" ")[-1:].isalnum() and piece[:1].isalnum()) + piece
     assert plain == expected
     assert len(places) == len(plain) + 1 and list(places) == sorted(places)
@@ -248,7 +250,7 @@ def test_brackets_stay_around_what_they_are_around():
         ("tatoeba-en-es", "I WORK FOR AT&T", "TRABAJO PARA AT&T."),
         ("tatoeba-en-es", "LONDON is big.", "Londres es grande."),
         ("tatoeba-en-es", "See Fig. 3 on p. 12.", "Mira la figura 3 en la página 12."),
-        ("tatoeba-en-es", "Red/green/blue", "Roja/verde/azul."),
+        ("tatoeba-en-es", "Red/green/blue", "Roja/verde/azul"),
         ("tatoeba-es-en", "Ud. es muy amable.", "You're very kind."),
         ("tatoeba-es-en", "El n.º 5 es mío.", "Number 5 is mine."),
         ("tatoeba-es-en", "Hace 30º en Sevilla.", "It's 30º in Seville."),

@@ -70,7 +70,7 @@ def test_logits_and_attention_are_the_packages(loaded, package):
 
 
 def test_translations_and_attention_to_words_are_the_packages(loaded, package):
-    plain = [text for text in SENTENCES if not package.subwords.encode(text, quoting=True).slots]
+    plain = [text for text in SENTENCES if not package.subwords.encode(text, apart=True).slots]
     assert len(plain) >= 8
     for text, expected in zip(plain, package.translate(plain, one_sentence=True), strict=True):
         found, source, target, matrix = nano.translate(*loaded, text)

@@ -91,7 +91,7 @@ def shipped() -> dict:
 
 def check_pieces(place: Path, model: dict, subwords: Subwords, lines: list[str]) -> None:
     found = run_engine(place, model, task="encode", lines=lines)
-    encodings = (subwords.encode(line, quoting=True) for line in lines)
+    encodings = (subwords.encode(line, apart=True) for line in lines)
     for line, one, encoding in zip(lines, found, encodings, strict=True):
         assert (one["ids"], one["wordsOfPiece"]) == (encoding.ids, encoding.words_of_piece), repr(line)
         assert one["capitals"] == encoding.capitals, repr(line)
@@ -185,7 +185,7 @@ def test_sentences_are_pythons(tmp_path, name, language, column):
     subwords = Translator.load(name).subwords
     found = run_engine(tmp_path, model_data(name), task="sentences", lines=lines)
     for line, ours in zip(lines, found, strict=True):
-        expected = [part.encoding.text for part in sentences(subwords, subwords.encode(line, quoting=True), language)]
+        expected = [part.encoding.text for part in sentences(subwords, subwords.encode(line, apart=True), language)]
         assert ours == [text.strip() for text in expected], repr(line)
 
 
@@ -311,6 +311,21 @@ def test_quoted_words_are_translated_as_pythons(tmp_path, name, column):
     expected = [one.text for one in Translator.load(name, "torch", threads=1).translate(lines, beam=1)]
     found = run_engine(tmp_path, model_data(name, "float32"), task="texts", lines=lines, beam=1)
     assert [one["text"] for one in found] == expected
+
+
+@pytest.mark.parametrize("name, column", [(SHIPPED[0], "english"), (SHIPPED[1], "spanish")])
+def test_asides_are_translated_as_pythons(tmp_path, name, column):
+    lines = [
+        *everyday(column, "aside")[:12],
+        "Tom (Zork) es mi amigo (I think) 🙂.",
+        "Size: M (or L) | Color: red",
+        "(hola) 5 (hello)",
+        "Compré el “Quijote” (un “libro” viejo), ¿no?",
+    ]
+    expected = Translator.load(name, "torch", threads=1).translate(lines, beam=1)
+    found = run_engine(tmp_path, model_data(name, "float32"), task="texts", lines=lines, beam=1)
+    assert [one["text"] for one in found] == [one.text for one in expected]
+    assert [one["score"] for one in found] == pytest.approx([one.score for one in expected], abs=1e-3)
 
 
 def test_numbers_and_titles_are_translated_as_pythons(tmp_path):

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt import Translator
-from nmt.text.quotations import as_quoted, is_quoted, with_marks
+from nmt.text.casing import as_fragment
+from nmt.text.quotations import is_quoted, with_marks
 from nmt.text.slots import Slot
 
 ALONE = ["cat", "window", "freedom", "thank you", "the big problem", "I love you"]
@@ -40,7 +41,7 @@ def shipped() -> Translator:
     ],
 )
 def test_quoted_words_have_a_placeholder(shipped, text, quoted):
-    encoding = shipped.subwords.encode(text, quoting=True)
+    encoding = shipped.subwords.encode(text, apart=True)
     assert list(encoding.quotations.values()) == quoted
     assert [encoding.typed[slot] for slot in encoding.quotations] == quoted
     assert not shipped.subwords.encode(text).quotations
@@ -61,6 +62,11 @@ def test_they_are_translated_as_by_themselves(shipped, words):
     assert set(zip(*marks, strict=True)) <= set(one.alignment)
 
 
+def test_words_of_another_language_stay(shipped):
+    found = shipped.translate('What does "ventanas rotas" mean? The word "window" is short.')
+    assert '"ventanas rotas"' in found.text and '"ventana"' in found.text
+
+
 def test_a_prefix_may_have_them(shipped):
     found = shipped.translate('The word "cat" is short.', prefix='La palabra "gato"', heads=True)
     assert found.text.startswith('La palabra "gato"') and found.text.count("gato") == 1
@@ -76,23 +82,27 @@ def test_a_prefix_may_have_them(shipped):
         ("no fumar", "No smoking!", "no smoking!"),
         ("eeuu", "USA.", "USA"),
         ("x y", "", ""),
+        ("I think", "Creo.", "creo"),  # whose capital is its own
+        ("inglés y francés", "English and French", "English and French"),
+        ("English and French", "Inglés y francés.", "inglés y francés"),
+        ("y leche", "And milk.", "and milk"),
     ],
 )
-def test_a_sentences_capital_and_full_stop_go(words, translation, quoted):
-    assert as_quoted(words, translation) == quoted
+def test_a_sentences_capital_and_full_stop_go(shipped, words, translation, quoted):
+    assert as_fragment(words, translation, shipped.subwords.score) == quoted
 
 
 @given(st.sampled_from(["", '"']), st.sampled_from(["", '"', ',"', '."']))
 def test_a_lost_quotation_mark_is_put_back(before, after):
     shipped = Translator.load("tatoeba-en-es").subwords
-    source = shipped.encode('The "cat" runs.', quoting=True)
+    source = shipped.encode('The "cat" runs.', apart=True)
     source = replace(source, quotations=dict.fromkeys(source.quotations, "gato"))
     (slot,) = source.quotations
-    text = f"El {before}gato{after} corre"
+    text = f"El {before}gato{after} corre."
     place = text.index("gato")
     ids = shipped.target.encode(text, [Slot(place, place + 4, slot)]).ids
     closing = after or '"'
-    assert shipped.decode_with_spans(ids, source).text == f'El "gato{closing} corre'
+    assert shipped.decode_with_spans(ids, source).text == f'El "gato{closing} corre.'
 
 
 def test_no_mark_is_added_where_the_source_has_none():

@@ -362,7 +362,7 @@ def test_hypotheses_with_the_placeholders_of_their_source_come_first(source, pie
             allowed = [one for one in found if not set(one.pieces) & set(options.forbidden)]
             return [(allowed or [Hypothesis([4], -9, -9)])[: options.n_best]]
 
-    part = SimpleNamespace(encoding=SimpleNamespace(ids=source))
+    part = SimpleNamespace(encoding=SimpleNamespace(ids=source), aside=False)
     subwords = SimpleNamespace(slot_ids=frozenset({0, 1, 2}))
     searcher = Searcher(Engine(), subwords, SearchOptions(beam=3), 1, "", False, 100, Path())
     ((best,),) = searcher.search([SimpleNamespace(parts=[part])])

@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 from nmt.alignment import Link
 from nmt.alignment.groups import full_links
 from nmt.alignment.links import threshold_links
+from nmt.alignment.pharaoh import format_links
 from nmt.checkpoint import ALIGNER, SUBWORDS, Checkpoint, find_checkpoint, save_arrays
 from nmt.errors import UserError
 from nmt.text.subwords import Subwords
@@ -62,7 +63,7 @@ class AlignedPair:
     @property
     def pharaoh(self) -> str:
         """The links in Pharaoh form, source-target: `0-0 1-2`."""
-        return " ".join(f"{source}-{target}" for source, target in self.links)
+        return format_links(self.links)
 
     @cached_property
     def matrix(self) -> np.ndarray:

@@ -61,7 +61,7 @@ class JointHmm:
     """
 
     def __init__(self, pairs: WordPairs, workers: int = 1) -> None:
-        """Raises ValueError for a sentence of more than 512 words."""
+        """`pairs` have at most 512 words a sentence."""
         self.pairs, self.workers = pairs, workers
         self.blocks, self.words = _blocks(pairs)
         marks = [torch.from_numpy(pairs.punctuation[side])[self.words[side]] for side in (FORWARD, REVERSE)]

@@ -1,6 +1,6 @@
 """From attention to links.
 
-A matrix is [target words, source words + 1]; the last column, `</s>`, means "aligned to nothing".
+Attention matrices are [target words, source words + 1]; their last column, `</s>`, means "aligned to nothing".
 """
 
 from collections.abc import Sequence

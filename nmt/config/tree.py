@@ -90,8 +90,8 @@ class DataConfig(Section):
 class SubwordsConfig(Section):
     """The joint SentencePiece vocabulary."""
 
-    vocabulary_size: int = Field(6000, ge=270, le=65536)
-    """Pieces, at most; 256 bytes and 4 special pieces are among them."""
+    vocabulary_size: int = Field(6000, ge=270, le=65_527)
+    """Pieces, at most; 256 bytes and 4 special pieces are among them. Up to nine placeholders and marks are added."""
     model_type: Literal["unigram", "bpe"] = "unigram"
     """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
     character_coverage: float = Field(0.9995, ge=0.98, le=1)

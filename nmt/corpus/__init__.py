@@ -30,8 +30,8 @@ class Corpus:
     Attributes:
         train, dev, test: columns "source" and "target" (str), and "source_id" and "target_id" (int)
             where the corpus numbers its sentences. `test` is None when the corpus has none.
-        sha256: of the file (Tatoeba: the pinned .tsv; several local files, and those of `data.extra`: of the list of
-            their hashes), or of the kept sentences for a Hub data set.
+        sha256: the hash of the corpus file; with several files or `data.extra`, of the list of their hashes; for a Hub
+            data set, of the kept sentences.
         report: "corpus" (one line), "held_out" if dev was taken from train, and "splits": for each split the numbers
             of pairs "read", "kept" and "dropped" by reason, and the "sha256" of its sentences.
     """

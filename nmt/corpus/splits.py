@@ -67,9 +67,9 @@ def _tatoeba_split(key: int) -> str:
 def hold_out(pairs: Iterable[SentencePair]) -> tuple[list[SentencePair], Callable[[SentencePair], bool]]:
     """A dev set for a corpus without one, and a test of which pairs must therefore stay out of train.
 
-    Dev is one pair in a hundred, at most 1,000. Source sentences are ranked by SHA-256, and dev takes the first pair of
-    each of the lowest, whatever the order of the corpus. Train keeps the pairs that share no normalized sentence with
-    dev.
+    Dev is one pair in a hundred, at most 1,000. Source sentences are ranked by SHA-256 and the lowest are taken, each
+    with its first pair, so the sentences chosen do not depend on the order of the corpus. Train keeps the pairs that
+    share no normalized sentence with dev.
     """
     sample: dict[int, SentencePair] = {}
     largest_first: list[int] = []

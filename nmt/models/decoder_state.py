@@ -19,7 +19,8 @@ class DecoderState(NamedTuple):
     cache: Sequence[Tensor] = ()
     """[steps, hypotheses before, ...]: what every step appended, such as keys and values, oldest first."""
     beam_indices: Tensor | None = None
-    """[batch, beam]: each hypothesis' column of `cache`. `select` reorders these alone; `append_to_cache` the rest."""
+    """[batch, beam]: the column of `cache` that each hypothesis continues. `select` reorders these indices only;
+    `append_to_cache` then applies them to the cache."""
 
     def select(self, sentences: Tensor, parents: Tensor) -> DecoderState:
         """Keep `sentences` [kept], each with hypotheses `parents` [kept, new beam] of its old beam."""

@@ -104,7 +104,7 @@ class RNNSearch(Recurrent):
         return DecoderState([mask[:, 0], annotations, keys, values], [self._first(annotations)])
 
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] of the next, and the next state."""
+        """Pieces [batch, beam] to log-probabilities [batch, beam, targets] of the next, and the next state."""
         mask, annotations, keys, values = state.per_sentence
         embedded = self._embed(self.target_embedding, pieces)  # [batch, beam, width]
         inputs = self._from_pieces(embedded)
@@ -191,7 +191,7 @@ class RNNEncoderDecoder(Recurrent):
         return DecoderState([vector], [self._first(vector)])
 
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] of the next, and the next state."""
+        """Pieces [batch, beam] to log-probabilities [batch, beam, targets] of the next, and the next state."""
         embedded = self._embed(self.target_embedding, pieces)  # [batch, beam, width]
         contexts = state.per_sentence[0].expand(-1, pieces.size(1), -1)  # [batch, beam, 2 x width]
         inputs = torch.cat([embedded, contexts], dim=-1).flatten(0, 1)[:, None]  # [batch * beam, 1, 3 x width]

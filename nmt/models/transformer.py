@@ -92,7 +92,12 @@ class DecoderLayer(nn.Module):
         mask: Tensor,
         with_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """All target positions at once, x [batch, target, width]; `memory` is the cross-attention's keys and values."""
+        """All target positions at once.
+
+        x [batch, target, width]; self_mask [target, target]; `memory`, the cross-attention's keys and values, each
+        [batch, heads, source, d_k]; mask [batch, 1, 1, source]. Returns the same shape as x, and the weights of
+        self-attention and cross-attention when asked for.
+        """
         y = self.around_self.input(x)
         output, self_weights = self.self_attention(y, self.self_attention.project(y), self_mask, with_weights)
         x = self.around_self.output(x, output)
@@ -196,7 +201,7 @@ class Transformer(Model):
         return DecoderState([mask, *projected], [], empty, torch.arange(len(source), device=source.device)[:, None])
 
     def step(self, pieces: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """One position: pieces [batch, beam] to log-probabilities [batch, beam, vocabulary] and the next state."""
+        """One position: pieces [batch, beam] to log-probabilities [batch, beam, targets] and the next state."""
         mask, *projected = state.per_sentence
         assert state.beam_indices is not None
         x = self._embed(self.target_embedding, pieces, first=len(state.cache[0]))  # [batch, beam, width]

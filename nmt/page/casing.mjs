@@ -50,6 +50,15 @@ export function truecasedBeginning(text, kept, score) {
   return begun(text, first, score(capital) > score(lower) ? capital : lower);
 }
 
+/**
+ * The translation of `words` without the full stop that it has as a sentence, and without the capital unless the words have
+ * one that is not their own.
+ */
+export function asFragment(words, translation, score) {
+  const text = translation.replace(/\.+$/, "");
+  return truecasedBeginning(words, [], score) === words ? truecasedBeginning(text, [], score) : text;
+}
+
 /** Capitalize the first word of `text`, the truecased translation of `source`: see `recased_beginning` in Python. */
 export function recasedBeginning(source, text, kept, known) {
   const [first, typed] = [firstWord(text), firstWord(source)];

@@ -1,11 +1,12 @@
 /** Put what was copied from a source back into its translation, as nmt/copying.py. */
 
+import { isAside } from "./copied.mjs";
 import { sorted } from "./links.mjs";
-import { INVISIBLE } from "./typography.mjs";
+import { AFTER_WORDS, INVISIBLE } from "./typography.mjs";
 import { WORD, overlapping, splitWords } from "./words.mjs";
 
-const FIRST_OF_WORD = new RegExp(`^[${WORD}]`, "u");
-const LAST_OF_WORD = new RegExp(`[${WORD}]$`, "u");
+const FIRST_OF_WORD = new RegExp(`^(?!_)[${WORD}]`, "u");
+const LAST_OF_WORD = new RegExp(`[${WORD}](?<!_)$`, "u");
 /** Marks that stand without a space after what is inserted. */
 const CLOSING = ".,;:!?…)]}»”";
 /** Marks without a space after them. */
@@ -67,8 +68,8 @@ export function withStrokes({ text, words }, source, links) {
  * The text of a translation with what `source` has copied inserted, each of its words' new number, and the links with those
  * of what was copied: {text, now, links}.
  *
- * It stands after the last target word linked to a source word before it; brackets and tags stand around what is linked to
- * their content. What begins or ends the source begins or ends the translation, and so does what no link
+ * It stands after the last target word linked to a source word before it, and after the target words there that are linked
+ * to earlier source words alone; brackets and tags stand around what is linked to their content. What begins or ends the source begins or ends the translation, and so does what no link
  * places.
  * @param links [[source word, target word]] of the translation without it
  */
@@ -84,10 +85,11 @@ export function withCopied(text, source, links) {
 }
 
 function insertions(text, targets, source, links) {
-  const [first, last] = [new Map(), new Map()];
+  const [first, last, newest] = [new Map(), new Map(), new Map()];
   for (const [own, target] of links) {
     first.set(own, Math.min(target, first.get(own) ?? target));
     last.set(own, Math.max(target, last.get(own) ?? target));
+    newest.set(target, Math.max(own, newest.get(target) ?? own));
   }
   const covered = overlapping(source.copied, source.words);
   const copiedWords = new Set(covered.flatMap(([start, end]) => Array.from({ length: end - start }, (_, i) => start + i)));
@@ -102,9 +104,15 @@ function insertions(text, targets, source, links) {
     const inside = partner === null ? [] : opens
       ? free.filter((word) => stop <= word && word < partner[0] && first.has(word))
       : before.filter((word) => word >= partner[1]);
-    let place = targets[last.get(before.at(-1))]?.end ?? text.length;
+    const behind = free.filter((word) => word >= stop);
+    let edge = last.get(before.at(-1));
+    while ((newest.get(edge + 1) ?? own) < own) edge += 1;
+    let place = targets[edge]?.end ?? text.length;
     if (!free.some((word) => word < own)) place = 0;
-    else if (!free.some((word) => word >= stop)) place = text.length;
+    // Final marks stand behind it here too.
+    else if (behind.every((word) => isMark(source.words[word]))) {
+      place = (behind.length > 0 && targets.findLast((word) => !isMark(word))?.end) || text.length;
+    }
     else if (inside.length > 0 && opens) place = targets[Math.min(...inside.map((word) => first.get(word)))].start;
     else if (inside.length > 0) place = targets[Math.max(...inside.map((word) => last.get(word)))].end;
     const copied = source.text.slice(start, end);
@@ -114,6 +122,10 @@ function insertions(text, targets, source, links) {
     return { place, copied, first: own, left, right };
   });
   return found.toSorted((a, b) => a.place - b.place);
+}
+
+function isMark(word) {
+  return AFTER_WORDS.includes(word.text);
 }
 
 /** The characters that people see before and after a span; empty for spaces. */
@@ -130,6 +142,7 @@ function partnersOf({ text, copied }) {
   const [partners, opened] = [new Map(), []];
   copied.forEach(([start, end], number) => {
     const [before, after] = neighbours(text, start, end);
+    if (isAside(text, [start, end])) return;
     if (after && !before) opened.push(number);
     else if (before && opened.length > 0) {
       partners.set(number, opened.pop());

@@ -152,6 +152,11 @@ export class KnownWords {
     return false;
   }
 
+  /** Whether one of the words of a text is known. */
+  knowAny(text) {
+    return (text.match(WHOLE_WORD) ?? []).some((word) => this.words.has(word) || this.words.has(word.toLowerCase()));
+  }
+
   /** Whether a capitalized word is a name wherever it stands. */
   isUnknown(name) {
     const [span] = spansOf(ANY_NAME, name);
@@ -346,7 +351,7 @@ export function rounded(number) {
   return below % 2 === 0 ? below : below + 1;
 }
 
-/** The letters in lower case and without accents. */
+/** The letters in lower case, without accents and apostrophes. */
 function stem(word) {
-  return [...word.toLowerCase().normalize("NFD").replace(/\p{Mn}/gu, "")];
+  return [...word.toLowerCase().normalize("NFD").replace(/[\p{Mn}']/gu, "")];
 }

@@ -1,22 +1,29 @@
 /** A text in sentences, which are translated one by one, as nmt/text/parts.py. */
 
+import { spansOf } from "./words.mjs";
+
 /** Words after whose full stop a sentence goes on, without that stop. */
 const ABBREVIATIONS = {
   en: "Mr Mrs Ms Dr Prof St Sr Jr Gen Col Capt Lt Sgt Rev Hon Mt Ave No Nos Fig vs e.g i.e cf approx vol p pp Ph.D U.S U.K",
   es: "Sr Sra Sres Srta Dr Dra D Dña Prof Profa Ud Uds Vd Vds Lic Ing Gral Cap Av Avda pág págs núm núms art vol ej p EE UU s c",
 };
 
+/** What ends before a bar, `Size: M | Color: red`. */
+const BAR = /\S\s+(?=\|\s)/gu;
+
 /**
- * Where the sentences of a text end, by the rules of Unicode (UAX 29); but what ends in an abbreviation, an initial or a
+ * Where the sentences of a text end, by the rules of Unicode (UAX 29), and cells between bars; but what ends in an abbreviation, an initial or a
  * single line's end, and what is followed by a small letter, goes on. Nothing ends within `kept` spans.
  */
 export function sentenceEnds(text, language, kept = []) {
   const known = new Set((ABBREVIATIONS[language] ?? "").split(" ").map((word) => word.toLowerCase()));
   const segments = [...new Intl.Segmenter(language, { granularity: "sentence" }).segment(text)];
-  return segments
-    .map(({ index, segment }) => index + segment.length)
+  const bars = new Set(spansOf(BAR, text).map(([, end]) => end));
+  return [...new Set([...segments.map(({ index, segment }) => index + segment.length), ...bars])]
+    .toSorted((one, other) => one - other)
     .filter((end) => end === text.length || !(
-      kept.some(([start, stop]) => start < end && end < stop) || /^[ºª]/.test(text.slice(end)) || goesOn(text.slice(0, end), text.slice(end), known)
+      kept.some(([start, stop]) => start < end && end < stop) || /^[ºª]/.test(text.slice(end))
+      || (!bars.has(end) && goesOn(text.slice(0, end), text.slice(end), known))
     ));
 }
 

@@ -26,12 +26,6 @@ export function isQuoted(text, [start, end]) {
   return CLOSED.exec(after.join(""))?.[1] === before;
 }
 
-/** The translation of `words` without the full stop, and the capital, that it has as a sentence. */
-export function asQuoted(words, translation) {
-  const text = translation.replace(/\.+$/, "");
-  return /^\p{Ll}/u.test(words) && /^.\p{Ll}/u.test(text) ? text[0].toLowerCase() + text.slice(1) : text;
-}
-
 /** The words that fill a placeholder between `before` and `after` in a translation, with the quotation mark that it lacks. */
 export function withMarks(words, before, after) {
   return (before.endsWith('"') ? "" : '"') + words + (CLOSED.test(after) ? "" : '"');

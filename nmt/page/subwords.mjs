@@ -10,6 +10,7 @@ import {
 } from "./casing.mjs";
 import { CharacterMap } from "./charsmap.mjs";
 import { SYMBOL_NAME, copiedSpans } from "./copied.mjs";
+import { withFinalMarks } from "./marks.mjs";
 import { KnownWords } from "./names.mjs";
 import { doubled, isQuoted, quotedSpans, withMarks } from "./quotations.mjs";
 import { NUMBERS, ORDINAL, SLOTS, fill, findSlots, ordinalEnding, symbolSlots } from "./slots.mjs";
@@ -59,7 +60,7 @@ function encoding(text, ids, spans, { shouted = false, copied = [], slots = new 
 
 /** A source with the placeholders that `target`, its translation, lacks among what is copied. */
 export function withLostSlots(source, target) {
-  const isWord = ([slot, span]) => NUMBERS.includes(slot) && /^\p{L}+$/u.test(source.text.slice(...span));
+  const isWord = ([slot, span]) => NUMBERS.includes(slot) && /^[\p{L} -]+$/u.test(source.text.slice(...span));
   const lost = [...source.slots].filter((one) => !target.slots.has(one[0]) && !isWord(one)).map(([, span]) => span);
   return lost.length === 0 ? source : { ...source, copied: [...source.copied, ...lost].toSorted(([a], [b]) => a - b) };
 }
@@ -108,12 +109,12 @@ export class Subwords {
   }
 
   /**
-   * One sentence as pieces with their places in the text; without `known` words it has no placeholders, with `quoting`
+   * One sentence as pieces with their places in the text; without `known` words it has no placeholders, with `apart`
    * quoted words have one too.
    */
-  encode(given, known = this.known, quoting = false) {
+  encode(given, known = this.known, apart = false) {
     const text = storable(normalize(given));
-    const { read, places, ...rest } = this.prepared(text, known, quoting);
+    const { read, places, ...rest } = this.prepared(text, known, apart);
     const { ids, spans } = this.segmented(read);
     const moved = spans.map(([start, end]) => [places[start][0], end > start ? places[end - 1][1] : places[start][0]]);
     return encoding(text, ids, moved, rest);
@@ -121,16 +122,16 @@ export class Subwords {
 
   /**
    * What the network reads of a text: typographic variants are unified, what is copied is left out, a sentence in
-   * capitals is read in its usual form, and names, numbers and, with `quoting`, quoted words are placeholders.
+   * capitals is read in its usual form, and names, numbers and, with `apart`, quoted words are placeholders.
    * @returns {read, places, shouted, copied, slots, symbols, quotations}, `places` for each UTF-16 unit of `read`, and its
    *     end, its span in the text
    */
-  prepared(text, known, quoting) {
+  prepared(text, known, apart) {
     const all = without(text, []);
     const readings = known?.readings ?? [];
     const typed = symbolSlots(all.plain, readings);
     const numbers = Boolean(known) && !all.plain.split(/\s+/).some((word) => known.words.has(word));
-    const copied = copiedSpans(all.plain, numbers)
+    const copied = copiedSpans(all.plain, numbers, apart)
       .filter(([place]) => !typed.some(({ start, end }) => start <= place && place < end))
       .map(([start, end]) => [all.places[start], all.places[end - 1] + 1]);
     const { plain, places } = without(text, copied);
@@ -140,8 +141,8 @@ export class Subwords {
     const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name), names) : (known?.usualCase(plain) ?? plain);
     const reread = symbolSlots(cased, readings);
     const { filled: unmarked, spans: origins } = fill(cased, reread);
-    const unshouted = known && quoting ? doubled(unmarked) : unmarked;
-    const quoted = known && quoting ? quotedSpans(unshouted, known) : [];
+    const unshouted = known && apart ? doubled(unmarked) : unmarked;
+    const quoted = known && apart ? quotedSpans(unshouted, known) : [];
     const found = known ? findSlots(unshouted, known, quoted) : [];
     const kept = found.map(({ start, end }) => [start, end]);
     const usual = this.truecased ? truecasedBeginning(unshouted, kept, score) : unshouted;
@@ -156,7 +157,7 @@ export class Subwords {
       return { start: first, end: last, character };
     });
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
-    const starts = new Set(quoted.map(([start]) => start));
+    const starts = new Set(quoted.filter((span) => known.knowAny(unshouted.slice(...span))).map(([start]) => start)); // the others are another language's
     const quotations = new Map(found.filter(({ start }) => starts.has(start)).map(({ character }) => [character, text.slice(...slots.get(character))]));
     return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots, symbols, quotations };
   }
@@ -312,7 +313,7 @@ export class Subwords {
     const text = normalize(raw);
     const place = (end) => (text === raw ? end : normalize(raw.slice(0, end)).length);
     let end = 0;
-    const spans = surfaces.map((surface) => {
+    let spans = surfaces.map((surface) => {
       const start = end;
       end += surface.length;
       return [place(start), place(end)];
@@ -321,8 +322,16 @@ export class Subwords {
     const written = this.pieces(ids).map((piece, number) => [piece, spans[number]]);
     const slots = new Map(written.filter(([piece]) => source?.slots.has(piece)));
     const verbatim = [...slots].filter(([slot]) => held(slot) === typed(slot)).map(([, span]) => span);
-    const plain = source && this.truecased ? recasedBeginning(without(source.text, source.copied).plain, text, verbatim, this.known?.words) : text;
-    return encoding(shouted ? capitals(text) : plain, ids, spans, { shouted, slots });
+    if (!source) return encoding(text, ids, spans, { shouted, slots });
+    const { plain } = without(source.text, source.copied);
+    let ended = text;
+    if ([...slots.values()].every((span) => span[1] < text.length)) { // a name may end in a point
+      ended = withFinalMarks(plain, text);
+      const [last, most] = [spans.findLastIndex(([start]) => start < text.length), ended.length];
+      spans = spans.map(([start, stop], number) => [Math.min(start, most), number === last ? most : Math.min(stop, most)]);
+    }
+    const cased = this.truecased ? recasedBeginning(plain, ended, verbatim, this.known?.words) : ended;
+    return encoding(shouted ? capitals(ended) : cased, ids, spans, { shouted, slots });
   }
 
   /** What each piece writes; of a character in bytes the last one writes it. */

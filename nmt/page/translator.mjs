@@ -4,13 +4,15 @@ import { MEAN, aggregate, groupsOfWords, headMatrix } from "../inspection/explor
 import { Aligner } from "./aligner.mjs";
 import { loadArrays } from "./arrays.mjs";
 import { beamSearch, bestContinuations } from "./beam.mjs";
+import { asFragment } from "./casing.mjs";
 import { Calibration, doubtful, evidenceOf } from "./confidence.mjs";
 import { slotLinks, withCopied, withStrokes, wordsAsRead } from "./copying.mjs";
+import { isAside } from "./copied.mjs";
 import { Interventions } from "./interventions.mjs";
+import { weightedMean, withAside } from "./joining.mjs";
 import { attentionLinks } from "./links.mjs";
 import { maxLength, searchOptions } from "./options.mjs";
 import { sentences } from "./parts.mjs";
-import { asQuoted } from "./quotations.mjs";
 import { END, PADDING, START, Subwords, UNKNOWN, withLostSlots } from "./subwords.mjs";
 import { RNNEncoderDecoder, RNNSearch } from "./recurrent.mjs";
 import { splitWords } from "./words.mjs";
@@ -59,14 +61,11 @@ export class Translator {
     const found = parts.map((part, number) =>
       this.remember(part, { ...options, ...(number === chosen && { forced, moved }) }));
     if (found.length === 1) return { ...found[0], source: text, sentences: found };
-    const lengths = found.map(({ targetWords }) => Math.max(1, targetWords.length));
-    const mean = (values) =>
-      values.reduce((sum, value, number) => sum + value * lengths[number], 0) / lengths.reduce((sum, length) => sum + length, 0);
     return {
       source: text,
       text: found.map((one) => one.text).filter(Boolean).join(" "),
-      score: mean(found.map((one) => one.score)),
-      confidence: this.calibration && mean(found.map((one) => one.confidence)),
+      score: weightedMean(found, (one) => one.score),
+      confidence: this.calibration && weightedMean(found, (one) => one.confidence),
       sentences: found,
     };
   }
@@ -83,7 +82,7 @@ export class Translator {
   /** A sentence with the translations of its quoted words, which are translated as sentences of their own. */
   withQuotations(source) {
     const written = [...source.quotations].map(([slot, words]) =>
-      [slot, asQuoted(words, this.translate(`${words}.`, { oneSentence: true, heads: false }).text)]);
+      [slot, this.asFragment(words, this.translate(`${words}.`, { oneSentence: true, heads: false }).text)]);
     return written.length === 0 ? source : { ...source, quotations: new Map(written) };
   }
 
@@ -112,9 +111,27 @@ export class Translator {
       ({ found, tree } = search(lacking, { ...options, n_best: options.beam }));
       found = found.toSorted((a, b) => differs(a) - differs(b)).slice(0, options.n_best);
     }
-    const hypotheses = found.map((hypothesis) => this.finished(source, hypothesis, encoded, heads));
+    const asides = this.asides(source, { beam, nBest });
+    const hypotheses = found.map((hypothesis) =>
+      asides.reduce((host, aside) => withAside(host, aside), this.finished(source, hypothesis, encoded, heads)));
     const spelled = tree.map((node) => ({ ...node, piece: this.subwords.spelling[node.piece] }));
     return { source: text, ...hypotheses[0], hypotheses, tree: spelled };
+  }
+
+  asFragment(words, translation) {
+    return asFragment(words, translation, (form) => this.subwords.score(form));
+  }
+
+  /** A sentence's asides, as `withAside` takes them. */
+  asides({ text, copied, words }, options) {
+    return copied.filter((span) => isAside(text, span)).flatMap(([start, end]) => {
+      const own = text.slice(start + 1, end - 1);
+      const { ids } = this.subwords.encode(own, undefined, true);
+      if (ids.length === 0 || ids.length > this.data.config.max_length - 1) return [];
+      const translation = this.translate(own, { ...options, oneSentence: true, heads: false });
+      const first = words.findIndex((word) => word.end > start + 1);
+      return [{ ...translation, text: this.asFragment(own, translation.text), first }];
+    });
   }
 
   /** The placeholders among pieces, in no order, as one text to compare. */

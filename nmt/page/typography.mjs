@@ -6,11 +6,13 @@ export const PLAIN = new Map(Object.entries(VARIANTS).flatMap(([plain, all]) => 
 for (let code = 0; code < 160; code += 1) if (/[^\P{Cc}\t\n\r]/u.test(String.fromCharCode(code))) PLAIN.set(String.fromCharCode(code), " ");
 /** What ends a sentence. */
 export const MARKS = ".!?…";
+/** Marks without a space before them. */
+export const AFTER_WORDS = `${MARKS},;:`;
 export const INVISIBLE = /\ufe0e|[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
 
 /**
  * The plain form of what lies outside `spans`, and for each of its UTF-16 units, and its end, the place in `text`. A span
- * between letters or digits leaves a space, so that it parts names and numbers.
+ * between letters or digits leaves a space, so that it parts names and numbers; one before a mark leaves none.
  */
 export function without(text, spans) {
   const inside = new Uint8Array(text.length);
@@ -26,6 +28,10 @@ export function without(text, spans) {
     if (parted && /[\p{L}\p{N}] *$/u.test(plain) && /^[\p{L}\p{N}]/u.test(PLAIN.get(text[place]) ?? text.slice(place, place + 2))) {
       plain += " ";
       places.push(place);
+    }
+    if (parted && AFTER_WORDS.includes(text[place]) && plain.endsWith(" ")) {
+      plain = plain.slice(0, -1);
+      places.pop();
     }
     plain += PLAIN.get(text[place]) ?? text[place];
     places.push(place);

@@ -3,7 +3,8 @@
 /** Inside brackets, the characters of a word. */
 export const WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`;
 const MARK = `[^${WORD}\\p{White_Space}]`;
-const WORD_PATTERN = new RegExp(`[${WORD}]+(?:['’][${WORD}]+)*|${MARK}(?:\\p{M}|\\u200d${MARK})*`, "gu");
+const PART = `(?!_)[${WORD}]+(?<!_)`;
+const WORD_PATTERN = new RegExp(`${PART}(?:['’]${PART})*|_|${MARK}(?:\\p{M}|\\u200d${MARK})*`, "gu");
 
 /** The text in Unicode's composed form (NFC), which all positions refer to. */
 export function normalize(text) {

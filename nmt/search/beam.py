@@ -13,7 +13,7 @@ from nmt.search.continuations import Expansion, best_continuations
 from nmt.search.options import Hypothesis, SearchOptions, length_penalty, n_best_of
 
 Decoder = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
-"""Pieces [batch, beam] and a state to log-probabilities [batch, beam, vocabulary] and the next state."""
+"""Pieces [batch, beam] and a state to log-probabilities [batch, beam, targets] and the next state."""
 
 
 class SpecialPieces(NamedTuple):
@@ -60,7 +60,7 @@ def beam_search(
     beams = initial_beams(torch.tensor(max_lengths, device=state.per_sentence[0].device), options, special)
     results: list[list[Hypothesis]] = [[] for _ in max_lengths]
     for length in range(1, max(max_lengths) + 1):
-        log_probabilities, state = decoder(beams.live[:, :, -1], state)  # [batch, beam, vocabulary]
+        log_probabilities, state = decoder(beams.live[:, :, -1], state)  # [batch, beam, targets]
         constrain(log_probabilities, length, options, special)
         # Twice as many as the beam: even if `beam` of them end, `beam` live ones remain.
         expansion = best_continuations(beams.live_scores, log_probabilities, 2 * options.beam)

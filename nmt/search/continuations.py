@@ -25,10 +25,10 @@ class Expansion(NamedTuple):
 def plain_continuations(live_scores: Tensor, log_probabilities: Tensor, count: int) -> Expansion:
     """The `count` best of all beam x vocabulary continuations: every score is formed, and all are compared.
 
-    live_scores [batch, beam], log_probabilities [batch, beam, vocabulary].
+    live_scores [batch, beam], log_probabilities [batch, beam, targets].
     """
     vocabulary = log_probabilities.size(-1)
-    scores = (live_scores[:, :, None] + log_probabilities).flatten(1)  # [batch, beam * vocabulary]
+    scores = (live_scores[:, :, None] + log_probabilities).flatten(1)  # [batch, beam * targets]
     best, places = scores.topk(min(count, scores.size(1)))  # [batch, candidates]
     return Expansion(best, places // vocabulary, places % vocabulary)
 

@@ -46,7 +46,7 @@ def sample(
     lengths = torch.zeros(batch, count, dtype=torch.long, device=device)  # `</s>` counted
     live = torch.ones(batch, count, dtype=torch.bool, device=device)
     for length in range(1, max(max_lengths) + 1):
-        log_probabilities, state = decoder(pieces, state)  # [batch, 1 or samples, vocabulary]
+        log_probabilities, state = decoder(pieces, state)  # [batch, 1 or samples, targets]
         parents = torch.arange(count, device=device) if length > 1 else torch.zeros(count, dtype=torch.long)
         parents = parents.to(device).expand(batch, count)
         state = state.select(everyone, parents)
@@ -70,7 +70,7 @@ def sample(
 
 
 def draw(log_probabilities: Tensor, options: SearchOptions, noise: Noise) -> Tensor:
-    """A piece of each row of [batch, samples, vocabulary]: [batch, samples].
+    """A piece of each row of [batch, samples, targets]: [batch, samples].
 
     By the Gumbel-max trick: argmax(log p / temperature + g), g from Gumbel(0, 1), has the probabilities
     softmax(log p / temperature).

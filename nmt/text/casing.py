@@ -83,6 +83,13 @@ def truecased_beginning(text: str, kept: Spans, score: Score) -> str:
     return _begun(text, first, max(lower, capitalized(lower), key=score))
 
 
+def as_fragment(words: str, translation: str, score: Score) -> str:
+    """The translation of `words` without the full stop that it has as a sentence, and without the capital unless the
+    words have one that is not their own: `I think` becomes `creo`, `Thank you` becomes `Gracias`."""
+    text = translation.rstrip(".")
+    return truecased_beginning(text, (), score) if truecased_beginning(words, (), score) == words else text
+
+
 def recased_beginning(source: str, text: str, kept: Spans, known: Container[str] | None) -> str:
     """Capitalize the first word of `text`, the truecased translation of `source`, unless it is within the spans `kept`.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import regex
 
+from nmt.text.typography import without
+
 _EMOJI = r"\p{Extended_Pictographic}\p{EMod}?\ufe0f?"
 PHONE = r"(?<![\w.,])(?:\+?\d{1,3} ?)?\(\d{2,4}\) ?\d[\d .-]*\d(?!\w)"
 """A telephone number with a part in brackets; `nmt.text.slots` treats it as a number, so it is not copied."""
@@ -28,7 +30,12 @@ SYMBOL_NAME = (
 `C++`, `D.C.`, `notes.txt`, `H₂O`, `{name}`. `nmt.text.names` treats it as a name, so it is not copied either."""
 UNIT = r"\p{L}{1,2}/[hls][²³]?(?!\w)"
 """A unit with a stroke, such as `km/h`; it belongs to the number before it."""
-# Text, compiled when it is first used: compiling takes milliseconds.
+# Patterns, compiled when they are first used: compiling takes milliseconds.
+_ASIDE = (
+    r"(?<=\s)\((?=[¿¡\"]?\p{L}|\d[\d.,]* ?\p{L})"
+    r"(?!(?i:that|who|whose|which|que|quien|cuyo|cuya|cuyos|cuyas)\b)"  # a relative clause
+    r"(?:[^()\[\]{}<>.:;]|\.(?=\s[\p{Ll}\d])){2,60}\)(?![\w(\[])"
+)
 _COPIED = (
     r"\]\([^()\s]+\)|(?:https?://|www\.)[^\s<>\"“”«»]*[^\s<>\"“”«».,;:!?)'’\]]"  # a link without the final mark
     r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
@@ -39,7 +46,7 @@ _COPIED = (
     r"|(?<=\p{L})\(e?s\)"  # word(s)
     r"|</?\p{L}[\w-]*(?:\s[^<>]*=[^<>]*)?\s*/?>|&(?:\w+|#\d+);"  # tags, entities
     r"|_{2,}|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)"  # lines to write on, emphasis
-    r"|\[[ xX]\]|\([cCrR]\)|(?<=^\s*)\(\w\)(?=\s)"  # [x] (c) (a)
+    r"|\[[ xX]\]|\([cCrR]\)|(?<=\s)\(\p{Lu}\)|(?<=^\s*)\(\w\)(?=\s)"  # [x] (c) (a)
     r"|(?<!\w)(?:[:;=8][-o^']?[()\[\]DPpOo3/\\|*]|:'[()]|<3+|\^_*\^|[xX]D)(?!\w)"  # :-) <3 xD
     rf"|(?:(?<!\w)[0-9#*]\ufe0f?\u20e3|\p{{RI}}\p{{RI}}|{_EMOJI}(?:\u200d{_EMOJI})*)+"  # keycaps, flags, other emoji
     r"|(?!\w|\p{Sc} ?\d|(?<=\d ?)[°\p{Sc}]|(?<=\d)/(?=\d)|(?<=\d ?\p{L}{1,2})/(?=[hls](?!\w))|"
@@ -50,11 +57,21 @@ _HINT = regex.compile(r"[^\w\s.,!?'\"¿¡-]|^\s*[-\d]|[xX]D|www|_|\u20e3")
 _LETTER, _SPELLED = regex.compile(r"\p{L}"), regex.compile(r"[\p{L}\p{N}]")
 
 
-def copied_spans(text: str, numbers: bool = False) -> list[tuple[int, int]]:
+def copied_spans(text: str, numbers: bool = False, asides: bool = False) -> list[tuple[int, int]]:
     """Spans of `text`, a `plain_text`, that are copied, in order; all of it if it has neither letters nor digits, or,
-    with `numbers`, no letters."""
+    with `numbers`, no letters. With `asides`, these are spans too, if they leave letters."""
     if not (_LETTER if numbers else _SPELLED).search(text):
         return [match.span() for match in regex.finditer(r"\S+", text)]
     if not _HINT.search(text):
         return []
-    return [match.span() for match in regex.finditer(_COPIED, text) if match["slot"] is None]
+    pattern = f"{_ASIDE}|{_COPIED}" if asides and "(" in text else _COPIED
+    spans = [match.span() for match in regex.finditer(pattern, text) if match["slot"] is None]
+    if pattern != _COPIED and not _LETTER.search(without(text, spans)[0]):
+        return copied_spans(text, numbers)
+    return spans
+
+
+def is_aside(text: str, span: tuple[int, int]) -> bool:
+    """Whether a copied span is an aside, words in brackets such as `(more or less)`; not the `(es)` of `box(es)`."""
+    start, end = span
+    return text[start] == "(" and text[end - 1] == ")" and end - start > 3 and not text[start - 1].isalpha()

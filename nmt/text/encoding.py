@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import regex
+
 from nmt.text.slots import NUMBERS, Slot
 from nmt.text.words import Span, Word, overlapping, split_words
+
+_SPELLED = regex.compile(r"[\p{L} -]+")
+"""A number in words: `thirty-five`, `treinta y cinco`."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Encoding:
         lost = [
             span
             for slot, span in self.slots.items()
-            if slot not in target.slots and not (slot in NUMBERS and self.typed[slot].isalpha())
+            if slot not in target.slots and not (slot in NUMBERS and _SPELLED.fullmatch(self.typed[slot]))
         ]
         return replace(self, copied=sorted([*self.copied, *lost])) if lost else self
 

@@ -131,13 +131,15 @@ class KnownWords:
         known = (words - rare) | {part for name in common for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
             known |= numbers
-        return cls(one if one in within else one.lower() for one in known)
+        return cls(one if one in within or one in numbers else one.lower() for one in known)
 
     def is_name(self, text: str, start: int, end: int) -> bool:
-        """Whether the capitalized word at text[start:end] is unknown, in lower case too.
+        """Whether the capitalized word at text[start:end] is a name.
 
-        The first word of a sentence, which is capitalized anyway, must also be a `COMMON` name, or one of `GIVEN` and
-        the subject, or no known word without its accents and, unless another name follows, no form of one (`_is_form`).
+        A word known as it is or in lower case is none. Any other is one, except at the beginning of a sentence, where
+        every word is capitalized. There it must be a `COMMON` name; or one of `GIVEN` and the subject; or a word that
+        is unknown without its accents and apostrophe too, and either stands before another name or is no form of a
+        known word (`_is_form`).
         """
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
@@ -148,9 +150,13 @@ class KnownWords:
             return True
         other = _NAME.match(text, end + 1) if text[end : end + 1] == " " else None
         stem = _stem(name)
-        if stem in self._stems:  # typed without its accents
+        if stem in self._stems:  # typed without its accents or apostrophe
             return False
         return bool(other and self.is_name(text, *other.span())) or not self._is_form(stem)
+
+    def know_any(self, text: str) -> bool:
+        """Whether one of the words of a text is known."""
+        return any(word in self.words or word.lower() in self.words for word in _WHOLE_WORD.findall(text))
 
     def is_unknown(self, name: str) -> bool:
         """Whether a capitalized word is a name wherever it stands."""
@@ -394,10 +400,11 @@ def _with_prefix(words: list[str], prefix: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """Lower-case the word and strip its accents."""
+    """Lower-case the word and strip its accents and apostrophes."""
+    word = word.lower().replace("'", "")
     if word.isascii():
-        return word.lower()
-    letters = unicodedata.normalize("NFD", word.lower())
+        return word
+    letters = unicodedata.normalize("NFD", word)
     return "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
 
 

@@ -39,12 +39,6 @@ def is_quoted(text: str, span: Span) -> bool:
     return after is not None and after[0][-1] == before
 
 
-def as_quoted(words: str, translation: str) -> str:
-    """The translation of `words` without the full stop, and the capital, that it has as a sentence."""
-    text = translation.rstrip(".")
-    return text[0].lower() + text[1:] if words[0].islower() and text[1:2].islower() else text
-
-
 def with_marks(words: str, text: str, place: int) -> str:
     """The words that fill the placeholder at `place` of a translation, with the quotation mark that it lacks there."""
     before = "" if text[:place].endswith('"') else '"'

@@ -28,6 +28,7 @@ from nmt.text.casing import (
 )
 from nmt.text.copied import SYMBOL_NAME, copied_spans
 from nmt.text.encoding import Encoding
+from nmt.text.marks import with_final_marks
 from nmt.text.names import KnownWords
 from nmt.text.numerals import ordinal_ending
 from nmt.text.quotations import doubled, is_quoted, quoted_spans, with_marks
@@ -99,14 +100,15 @@ class Subwords:
     def load(
         cls, path: str | Path, known_words: str | Path | None = None, *mapped: Mapping[str, str] | None
     ) -> Subwords:
-        """Read a model file, and the known words, one a line; `mapped` are the mappings of `KnownWords`.
+        """Read a model file, and the known words, one a line; `mapped` are `number_words`, `titles` and `readings` of
+        `KnownWords`, in this order.
 
         Raises UserError when a file is missing or damaged.
         """
         try:
             words = None
             if known_words is not None:
-                words = KnownWords(read_small(Path(known_words), LARGEST_SUBWORDS).decode().split(), *mapped)
+                words = KnownWords(read_small(Path(known_words), LARGEST_SUBWORDS).decode().splitlines(), *mapped)
             return cls(read_small(Path(path), LARGEST_SUBWORDS), words)
         except OSError as error:
             raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
@@ -232,13 +234,14 @@ class Subwords:
         """The hash of the model, which tells vocabularies apart."""
         return hashlib.sha256(self.model).hexdigest()
 
-    def encode(self, text: str, slots: Sequence[Slot] | None = None, quoting: bool = False) -> Encoding:
+    def encode(self, text: str, slots: Sequence[Slot] | None = None, apart: bool = False) -> Encoding:
         """Encode one sentence, each piece with its position in the text.
 
-        Typographic variants are unified first, what is copied is left out, a sentence in capitals is encoded in its
-        usual form, symbols as they are read, and names and numbers become placeholders: those of
-        `nmt.text.slots.find_slots`, or the given `slots` of `plain_text(text)`; with `quoting`, so do quoted words. The
-        first word is encoded in its usual casing.
+        In this order: unify typographic variants, leave out what is copied, bring a sentence in capitals to its usual
+        casing, read symbols as words, replace names and numbers by placeholders, and put the first word in its usual
+        casing. Given `slots`, positions in `plain_text(text)`, these alone become placeholders: no name is looked for,
+        and no symbol is read as a word. With `apart`, what is translated by itself is set apart: quoted words become
+        placeholders, and asides in brackets are left out as if they were copied.
         """
         text = _storable(normalize(text))
         known = self.known_words if slots is None else None
@@ -248,7 +251,9 @@ class Subwords:
         numbers = known is not None and known.words.isdisjoint(plain.split())
         spelled = {place for slot in read for place in range(slot.start, slot.end)}
         copied = [
-            (places[start], places[end - 1] + 1) for start, end in copied_spans(plain, numbers) if start not in spelled
+            (places[start], places[end - 1] + 1)
+            for start, end in copied_spans(plain, numbers, apart)
+            if start not in spelled
         ]
         if copied:
             before, (plain, places) = places, without(text, copied)
@@ -261,8 +266,8 @@ class Subwords:
             usual = known.usual_case(usual)
         read = symbol_slots(usual, readings)
         usual, origins = fill(usual, read) if read else (usual, None)
-        usual = doubled(usual) if quoting and known else usual
-        quoted = quoted_spans(usual, known) if quoting and known else set()
+        usual = doubled(usual) if apart and known else usual
+        quoted = quoted_spans(usual, known) if apart and known else set()
         slots = find_slots(usual, known, quoted) if known else slots or []
         kept = [(slot.start, slot.end) for slot in slots]
         if self.truecased:
@@ -281,7 +286,11 @@ class Subwords:
             places_read = _traced([(slot.start, slot.end) for slot in read], shown, len(text))
             read = [Slot(*span, slot.character) for span, slot in zip(places_read, read, strict=True)]
         held = {slot.character: span for slot, span in zip(reversed(slots), reversed(kept), strict=True)}
-        quotations = {slot.character: text[slice(*held[slot.character])] for slot in slots if slot[:2] in quoted}
+        quotations = {
+            slot: text[slice(*held[slot])]
+            for start, end, slot in slots
+            if known and (start, end) in quoted and known.know_any(usual[start:end])  # or it is another language's
+        }
         return Encoding(text, result["ids"], spans, shouted, copied, held, read, quotations)
 
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
@@ -408,11 +417,21 @@ class Subwords:
             verbatim = [span for slot, span in filled.items() if source and held[slot] == source.typed[slot]]
             text, spans = "".join(written), [(places[start], places[end]) for start, end in spans]
         in_capitals = source is not None and source.capitals
+        if source is not None:
+            read = without(source.text, source.copied)[0]
+            if all(end < len(text) for _, end in filled.values()):  # which may end in a point
+                ended = with_final_marks(read, text)
+                last = max((number for number, (start, _) in enumerate(spans) if start < len(text)), default=-1)
+                spans = [
+                    (min(start, len(ended)), len(ended) if number == last else min(end, len(ended)))
+                    for number, (start, end) in enumerate(spans)
+                ]
+                text = ended
+            if not in_capitals and self.truecased:
+                known = self.known_words.words if self.known_words else None
+                text = recased_beginning(read, text, verbatim, known)
         if in_capitals:
             text = capitals(text)
-        elif source is not None and self.truecased:
-            known = self.known_words.words if self.known_words else None
-            text = recased_beginning(without(source.text, source.copied)[0], text, verbatim, known)
         return Encoding(text, ids, spans, in_capitals, slots=filled)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:

@@ -23,6 +23,8 @@ PLAIN = str.maketrans(
 """Variants and their plain character, one for one."""
 MARKS = ".!?…"
 """What ends a sentence."""
+AFTER_WORDS = f"{MARKS},;:"
+"""Marks without a space before them."""
 # Soft hyphens, zero-width spaces, marks of direction, variation selectors; not joiners, which emoji and scripts need.
 # And the private-use characters that stand for names and numbers (`nmt.text.slots`).
 INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
@@ -36,8 +38,8 @@ def plain_text(text: str) -> str:
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
     """`plain_text` of the text outside `spans`, and the position in `text` of each of its characters and of its end.
 
-    A span between letters or digits leaves a space, which has the
-    position of the second, so that it parts names and numbers.
+    A removed span between letters or digits leaves a space, at the position of the character after it, so that names
+    and numbers stay apart; one before a mark leaves none.
     """
     if not spans and not INVISIBLE.search(text):
         return text.translate(PLAIN), range(len(text) + 1)
@@ -54,6 +56,9 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[
         if parted and character.isalnum() and plain.rstrip(" ")[-1:].isalnum():
             plain += " "
             places.append(place)
+        if parted and character in AFTER_WORDS and plain.endswith(" "):
+            plain = plain[:-1]
+            places.pop()
         plain += character
         places.append(place)
         parted = False

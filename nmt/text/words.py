@@ -9,9 +9,9 @@ import regex
 
 Span = tuple[int, int]
 """First and one-past-last character."""
-# A word includes inner apostrophes and combining marks (which `re` does not count as \w); every punctuation mark is a
-# token with its own combining marks and, in emoji, whatever a joiner joins.
-WORD_PATTERN = regex.compile(r"\w+(?:['’]\w+)*|[^\w\s](?:\p{M}|\u200d[^\w\s])*")
+# A word includes inner apostrophes and underscores, and combining marks (which `re` does not count as \w); every other
+# mark is a token with its own combining marks and, in emoji, whatever a joiner joins.
+WORD_PATTERN = regex.compile(r"(?!_)\w+(?<!_)(?:['’](?!_)\w+(?<!_))*|_|[^\w\s](?:\p{M}|\u200d[^\w\s])*")
 
 
 class Word(NamedTuple):

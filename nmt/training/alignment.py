@@ -46,12 +46,12 @@ from nmt.text.subwords import Subwords
 from nmt.training.loss import non_finite_reason
 from nmt.training.workers import computing_with, end_with_parent
 
-Progress = Callable[[str, int, int, float | None], None]
+ProgressCallback = Callable[[str, int, int, float | None], None]
 """Called with the stage's name, step, steps, and the mean loss of the latest steps, where the stage has one."""
 
 
 def stage_line(stage: str, step: int, steps: int, loss: float | None) -> str:
-    """A `Progress` in words."""
+    """What a `ProgressCallback` is given, in words."""
     return f"{stage} {step}/{steps}" + ("" if loss is None else f", loss {loss:.3f}")
 
 
@@ -75,8 +75,8 @@ class HeadTraining:
     config: AlignerConfig
     seed: int = 1
     processes: int = 1
-    """With 2 both teachers are trained at once, one core each."""
-    on_progress: Progress | None = None
+    """Cores to use: threads of the hidden Markov models; from 2 on, both mixture models train at once, a core each."""
+    on_progress: ProgressCallback | None = None
     keeps_interrupted: bool = False
     """Whether Ctrl-C ends a stage, which keeps what it has learned, and not the training."""
 
@@ -116,8 +116,8 @@ def train_aligner(
 
 
 def teach(corpus: WordCorpus, training: HeadTraining, directory: Path, known: np.ndarray | None = None) -> np.ndarray:
-    """[all cells], float32: the teachers' posteriors, the mean of those of `teach_hmm`, which starts from the links
-    `known`, and with `teacher_steps` of `teach_mixtures`."""
+    """[all cells], float32: the posteriors of `teach_hmm`, which starts from the links `known`; with `teacher_steps`,
+    their mean with those of `teach_mixtures`."""
     targets = teach_hmm(corpus, training, directory, known)
     if training.config.teacher_steps:
         with training.interruptible():

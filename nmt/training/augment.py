@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -100,7 +100,9 @@ class Augmenter:
         lower = "lower" in kinds
         # A name in lower case would not be known for one.
         names = "names" in kinds and not lower
-        source_slots, target_slots = self._slots((source, target), random.permutation(8), names, "numbers" in kinds)
+        source_slots, target_slots = self._slots(
+            (source, target), random.permutation(len(NAMES + NUMBERS)), names, "numbers" in kinds
+        )
         if lower:
             source_slots = [slot for slot in source_slots if slot.character in NUMBERS]
             kept = {slot.character for slot in source_slots}
@@ -146,7 +148,7 @@ def plain(pair: tuple[str, str]) -> tuple[str, str]:
     return plain_text(normalize(pair[0])), plain_text(normalize(pair[1]))
 
 
-def recased(example: Example, change) -> Example:
+def recased(example: Example, change: Callable[[str], str]) -> Example:
     """The source in another case; the pair itself where that would move its characters."""
     source = change(example.source)
     return example._replace(source=source) if len(source) == len(example.source) else example

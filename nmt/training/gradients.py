@@ -45,7 +45,7 @@ class Gradients:
         self.replicas = Replicas(self.loss, pairs, run.config.training.seed, count)
 
     def add(self, fed: Sequence[BatchPlan], step: int) -> tuple[float, int]:
-        """Add the gradients of a step's batches: of the mean loss per target piece.
+        """Accumulate the gradient of the mean loss per target piece over a step's batches.
 
         Returns the summed loss in nats of this rank's batches, and the target pieces of all ranks' batches.
         """
@@ -97,7 +97,7 @@ class Replicas:
     def __init__(self, loss: nn.Module, pairs: EncodedPairs, seed: int, count: int) -> None:
         """`count`: replicas, `loss` itself among them; the others get `loss` pickled, and share its weights."""
         self.threads = max(1, torch.get_num_threads() // count)
-        """Threads for each replica; the caller's block should have as many."""
+        """PyTorch threads of each replica; call `backward` under `computing_with(threads)`."""
         self.parameters = list(loss.parameters())
         self.workers: list[ProcessPoolExecutor] = []
         self.begun: list[Future[None]] = []
@@ -173,7 +173,7 @@ def own_generator(model: nn.Module) -> torch.Generator:
 
 
 _memory: tuple[ctypes.Array, ctypes.Array]
-"""In a worker: of weights and gradients."""
+"""In a worker: the shared memory of the weights and of this worker's gradients."""
 _replica: Replica
 _shared: list[tuple[nn.Parameter, Tensor]]
 """In a worker: the parameters, and where their gradients go."""

@@ -45,7 +45,7 @@ def _write(directory: Path, matrices: Iterable[np.ndarray]) -> None:
     with open(directory / "cells", "wb") as file:
         for matrix in matrices:
             shared = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-            file.write((shared * 255).astype(np.uint8).tobytes() or b"")
+            file.write((shared * 255).astype(np.uint8).tobytes())
             end += matrix.size
             ends.append(end)
             rows.append(len(matrix))
@@ -57,14 +57,9 @@ def _write(directory: Path, matrices: Iterable[np.ndarray]) -> None:
 
 
 def word_ranges(encoding: Encoding) -> Ranges:
-    """The words of each piece as a range; they follow each other."""
-    if not encoding.words:
-        return np.zeros((len(encoding.ids), 2), np.uint16)
-    _, starts, ends = zip(*encoding.words, strict=True)
-    begins, finishes = np.array(encoding.spans, np.int64).reshape(-1, 2).T
-    first = np.minimum(np.searchsorted(ends, begins, "right"), len(ends) - 1)
-    last = np.searchsorted(starts, finishes, "left")
-    return np.stack([first, np.maximum(last, first + 1)], axis=1).astype(np.uint16)
+    """[pieces, 2]: the first and one-past-last word of each piece; zeros in a text without words."""
+    ranges = [(words[0], words[-1] + 1) if words else (0, 0) for words in encoding.words_of_piece]
+    return np.array(ranges, np.uint16).reshape(-1, 2)
 
 
 def over_pieces(matrix: np.ndarray, source: Ranges, target: Ranges) -> np.ndarray:

@@ -38,6 +38,7 @@ class Objective:
     guided_layer: int | None = None
     """The decoder layer whose first heads are guided."""
     guided_heads: int = 1
+    """How many heads are guided, from the first on."""
 
     @classmethod
     def of(cls, config: RunConfig, device: torch.device) -> Objective:
@@ -78,9 +79,9 @@ def smoothed_cross_entropy(
 ) -> Tensor:
     """Cross-entropy with smoothed labels, summed over rows, without ever holding all logits.
 
-    states [rows, width], weight [vocabulary, width], bias [vocabulary], labels [rows]. With smoothing s, the label
-    has probability 1 - s + s / vocabulary and every other piece s / vocabulary, as in
-    torch.nn.functional.cross_entropy.
+    states [rows, width], weight [vocabulary, width], bias [vocabulary], labels [rows]; `vocabulary` is here the pieces
+    that a translation can have. With smoothing s, the label has probability 1 - s + s / vocabulary and every other
+    piece s / vocabulary, as in torch.nn.functional.cross_entropy.
 
     With `r_drop`, rows 2i and 2i + 1 are the same position under two dropout masks. The result is then half of that
     sum, plus `r_drop` times half of the two Kullback-Leibler divergences between their predictions (Liang et al. 2021,

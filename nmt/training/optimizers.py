@@ -40,7 +40,7 @@ def make_optimizer(model: nn.Module, settings: TrainingConfig) -> AnyOptimizer:
     if not linear:
         return adam
     dtype = compute_dtype_of(settings, linear[0].device)
-    return Several([Muon(linear, lr=rate, weight_decay=decay, compute_dtype=dtype), adam])
+    return ChainedOptimizer([Muon(linear, lr=rate, weight_decay=decay, compute_dtype=dtype), adam])
 
 
 class Muon(torch.optim.Optimizer):
@@ -107,7 +107,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     return x
 
 
-class Several:
+class ChainedOptimizer:
     """Several optimizers, each with parameters of its own, behind one interface."""
 
     def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
@@ -138,5 +138,5 @@ class Several:
             optimizer.load_state_dict(state[str(number)])
 
 
-AnyOptimizer: TypeAlias = torch.optim.Optimizer | Several
+AnyOptimizer: TypeAlias = torch.optim.Optimizer | ChainedOptimizer
 """What the training loop steps."""

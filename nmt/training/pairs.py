@@ -100,7 +100,7 @@ class EncodedPairs:
         self.pairs, self.max_length = pairs, max_length
         self._subwords = {"source": subwords, "target": subwords.target}
         self.variation = variation or Variation()
-        key = hashlib.sha256(f"3 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
+        key = hashlib.sha256(f"4 {identity} {subwords.sha256}".encode()).hexdigest()[:32]
         self.guide: Guide | None = None
         self._varies = self.variation.augmenter is not None or self.variation.guided
         kinds = {"ids": np.uint16, "ends": np.int64, **({"words": np.uint16} if self._varies else {})}

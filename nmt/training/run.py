@@ -122,7 +122,9 @@ def train_translator(run: Run, train_pairs: EncodedPairs, dev_pairs: EncodedPair
         if ranks.leads and not progress.finished:
             (directory / METADATA).unlink(missing_ok=True)  # it describes the old weights
     elif config.training.initial:
-        Initial.load(config.training.initial).copy_weights(model)
+        initial = Initial.load(config.training.initial)
+        initial.copy_weights(model)
+        progress.initial = initial.checkpoint.files[WEIGHTS]
     progress.corpus, progress.subwords = corpus.sha256, subwords.sha256
     parameters = sum(parameter.numel() for parameter in model.parameters())
     devices = f"{ranks.count} processes on {run.device.type}" if ranks.count > 1 else run.device
@@ -155,7 +157,7 @@ def choose_weights(run: Run, model: Model, dev_pairs: EncodedPairs, progress: Pr
         "alignment_heads": list(range(config.alignment.guided_heads)) if config.alignment.guide_weight else None,
         "number_words": number_words(config.data.source, config.data.target) if config.data.augment.numbers else None,
         "titles": courtesy_titles(config.data.source, config.data.target),
-        "initial": config.training.initial and Initial.load(config.training.initial).checkpoint.files[WEIGHTS],
+        "initial": progress.initial or None,
         "weights": chosen,
         "dev_loss": round(loss, 4),
         "steps": progress.step,
@@ -226,7 +228,7 @@ def train_alignment_head(run: Run, links: np.ndarray | None) -> None:
 def guide_of(run: Run) -> Guide:
     """The alignment head's link probabilities for every training pair."""
     corpus, path = run.corpus, run.directory / ALIGNER
-    key = f"{corpus.report['splits']['train']['sha256']} {sha256_of(path)}"
+    key = f"2 {corpus.report['splits']['train']['sha256']} {sha256_of(path)}"
     place = cache_directory(run.config.data.cache) / "guides" / hashlib.sha256(key.encode()).hexdigest()[:32]
 
     def matrices() -> Iterator[np.ndarray]:

@@ -45,7 +45,7 @@ class Progress:
     """How far a run has got."""
 
     step: int = 0
-    """Optimizer steps taken."""
+    """Steps done, skipped ones included."""
     epoch: int = 0
     """Completed passes over the corpus."""
     batch: int = 0
@@ -62,8 +62,10 @@ class Progress:
     """SHA-256 of the corpus."""
     subwords: str = ""
     """SHA-256 of the subword model."""
+    initial: str = ""
+    """SHA-256 of the weights that the run started from (`training.initial`)."""
     skipped: int = 0
-    """Steps skipped because loss or gradient was not finite; `step` counts them too."""
+    """Steps skipped because loss or gradient was not finite."""
     skipped_in_a_row: int = 0
     """Skipped steps since the last step taken."""
 

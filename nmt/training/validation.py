@@ -26,7 +26,9 @@ class Scores:
     loss: float
     """Cross-entropy over all dev pairs in nats per target piece, including `</s>`, without label smoothing."""
     bleu: float
+    """Corpus BLEU, 0 to 100."""
     chrf: float
+    """chrF, 0 to 100."""
     examples: list[tuple[str, str, str]]
     """Three of (source, translation, reference)."""
 

@@ -14,7 +14,7 @@ from nmt.lines import keep_standard_error
 
 
 def end_with_parent() -> None:
-    """In a worker: end when the run is killed, whose next job it would wait for without end."""
+    """End this worker when its parent dies; it would wait for the next job forever."""
     keep_standard_error()
 
     def wait() -> None:
