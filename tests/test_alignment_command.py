@@ -105,7 +105,7 @@ def test_pairs_that_cannot_be_aligned_keep_their_line_and_warn_once(align):
     assert lines == ["0-0", "", "", "", "", *["0-1 1-0"] * 600]
     warned = [line.split(":")[2].strip() for line in errors.splitlines()]
     assert warned == ["pair 2 is not aligned", "pair 4 is not aligned", "pair 5 is not aligned"]
-    assert f"{LONGEST + 1} words, the model takes {LONGEST}" in errors
+    assert f"{LONGEST + 1} words; the model takes at most {LONGEST}" in errors
 
 
 def test_many_pairs_that_cannot_be_aligned_are_counted(align):

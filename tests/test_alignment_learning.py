@@ -131,7 +131,7 @@ def test_saved_head_is_a_checkpoint_and_a_start(files, tmp_path, monkeypatch):
     assert error_rate(list(read_pharaoh(links)), [pair[2] for pair in corpus]) < 0.1
     with pytest.raises(UserError, match="holds an aligner alone: use nmt-align --checkpoint, or Aligner.load"):
         Translator.load(directory).translate("ba")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         main([*arguments, "--save", str(directory)])
 
 
@@ -218,8 +218,8 @@ def test_a_large_corpus_is_sampled_evenly(monkeypatch, capsys):
 
 def test_refuses_what_makes_no_sense():
     for arguments, message in (
-        (["--save", "x"], "belong to --learn"),
-        (["--minutes", "1"], "belong to --learn"),
+        (["--save", "x"], "require --learn"),
+        (["--minutes", "1"], "require --learn"),
         (["--learn", "a.tsv", "--resume"], "--save DIR"),
         (["--learn", "a.tsv", "--save", "nowhere", "--resume"], "there is no run in nowhere"),
         (["--learn"], "reads its pairs twice"),

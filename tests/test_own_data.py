@@ -87,7 +87,7 @@ def test_from_a_file_of_pairs_to_a_translator(train, tmp_path, monkeypatch):
     path = tmp_path / "checkpoints/pairs.yaml"
     assert load_config(path).model.width == 16
     path.write_text(path.read_text().replace("width: 16", "width: 24"))
-    assert "is there already" in train.refused("--data", "pairs.tsv", "--source", "fr", "--minutes", "0.1", *cheap)
+    assert "already exists" in train.refused("--data", "pairs.tsv", "--source", "fr", "--minutes", "0.1", *cheap)
     told = train.refused("--data", "pairs.tsv", "--source", "fr", "--minutes", "9", *cheap, "--resume")
     assert "nmt-train checkpoints/pairs.yaml --resume [training.max_minutes=N]" in told
 

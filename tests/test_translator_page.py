@@ -92,7 +92,7 @@ def test_doubt_is_shown(browser, tmp_path, tiny_checkpoint):
     assert page.input_value("#n-best") == "3"
     assert page.inner_text("#score").startswith(in_words(expected.confidence))
     doubts = [word for word, doubt in zip(expected.target_words, doubtful(expected), strict=True) if doubt]
-    assert doubts and "Words underlined are doubtful" in page.inner_text("#score")
+    assert doubts and "Underlined words are doubtful" in page.inner_text("#score")
     assert page.locator("#translation .doubtful").all_inner_texts() == doubts
     assert page.eval_on_selector_all("#matrix .doubtful", "all => all.map((one) => one.lastChild.data)") == doubts
     page.close()
@@ -142,7 +142,7 @@ def test_the_reader_changes_what_the_model_does(browser, page_file):
     page.select_option("#beam", "1")
     settled(page)
     page.wait_for_function("() => location.hash.includes('beam=1')")
-    assert page.inner_text("#beside-title").startswith("Beside it")
+    assert page.inner_text("#beside-title").startswith("For comparison")
     shown = [page.inner_text(part) for part in ("#translation", "#changes", "#beside-text", "#title")]
     again = browser.new_page(viewport={"width": 390, "height": 844})
     visit(again, page.url)

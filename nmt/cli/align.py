@@ -143,7 +143,7 @@ def make_parser():
     arguments.add_argument(
         "--pretokenized",
         action="store_true",
-        help="words are given by spaces, and links count them; the model is given `don't` for `do n't`",
+        help="the input is tokenized: spaces separate the words that links count; the model reads `do n't` as `don't`",
     )
     arguments.add_argument(
         "--links",
@@ -257,7 +257,7 @@ def _obstacle(aligned: AlignedPair) -> str | None:
         if not words:
             return f"its {side} has no words"
         if len(words) > LONGEST:
-            return f"its {side} has {len(words)} words, the model takes {LONGEST}"
+            return f"its {side} has {len(words)} words; the model takes at most {LONGEST}"
     return None
 
 

@@ -180,7 +180,7 @@ SHARED: dict[str, dict[str, Any]] = {
         "help": "auto uses CTranslate2 where it supports the network, else PyTorch (default: auto)",
     },
     "--threads": {"type": thread_count, "metavar": "N", "help": "CPU threads (default: all cores)"},
-    "--beam": {"type": beam_size, "metavar": "N", "help": "beam size; 1 is greedy search"},
+    "--beam": {"type": beam_size, "metavar": "N", "help": "beam size; 1 is greedy search (default: the checkpoint's)"},
     "--n-best": {"type": beam_size, "default": 1, "metavar": "N", "help": "hypotheses a sentence (default: 1)"},
     "--length-penalty": {"type": float, "metavar": "X", "help": "exponent of the length penalty"},
     "--batch-size": {
@@ -233,7 +233,7 @@ def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]
             typed.append(os.fsencode(text).decode("utf-8"))  # whatever the locale
         except UnicodeError:
             if _SURROGATES.search(text) and invalid == "refuse":
-                raise UserError(f"TEXT {number} is not UTF-8; convert it, or ask for --invalid-utf8 replace") from None
+                raise UserError(f"TEXT {number} is not UTF-8; convert it, or use --invalid-utf8 replace") from None
             typed.append(_SURROGATES.sub("\ufffd", text))
     return typed
 

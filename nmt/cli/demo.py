@@ -2,7 +2,7 @@
 
 examples:
   nmt-demo                              both shipped models, English and Spanish
-  nmt-demo checkpoints/quickstart       a model of one's own
+  nmt-demo checkpoints/quickstart       your own model
   nmt-demo --no-open                    only write the page and print where it is
 """
 

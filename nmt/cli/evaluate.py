@@ -27,9 +27,16 @@ INSTEAD = "name a checkpoint with --checkpoint, files with --source and --refere
 def main(arguments: list[str]) -> None:
     """Parse the arguments and evaluate."""
     commands = parser("nmt-evaluate", __doc__, INSTEAD)
-    commands.add_argument("--split", choices=["test", "dev"], help="of its corpus (default: test, or dev without one)")
+    commands.add_argument(
+        "--split", choices=["test", "dev"], help="split of the checkpoint's corpus (default: test, else dev)"
+    )
     commands.add_argument("--source", metavar="FILE", help="instead of a split: source sentences, one a line")
-    commands.add_argument("--reference", metavar="FILE", action="append", help="their translations; may be given again")
+    commands.add_argument(
+        "--reference",
+        metavar="FILE",
+        action="append",
+        help="reference translations, one a line; repeat the option for more",
+    )
     add_shared(commands, "--invalid-utf8", *TRANSLATING)
     commands.add_argument(
         "--tokenize", choices=TOKENIZERS, help="sacreBLEU's tokenizer for BLEU (default: the target language's)"
@@ -106,7 +113,7 @@ def _from_split(translator, split: str | None) -> tuple[list[str], list[list[str
         raise
     except UserError as error:
         raise UserError(
-            f"the checkpoint's corpus cannot be had ({error}); run this where nmt-train ran, or give --source and "
+            f"cannot load the checkpoint's corpus ({error}); run this where nmt-train ran, or give --source and "
             "--reference"
         ) from error
     split = split or ("dev" if corpus.test is None else "test")

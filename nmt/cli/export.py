@@ -1,5 +1,5 @@
 """Write the network as a directory that CTranslate2, or Hugging Face's transformers, loads by itself.
-Without --output, set the type of weights that nmt-translate computes with, which needs no export otherwise.
+Without --output, --quantization sets the weight type that nmt-translate computes with, which needs no export itself.
 
 examples:
   nmt-export checkpoints/quickstart --output quickstart-ctranslate2

@@ -1,7 +1,7 @@
 """Look at a translation: its alignment, every attention head, learning curves.
 
 examples:
-  nmt-inspect "She brought me a cup of tea."                       the page below, opened in the browser
+  nmt-inspect "She brought me a cup of tea."                       open the explorer page in the browser
   nmt-inspect "She brought me a cup of tea." --output tea.html     every layer and head, to explore
   nmt-inspect "She brought me a cup of tea." --output tea.pdf      the alignment, for a paper
   nmt-inspect "She brought me a cup of tea." --heads cross --output heads.png

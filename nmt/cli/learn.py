@@ -57,7 +57,9 @@ def add_learn_arguments(arguments: argparse.ArgumentParser) -> None:
         "--minutes", type=_minutes, metavar="M", help=f"about how long to learn, on two cores (default: {MINUTES:g})"
     )
     arguments.add_argument(
-        "--corpus", metavar="FILE.yaml", help="learn from the training pairs of this configuration too, or from them"
+        "--corpus",
+        metavar="FILE.yaml",
+        help="also learn from the training pairs of this configuration; without other pairs, align these",
     )
     arguments.add_argument(
         "--save", metavar="DIR", help="train an alignment head and write it, as a checkpoint for nmt-align --checkpoint"
@@ -65,10 +67,12 @@ def add_learn_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run that --save DIR holds, after Ctrl-C or a kill; give the rest of its command again",
+        help="go on with the interrupted run in --save DIR; repeat the rest of its command",
     )
     arguments.add_argument(
-        "--languages", metavar="XX-YY", help=f"the two languages that --save notes (default: {UNDETERMINED})"
+        "--languages",
+        metavar="XX-YY",
+        help=f"language codes to store with --save (default: those of --checkpoint or --gold, else {UNDETERMINED})",
     )
 
 
@@ -100,8 +104,8 @@ def _learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace, direct
     left_out += len(sample) - len(pairs)
     if len(pairs) < FEW_PAIRS and known is None:
         _say(
-            f"{len(pairs):,} pairs are few: expect wrong links of rare words; more text of the same languages helps "
-            "(--corpus), or a head to start from (--checkpoint)"
+            f"{len(pairs):,} pairs are few: expect wrong links for rare words; add text in the same languages "
+            "(--corpus), or start from a trained head (--checkpoint)"
         )
     training = HeadTraining(
         config, processes=min(2, os.cpu_count() or 1), on_progress=_report(), keeps_interrupted=True
@@ -129,9 +133,9 @@ def _learn(texts: Iterable[tuple[str, str]], options: argparse.Namespace, direct
 def check_options(options: argparse.Namespace) -> None:
     """Raises UserError for what makes no sense together."""
     if not options.learn and (options.save or options.corpus or options.languages or options.minutes):
-        raise UserError("--save, --corpus, --languages and --minutes belong to --learn: give it too")
+        raise UserError("--save, --corpus, --languages and --minutes require --learn")
     if options.resume and not options.save:
-        raise UserError("--resume goes on with the run of --learn --save DIR: give them too")
+        raise UserError("--resume requires --learn and --save DIR")
     if options.learn and not any((options.pairs, options.source, options.gold, options.corpus)):
         raise UserError("--learn reads its pairs twice, so not from standard input: give files, or --corpus")
     for path in (options.pairs, options.source, options.target, options.gold) if options.learn else ():
@@ -146,9 +150,7 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError(f"there is no run in {options.save} to resume: leave --resume out")
     if options.save and Path(options.save).exists():
         if not options.resume and not is_empty(Path(options.save)):
-            raise UserError(
-                f"{options.save} is there already: go on with its run by --resume, or name another directory"
-            )
+            raise UserError(f"{options.save} already exists: continue its run with --resume, or name another directory")
     else:
         check_writable(options.save)
 
@@ -197,7 +199,7 @@ def _known_head(options: argparse.Namespace) -> Aligner | None:
         raise UserError(f"checkpoint {options.checkpoint} has no alignment head to start from")
     if translator.aligner.swapped:
         raise UserError(
-            f"the alignment head of {options.checkpoint} was trained the other way round: exchange the sides"
+            f"the alignment head of {options.checkpoint} was trained in the other direction: swap source and target"
         )
     options.languages = options.languages or f"{translator.source}-{translator.target}"
     return translator.aligner

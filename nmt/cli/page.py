@@ -1,9 +1,9 @@
-"""Write a translator as one HTML file: it opens from disk, and asks the network for nothing.
+"""Write a translator as one self-contained HTML file, which opens from disk and works offline.
 
 examples:
   nmt-page --output translator.html                       both shipped models, English and Spanish
-  nmt-page checkpoints/quickstart --output mine.html      a model of one's own
-  nmt-page --weights float16 --output exact.html          larger, nearer to the checkpoint's own numbers
+  nmt-page checkpoints/quickstart --output mine.html      your own model
+  nmt-page --weights float16 --output exact.html          larger, closer to the checkpoint's precision
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Train a translator on your own pairs, or as a YAML configuration says.
+"""Train a translator on your own pairs, or from a YAML configuration.
 On many devices: torchrun --nproc-per-node 2 -m nmt.cli.train CONFIG (see docs/scale.md).
 
 examples:
@@ -56,9 +56,9 @@ def of_file(options: Namespace) -> RunConfig:
         name = options.config.rstrip("/")
         names = (f"{name}.yaml", f"configs/{name}.yaml", f"{name}/config.yaml")
         if meant := next(filter(os.path.isfile, names), None):
-            raise UserError(f"{options.config} is no configuration: did you mean {meant}?")
+            raise UserError(f"{options.config} is not a configuration: did you mean {meant}?")
     elif not options.config.endswith((".yaml", ".yml")):
-        raise UserError(f"{options.config} is no .yaml file: did you mean --data {options.config}?")
+        raise UserError(f"{options.config} is not a .yaml file: did you mean --data {options.config}?")
     return load_config(options.config, options.overrides)
 
 
@@ -83,8 +83,8 @@ def of_own_data(options: Namespace) -> RunConfig:
     text = as_yaml(config, f"Chosen by nmt-train --data for {minutes:g} minutes; edit, then: nmt-train {path}")
     if path.exists() and path.read_text(encoding="utf-8") != text and not options.overwrite:
         if options.resume:
-            raise UserError(f"{path} is another: resume with nmt-train {path} --resume [training.max_minutes=N]")
-        raise UserError(f"{path} is there already; train it with nmt-train {path}, or replace it with --overwrite")
+            raise UserError(f"{path} differs: resume with nmt-train {path} --resume [training.max_minutes=N]")
+        raise UserError(f"{path} already exists; train it with nmt-train {path}, or replace it with --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
     print(f"{text}configuration: {path}", file=sys.stderr)

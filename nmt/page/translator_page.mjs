@@ -251,7 +251,7 @@ function drawTranslation() {
   find("score").replaceChildren(
     ...(shown.confidence === null ? [] : [html("b", {}, inWords(shown.confidence)), ", "]),
     `score ${shown.score.toFixed(2)} (nearer to 0 is better).`,
-    doubt ? ` Words underlined are doubtful: confidence below ${LOW_WORD}.` : "",
+    doubt ? ` Underlined words are doubtful: confidence below ${LOW_WORD}.` : "",
     besides ? " Words that differ are marked." : "",
   );
 }
@@ -261,7 +261,7 @@ function pieceText(piece) {
 }
 
 function chip(text, without) {
-  return html("button", { type: "button", class: "change", title: "take this back", onclick: () => change(without) }, `${text} ✕`);
+  return html("button", { type: "button", class: "change", title: "undo this change", onclick: () => change(without) }, `${text} ✕`);
 }
 
 /** Each change as a button that takes it back. */
@@ -280,7 +280,7 @@ function drawChanges(model, sentence) {
     const to = one.to.map((piece) => pieceText(sentence?.heads?.sourcePieces[piece] ?? "")).join("").trim();
     chips.push(chip(`piece ${one.step + 1} looks at “${to}” (${where})`, { moved: state.moved.filter((row) => row !== one) }));
   }
-  if (chips.length > 1) chips.push(html("button", { type: "button", onclick: () => change(UNCHANGED) }, "take all back"));
+  if (chips.length > 1) chips.push(html("button", { type: "button", onclick: () => change(UNCHANGED) }, "undo all"));
   find("changes").replaceChildren(...chips);
   const examples = EXAMPLES[model.source] ?? [];
   find("examples").replaceChildren(...examples.map((text) =>
@@ -293,7 +293,7 @@ function drawBeside() {
   find("beside").hidden = !(one && compared);
   find("forget").hidden = !beside;
   if (find("beside").hidden) return;
-  const title = beside ? `Beside it: ${beside.state.model}, ${beside.state.beam === 1 ? "greedy" : `beam ${beside.state.beam}`}${changed(beside.state) ? ", changed" : ""}` : "The original, unchanged";
+  const title = beside ? `For comparison: ${beside.state.model}, ${beside.state.beam === 1 ? "greedy" : `beam ${beside.state.beam}`}${changed(beside.state) ? ", changed" : ""}` : "The original, unchanged";
   other.draw(title, compared, one, state, find("beside-attention").open);
   find("beside-loss").textContent = losses && !beside
     ? `Its loss, the negative log-probability: ${losses.before.toFixed(2)}, under your changes ${losses.after.toFixed(2)} (${losses.after >= losses.before ? "+" : "−"}${Math.abs(losses.after - losses.before).toFixed(2)}).`
@@ -341,9 +341,9 @@ function drawTools() {
 }
 
 function headsHelp(able, off) {
-  if (gains) return "★ without this head the loss of this translation grows most; a click shows the head:";
-  if (off) return off.by === "mean" ? "This head is off: it looks at everything alike." : "This head is off: it gives zero.";
-  return able ? "A head that is off gives zero, or the mean of all that it could look at." : "Choose a head above to switch it off.";
+  if (gains) return "★ Removing one of these heads raises this translation's loss most; click one to show it:";
+  if (off) return off.by === "mean" ? "This head is off: it attends to everything equally." : "This head is off: its output is zero.";
+  return able ? "A head switched off outputs zero, or the mean of everything it could attend to." : "Choose a head above to switch it off.";
 }
 
 /** Whose attention a drag moves: as the reader has chosen, but a mean has no head. */

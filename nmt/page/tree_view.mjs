@@ -65,7 +65,7 @@ export function treeView(holder, readout, { onChoose }) {
 
 function hint(beam) {
   const held = beam === 1 ? "the best beginning" : `the ${beam} best beginnings`;
-  return `Each column is a step, with ${held} that the search held. Point at one, or use the arrow keys, to see its score and why it ended; click, and the translation begins with it.`;
+  return `Each column is one step and shows ${held} kept by the search. Point at one, or use the arrow keys, to see its score and what became of it; click it to make the translation begin with it.`;
 }
 
 /**
@@ -140,10 +140,10 @@ export function fateOf(tree, number, beam) {
   const numbers = `log-probability ${logProbability.toFixed(2)}, score ${score.toFixed(3)}`;
   if (number === 0) return "<s>, from which every hypothesis grows";
   const reasons = {
-    grew: "it went on",
-    finished: rank === null ? "finished, but better ones took its place" : `finished, number ${rank + 1} of the finished`,
+    grew: "it was extended",
+    finished: rank === null ? "finished, but pushed out by better ones" : `finished, number ${rank + 1} of the finished`,
     pruned: `it ended here: none of its continuations were among the best ${beam === 1 ? "one" : beam}`,
-    stopped: "still alive when the search was over: it could not have won any more, or enough had finished",
+    stopped: "still alive when the search ended: it could no longer win, or enough hypotheses had finished",
   };
   return `“${text}”: ${numbers}; ${reasons[fate]}.`;
 }

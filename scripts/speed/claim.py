@@ -1,4 +1,4 @@
-"""A claim: how it is measured, and how its raw replies become a table."""
+"""A claim: how it is measured, and how its raw measurements become a table."""
 
 from __future__ import annotations
 

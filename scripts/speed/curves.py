@@ -108,7 +108,7 @@ def tell(replies: dict) -> Told:
         rows.append([f"{path} path, dropout 0.3, mean loss of the last {LAST} steps", f"{means[path]:.4f} ({seeds})"])
     summary = [
         ("fast and plain path: largest difference of losses, dropout 0, float64", f"{largest:.3g} nats"),
-        ("fast and plain path: means with dropout, standard errors apart", f"{apart:.3g}"),
+        ("fast and plain path: difference of the means with dropout, in standard errors", f"{apart:.3g}"),
     ]
     return Told(["", "loss"], rows, summary)
 

@@ -63,7 +63,7 @@ NAMES = {
 }
 PEERS = {
     "joeynmt": "JoeyNMT",
-    "plain-all-dropout": "a plain loop, nn.Transformer as it comes",
+    "plain-all-dropout": "a plain loop, unmodified nn.Transformer",
     "plain": "a plain loop, nn.Transformer with dropout where nmt has it",
 }
 

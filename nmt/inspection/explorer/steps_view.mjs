@@ -67,7 +67,7 @@ export function stepsView(holder, { onStep, onForce = null, onWrite = null }) {
     else if (candidates.some(({ chosen }) => chosen)) rows.push(candidateRow(others, false, html("i", {}, "others")));
     else {
       const row = html("tr", { class: "chosen" }, html("th", { scope: "row" }, pieceLabel(piece), tick()), html("td", {}, "less likely than these"), html("td", {}));
-      rows.push(row, candidateRow(others, false, html("i", {}, "others, with it")));
+      rows.push(row, candidateRow(others, false, html("i", {}, "others, including it")));
     }
     return html("table", {}, html("caption", {}, "considered for ", html("b", { dir: "auto" }, pieceLabel(piece))), html("tbody", {}, ...rows));
   }
