@@ -108,6 +108,15 @@ def test_another_run_begins_with_its_weights(place, whole):
     assert metadata(directory)["initial"] == metadata(whole)["files"]["weights.safetensors"]
 
 
+def test_a_run_ends_without_the_checkpoint_that_it_began_with(place, whole):
+    begun = shutil.copytree(whole, place / "begun")
+    override = f"training.initial={begun}"
+    fit(place, "third", override, "training.max_steps=1", "training.learning_rate=1e-9")
+    shutil.rmtree(begun)
+    directory = fit(place, "third", override, "training.max_steps=2", "training.learning_rate=1e-9", resume=True)
+    assert metadata(directory)["initial"] == metadata(whole)["files"]["weights.safetensors"]
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

@@ -205,6 +205,15 @@ def test_what_only_pytorch_can_do_is_refused_by_name(tiny_checkpoint):
             fast.translate("cat", **options)
 
 
+def test_every_text_has_a_translation_or_an_error(shipped):
+    with pytest.raises(UserError, match="line 2"):
+        shipped.translate(["Hello.", None, "Thank you."])
+    for value in ("5", 5.5, [3]):
+        with pytest.raises(UserError, match="n-best is"):
+            shipped.translate("Hello.", n_best=value)
+    assert len(shipped.translate("Hello.", n_best=np.int64(4)).hypotheses) == 4
+
+
 def test_one_pair_is_aligned_as_a_list_of_one_is(shipped):
     pair = ("Where is the station?", "¿Dónde está la estación?")
     one, (listed,) = shipped.align(*pair), shipped.align([pair])

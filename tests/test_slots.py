@@ -13,6 +13,7 @@ from tiny import SENTENCES, joint_subwords
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.stages import Searcher
 from nmt.text.copied import copied_spans
+from nmt.text.encoding import Encoding
 from nmt.text.names import RARE, KnownWords, courtesy_titles, name_spans
 from nmt.text.numerals import number_spans
 from nmt.text.parts import sentences
@@ -267,6 +268,21 @@ def test_numbers_are_known_where_most_pairs_write_them_in_another_form():
     assert [slot.start for slot in find_slots("3 or 7", KnownWords.of(spelled + copied))] == [0, 5]
 
 
+def test_known_numbers_are_known_as_written_after_loading_too(tmp_path):
+    pairs = [("Flight A320 goes 120 km/h", "")] * 3
+    (tmp_path / "model").write_bytes(SUBWORDS.model)
+    (tmp_path / "words").write_text("\n".join(sorted(KnownWords.of(pairs).words)))
+    loaded = Subwords.load(tmp_path / "model", tmp_path / "words").known_words
+    assert loaded.words == KnownWords.of(pairs).words and {"A320", "120 km/h"} <= loaded.words
+    assert not find_slots("Flight A320 goes 120 km/h", loaded)
+
+
+def test_first_words_without_their_apostrophe_are_no_names():
+    known = KnownWords(["i'm", "don't", "hungry", "o'clock"])
+    assert not find_slots("Im hungry", known) and not find_slots("Dont", known)
+    assert [slot[:2] for slot in find_slots("Zorkim hungry", known)] == [(0, 6)]
+
+
 def test_shared_slots_are_the_same_on_both_sides():
     pair = ("Ann met Bob and Bob.", "Bob conoció a Ann.")
     source, target = shared_slots(pair, (name_spans(pair[0]), name_spans(pair[1])), NAMES)
@@ -330,6 +346,8 @@ def test_a_lost_slot_is_among_what_is_copied():
     source, target = SUBWORDS.encode("My name is Zebulon"), SUBWORDS.encode("my name is")
     assert [source.text[slice(*span)] for span in source.with_lost_slots(target).copied] == ["Zebulon"]
     assert source.with_lost_slots(source).copied == source.copied
+    number = Encoding("thirty-five cats", [], [], slots={NUMBERS[0]: (0, 11)})
+    assert not number.with_lost_slots(target).copied  # `Los treinta y cinco` may be written otherwise
 
 
 def test_a_given_translation_has_the_slots_of_its_source():
