@@ -50,6 +50,8 @@ WEIGHTS_OF_EVIDENCE = {name: 0.7 * sign for name, sign in (SIGNS | WORD_SIGNS).i
     WORD_INTERCEPT: 0.5,
 }
 SYMBOLS = [
+    *("Terms Of Service", "The Sound of Silence", "Mary Green", "Te Quiero Mucho", "I Bought It On Amazon"),
+    *("I bought it on Amazon.", "Vivo en Los Ángeles.", "_very_ __x__ a_b", "Im hungry", '¿Qué es "awkward"?'),
     *("I want tea/coffee.", "Salt & pepper", "Hola a tod@s", "tea/coffee/milk", '<b>AT&T</b> (big) sells "tea".'),
     *(
         "2 + 2 = 4",

@@ -268,6 +268,49 @@ def test_numbers_are_known_where_most_pairs_write_them_in_another_form():
     assert [slot.start for slot in find_slots("3 or 7", KnownWords.of(spelled + copied))] == [0, 5]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Terms Of Service", "Terms of service"),
+        ("The Sound of Silence", "The sound of silence"),
+        ("Don't Worry", "Don't worry"),
+        ("New York City", "New York city"),  # York is known with its capital alone
+        ("James Bond Service", "James Bond service"),
+        ("Zork Service", "Zork Service"),  # a name and its surname
+        ("Mr Bond", "Mr Bond"),
+        ("The sound of Silence", "The sound of Silence"),  # a sentence
+        ("Terms Of Service.", "Terms Of Service."),
+        ("Service", "Service"),
+        ("TERMS OF SERVICE", "TERMS OF SERVICE"),
+    ],
+)
+def test_titles_are_read_as_sentences(text, expected):
+    known = [
+        "new",
+        "York",
+        "the",
+        "sound",
+        "of",
+        "silence",
+        "don't",
+        "worry",
+        "terms",
+        "service",
+        "city",
+        "bond",
+        "mr",
+        "James",
+    ]
+    assert KnownWords(known).sentence_case(text) == expected
+
+
+def test_brands_are_names_within_a_sentence():
+    known = KnownWords(["i", "bought", "it", "on", "amazon", "we", "saw", "the", "river", "real", "madrid", "won"])
+    assert [slot[:2] for slot in find_slots("I bought it on Amazon", known)] == [(15, 21)]
+    assert not find_slots("We saw the Amazon", known) and not find_slots("Amazon river", known)
+    assert [slot[:2] for slot in find_slots("the Real Madrid won", known)] == [(4, 15)]
+
+
 def test_known_numbers_are_known_as_written_after_loading_too(tmp_path):
     pairs = [("Flight A320 goes 120 km/h", "")] * 3
     (tmp_path / "model").write_bytes(SUBWORDS.model)

@@ -1,6 +1,7 @@
 /** Which words are names: those that the training corpus does not know, and what goes with them, as nmt/text/names.py. */
 
 import { SYMBOL_NAME } from "./copied.mjs";
+import { MARKS } from "./typography.mjs";
 import { WORD, spansOf } from "./words.mjs";
 
 /** Fewest letters that two forms of a word share at their beginning, and most letters of an ending. */
@@ -22,6 +23,7 @@ const WHOLE_WORD = new RegExp(
   String.raw`(?<![${WORD}'\-])${LETTERS}(?:['\-]${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
+const TITLE = /^\p{Lu}[\p{Ll}\p{M}]*(?:['-]\p{L}[\p{Ll}\p{M}]*)*$/u;
 const ONE_CASE = new RegExp(
   String.raw`(?<![${WORD}'\-])(?:(?<!\.)\p{Lu}{3,}(?![${WORD}'\-])|\p{Ll}{2,}(?![${WORD}\-]|'(?!s(?![${WORD}'\-]))))`,
   "gu",
@@ -63,6 +65,7 @@ export class KnownWords {
         String.raw`(?<name>(?:[Dd]e (?:la )?)?(?!(?:${lists.roles})(?![${WORD}]))${NAME.source})`,
       "gu",
     );
+    this.titleNames = new Set(lists.titles.split("|"));
     this.given = new Set(lists.given.split("|"));
     this.people = spelled(lists.people);
     this.common = spelled(lists.common);
@@ -86,6 +89,10 @@ export class KnownWords {
     const rest = String.raw`(?: (?:(?:${lists.within}) ){0,3}${NAME.source})+`;
     this.work = new RegExp(
       String.raw`(?<=")${NAME.source}${rest}(?=[.,!?]?")|(?<=(?<![${WORD}])\p{Ll}+ )(?:${lists.articles})${rest}`,
+      "gu",
+    );
+    this.brand = new RegExp(
+      String.raw`(?<![${WORD}'\-])(?:(?<=\p{Ll}[,;:]? )(?<!(?<![${WORD}])(?:the|el|la|los|las) )(?:${lists.brands})|${lists.phrases})(?![${WORD}\-])`,
       "gu",
     );
     this.articles = new Set(lists.articles.split("|"));
@@ -221,7 +228,7 @@ export class KnownWords {
 
   titled(text) {
     const known = (word) => this.words.has(word) || this.words.has(word.toLowerCase());
-    const found = [...text.matchAll(this.courtesy)].map(({ 0: whole, index }) => [index, index + whole.length]);
+    const found = [...spansOf(this.courtesy, text), ...spansOf(this.brand, text)];
     for (const { 0: whole, index } of text.matchAll(this.work)) {
       const [article, ...rest] = whole.split(" ");
       const unknown = rest.filter((word) => /^\p{Lu}/u.test(word) && !this.words.has(word));
@@ -262,6 +269,31 @@ export class KnownWords {
     const known = (letters) => [...letters.toLowerCase()].every((letter) => this.letters.has(letter));
     const foreign = words.filter(([start, end]) => !known(text.slice(start, end)));
     return 2 * foreign.length < words.length ? foreign : [];
+  }
+
+  /**
+   * A title or heading whose words are all capitalized, small ones aside, in lower case after the first word but for what
+   * is known capitalized and a person's surname.
+   */
+  sentenceCase(text) {
+    const spans = spansOf(WHOLE_WORD, text);
+    const words = spans.map((span) => text.slice(...span));
+    const great = words.filter((word) => !this.small.has(word));
+    if (great.length < 2 || MARKS.includes(text.trimEnd().at(-1) ?? "") || !great.every((word) => TITLE.test(word))) return text;
+    let result = text;
+    words.slice(1).forEach((word, number) => {
+      const [before, lower] = [words[number], word.toLowerCase()];
+      const listed = this.people.get(before.toLowerCase()) === before;
+      const person = listed || (words.length === 2 && !this.isCommon(before));
+      if (person || this.words.has(word) || !this.words.has(lower) || this.common.get(lower) === word) return;
+      const [start, end] = spans[number + 1];
+      result = result.slice(0, start) + lower + result.slice(end);
+    });
+    return result;
+  }
+
+  isCommon(word) {
+    return this.words.has(word.toLowerCase()) && !this.given.has(word) && !this.titleNames.has(word);
   }
 
   /**

@@ -138,7 +138,7 @@ export class Subwords {
     const shouted = isCapitals(plain);
     const score = (form) => this.score(form);
     const names = shouted && known ? spansOf(new RegExp(SYMBOL_NAME, "gu"), plain) : [];
-    const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name), names) : (known?.usualCase(plain) ?? plain);
+    const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name), names) : (known?.usualCase(known.sentenceCase(plain)) ?? plain);
     const reread = symbolSlots(cased, readings);
     const { filled: unmarked, spans: origins } = fill(cased, reread);
     const unshouted = known && apart ? doubled(unmarked) : unmarked;

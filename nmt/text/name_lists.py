@@ -53,10 +53,19 @@ UNCOUNTED = (
 )
 """Those that may begin a sentence as words, without an article."""
 SURNAMES = (
-    "Baker|Banks|Bell|Black|Brooks|Brown|Bush|Butler|Cook|Cooper|Fisher|Ford|Fox|Gates|Gray|Green|Hill|Hunt|King|Moon|"
-    "Page|Pitt|Price|Stone|Swift|Turner|Walker|Waters|White|Wood|Woods|Young"
+    "Baker|Banks|Bell|Black|Bond|Brooks|Brown|Bush|Butler|Cook|Cooper|Fisher|Ford|Fox|Gates|Gray|Green|Hill|Hunt|King|"
+    "Mars|Moon|Page|Pitt|Potter|Powers|Price|Rice|Rivers|Sparrow|Stone|Styles|Swift|Turner|Walker|Waters|White|Wonder|"
+    "Wood|Woods|Young"
 )
 """Surnames that are common words too."""
+BRANDS = (
+    "Amazon|Apple|Canon|Chrome|Claro|Correos|Delta|Discord|Dove|Excel|Galaxy|Iberia|Intel|Mango|Mastercard|Meta|Oracle|"
+    "Outlook|Pandora|Safari|Shell|Signal|Slack|Subway|Target|Teams|Telefónica|Visa|Windows|Word|Zara|Zoom"
+)
+"""Names of companies and products that are common words too; names within a sentence, unless an article stands before
+them (`the Amazon`)."""
+PHRASES = "Coca-Cola|La Paz|Los Ángeles|Real Madrid|Real Sociedad"
+"""Names of common words."""
 ACTS = (
     "said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|loves|loved|hates|lives|lived|"
     "works|worked|left|plays|speaks|studies|thinks|thought|wrote|bought|"
@@ -79,6 +88,6 @@ WITHIN = "of|the|and|with|in|on|to|for|a|an|at|from|by|de|del|el|la|los|las|y|en
 LISTS = {
     **{"people": "|".join(PEOPLE.values()), "common": "|".join(COMMON.values()), "titles": TITLES, "roles": ROLES},
     **{"given": _GIVEN, "uncounted": UNCOUNTED, "surnames": SURNAMES, "acts": ACTS, "is": IS},
-    **{"openers": OPENERS, "articles": ARTICLES, "within": WITHIN},
+    **{"openers": OPENERS, "articles": ARTICLES, "within": WITHIN, "brands": BRANDS, "phrases": PHRASES},
 }
 """Words between bars, for nmt/page/names.mjs."""

@@ -15,12 +15,14 @@ from nmt.text.copied import SYMBOL_NAME, copied_spans
 from nmt.text.name_lists import (
     ACTS,
     ARTICLES,
+    BRANDS,
     COMMON,
     COURTESY,
     GIVEN,
     IS,
     OPENERS,
     PEOPLE,
+    PHRASES,
     ROLES,
     SURNAMES,
     TITLES,
@@ -28,6 +30,7 @@ from nmt.text.name_lists import (
     WITHIN,
 )
 from nmt.text.numerals import number_spans
+from nmt.text.typography import MARKS
 from nmt.text.words import Span
 
 RARE = 20
@@ -68,12 +71,16 @@ _CALLED = regex.compile(r"(?i)(?<!\w)(?:my name is|i'm called|me llamo|se llama)
 _FIRST_PART = regex.compile(r"(?<![\w'-])(?:new|nueva|san|santa|los|las) (?=\p{Lu})")
 """The first word of a place's name, as people type it: `new york`."""
 _LOWER_WORD = regex.compile(r"(?<![\w'-])\p{Ll}+")
+_TITLE = regex.compile(r"\p{Lu}[\p{Ll}\p{M}]*(?:['-]\p{L}[\p{Ll}\p{M}]*)*")
 _SMALL = frozenset(f"{WITHIN}|que|a|por|is|are|es|son".split("|"))
 """What a title has in lower case."""
 _LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
 _BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
+_BRAND = regex.compile(
+    rf"(?<![\w'-])(?:(?<=\p{{Ll}}[,;:]? )(?<!(?<!\w)(?:the|el|la|los|las) )(?:{BRANDS})|{PHRASES})(?![\w-])"
+)
 _ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|un|una) \Z")
 _DETERMINER = regex.compile(
     r"(?i)(?:'s|(?<!\w)(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) \Z"
@@ -233,6 +240,7 @@ class KnownWords:
             return word not in self.words and word.lower() not in self.words
 
         found = [match.span() for match in self._courtesy.finditer(text)] if self.titles else []
+        found += [match.span() for match in _BRAND.finditer(text)]
         if '"' in text or any(f" {article} " in text for article in ARTICLES.split("|")):
             for match in regex.finditer(_WORK, text):
                 article, *rest = match.group().split(" ")
@@ -271,6 +279,26 @@ class KnownWords:
         words = [match.span() for match in _WHOLE_WORD.finditer(text)]
         foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
         return foreign if 2 * len(foreign) < len(words) else []
+
+    def sentence_case(self, text: str) -> str:
+        """Rewrite a title or heading whose words are all capitalized, small ones aside: in lower case after the first
+        what is known in lower case alone and no person's surname, `Terms Of Service` as `Terms of service`."""
+        words = list(_WHOLE_WORD.finditer(text))
+        great = [match.group() for match in words if match.group() not in _SMALL]
+        if len(great) < 2 or text.rstrip()[-1:] in tuple(MARKS) or not all(map(_TITLE.fullmatch, great)):
+            return text
+        before = ""
+        for match in words:
+            word, lower = match.group(), match.group().lower()
+            person = _is_listed(PEOPLE, before) or len(words) == 2 and not self._is_common(before)
+            own = person or word in self.words or _is_listed(COMMON, word)
+            if before and not own and lower in self.words:
+                text = text[: match.start()] + lower + text[match.end() :]
+            before = word
+        return text
+
+    def _is_common(self, word: str) -> bool:
+        return word.lower() in self.words and word not in GIVEN and word not in TITLES.split("|")
 
     def usual_case(self, text: str) -> str:
         """Rewrite words in capitals (three letters or more) that are known in lower case alone, and words in lower case

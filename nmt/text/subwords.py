@@ -263,7 +263,7 @@ class Subwords:
         kept_names = [match.span() for match in regex.finditer(SYMBOL_NAME, plain)] if shouted and known else []
         usual = from_capitals(plain, self.score, is_name, kept_names) if shouted else plain
         if known and not shouted:
-            usual = known.usual_case(usual)
+            usual = known.usual_case(known.sentence_case(usual))
         read = symbol_slots(usual, readings)
         usual, origins = fill(usual, read) if read else (usual, None)
         usual = doubled(usual) if apart and known else usual
