@@ -37,6 +37,13 @@ def test_what_an_aside_is(shipped, text, asides):
     assert not any(is_aside(text, span) for span in shipped.subwords.encode(text).copied)
 
 
+@given(st.lists(st.sampled_from(["the car", "(more or less)", "🙂", "_very_ red", "(a)", "Zork", "5,"]), min_size=2))
+def test_no_piece_covers_what_is_copied(shipped, parts):
+    encoding = shipped.subwords.encode("It is " + " ".join(parts), apart=True)
+    covered = [word for words in encoding.words_of_piece for word in words]
+    assert set(covered) == set(encoding.translated_words) and covered == sorted(covered)
+
+
 @given(st.sampled_from(HOSTS), st.sampled_from(ASIDES), st.sampled_from(["ctranslate2", "torch"]))
 @settings(max_examples=12)
 def test_it_stands_in_brackets_where_an_emoji_would(shipped, host, aside, engine):

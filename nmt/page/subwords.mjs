@@ -50,10 +50,11 @@ const UNKNOWN_PENALTY = 10;
  */
 function encoding(text, ids, spans, { shouted = false, copied = [], slots = new Map(), symbols = [], quotations = new Map() } = {}) {
   const words = splitWords(text);
-  const last = words.length - 1;
+  const copiedWords = overlapping(copied, words);
+  const translated = words.map((_, word) => word).filter((word) => !copiedWords.some(([start, stop]) => start <= word && word < stop));
   const wordsOfPiece = overlapping(spans, words).map(([start, stop]) => {
-    if (start < stop) return Array.from({ length: stop - start }, (_, i) => start + i);
-    return last < 0 ? [] : [Math.min(start, last)];
+    const own = translated.filter((word) => start <= word && word < stop);
+    return own.length > 0 ? own : [translated.find((word) => word >= start) ?? translated.at(-1)].filter((word) => word !== undefined);
   });
   return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots, symbols, quotations };
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -82,18 +83,27 @@ class Encoding:
         return overlapping(self.copied, [(word.start, word.end) for word in self.words])
 
     @cached_property
+    def copied_words(self) -> set[int]:
+        """The words that are copied."""
+        return set[int]().union(*self.words_of_copies) if self.copied else set()
+
+    @cached_property
     def translated_words(self) -> list[int]:
         """The words that are not copied."""
-        copied = set[int]().union(*self.words_of_copies)
-        return [number for number in range(len(self.words)) if number not in copied]
+        return [number for number in range(len(self.words)) if number not in self.copied_words]
 
     @cached_property
     def words_of_piece(self) -> list[list[int]]:
-        """For each piece the positions of the words it covers: mostly one, two for a piece such as `."`.
+        """For each piece the positions of the words it covers, but for copied ones: mostly one, two for a piece such as
+        `."`.
 
-        A piece that covers no character of a word (a bare space, a leading byte) belongs to the word
-        that it leads to, or at the end of the text to the last word.
+        A piece that covers no character of such a word (a bare space, a leading byte) belongs to the one that it leads
+        to, or at the end of the text to the last.
         """
-        last = len(self.words) - 1
-        found = overlapping(self.spans, [(word.start, word.end) for word in self.words])
-        return [list(covered) or [min(covered.start, last)] * (last >= 0) for covered in found]
+        own, copied = self.translated_words, self.copied_words
+        found = []
+        for covered in overlapping(self.spans, [(word.start, word.end) for word in self.words]):
+            words = [word for word in covered if word not in copied]
+            following = min(bisect_left(own, covered.start), len(own) - 1)
+            found.append(words or own[following : following + 1])
+        return found
