@@ -23,6 +23,7 @@ from nmt.text.casing import Score, as_fragment
 from nmt.text.encoding import Encoding
 from nmt.text.parts import Part, sentences, split_text, with_asides, words_of_part
 from nmt.text.subwords import END, Subwords
+from nmt.text.typography import plain_text
 from nmt.translation import AttentionMaps, Translation
 
 if TYPE_CHECKING:
@@ -85,9 +86,11 @@ class Reader:
         if not (typed := sentence.quotations):
             return sentence
         sentences = [f"{words}." for words in typed.values()]  # which the network knows better than words alone
-        found = zip(typed.items(), self.translate(sentences), strict=True)
-        score = self.subwords.score
-        return replace(sentence, quotations={slot: as_fragment(words, text, score) for (slot, words), text in found})
+        written = {}
+        for (slot, words), text in zip(typed.items(), self.translate(sentences), strict=True):
+            before = plain_text(sentence.text[: sentence.slots[slot][0]])
+            written[slot] = as_fragment(words, text, self.subwords.score, before)
+        return replace(sentence, quotations=written)
 
     def _parts(self, whole: Encoding, number: int) -> list[Part]:
         # Skip lines without words: the network would hallucinate.

@@ -62,6 +62,11 @@ def test_they_are_translated_as_by_themselves(shipped, words):
     assert set(zip(*marks, strict=True)) <= set(one.alignment)
 
 
+def test_speech_begins_with_a_capital(shipped):
+    said, quoted = shipped.translate(['She said, "I don\'t want to go."', 'I never say "I love you".'])
+    assert ': "No quiero ir' in said.text and 'digo "te ' in quoted.text
+
+
 def test_words_of_another_language_stay(shipped):
     found = shipped.translate('What does "ventanas rotas" mean? The word "window" is short.')
     assert '"ventanas rotas"' in found.text and '"ventana"' in found.text

@@ -52,11 +52,12 @@ export function truecasedBeginning(text, kept, score) {
 
 /**
  * The translation of `words` without the full stop that it has as a sentence, and without the capital unless the words have
- * one that is not their own.
+ * one that is not their own, or stand as speech after a comma or colon. `before` is the text before them.
  */
-export function asFragment(words, translation, score) {
+export function asFragment(words, translation, score, before = "") {
   const text = translation.replace(/\.+$/, "");
-  return truecasedBeginning(words, [], score) === words ? truecasedBeginning(text, [], score) : text;
+  const speech = /^[\p{Lu}\p{Lt}]/u.test(words) && /[,:][ "']*$/.test(before);
+  return speech || truecasedBeginning(words, [], score) !== words ? text : truecasedBeginning(text, [], score);
 }
 
 /** Capitalize the first word of `text`, the truecased translation of `source`: see `recased_beginning` in Python. */

@@ -15,6 +15,7 @@ import { maxLength, searchOptions } from "./options.mjs";
 import { sentences } from "./parts.mjs";
 import { END, PADDING, START, Subwords, UNKNOWN, withLostSlots } from "./subwords.mjs";
 import { RNNEncoderDecoder, RNNSearch } from "./recurrent.mjs";
+import { without } from "./typography.mjs";
 import { splitWords } from "./words.mjs";
 import { Transformer } from "./transformer.mjs";
 
@@ -81,8 +82,10 @@ export class Translator {
 
   /** A sentence with the translations of its quoted words, which are translated as sentences of their own. */
   withQuotations(source) {
-    const written = [...source.quotations].map(([slot, words]) =>
-      [slot, this.asFragment(words, this.translate(`${words}.`, { oneSentence: true, heads: false }).text)]);
+    const written = [...source.quotations].map(([slot, words]) => {
+      const before = without(source.text.slice(0, source.slots.get(slot)[0]), []).plain;
+      return [slot, this.asFragment(words, this.translate(`${words}.`, { oneSentence: true, heads: false }).text, before)];
+    });
     return written.length === 0 ? source : { ...source, quotations: new Map(written) };
   }
 
@@ -118,8 +121,8 @@ export class Translator {
     return { source: text, ...hypotheses[0], hypotheses, tree: spelled };
   }
 
-  asFragment(words, translation) {
-    return asFragment(words, translation, (form) => this.subwords.score(form));
+  asFragment(words, translation, before) {
+    return asFragment(words, translation, (form) => this.subwords.score(form), before);
   }
 
   /** A sentence's asides, as `withAside` takes them. */

@@ -83,11 +83,12 @@ def truecased_beginning(text: str, kept: Spans, score: Score) -> str:
     return _begun(text, first, max(lower, capitalized(lower), key=score))
 
 
-def as_fragment(words: str, translation: str, score: Score) -> str:
+def as_fragment(words: str, translation: str, score: Score, before: str = "") -> str:
     """The translation of `words` without the full stop that it has as a sentence, and without the capital unless the
-    words have one that is not their own: `I think` becomes `creo`, `Thank you` becomes `Gracias`."""
-    text = translation.rstrip(".")
-    return truecased_beginning(text, (), score) if truecased_beginning(words, (), score) == words else text
+    words have one that is not their own, or stand as speech after a comma or colon: `I think` becomes `creo`, `Thank
+    you` becomes `Gracias`. `before` is the text before them."""
+    text, speech = translation.rstrip("."), words[0].isupper() and before.rstrip(" \"'")[-1:] in (",", ":")
+    return text if speech or truecased_beginning(words, (), score) != words else truecased_beginning(text, (), score)
 
 
 def recased_beginning(source: str, text: str, kept: Spans, known: Container[str] | None) -> str:
