@@ -139,6 +139,12 @@ def test_a_line_without_letters_is_copied_whole(shipped):
         ("Hola a tod@s", "es", "Hola a todos"),
         ("el 1.er día, la 2ª vez y el 21.º piso", "es", "el primer día, la segunda vez y el 21 piso"),
         ("ana@example.org y 3 gatos", "es", "ana@example.org y 3 gatos"),
+        ("thx, r u ok? U r right", "en", "thanks, are you ok? you are right"),
+        ("ur the best and ur cat too", "en", "you are the best and your cat too"),
+        ("5 lbs and 2 tbsp, 6 ft", "en", "5 pounds and 2 tablespoons, 6 feet"),
+        ("a u-turn in the U.S. with U2 & R&B", "en", "a u-turn in the U.S. with U2 & R&B"),
+        ("gracias x todo, xq tb q no", "es", "gracias por todo, porque también que no"),
+        ("5 x 3 = x, TM", "es", "5 x 3 = x, TM"),
     ],
 )
 def test_symbols_are_read_as_words(text, language, read):

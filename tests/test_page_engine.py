@@ -50,6 +50,7 @@ WEIGHTS_OF_EVIDENCE = {name: 0.7 * sign for name, sign in (SIGNS | WORD_SIGNS).i
     WORD_INTERCEPT: 0.5,
 }
 SYMBOLS = [
+    *("r u ok? ur the best, thx u.s.", "5 lbs of u-turns", "gracias x todo, xq tb q", "2 tbsp of U2 ppl"),
     *("Terms Of Service", "The Sound of Silence", "Mary Green", "Te Quiero Mucho", "I Bought It On Amazon"),
     *("I bought it on Amazon.", "Vivo en Los Ángeles.", "_very_ __x__ a_b", "Im hungry", '¿Qué es "awkward"?'),
     *("I want tea/coffee.", "Salt & pepper", "Hola a tod@s", "tea/coffee/milk", '<b>AT&T</b> (big) sells "tea".'),

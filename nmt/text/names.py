@@ -283,9 +283,11 @@ class KnownWords:
     def sentence_case(self, text: str) -> str:
         """Rewrite a title or heading whose words are all capitalized, small ones aside: in lower case after the first
         what is known in lower case alone and no person's surname, `Terms Of Service` as `Terms of service`."""
+        if text.rstrip()[-1:] in tuple(MARKS):
+            return text
         words = list(_WHOLE_WORD.finditer(text))
         great = [match.group() for match in words if match.group() not in _SMALL]
-        if len(great) < 2 or text.rstrip()[-1:] in tuple(MARKS) or not all(map(_TITLE.fullmatch, great)):
+        if len(great) < 2 or not all(map(_TITLE.fullmatch, great)):
             return text
         before = ""
         for match in words:

@@ -1,4 +1,4 @@
-"""What is read as words, or not at all: `Salt & pepper`, `Sir/Madam`, `señor/a`, `2.º`."""
+"""What is read as words, or not at all: `Salt & pepper`, `Sir/Madam`, `señor/a`, `2.º`, `5 lbs`, `thx`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,33 @@ from nmt.text.copied import SYMBOL_NAME
 from nmt.text.slots import Slot
 
 _BETWEEN = r"(?<=\p{{L}}{{2}}) ?{} ?(?=\p{{L}}{{2}})"
+_ALONE = r"(?<![\p{{L}}\p{{N}}'.&@#/_-])(?:{})(?![\p{{L}}\p{{N}}'.&@/_-]*[\p{{L}}\p{{N}}&@/_-])"
 _LIST = _BETWEEN.format("/") + r"(?=\p{L}+ ?/ ?\p{L}{2})"
 _ORDINALS = {"1": "primer", "2": "segund", "3": "tercer"}
-_HINT = regex.compile(r"[&/(@ºª]|\d\.?\p{L}|\p{L}\.(?=\s*\S)|(?i:uds?\.)")
+_UNITS = {
+    "lbs?": "pounds",
+    "oz": "ounces",
+    "ft": "feet",
+    "tbsps?": "tablespoons",
+    "tsps?": "teaspoons",
+    "hrs?": "hours",
+}
+_MESSAGES = {
+    "en": {
+        **{"ur(?= (?:the|an?|so|not|my|too|very)(?!\\p{L}))": "you are"},
+        **{"u": "you", "ur": "your", "thx": "thanks", "pl[sz]": "please", "ppl": "people", "btw": "by the way"},
+        **{"r(?= (?:u|you)(?!\\p{L}))": "are", "(?<=(?:u|you|we|they) )r": "are", "tmrw?": "tomorrow"},
+    },
+    "es": {
+        **{"[xp]q|porq": "porque", "q": "que", "tm?b|tbn": "también", "bn": "bien", "xfa": "por favor"},
+        **{"(?<=\\p{L} )x(?= \\p{L})": "por", "dnd": "donde"},
+    },
+}
+"""What people write for words in messages."""
+_SHORT = "|".join([*_UNITS, *_MESSAGES["en"], *_MESSAGES["es"]])
+_HINT = regex.compile(
+    rf"[&/(@ºª]|\d\.?\p{{L}}|\p{{L}}\.(?=\s*\S)|(?i:uds?\.)|(?<![\p{{L}}'])(?i:{_SHORT})(?![\p{{L}}'])"
+)
 """A cheap first test: every match of a reading contains one of this, most sentences none."""
 READINGS: dict[str, dict[str, str]] = {
     "en": {
@@ -24,6 +48,8 @@ READINGS: dict[str, dict[str, str]] = {
         r"(?<!\p{L})p\. ?(?=\p{N})": "page ",
         r"(?<!\p{L})No\. ?(?=\p{N})": "number ",
         r"(?<!\p{L})vs\.(?= )": "versus",
+        **{rf"(?<=\p{{N}} ?){unit}(?!\p{{L}})": reading for unit, reading in _UNITS.items()},
+        **{_ALONE.format(word): reading for word, reading in _MESSAGES["en"].items()},
         r"(?<!\p{L})e\.g\.": "for example",
         r"(?<!\p{L})i\.e\.": "that is",
         r"(?<=\p{L}) & (?=\p{L})": " and ",
@@ -44,6 +70,7 @@ READINGS: dict[str, dict[str, str]] = {
         },
         r"(?<=\p{N})(?:\.[ºª]|ª|(?<=(?<!\p{N})(?:1?\p{N}|2[01]))º)(?!\p{L})": "",
         r"(?<=\p{N})(?:do|ro|to|mo|vo|no)(?!\p{L})": "",
+        **{_ALONE.format(word): reading for word, reading in _MESSAGES["es"].items()},
         r"(?<!\p{L})Uds\.": "ustedes",
         r"(?<!\p{L})Ud\.": "usted",
         r"(?<!\p{L})(?:n\.?º|núm\.) ?(?=\p{N})": "número ",
