@@ -50,6 +50,7 @@ WEIGHTS_OF_EVIDENCE = {name: 0.7 * sign for name, sign in (SIGNS | WORD_SIGNS).i
     WORD_INTERCEPT: 0.5,
 }
 SYMBOLS = [
+    *("on the third of May, the twenty-first of June", "the Third of May", "the third of three"),
     *("r u ok? ur the best, thx u.s.", "5 lbs of u-turns", "gracias x todo, xq tb q", "2 tbsp of U2 ppl"),
     *("Terms Of Service", "The Sound of Silence", "Mary Green", "Te Quiero Mucho", "I Bought It On Amazon"),
     *("I bought it on Amazon.", "Vivo en Los Ángeles.", "_very_ __x__ a_b", "Im hungry", '¿Qué es "awkward"?'),
@@ -337,12 +338,15 @@ def test_numbers_and_titles_are_translated_as_pythons(tmp_path):
         "Hablé con el señor Ibarra.",
         "La señora Molina tiene TREINTA Y CINCO años.",
         "Tengo treinta y un gatos.",
+        "Hoy es el tres de mayo.",
         "El Sr. Ortega y la doctora Ana J. Zork son amigos.",
     ]
-    found = run_engine(tmp_path, model_data(translator.checkpoint.directory), task="texts", lines=lines, beam=1)
+    model = model_data(translator.checkpoint.directory, "float32")
+    found = run_engine(tmp_path, model, task="texts", lines=lines, beam=1)
     expected = [one.text for one in translator.translate(lines, beam=1)]
     assert [one["text"] for one in found] == expected
     assert "Mr. Ibarra" in expected[0] and "Mrs. Molina" in expected[1] and " 31 " in expected[2]
+    assert expected[3].endswith("May third.")
 
 
 def intervene(place: Path, model: dict, **request) -> dict:

@@ -15,13 +15,14 @@ from nmt.stages import Searcher
 from nmt.text.copied import copied_spans
 from nmt.text.encoding import Encoding
 from nmt.text.names import RARE, KnownWords, courtesy_titles, name_spans
-from nmt.text.numerals import number_spans
+from nmt.text.numerals import DAYS, number_spans, ordinal_word
 from nmt.text.parts import sentences
 from nmt.text.quotations import doubled, quoted_spans
 from nmt.text.slots import NAMES, NUMBERS, Slot, fill, find_slots, shared_slots
 from nmt.text.subwords import Subwords
 from nmt.text.symbols import READINGS, symbol_slots
 from nmt.text.typography import plain_text
+from nmt.translator import Translator
 
 WORDS_SEEN = "my name is Tom lives in Boston charlar hablar hablemos he said mark joy will"
 KNOWN = KnownWords(WORDS_SEEN.split())
@@ -324,6 +325,24 @@ def test_first_words_without_their_apostrophe_are_no_names():
     known = KnownWords(["i'm", "don't", "hungry", "o'clock"])
     assert not find_slots("Im hungry", known) and not find_slots("Dont", known)
     assert [slot[:2] for slot in find_slots("Zorkim hungry", known)] == [(0, 6)]
+
+
+def test_english_ordinals_in_words():
+    num2words = pytest.importorskip("num2words").num2words
+    assert [ordinal_word(num2words(n)) for n in range(1, 100)] == [num2words(n, to="ordinal") for n in range(1, 100)]
+    assert {num2words(n, to="ordinal"): str(n) for n in range(2, 32)} == DAYS
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "translation"),
+    [
+        ("tatoeba-en-es", "Today is the third of May.", "Hoy es el 3 de mayo."),
+        ("tatoeba-es-en", "Hoy es el tres de mayo.", "May third"),
+        ("tatoeba-es-en", "Llegamos el veintidós de junio.", "June twenty-second."),
+    ],
+)
+def test_days_of_a_month_in_words(name, text, translation):
+    assert translation in Translator.load(name, threads=1).translate(text).text
 
 
 def test_shared_slots_are_the_same_on_both_sides():

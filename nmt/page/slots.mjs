@@ -2,6 +2,7 @@
 
 import { PHONE, SYMBOL_NAME, UNIT } from "./copied.mjs";
 import { withoutParts } from "./names.mjs";
+import { DAY } from "./numerals.mjs";
 import { WORD, spansOf } from "./words.mjs";
 
 const NAMES = "\ue000\ue001\ue002\ue003";
@@ -26,12 +27,6 @@ const MOST_WORDS = 3;
 const BETWEEN = /^ (?:(?:al|bin|da|de|del|della|der|di|dos|du|ibn|la|van|von) )*$/;
 const ACRONYM = /\p{Lu}\p{Lu}$/u;
 
-/** The ending of an English ordinal, `st` for 21, as the network writes it after a placeholder. */
-export const ORDINAL = /^(?:st|nd|rd|th)(?![\p{L}\p{M}])/u;
-export function ordinalEnding(digits) {
-  return digits.at(-2) === "1" ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[digits.at(-1)] ?? "th");
-}
-
 function overlap([start, end], [first, last]) {
   return start < last && first < end;
 }
@@ -55,10 +50,11 @@ export function findSlots(text, known, quoted = []) {
   return slots.toSorted((a, b) => a.start - b.start || a.end - b.end);
 }
 
-/** The place of each number in words, as long as can be. */
+/** The place of each number in words, as long as can be, and of each English day of a month. */
 function numberWordSpans(text, words) {
+  if (words.size === 0) return [];
   const tokens = spansOf(TOKEN, text);
-  const found = [];
+  const found = spansOf(DAY, text);
   let done = 0;
   tokens.forEach(([start, end], number) => {
     const isNumber = (last) => words.has(text.slice(start, last).toLowerCase());

@@ -13,7 +13,8 @@ import { SYMBOL_NAME, copiedSpans } from "./copied.mjs";
 import { withFinalMarks } from "./marks.mjs";
 import { KnownWords } from "./names.mjs";
 import { doubled, isQuoted, quotedSpans, withMarks } from "./quotations.mjs";
-import { NUMBERS, ORDINAL, SLOTS, fill, findSlots, ordinalEnding, symbolSlots } from "./slots.mjs";
+import { ORDINAL, ordinalEnding, ordinalWord } from "./numerals.mjs";
+import { NUMBERS, SLOTS, fill, findSlots, symbolSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
 import { normalize, overlapping, spansOf, splitWords } from "./words.mjs";
 
@@ -303,12 +304,14 @@ export class Subwords {
     this.pieces(ids).forEach((piece, number) => {
       const point = SLOTS.includes(piece) && !NUMBERS.includes(piece) && held(piece).endsWith(".");
       if (point && surfaces[number + 1]?.startsWith(".")) surfaces[number + 1] = surfaces[number + 1].slice(1);
-      const digits = NUMBERS.includes(piece) && /^\p{Nd}+$/u.test(held(piece)) && held(piece);
+      const counted = NUMBERS.includes(piece) ? held(piece) : "";
+      const isWord = /^[\p{L}-]+$/u.test(counted);
       const [first, next = ""] = surfaces.slice(number + 1);
-      if (!digits || !ORDINAL.test(first + next)) return;
-      const ending = ordinalEnding(digits);
+      if (!(isWord || /^\p{Nd}+$/u.test(counted)) || !ORDINAL.test(first + next)) return;
+      const ending = isWord ? "" : ordinalEnding(counted);
+      if (isWord) surfaces[number] = ordinalWord(counted);
       surfaces[number + 1] = ending.slice(0, first.length) + first.slice(2);
-      if (first.length === 1) surfaces[number + 2] = ending[1] + next.slice(1);
+      if (first.length === 1) surfaces[number + 2] = ending.slice(1) + next.slice(1);
     });
     const raw = surfaces.join("");
     const text = normalize(raw);

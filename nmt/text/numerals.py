@@ -27,6 +27,27 @@ MOST_WORDS = 3
 """Words of a number below a hundred: `treinta y cinco`."""
 _PHRASE = regex.compile(rf"{_WORD.pattern}(?: {_WORD.pattern}){{,{MOST_WORDS - 1}}}")
 
+_IRREGULAR = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
+}
+_DAYS = (
+    "second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
+    "sixteenth seventeenth eighteenth nineteenth twentieth twenty-first twenty-second twenty-third twenty-fourth "
+    "twenty-fifth twenty-sixth twenty-seventh twenty-eighth twenty-ninth thirtieth thirty-first"
+)
+DAYS = {word: str(number) for number, word in enumerate(_DAYS.split(" "), 2)}
+"""English ordinals, which are numbers in a date: `the third of May`."""
+_DAY = regex.compile(
+    rf"(?<![\w-])(?:{'|'.join(DAYS)})(?= of (?:January|February|March|April|May|June|July|August|September|October|"
+    r"November|December)(?!\w))"
+)
+
 
 @cache
 def numerals(language: str) -> Mapping[str, str]:
@@ -63,17 +84,24 @@ def ordinal_ending(digits: str) -> str:
     return "th" if digits[-2:-1] == "1" else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1:], "th")
 
 
+def ordinal_word(word: str) -> str:
+    """The English ordinal of a number word below a hundred: `twelfth` for `twelve`."""
+    tens, dash, last = word.rpartition("-")
+    return tens + dash + _IRREGULAR.get(last, f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th")
+
+
 def number_spans(text: str) -> list[Span]:
     """Every number, with its currency, degree or unit."""
     return [match.span() for match in regex.finditer(_NUMBER, text)] if _DIGIT.search(text) else []
 
 
 def number_word_spans(text: str, words: Collection[str]) -> list[Span]:
-    """The place of each of the number `words` in `text`, in whatever casing, as long as can be."""
+    """The place of each of the number `words` in `text`, in whatever casing, as long as can be, and of each English day
+    of a month."""
     if not words:
         return []
     tokens = [match.span() for match in _WORD.finditer(text)]
-    found: list[Span] = []
+    found = [match.span() for match in _DAY.finditer(text)]
     done = 0
     for number, (start, end) in enumerate(tokens):
         if start >= done and text[start:end].lower() in words:

@@ -30,7 +30,7 @@ from nmt.text.copied import SYMBOL_NAME, copied_spans
 from nmt.text.encoding import Encoding
 from nmt.text.marks import with_final_marks
 from nmt.text.names import KnownWords
-from nmt.text.numerals import ordinal_ending
+from nmt.text.numerals import ordinal_ending, ordinal_word
 from nmt.text.quotations import doubled, is_quoted, quoted_spans, with_marks
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
 from nmt.text.symbols import symbol_slots
@@ -410,8 +410,10 @@ class Subwords:
                 if held.get(text[match.start() - 1], "").endswith("."):
                     written[match.start()] = ""
             for match in _ORDINAL.finditer(text):
-                if (digits := held.get(match[1], "")).isdecimal():
-                    written[match.start(2) : match.end(2)] = ordinal_ending(digits)
+                if (number := held.get(match[1], "")).isdecimal():
+                    written[match.start(2) : match.end(2)] = ordinal_ending(number)
+                elif number.replace("-", "").isalpha():
+                    written[match.start() : match.end()] = [ordinal_word(number), "", ""]
             places = [0, *accumulate(map(len, written))]
             filled = {slot: (places[at], places[at + 1]) for at, slot in enumerate(text) if slot in held}
             verbatim = [span for slot, span in filled.items() if source and held[slot] == source.typed[slot]]
