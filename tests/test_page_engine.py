@@ -339,6 +339,8 @@ def test_numbers_and_titles_are_translated_as_pythons(tmp_path):
         "La señora Molina tiene TREINTA Y CINCO años.",
         "Tengo treinta y un gatos.",
         "Hoy es el tres de mayo.",
+        "—Hola —dijo él.",
+        "—¿Dónde estás? —preguntó ella—.",
         "El Sr. Ortega y la doctora Ana J. Zork son amigos.",
     ]
     model = model_data(translator.checkpoint.directory, "float32")

@@ -1,4 +1,4 @@
-"""What is read as words, or not at all: `Salt & pepper`, `Sir/Madam`, `señor/a`, `2.º`, `5 lbs`, `thx`."""
+"""What is read as words, or not at all: `Salt & pepper`, `Sir/Madam`, `señor/a`, `2.º`, `5 lbs`, `thx`, `—Hola —dijo`."""
 
 from __future__ import annotations
 
@@ -34,8 +34,14 @@ _MESSAGES = {
 }
 """What people write for words in messages."""
 _SHORT = "|".join([*_UNITS, *_MESSAGES["en"], *_MESSAGES["es"]])
+_SAYS = (
+    "dij[eo]|preguntó|pregunté|respondió|respondí|contestó|contesté|exclamó|gritó|grité|murmuró|susurró|añadió|replicó|"
+    "insistió|repitió|pensó|explicó|ordenó|suplicó|comentó|continuó|interrumpió|dice|pregunta|responde|contesta"
+)
+_SPEECH = rf"(?:{_SAYS})(?!\p{{L}})[^-]*"
+"""What stands behind the dash after a speech: `dijo él`."""
 _HINT = regex.compile(
-    rf"[&/(@ºª]|\d\.?\p{{L}}|\p{{L}}\.(?=\s*\S)|(?i:uds?\.)|(?<![\p{{L}}'])(?i:{_SHORT})(?![\p{{L}}'])"
+    rf"[&/(@ºª]|^\s*-|\d\.?\p{{L}}|\p{{L}}\.(?=\s*\S)|(?i:uds?\.)|(?<![\p{{L}}'])(?i:{_SHORT})(?![\p{{L}}'])"
 )
 """A cheap first test: every match of a reading contains one of this, most sentences none."""
 READINGS: dict[str, dict[str, str]] = {
@@ -58,6 +64,9 @@ READINGS: dict[str, dict[str, str]] = {
         _BETWEEN.format("/"): " or ",
     },
     "es": {
+        rf"(?<=^\s*)- ?(?=[^\s-][^-]{{1,200}} - ?{_SPEECH}-?\.?\s*$)": '"',
+        rf"(?<=^\s*-[^-]{{1,200}}) - ?(?={_SPEECH}-?\.?\s*$)": '", ',
+        rf"(?<=^\s*-[^-]{{1,200}} - ?{_SPEECH})-(?=\.?\s*$)": "",
         r"(?<!\p{L})y/(?=o(?!\p{L}))": "",
         r"(?<=(?<!\p{L})(?:el|los|un|unos|al|del))(?:/| ?\()(?:la|las|a|una|unas)\)?(?!\p{L})": "",
         r"(?<=\p{L}(?:o|os|or|ores))(?:/as?(?!\p{L})|\(as?\))": "",
