@@ -1,4 +1,4 @@
-"""What is read as words, or not at all: `Salt & pepper`, `Sir/Madam`, `señor/a`, `2.º`, `5 lbs`, `thx`, `—Hola —dijo`."""
+"""What is read as words, or not at all: `Salt & pepper`, `Sir/Madam`, `señor/a`, `2.º`, `thx`, `—Hola —dijo`."""
 
 from __future__ import annotations
 
