@@ -423,12 +423,7 @@ class Subwords:
             read = without(source.text, source.copied)[0]
             if all(end < len(text) for _, end in filled.values()):  # which may end in a point
                 ended = with_final_marks(read, text)
-                last = max((number for number, (start, _) in enumerate(spans) if start < len(text)), default=-1)
-                spans = [
-                    (min(start, len(ended)), len(ended) if number == last else min(end, len(ended)))
-                    for number, (start, end) in enumerate(spans)
-                ]
-                text = ended
+                text, spans = ended, _ending_at(spans, len(text), len(ended))
             if not in_capitals and self.truecased:
                 known = self.known_words.words if self.known_words else None
                 text = recased_beginning(read, text, verbatim, known)
@@ -460,6 +455,13 @@ def _moved(slots: Sequence[Slot], before: Sequence[int], after: Sequence[int]) -
         for slot in slots
         if (first := before[slot.start]) in left and (last := before[slot.end - 1]) in left
     ]
+
+
+def _ending_at(spans: Sequence[Span], before: int, length: int) -> list[Span]:
+    """The spans of a text whose end was cut or lengthened from `before` to `length` characters: the last goes along."""
+    last = max((number for number, (start, _) in enumerate(spans) if start < before), default=-1)
+    ends = [length if number == last else min(end, length) for number, (_, end) in enumerate(spans)]
+    return [(min(start, length), end) for (start, _), end in zip(spans, ends, strict=True)]
 
 
 def _traced(spans: Iterable[Span], origins: Sequence[Span], length: int) -> list[Span]:
