@@ -246,6 +246,7 @@ export class KnownWords {
       const end = index + whole.length;
       if (first && !this.words.has(first[1].toLowerCase())) found.push([index - first[0].length, end]);
       else if (!known(initial ? name : title) || (initials && !this.words.has(name))) found.push([index, end]);
+      else if (!initial) found.push([end - name.length, end]); // the title is translated
     }
     return merged(found);
   }

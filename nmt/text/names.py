@@ -260,6 +260,8 @@ class KnownWords:
                 found.append((before + first.start(), end))
             elif unknown(match["name" if initial else "title"]) or initials and match["name"] not in self.words:
                 found.append((start, end))  # the Wells of H. G. Wells may be known as wells
+            elif not initial:
+                found.append(match.span("name"))  # the title is translated
         return _merged(found)
 
     def translated(self, text: str) -> str:
