@@ -132,6 +132,8 @@ def _insertions(translation: Translation, source: Encoding) -> list[Insertion]:
     last: dict[int, int] = {}
     latest: dict[int, int] = {}  # the last source word of each target word
     for own, target in translation.alignment or ():
+        if own in source.copied_words:
+            continue
         first[own] = min(target, first.get(own, target))
         last[own] = max(target, last.get(own, target))
         latest[target] = max(own, latest.get(target, own))

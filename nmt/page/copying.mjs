@@ -86,13 +86,13 @@ export function withCopied(text, source, links) {
 
 function insertions(text, targets, source, links) {
   const [first, last, newest] = [new Map(), new Map(), new Map()];
-  for (const [own, target] of links) {
+  const covered = overlapping(source.copied, source.words);
+  const copiedWords = new Set(covered.flatMap(([start, end]) => Array.from({ length: end - start }, (_, i) => start + i)));
+  for (const [own, target] of links.filter(([word]) => !copiedWords.has(word))) {
     first.set(own, Math.min(target, first.get(own) ?? target));
     last.set(own, Math.max(target, last.get(own) ?? target));
     newest.set(target, Math.max(own, newest.get(target) ?? own));
   }
-  const covered = overlapping(source.copied, source.words);
-  const copiedWords = new Set(covered.flatMap(([start, end]) => Array.from({ length: end - start }, (_, i) => start + i)));
   const free = source.words.map((_, word) => word).filter((word) => !copiedWords.has(word));
   const partners = partnersOf(source);
   let latest = 0;
