@@ -327,6 +327,13 @@ def test_first_words_without_their_apostrophe_are_no_names():
     assert [slot[:2] for slot in find_slots("Zorkim hungry", known)] == [(0, 6)]
 
 
+def test_the_name_after_a_title_is_a_name_whether_the_title_is_known_or_not():
+    words = ["i", "know", "cooper"]
+    text = "I know Mr. Cooper"
+    assert [text[slot.start : slot.end] for slot in find_slots(text, KnownWords(words))] == ["Mr. Cooper"]
+    assert [text[slot.start : slot.end] for slot in find_slots(text, KnownWords([*words, "Mr"]))] == ["Cooper"]
+
+
 def test_english_ordinals_in_words():
     num2words = pytest.importorskip("num2words").num2words
     assert [ordinal_word(num2words(n)) for n in range(1, 100)] == [num2words(n, to="ordinal") for n in range(1, 100)]
