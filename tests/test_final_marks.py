@@ -39,6 +39,10 @@ def test_no_letter_changes_and_once_is_enough(source, text):
     assert with_final_marks(text, text) == text
 
 
+def test_long_runs_take_linear_time():
+    assert with_final_marks("." * 1_000_000 + "x", "." * 1_000_000 + "y") == "." * 1_000_000 + "y"
+
+
 def test_words_and_links_are_those_of_the_text():
     translator = Translator.load("tatoeba-en-es")
     for text in ("Game of Thrones", "good night 🙂", "Maybe...", "Ingredients:", "I have 5", "My name is Zork"):

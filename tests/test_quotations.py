@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nmt import Translator
 from nmt.text.casing import as_fragment
+from nmt.text.numerals import DAYS
 from nmt.text.quotations import is_quoted, with_marks
 from nmt.text.slots import Slot
 
@@ -71,6 +72,10 @@ def test_speech_begins_with_a_capital(shipped):
 def test_words_of_another_language_stay(shipped):
     found = shipped.translate('What does "ventanas rotas" mean? The word "window" is short.')
     assert '"ventanas rotas"' in found.text and '"ventana"' in found.text
+    spanish = Translator.load("tatoeba-es-en")
+    words = sorted(word for word in DAYS if not spanish.subwords.known_words.know_any(word))[:3]
+    assert words  # no day of a month here
+    assert all(f'"{word}"' in spanish.translate(f'¿Qué significa "{word}"?').text for word in words)
 
 
 def test_a_prefix_may_have_them(shipped):

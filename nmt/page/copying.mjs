@@ -69,8 +69,8 @@ export function withStrokes({ text, words }, source, links) {
  * of what was copied: {text, now, links}.
  *
  * It stands after the last target word linked to a source word before it, and after the target words there that are linked
- * to earlier source words alone; brackets and tags stand around what is linked to their content. What begins or ends the source begins or ends the translation, and so does what no link
- * places.
+ * to earlier source words alone; brackets and tags stand around what is linked to their content. What begins or ends the
+ * source begins or ends the translation, and so does what no link places.
  * @param links [[source word, target word]] of the translation without it
  */
 export function withCopied(text, source, links) {
@@ -112,8 +112,7 @@ function insertions(text, targets, source, links) {
     // Final marks stand behind it here too.
     else if (behind.every((word) => isMark(source.words[word]))) {
       place = (behind.length > 0 && targets.findLast((word) => !isMark(word))?.end) || text.length;
-    }
-    else if (inside.length > 0 && opens) place = targets[Math.min(...inside.map((word) => first.get(word)))].start;
+    } else if (inside.length > 0 && opens) place = targets[Math.min(...inside.map((word) => first.get(word)))].start;
     else if (inside.length > 0) place = targets[Math.max(...inside.map((word) => last.get(word)))].end;
     const copied = source.text.slice(start, end);
     if (CLOSING.includes(copied[0])) place = Math.max(place, latest);

@@ -1,6 +1,6 @@
 /** Final marks of a translation, as nmt/text/marks.py. */
 
-const FINAL = /[.!?…:,]*$/u;
+const FINAL = /(?<![.!?…:,])[.!?…:,]*$/u;
 const WORD = /[\p{L}\p{M}\p{N}]$/u;
 const ABBREVIATION = /(?:(?<![\p{L}\p{M}\p{N}])\p{L}|UU|etc)$/u;
 const REPLACED = { ".": [""], ":": ["", ".", ","], "...": ["", "."], "…": ["", "."] };

@@ -1,7 +1,6 @@
 /** Which words are names: those that the training corpus does not know, and what goes with them, as nmt/text/names.py. */
 
 import { SYMBOL_NAME } from "./copied.mjs";
-import { DAYS } from "./numerals.mjs";
 import { MARKS } from "./typography.mjs";
 import { WORD, spansOf } from "./words.mjs";
 
@@ -262,7 +261,7 @@ export class KnownWords {
       const { title, name } = match.groups;
       return `${this.titles.get(title.toLowerCase())} ${text.slice(match[0].length - name.length)}`;
     }
-    return this.numberWords.get(text.toLowerCase()) ?? DAYS.get(text.toLowerCase()) ?? text;
+    return this.numberWords.get(text.toLowerCase()) ?? text;
   }
 
   /** Words with a letter that no known word has; none if they are half of all words or more. */

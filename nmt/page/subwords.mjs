@@ -13,7 +13,7 @@ import { SYMBOL_NAME, copiedSpans } from "./copied.mjs";
 import { withFinalMarks } from "./marks.mjs";
 import { KnownWords } from "./names.mjs";
 import { doubled, isQuoted, quotedSpans, withMarks } from "./quotations.mjs";
-import { ORDINAL, ordinalEnding, ordinalWord } from "./numerals.mjs";
+import { DAYS, ORDINAL, ordinalEnding, ordinalWord } from "./numerals.mjs";
 import { NUMBERS, SLOTS, fill, findSlots, symbolSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
 import { normalize, overlapping, spansOf, splitWords } from "./words.mjs";
@@ -294,7 +294,8 @@ export class Subwords {
   /** Piece ids as text, each piece with its place in it, as a translation of `source`: see `prepared`. */
   decodeWithSpans(ids, source = null) {
     const typed = (slot) => (source?.slots.has(slot) ? source.text.slice(...source.slots.get(slot)) : "");
-    const held = (slot) => source?.quotations.get(slot) || (this.known?.translated(typed(slot)) ?? typed(slot));
+    const day = (slot) => (NUMBERS.includes(slot) ? DAYS.get(typed(slot).toLowerCase()) : undefined);
+    const held = (slot) => source?.quotations.get(slot) || day(slot) || (this.known?.translated(typed(slot)) ?? typed(slot));
     const bare = this.surfaces(ids);
     const surfaces = bare.map((surface) => (surface && SLOTS.includes(surface) ? held(surface) : surface));
     this.pieces(ids).forEach((piece, number) => {

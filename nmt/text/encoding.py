@@ -100,10 +100,11 @@ class Encoding:
         A piece that covers no character of such a word (a bare space, a leading byte) belongs to the one that it leads
         to, or at the end of the text to the last.
         """
-        own, copied = self.translated_words, self.copied_words
+        copied = self.copied_words
         found = []
         for covered in overlapping(self.spans, [(word.start, word.end) for word in self.words]):
-            words = [word for word in covered if word not in copied]
-            following = min(bisect_left(own, covered.start), len(own) - 1)
-            found.append(words or own[following : following + 1])
+            words = [word for word in covered if word not in copied] if copied else list(covered)
+            if not words and (own := self.translated_words):
+                words = [own[min(bisect_left(own, covered.start), len(own) - 1)]]
+            found.append(words)
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-_FINAL = regex.compile(r"[.!?…:,]*$")
+_FINAL = ".!?…:,"
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]$")
 _ABBREVIATION = regex.compile(r"(?:(?<![\p{L}\p{M}\p{N}])\p{L}|UU|etc)$")
 """What keeps its point: `p. m.`, `EE. UU.`"""
@@ -17,8 +17,8 @@ def with_final_marks(source: str, text: str) -> str:
     marks of its own stay, such as those of a question without any: `where are you` becomes `¿Dónde estás?`.
     """
     source = source.rstrip()
-    own, written = _FINAL.search(source)[0], _FINAL.search(text)[0]
-    words = text[: len(text) - len(written)]
+    words = text.rstrip(_FINAL)
+    own, written = source[len(source.rstrip(_FINAL)) :], text[len(words) :]
     if not _WORD.search(words):
         return text
     if not own:

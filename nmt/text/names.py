@@ -29,7 +29,7 @@ from nmt.text.name_lists import (
     UNCOUNTED,
     WITHIN,
 )
-from nmt.text.numerals import DAYS, number_spans
+from nmt.text.numerals import number_spans
 from nmt.text.typography import MARKS
 from nmt.text.words import Span
 
@@ -272,7 +272,7 @@ class KnownWords:
         if self.titles and (match := self._courtesy.match(text)):
             title = match["title"]
             return f"{self.titles.get(title.lower(), title)} {text[match.start('name') :]}"
-        return self.number_words.get(text.lower()) or DAYS.get(text.lower(), text)
+        return self.number_words.get(text.lower(), text)
 
     def foreign_words(self, text: str) -> list[Span]:
         """Words with a letter that no known word has; none if they are half of all words or more."""

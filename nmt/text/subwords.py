@@ -30,7 +30,7 @@ from nmt.text.copied import SYMBOL_NAME, copied_spans
 from nmt.text.encoding import Encoding
 from nmt.text.marks import with_final_marks
 from nmt.text.names import KnownWords
-from nmt.text.numerals import ordinal_ending, ordinal_word
+from nmt.text.numerals import DAYS, ordinal_ending, ordinal_word
 from nmt.text.quotations import doubled, is_quoted, quoted_spans, with_marks
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
 from nmt.text.symbols import symbol_slots
@@ -247,7 +247,7 @@ class Subwords:
         known = self.known_words if slots is None else None
         readings = known.readings if known else {}
         plain, places = without(text, ())
-        read = symbol_slots(plain, readings)
+        typed, read = plain, symbol_slots(plain, readings)
         numbers = known is not None and known.words.isdisjoint(plain.split())
         spelled = {place for slot in read for place in range(slot.start, slot.end)}
         copied = [
@@ -264,7 +264,8 @@ class Subwords:
         usual = from_capitals(plain, self.score, is_name, kept_names) if shouted else plain
         if known and not shouted:
             usual = known.usual_case(known.sentence_case(usual))
-        read = symbol_slots(usual, readings)
+        if usual != typed:  # saves time
+            read = symbol_slots(usual, readings)
         usual, origins = fill(usual, read) if read else (usual, None)
         usual = doubled(usual) if apart and known else usual
         quoted = quoted_spans(usual, known) if apart and known else set()
@@ -304,7 +305,11 @@ class Subwords:
     def _held(self, source: Encoding) -> dict[str, str]:
         """What each placeholder of `source` becomes in its translation."""
         translated = self.known_words.translated if self.known_words else str
-        return {slot: source.quotations.get(slot) or translated(text) for slot, text in source.typed.items()}
+        days = {
+            slot: DAYS[text.lower()] for slot, text in source.typed.items() if slot in NUMBERS and text.lower() in DAYS
+        }
+        fixed = {**days, **source.quotations}
+        return {slot: fixed.get(slot) or translated(text) for slot, text in source.typed.items()}
 
     def score(self, form: str) -> float:
         """The log-probability of a word's pieces."""
@@ -423,7 +428,8 @@ class Subwords:
             read = without(source.text, source.copied)[0]
             if all(end < len(text) for _, end in filled.values()):  # which may end in a point
                 ended = with_final_marks(read, text)
-                text, spans = ended, _ending_at(spans, len(text), len(ended))
+                if ended != text:
+                    text, spans = ended, _ending_at(spans, len(text), len(ended))
             if not in_capitals and self.truecased:
                 known = self.known_words.words if self.known_words else None
                 text = recased_beginning(read, text, verbatim, known)

@@ -105,7 +105,7 @@ OR = frozenset({"or", "o", "u", ","})
 
 def symbol_slots(text: str, readings: Mapping[str, str]) -> list[Slot]:
     """The places in `text` outside names where `readings` match, each with its reading."""
-    if not _HINT.search(text):
+    if not (readings and _HINT.search(text)):
         return []
     taken = {place for match in regex.finditer(SYMBOL_NAME, text) for place in range(*match.span())}
     found: list[Slot] = []
