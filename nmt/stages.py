@@ -18,6 +18,7 @@ from nmt.copying import slot_links, with_copied, with_strokes
 from nmt.errors import UserError
 from nmt.joining import join_translations, with_aside
 from nmt.keywords import Long, checked_text
+from nmt.recasing import with_capitals
 from nmt.search.options import Hypothesis, SearchOptions
 from nmt.text.casing import Score, as_fragment
 from nmt.text.encoding import Encoding
@@ -190,6 +191,8 @@ class WordAligner:
     """Make a translation of every part: its text and words, their links and attention, its confidence."""
 
     subwords: Subwords
+    language: str
+    """The code of the language translated into."""
     head: Aligner | None
     """The alignment head; without one, links are read off attention."""
     attention_name: str | None
@@ -256,7 +259,7 @@ class WordAligner:
                 source_word_of_piece=[*source.words_of_piece, []],
                 target_word_of_piece=[*target.words_of_piece, []],
             )
-        made = with_strokes(made, source)
+        made = with_strokes(with_capitals(made, source, self.language), source)
         source_of_copies = source.with_lost_slots(target) if source.slots else source
         return with_copied(made, source_of_copies) if source_of_copies.copied else made
 

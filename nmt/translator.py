@@ -175,7 +175,7 @@ class Translator:
         name = self.checkpoint.attention_name if self.attends else None
         score = self.subwords.score
         calibration = Calibration.of(self.checkpoint.metadata.confidence)
-        aligner = WordAligner(self.subwords, self.aligner, name, calibration, read_weights, scored)
+        aligner = WordAligner(self.subwords, self.target, self.aligner, name, calibration, read_weights, scored)
 
         chunks = in_chunks(reader.read(lines), FAST_CHUNK if overlapped else read_ahead)
         # CTranslate2 releases the interpreter: it searches the next chunks while this one is aligned.

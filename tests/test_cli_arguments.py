@@ -72,6 +72,12 @@ def test_a_file_given_as_text_is_asked_about(command, tmp_path):
     assert f"did you mean < {path}?" in command("inspect").refused(path)
 
 
+def test_a_checkpoint_given_as_text_is_asked_about(command, tiny_checkpoint):
+    for name in ("translate", "inspect"):
+        for given in (tiny_checkpoint, "tatoeba-es-en"):
+            assert f"did you mean --checkpoint {given}?" in command(name).refused(given, "Hello.")
+
+
 def test_attention_is_written_as_what_its_name_says(command, tiny_checkpoint, tmp_path):
     told = command("translate").refused("--checkpoint", tiny_checkpoint, "--attention", tmp_path / "x.npz", "a")
     assert ".safetensors" in told and not list(tmp_path.iterdir())

@@ -149,6 +149,8 @@ def test_a_line_without_letters_is_copied_whole(shipped):
         ("-5 grados -dijo-, o más -repitió.", "es", "-5 grados -dijo-, o más -repitió."),
         ("gracias x todo, xq tb q no", "es", "gracias por todo, porque también que no"),
         ("5 x 3 = x, TM", "es", "5 x 3 = x, TM"),
+        ("FYI: call asap, np.", "en", "for your information: call as soon as possible, no problem."),
+        ("Salu2, tqm. Run `a/b & thx`.", "es", "saludos, te quiero mucho. Run `a/b & thx`."),
     ],
 )
 def test_symbols_are_read_as_words(text, language, read):
@@ -261,6 +263,8 @@ def test_brackets_stay_around_what_they_are_around():
         ("tatoeba-en-es", "LONDON is big.", "Londres es grande."),
         ("tatoeba-en-es", "The answer is on p. 12.", "La respuesta está en la página 12."),
         ("tatoeba-en-es", "Red/green/blue", "Rojo/verde/azul"),
+        ("tatoeba-en-es", "Run `pip install nmt` again.", "Vuelve a correr `pip install nmt`."),
+        ("tatoeba-en-es", "She lives on Baker Street.", "Ella vive en la calle Baker."),
         ("tatoeba-en-es", "This is _very_ important.", "Esto es _muy_ importante."),
         ("tatoeba-en-es", "Size: XL | Color: red | Quantity: 3", "Talla: XL | Color: rojo | Cantidad: 3"),
         ("tatoeba-en-es", "I have a red car 🚗 and a house 🏠.", "Tengo un coche rojo 🚗 y una casa 🏠."),

@@ -53,6 +53,8 @@ SYMBOLS = [
     *("on the third of May, the twenty-first of June", "the Third of May", "the third of three"),
     *("r u ok? ur the best, thx u.s.", "5 lbs of u-turns", "gracias x todo, xq tb q", "2 tbsp of U2 ppl"),
     *("Terms Of Service", "The Sound of Silence", "Mary Green", "Te Quiero Mucho", "I Bought It On Amazon"),
+    *("At the White House, by the Museum of Modern Art", "the Black Sea", "Usa `git  push`, don`t `x`y `z`"),
+    *("FYI, omw asap", "tqm, salu2", "k tal"),
     *("I bought it on Amazon.", "Vivo en Los Ángeles.", "_very_ __x__ a_b", "Im hungry", '¿Qué es "awkward"?'),
     *("I want tea/coffee.", "Salt & pepper", "Hola a tod@s", "tea/coffee/milk", '<b>AT&T</b> (big) sells "tea".'),
     *(
@@ -318,9 +320,11 @@ def test_quoted_words_are_translated_as_pythons(tmp_path, name, column):
 
 
 @pytest.mark.parametrize("name, column", [(SHIPPED[0], "english"), (SHIPPED[1], "spanish")])
-def test_asides_are_translated_as_pythons(tmp_path, name, column):
+def test_asides_and_capitals_are_translated_as_pythons(tmp_path, name, column):
     lines = [
         *everyday(column, "aside")[:12],
+        *everyday(column, "institution")[::2],
+        "Meet Uncle Tom and the Secretary of State, or run `pip install nmt` (now).",
         "Tom (Zork) es mi amigo (I think) 🙂.",
         "Size: M (or L) | Color: red",
         "(hola) 5 (hello)",

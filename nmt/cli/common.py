@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import nmt
+from nmt.checkpoint import METADATA, SHIPPED
 from nmt.errors import USER_ERROR, UserError
 from nmt.files import check_output
 from nmt.inspection.formats import PAGE, picture_format
@@ -221,14 +222,16 @@ def searching(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]:
-    """Decode sentences given as arguments. Raises UserError for invalid UTF-8, and for a file name given as text.
+    """Decode sentences given as arguments. `for_files` shows how to pass a file instead.
 
-    `for_files` shows how to pass a file instead.
+    Raises UserError for invalid UTF-8, and for the name of a file or a checkpoint.
     """
     typed = []
     for number, text in enumerate(texts, 1):
         if os.path.isfile(text):
             raise UserError(f"{text} is a file: did you mean {for_files.format(text)}?")
+        if text in SHIPPED or os.path.isfile(os.path.join(text, METADATA)):
+            raise UserError(f"{text} is a checkpoint: did you mean --checkpoint {text}?")
         try:
             typed.append(os.fsencode(text).decode("utf-8"))  # whatever the locale
         except UnicodeError:

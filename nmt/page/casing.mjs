@@ -4,10 +4,12 @@
  */
 
 import { MARKS } from "./typography.mjs";
-import { splitWords } from "./words.mjs";
+import { overlapping, splitWords } from "./words.mjs";
 
 /** The first word of a text, unless it has capitals inside. */
 const FIRST_WORD = /^[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})/u;
+/** What stands between the capitalized words of one name. */
+const JOINING = new Set(["", "of", "of the", "de", "del", "de la", "de los", "de las"]);
 const WORDLESS = /^[^\p{L}\p{N}]*$/u;
 
 /** Whether a text of four letters or more is typed in capitals throughout. */
@@ -67,6 +69,38 @@ export function recasedBeginning(source, text, kept, known) {
   const own = typed && known && !known.has(typed.word.toLowerCase()) && WORDLESS.test(source.slice(typed.end));
   const stays = !MARKS.includes(text.at(-1)) && (!typed || own || /^\p{Ll}/u.test(typed.word));
   return stays ? text : begun(text, first, capitalized(first.word));
+}
+
+/**
+ * The text of a translation into `language` with the capitals of names of several words: see `with_capitals` in
+ * nmt/recasing.py.
+ * @param links [[source word, target word]]; @param small the words that a name has in lower case
+ */
+export function withCapitals({ text, words }, source, links, language, small) {
+  if (source.lowered.length === 0 || links.length === 0) return text;
+  const lowered = new Set(overlapping(source.lowered, source.words).flatMap(([start, stop]) => Array.from({ length: stop - start }, (_, i) => start + i)));
+  const least = language === "en" ? 1 : 2;
+  const names = namesOf(source).filter((name) => name.filter((word) => lowered.has(word)).length >= least);
+  let result = text;
+  words.toReversed().forEach(({ text: word, start, end }, place) => {
+    const linked = links.filter((link) => link[1] === words.length - 1 - place).map(([own]) => own);
+    const isOfName = linked.length > 0 && names.some((name) => linked.every((own) => name[0] <= own && own <= name.at(-1)));
+    if (isOfName && !small.has(word)) result = result.slice(0, start) + capitalized(word) + result.slice(end);
+  });
+  return result;
+}
+
+/** The capitalized words that follow each other, the first word of the sentence aside, two or more. */
+function namesOf({ words }) {
+  const first = words.findIndex(({ text }) => /^\p{L}/u.test(text));
+  const names = [];
+  words.forEach(({ text }, number) => {
+    if (number <= first || !/^\p{Uppercase}/u.test(text)) return;
+    const between = words.slice((names.at(-1)?.at(-1) ?? -1) + 1, number).map((word) => word.text).join(" ");
+    if (names.length > 0 && JOINING.has(between)) names.at(-1).push(number);
+    else names.push([number]);
+  });
+  return names.filter((name) => name.length > 1);
 }
 
 /** The first word of a text and its place, or null. */

@@ -16,7 +16,7 @@ const FILES = (
 const RAISED = String.raw`\u00b2\u00b3\u00b9\u2070\u2074-\u2079`;
 const LOWERED = String.raw`\u2080-\u2089`;
 const TERM = String.raw`(?:\p{L}{1,2}[${RAISED}${LOWERED}]*|\p{Nd}[\p{Nd}.,]*)`;
-/** A name with a symbol or points, a file's or a site's, an equation, what a program fills in: names.mjs treats it as a name. */
+/** A name with a symbol or points, a file's or a site's, an equation, code, what a program fills in: names.mjs treats it as a name. */
 export const SYMBOL_NAME = [
   String.raw`(?<![${WORD}&.])(?:\p{Lu}{1,2}&\p{Lu}s?|\p{Lu}(?:\+\+|#)\p{Nd}*|\p{Lu}\+\p{Lu}|\p{Lu}*\.NET)(?![${WORD}&+#])`,
   String.raw`(?<![${WORD}.])(?!(?:U\.[SKN]|U\.S\.A|[AP]\.M)\.(?!\p{Lu}))\p{Lu}\p{Ll}?\.(?:\p{Lu}\.)+(?![${WORD}])`,
@@ -26,6 +26,7 @@ export const SYMBOL_NAME = [
   String.raw`(?<![${WORD}.,+*×÷\/^=\-])(?<![\-+*×÷\/^=] )(?:${TERM} ?[\-+*×÷\/^] ?)*${TERM} ?= ?${TERM}(?: ?[\-+*×÷\/^=] ?${TERM})*(?![${WORD}.,]*[${WORD}])`,
   String.raw`(?<![${WORD}.,\/])(?:\p{L}{1,3}[${RAISED}]+(?![${WORD}])|[\p{L}\p{Nd}]*[${LOWERED}][\p{L}\p{Nd}${LOWERED}]*)`,
   String.raw`\{\{?[${WORD}.]*\}\}?|\$\{[${WORD}.]*\}|%(?:\p{Nd}\$)?s(?![${WORD}])`,
+  `\`[^\`\\n]+\`(?![${WORD}])`,
 ].join("|");
 /** A unit with a stroke, such as `km/h`; it belongs to the number before it. */
 export const UNIT = String.raw`\p{L}{1,2}/[hls][²³]?(?![${WORD}])`;

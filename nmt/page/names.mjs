@@ -9,6 +9,8 @@ const STEM = 4;
 const ENDING = 6;
 /** Share of the known lower-case words that must alternate between two endings for these to make forms of one word. */
 const ALIKE = 1 / 1500;
+/** How much likelier a word must be in lower case to be read so, in nats. */
+const MARGIN = 2;
 
 const LETTERS = String.raw`[\p{L}\p{M}]+`;
 const NAME = new RegExp(
@@ -23,6 +25,7 @@ const WHOLE_WORD = new RegExp(
   String.raw`(?<![${WORD}'\-])${LETTERS}(?:['\-]${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
+const CAPITALIZED = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}[\p{Ll}\p{M}]+(?![${WORD}\-]|'\p{L}{2})`, "gu");
 const TITLE = /^\p{Lu}[\p{Ll}\p{M}]*(?:['-]\p{L}[\p{Ll}\p{M}]*)*$/u;
 const ONE_CASE = new RegExp(
   String.raw`(?<![${WORD}'\-])(?:(?<!\.)\p{Lu}{3,}(?![${WORD}'\-])|\p{Ll}{2,}(?![${WORD}\-]|'(?!s(?![${WORD}'\-]))))`,
@@ -43,7 +46,7 @@ const DETERMINER = new RegExp(
   String.raw`(?:'s|(?<![${WORD}])(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) $`,
   "iu",
 );
-const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:an?|the|el|la|los|las|un|una) $`, "iu");
+const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:an?|the|el|la|los|las|al|del|un|una) $`, "iu");
 
 /** The words of the source language that a translator has been trained on, but for rare names. */
 export class KnownWords {
@@ -71,6 +74,7 @@ export class KnownWords {
     this.common = spelled(lists.common);
     this.surnames = new Set(lists.surnames.split("|"));
     this.uncounted = new Set(lists.uncounted.split("|"));
+    this.within = new Set(lists.within.split("|"));
     this.small = new Set(`${lists.within}|que|a|por|is|are|es|son`.split("|"));
     this.acts = new RegExp(`^ (?:${lists.acts})(?![${WORD}\\-])`, "u");
     const list = String.raw` (?:please|por favor)[^${WORD}]*$| \p{Ll}+(?:,| (?:and|or|y|o|e|u)(?![${WORD}]))`;
@@ -92,7 +96,8 @@ export class KnownWords {
       "gu",
     );
     this.brand = new RegExp(
-      String.raw`(?<![${WORD}'\-])(?:(?<=\p{Ll}[,;:]? )(?<!(?<![${WORD}])(?:the|el|la|los|las) )(?:${lists.brands})|${lists.phrases})(?![${WORD}\-])`,
+      String.raw`(?<![${WORD}'\-])(?:(?<=\p{Ll}[,;:]? )(?<!(?<![${WORD}])(?:the|el|la|los|las) )(?:${lists.brands})|${lists.phrases})(?![${WORD}\-])` +
+        String.raw`|(?<!(?<![${WORD}])(?:[Tt]he|[Aa]n?) )${NAME.source}(?= (?:${lists.roads})(?![${WORD}]))|(?<=(?<![${WORD}])(?:${lists.ways}) )${NAME.source}`,
       "gu",
     );
     this.articles = new Set(lists.articles.split("|"));
@@ -178,7 +183,8 @@ export class KnownWords {
     if (first && begins(text, first[0]) && this.given.has(text.slice(...first)) && this.isSubject(text, ...first)) names.add(first);
     const titled = this.titled(text);
     const common = spansOf(LOWER, text).length;
-    const unusual = spans.filter((span) => !this.words.has(text.slice(...span)) && !begins(text, span[0]));
+    const within = spans.filter((span) => !begins(text, span[0]));
+    const unusual = within.filter((span) => !this.words.has(text.slice(...span)));
     const few = unusual.length <= common + 1;
     for (const span of few ? spans : []) {
       const isGiven = this.given.has(text.slice(...span)) && !begins(text, span[0]);
@@ -197,7 +203,7 @@ export class KnownWords {
     if (few) {
       for (let place = 1; place < unusual.length; place += 1) {
         const [one, other] = [unusual[place - 1], unusual[place]];
-        if (adjacent(text, one, other) && !follows(ARTICLE, text, one[0])) names.add(one).add(other);
+        if (adjacent(text, one, other) && !follows(ARTICLE, text, firstOf(text, within, one)[0])) names.add(one).add(other);
       }
       const sentence = (text.match(LOWER_WORD) ?? []).some((word) => !this.small.has(word));
       for (let place = 1; place < spans.length; place += 1) {
@@ -293,6 +299,19 @@ export class KnownWords {
     return result;
   }
 
+  /** The capitalized words within a sentence that are read in lower case: see `rarely_capitalized` in Python. */
+  rarelyCapitalized(text, kept, score) {
+    const spans = spansOf(CAPITALIZED, text);
+    const together = new Set(spans.slice(1).flatMap((other, place) =>
+      (this.words.has(text.slice(spans[place][0], other[1])) ? [spans[place], other] : [])));
+    return spans.filter((span) => {
+      const word = text.slice(...span);
+      const lower = word.toLowerCase();
+      const free = !together.has(span) && !kept.some(([start, end]) => start <= span[0] && span[0] < end);
+      return free && this.words.has(lower) && lower.length === word.length && !begins(text, span[0]) && score(lower) > score(word) + MARGIN;
+    });
+  }
+
   isCommon(word) {
     return this.words.has(word.toLowerCase()) && !this.given.has(word) && !this.titleNames.has(word);
   }
@@ -341,6 +360,16 @@ function merged(spans) {
 /** Whether a space alone is between the two. */
 function adjacent(text, one, other) {
   return text.slice(Math.min(one[1], other[1]), Math.max(one[0], other[0])) === " ";
+}
+
+/** The first of the spans in a row that end with `span`: the `Museum` of `Museum of Modern Art`. */
+function firstOf(text, spans, span) {
+  let first = span;
+  for (const before of spans.slice(0, spans.indexOf(span)).toReversed()) {
+    if (![" ", " of ", " de "].includes(text.slice(before[1], first[0]))) break;
+    first = before;
+  }
+  return first;
 }
 
 /** Whether the few letters before `place` match. */

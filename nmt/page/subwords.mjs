@@ -43,13 +43,14 @@ const UNKNOWN_PENALTY = 10;
 
 /**
  * A sentence as pieces, each with its place in the text: {text, ids, spans, words, wordsOfPiece, capitals, copied, slots,
- * symbols, quotations}.
+ * symbols, lowered, quotations}.
  * `capitals` says whether the text is in capitals; the pieces are then those of its usual form. `copied` are the places
  * of what is copied, not translated; it has no pieces. `slots` has the place that each placeholder stands for,
- * `symbols` what is read as something else, [{start, end, character}], `quotations` what is written for the placeholders of
- * quoted words: at first these words, then their translation.
+ * `symbols` what is read as something else, [{start, end, character}], `lowered` where capitalized words
+ * are read in lower case, `quotations` what is written for the placeholders of quoted words: at first these words, then
+ * their translation.
  */
-function encoding(text, ids, spans, { shouted = false, copied = [], slots = new Map(), symbols = [], quotations = new Map() } = {}) {
+function encoding(text, ids, spans, { shouted = false, copied = [], slots = new Map(), symbols = [], lowered = [], quotations = new Map() } = {}) {
   const words = splitWords(text);
   const copiedWords = overlapping(copied, words);
   const translated = words.map((_, word) => word).filter((word) => !copiedWords.some(([start, stop]) => start <= word && word < stop));
@@ -57,7 +58,7 @@ function encoding(text, ids, spans, { shouted = false, copied = [], slots = new 
     const own = translated.filter((word) => start <= word && word < stop);
     return own.length > 0 ? own : [translated.find((word) => word >= start) ?? translated.at(-1)].filter((word) => word !== undefined);
   });
-  return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots, symbols, quotations };
+  return { text, ids, spans, words, wordsOfPiece, capitals: shouted, copied, slots, symbols, lowered, quotations };
 }
 
 /** A source with the placeholders that `target`, its translation, lacks among what is copied. */
@@ -125,7 +126,7 @@ export class Subwords {
   /**
    * What the network reads of a text: typographic variants are unified, what is copied is left out, a sentence in
    * capitals is read in its usual form, and names, numbers and, with `apart`, quoted words are placeholders.
-   * @returns {read, places, shouted, copied, slots, symbols, quotations}, `places` for each UTF-16 unit of `read`, and its
+   * @returns {read, places, shouted, copied, slots, symbols, lowered, quotations}, `places` for each UTF-16 unit of `read`, and its
    *     end, its span in the text
    */
   prepared(text, known, apart) {
@@ -147,7 +148,10 @@ export class Subwords {
     const quoted = known && apart ? quotedSpans(unshouted, known) : [];
     const found = known ? findSlots(unshouted, known, quoted) : [];
     const kept = found.map(({ start, end }) => [start, end]);
-    const usual = this.truecased ? truecasedBeginning(unshouted, kept, score) : unshouted;
+    const lowered = known && this.truecased && !shouted ? known.rarelyCapitalized(unshouted, kept, score) : [];
+    let within = unshouted;
+    for (const [start, end] of lowered) within = within.slice(0, start) + within.slice(start, end).toLowerCase() + within.slice(end);
+    const usual = this.truecased ? truecasedBeginning(within, kept, score) : within;
     const spaces = this.truecased ? [...usual.matchAll(AFTER_OPENING)].map(({ index }) => ({ start: index, end: index, character: " " })) : [];
     const { filled, spans } = fill(usual, [...found, ...spaces].toSorted((a, b) => a.start - b.start || a.end - b.end));
     const ends = [...origins, [cased.length, cased.length]];
@@ -161,7 +165,7 @@ export class Subwords {
     const slots = new Map(found.toReversed().map(({ start, end, character }) => [character, inText([start, end])]));
     const starts = new Set(quoted.filter((span) => known.knowAny(unshouted.slice(...span))).map(([start]) => start)); // the others are another language's
     const quotations = new Map(found.filter(({ start }) => starts.has(start)).map(({ character }) => [character, text.slice(...slots.get(character))]));
-    return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots, symbols, quotations };
+    return { read: filled, places: [...spans, [usual.length, usual.length]].map(inText), shouted, copied, slots, symbols, lowered: lowered.map(inText), quotations };
   }
 
   /** The log-probability of a word's pieces. */

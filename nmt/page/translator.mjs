@@ -4,7 +4,7 @@ import { MEAN, aggregate, groupsOfWords, headMatrix } from "../inspection/explor
 import { Aligner } from "./aligner.mjs";
 import { loadArrays } from "./arrays.mjs";
 import { beamSearch, bestContinuations } from "./beam.mjs";
-import { asFragment } from "./casing.mjs";
+import { asFragment, withCapitals } from "./casing.mjs";
 import { Calibration, doubtful, evidenceOf } from "./confidence.mjs";
 import { slotLinks, withCopied, withStrokes, wordsAsRead } from "./copying.mjs";
 import { isAside } from "./copied.mjs";
@@ -196,7 +196,9 @@ export class Translator {
     const attention = heads || !this.aligner ? this.attention(source.ids, pieces, encoded) : null;
     const { links, probabilities } = this.align(attention, source, target);
     const own = links && slotLinks(links, source, target);
-    const { text, now, links: placed } = withCopied(withStrokes(target, source, own ?? []), source, own ?? []);
+    const cased = withCapitals(target, source, own ?? [], this.data.target, this.subwords.known?.within);
+    const written = { text: cased, words: splitWords(cased) };
+    const { text, now, links: placed } = withCopied(withStrokes(written, source, own ?? []), source, own ?? []);
     const targetWords = textsOf(splitWords(text));
     const evidence = evidenceOf(read, target, hypothesis, links, probabilities, this.subwords);
     const wordConfidence = completed(this.calibration?.words(evidence[1]), now, targetWords.length);

@@ -4,6 +4,8 @@ const VARIANTS = { "'": "‘’‚‛′ʼ`´", '"': "“”„‟″«»", "-":
 /** Variants and the character that stands for them, one for one. */
 export const PLAIN = new Map(Object.entries(VARIANTS).flatMap(([plain, all]) => [...all].map((variant) => [variant, plain])));
 for (let code = 0; code < 160; code += 1) if (/[^\P{Cc}\t\n\r]/u.test(String.fromCharCode(code))) PLAIN.set(String.fromCharCode(code), " ");
+/** Code between grave accents, which stays as it is; the word after it is none of its own. */
+const CODE = /`[^`\n]+`(?![\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}])/gu;
 /** What ends a sentence. */
 export const MARKS = ".!?…";
 /** Marks without a space before them. */
@@ -18,6 +20,9 @@ export function without(text, spans) {
   const inside = new Uint8Array(text.length);
   for (const { index } of text.matchAll(INVISIBLE)) inside[index] = 1;
   for (const [start, end] of spans) inside.fill(2, start, end);
+  const code = new Set();
+  for (const { 0: { length }, index } of text.matchAll(CODE)) for (let place = index; place < index + length; place += 1) code.add(place);
+  const plainAt = (place) => (code.has(place) ? undefined : PLAIN.get(text[place]));
   let [plain, parted] = ["", false];
   const places = [];
   for (let place = 0; place < text.length; place += 1) {
@@ -25,7 +30,7 @@ export function without(text, spans) {
       parted ||= inside[place] === 2;
       continue;
     }
-    if (parted && /[\p{L}\p{N}] *$/u.test(plain) && /^[\p{L}\p{N}]/u.test(PLAIN.get(text[place]) ?? text.slice(place, place + 2))) {
+    if (parted && /[\p{L}\p{N}] *$/u.test(plain) && /^[\p{L}\p{N}]/u.test(plainAt(place) ?? text.slice(place, place + 2))) {
       plain += " ";
       places.push(place);
     }
@@ -33,7 +38,7 @@ export function without(text, spans) {
       plain = plain.slice(0, -1);
       places.pop();
     }
-    plain += PLAIN.get(text[place]) ?? text[place];
+    plain += plainAt(place) ?? text[place];
     places.push(place);
     parted = false;
   }

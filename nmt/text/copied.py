@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-from nmt.text.typography import without
+from nmt.text.typography import CODE, without
 
 _EMOJI = r"\p{Extended_Pictographic}\p{EMod}?\ufe0f?"
 PHONE = r"(?<![\w.,])(?:\+?\d{1,3} ?)?\(\d{2,4}\) ?\d[\d .-]*\d(?!\w)"
@@ -24,10 +24,11 @@ SYMBOL_NAME = (
     rf"|(?<![\w.,+*×÷/^=-])(?<![-+*×÷/^=] )(?:{_TERM} ?[-+*×÷/^] ?)*+{_TERM} ?= ?{_TERM}"
     rf"(?: ?[-+*×÷/^=] ?{_TERM})*(?![\w.,]*\w)"
     rf"|(?<![\w.,/])(?:\p{{L}}{{1,3}}[{_RAISED}]+(?!\w)|[\p{{L}}\d]*[{_LOWERED}][\p{{L}}\d{_LOWERED}]*)"
-    r"|\{\{?[\w.]*\}\}?|\$\{[\w.]*\}|%(?:\d\$)?s(?!\w)"
+    rf"|\{{\{{?[\w.]*\}}\}}?|\$\{{[\w.]*\}}|%(?:\d\$)?s(?!\w)|{CODE}"
 )
-"""A name with a symbol or points, a file's or a site's, an equation or formula, or what a program fills in: `AT&T`,
-`C++`, `D.C.`, `notes.txt`, `H₂O`, `{name}`. `nmt.text.names` treats it as a name, so it is not copied either."""
+"""A name with a symbol or points, a file's or a site's, an equation or formula, code between grave accents, or what a
+program fills in: `AT&T`, `C++`, `D.C.`, `notes.txt`, `H₂O`, `{name}`. `nmt.text.names` treats it as a name, so it is
+not copied either."""
 UNIT = r"\p{L}{1,2}/[hls][²³]?(?!\w)"
 """A unit with a stroke, such as `km/h`; it belongs to the number before it."""
 # Patterns, compiled when they are first used: compiling takes milliseconds.

@@ -34,6 +34,8 @@ class Encoding:
     """The span that each placeholder stands for, at its first occurrence."""
     read: Sequence[Slot] = ()
     """Spans that are read as something else, as `/` as ` or `."""
+    lowered: Sequence[Span] = ()
+    """Capitalized words that are read in lower case."""
     quotations: Mapping[str, str] = field(default_factory=dict)
     """What is written for the placeholders of quoted words: at first these words, then their translation."""
 

@@ -64,8 +64,15 @@ BRANDS = (
 )
 """Names of companies and products that are common words too; names within a sentence, unless an article stands before
 them (`the Amazon`)."""
-PHRASES = "Coca-Cola|La Paz|Los Ángeles|Real Madrid|Real Sociedad"
+PHRASES = (
+    "Coca-Cola|La Paz|Los Ángeles|Buenos Aires|Costa Rica|Puerto Rico|Real Madrid|Real Sociedad|Manchester United|"
+    "Champions League|Premier League|Super Bowl|Star Wars|Game of Thrones|Black Friday|Wall Street|Times Square|"
+    "Central Park|Hyde Park|Golden Gate|Silicon Valley|Big Ben|Sagrada Familia|Gran Vía|Plaza Mayor"
+)
 """Names of common words."""
+ROADS = "Street|Road|Avenue|Lane|Drive|Boulevard"
+WAYS = "[Cc]alle|[Aa]venida"
+"""What stands behind a street's name, and before one."""
 ACTS = (
     "said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|loves|loved|hates|lives|lived|"
     "works|worked|left|plays|speaks|studies|thinks|thought|wrote|bought|"
@@ -89,5 +96,6 @@ LISTS = {
     **{"people": "|".join(PEOPLE.values()), "common": "|".join(COMMON.values()), "titles": TITLES, "roles": ROLES},
     **{"given": _GIVEN, "uncounted": UNCOUNTED, "surnames": SURNAMES, "acts": ACTS, "is": IS},
     **{"openers": OPENERS, "articles": ARTICLES, "within": WITHIN, "brands": BRANDS, "phrases": PHRASES},
+    **{"roads": ROADS, "ways": WAYS},
 }
 """Words between bars, for nmt/page/names.mjs."""

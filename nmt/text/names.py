@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -23,10 +23,12 @@ from nmt.text.name_lists import (
     OPENERS,
     PEOPLE,
     PHRASES,
+    ROADS,
     ROLES,
     SURNAMES,
     TITLES,
     UNCOUNTED,
+    WAYS,
     WITHIN,
 )
 from nmt.text.numerals import number_spans
@@ -36,15 +38,20 @@ from nmt.text.words import Span
 RARE = 20
 """A capitalized word in fewer training pairs than this is unknown if it is a title, one of `PEOPLE`, seen once or
 copied by half of them."""
+COLLOCATION = 6
+"""Training pairs in which two capitalized words must stand together to be known together: `Black Sea`."""
 STEM, ENDING = 4, 6
 """Fewest letters that two forms of a word share at their beginning, and most letters of an ending."""
 ALIKE = 1 / 1500
 """Share of the known lower-case words that must alternate between two endings for these to make forms of one word."""
 
+MARGIN = 2
+"""How much likelier a word must be in lower case to be read so, in nats."""
+
 _NAME = regex.compile(
     r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)"
 )
-_SYMBOL = regex.compile(r"[&+#/\\_=%{\u00b2\u00b3\u00b9\u2070-\u2089]|\.\w")
+_SYMBOL = regex.compile(r"[&+#/\\_=%{`\u00b2\u00b3\u00b9\u2070-\u2089]|\.\w")
 """What every name with a symbol contains, and most sentences do not."""
 # Patterns that few sentences need are text, compiled when they are first used: compiling takes milliseconds.
 _TITLED = (
@@ -71,6 +78,7 @@ _CALLED = regex.compile(r"(?i)(?<!\w)(?:my name is|i'm called|me llamo|se llama)
 _FIRST_PART = regex.compile(r"(?<![\w'-])(?:new|nueva|san|santa|los|las) (?=\p{Lu})")
 """The first word of a place's name, as people type it: `new york`."""
 _LOWER_WORD = regex.compile(r"(?<![\w'-])\p{Ll}+")
+_CAPITALIZED = regex.compile(r"(?<![\w'-])\p{Lu}[\p{Ll}\p{M}]+(?![\w-]|'\p{L}{2})")
 _TITLE = regex.compile(r"\p{Lu}[\p{Ll}\p{M}]*(?:['-]\p{L}[\p{Ll}\p{M}]*)*")
 _SMALL = frozenset(f"{WITHIN}|que|a|por|is|are|es|son".split("|"))
 """What a title has in lower case."""
@@ -80,8 +88,10 @@ _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
 _BRAND = regex.compile(
     rf"(?<![\w'-])(?:(?<=\p{{Ll}}[,;:]? )(?<!(?<!\w)(?:the|el|la|los|las) )(?:{BRANDS})|{PHRASES})(?![\w-])"
+    rf"|(?<!(?<!\w)(?:[Tt]he|[Aa]n?) ){_NAME.pattern}(?= (?:{ROADS})(?!\w))|(?<=(?<!\w)(?:{WAYS}) ){_NAME.pattern}"
 )
-_ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|un|una) \Z")
+"""A company or product, a phrase, or the name of a street."""
+_ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|al|del|un|una) \Z")
 _DETERMINER = regex.compile(
     r"(?i)(?:'s|(?<!\w)(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) \Z"
 )
@@ -111,9 +121,11 @@ class KnownWords:
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> KnownWords:
         """All words of the source sentences except `RARE` capitalized ones; numbers too, where most pairs do not copy
-        them. A capitalized form is kept if the word is capitalized within a sentence. No name with a point is known."""
+        them. A capitalized form is kept if the word is capitalized within a sentence; so are two words together, if
+        they often are (`COLLOCATION`). No name with a point is known."""
         seen: Counter[str] = Counter()
         copied: Counter[str] = Counter()
+        together: Counter[str] = Counter()
         words: set[str] = set()
         numbers: set[str] = set()
         within: set[str] = set()
@@ -126,8 +138,10 @@ class KnownWords:
             copied.update(own & {target[start:end] for start, end in name_spans(target) + number_spans(target)})
             numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
-            inner = (source[start:end] for start, end in names if not _begins(source, start))
-            within.update(part for name in inner for part in name.split("-"))
+            inner = [span for span in names if not _begins(source, span[0])]
+            within.update(part for start, end in inner for part in source[start:end].split("-"))
+            rows = (one + other for one, other in pairwise(inner) if _adjacent(source, one, other))
+            together.update({source[start:end] for start, _, _, end in rows})
         rare = {
             text
             for text, count in seen.items()
@@ -138,7 +152,8 @@ class KnownWords:
         known = (words - rare) | {part for name in common for part in name.split("-")}
         if 2 * sum(copied[number] for number in numbers) < sum(seen[number] for number in numbers):
             known |= numbers
-        return cls(one if one in within or one in numbers else one.lower() for one in known)
+        words = {one if one in within or one in numbers else one.lower() for one in known}
+        return cls(words.union(two for two, count in together.items() if count >= COLLOCATION))
 
     def is_name(self, text: str, start: int, end: int) -> bool:
         """Whether the capitalized word at text[start:end] is a name.
@@ -207,7 +222,7 @@ class KnownWords:
                     names.add(other)
         if few:
             for one, other in pairwise(unusual):
-                if _adjacent(text, one, other) and not _follows(_ARTICLE, text, one[0]):
+                if _adjacent(text, one, other) and not _follows(_ARTICLE, text, _first(text, within, one)[0]):
                     names.update((one, other))
             sentence = any(word not in _SMALL for word in _LOWER_WORD.findall(text))
             for one, other in pairwise(spans if sentence else ()):
@@ -300,6 +315,22 @@ class KnownWords:
                 text = text[: match.start()] + lower + text[match.end() :]
             before = word
         return text
+
+    def rarely_capitalized(self, text: str, kept: Collection[Span], score: Callable[[str], float]) -> list[Span]:
+        """The capitalized words within a sentence, outside the spans `kept`, that are known in lower case and far
+        likelier so (`MARGIN`): the network reads `White House` letter by letter, and `white house` as words. Two that
+        are known together stay."""
+        spans = [match.span() for match in _CAPITALIZED.finditer(text)]
+        taken = {place for span in kept for place in range(*span)}
+        pairs = [(one, other) for one, other in pairwise(spans) if text[one[0] : other[1]] in self.words]
+        taken.update(span[0] for pair in pairs for span in pair)
+
+        def is_rare(start: int, end: int) -> bool:
+            word, lower = text[start:end], text[start:end].lower()
+            free = start not in taken and lower in self.words and len(lower) == len(word)
+            return free and not _begins(text, start) and score(lower) > score(word) + MARGIN
+
+        return [span for span in spans if is_rare(*span)]
 
     def _is_common(self, word: str) -> bool:
         return word.lower() in self.words and word not in GIVEN and word not in TITLES.split("|")
@@ -413,6 +444,15 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 def _adjacent(text: str, one: Span, other: Span) -> bool:
     """Whether a space alone is between the two."""
     return text[min(one, other)[1] : max(one, other)[0]] == " "
+
+
+def _first(text: str, spans: Sequence[Span], span: Span) -> Span:
+    """The first of the spans in a row that end with `span`: the `Museum` of `Museum of Modern Art`."""
+    for before in reversed(spans[: spans.index(span)]):
+        if text[before[1] : span[0]] not in (" ", " of ", " de "):
+            break
+        span = before
+    return span
 
 
 def _follows(pattern: regex.Pattern, text: str, place: int) -> bool:

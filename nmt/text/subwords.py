@@ -271,6 +271,9 @@ class Subwords:
         quoted = quoted_spans(usual, known) if apart and known else set()
         slots = find_slots(usual, known, quoted) if known else slots or []
         kept = [(slot.start, slot.end) for slot in slots]
+        lowered = known.rarely_capitalized(usual, kept, self.score) if known and self.truecased and not shouted else []
+        for start, end in lowered:
+            usual = usual[:start] + usual[start:end].lower() + usual[end:]
         if self.truecased:
             usual = truecased_beginning(usual, kept, self.score)
         spaces = [Slot(mark.end(), mark.end(), " ") for mark in _OPENING.finditer(usual)] if self.truecased else []
@@ -280,10 +283,10 @@ class Subwords:
         if unfilled:
             spans = _traced(spans, unfilled, len(usual))
         if origins:
-            spans, kept = (_traced(one, origins, len(plain)) for one in (spans, kept))
+            spans, kept, lowered = (_traced(one, origins, len(plain)) for one in (spans, kept, lowered))
         if len(places) <= len(text) or copied:  # saves time
             shown = [(place, place + 1) for place in places[:-1]]
-            spans, kept = (_traced(one, shown, len(text)) for one in (spans, kept))
+            spans, kept, lowered = (_traced(one, shown, len(text)) for one in (spans, kept, lowered))
             places_read = _traced([(slot.start, slot.end) for slot in read], shown, len(text))
             read = [Slot(*span, slot.character) for span, slot in zip(places_read, read, strict=True)]
         held = {slot.character: span for slot, span in zip(reversed(slots), reversed(kept), strict=True)}
@@ -292,7 +295,7 @@ class Subwords:
             for start, end, slot in slots
             if known and (start, end) in quoted and known.know_any(usual[start:end])  # or it is another language's
         }
-        return Encoding(text, result["ids"], spans, shouted, copied, held, read, quotations)
+        return Encoding(text, result["ids"], spans, shouted, copied, held, read, lowered, quotations)
 
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
         """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here."""

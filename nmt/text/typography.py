@@ -30,9 +30,20 @@ AFTER_WORDS = f"{MARKS},;:"
 INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
 
 
+CODE = r"`[^`\n]+`(?!\w)"
+"""Code between grave accents, which stays as it is."""
+
+
 def plain_text(text: str) -> str:
     """Replace quotes, apostrophes, dashes and spaces by plain ones, and remove invisible characters."""
-    return INVISIBLE.sub("", text.translate(PLAIN))
+    return INVISIBLE.sub("", _plain(text))
+
+
+def _plain(text: str) -> str:
+    plain = text.translate(PLAIN)
+    for match in regex.finditer(CODE, text) if "`" in text else ():
+        plain = plain[: match.start()] + match.group() + plain[match.end() :]
+    return plain
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
@@ -42,14 +53,14 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[
     and numbers stay apart; one before a mark leaves none.
     """
     if not spans and not INVISIBLE.search(text):
-        return text.translate(PLAIN), range(len(text) + 1)
+        return _plain(text), range(len(text) + 1)
     kinds = bytearray(len(text))
     for match in INVISIBLE.finditer(text):
         kinds[match.start()] = 1
     for start, end in spans:
         kinds[start:end] = b"\2" * (end - start)
     plain, places, parted = "", [], False
-    for place, character in enumerate(text.translate(PLAIN)):
+    for place, character in enumerate(_plain(text)):
         if kinds[place]:
             parted |= kinds[place] == 2
             continue
