@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from nmt import Translator
 from nmt.recasing import with_capitals
 from nmt.text.encoding import Encoding
-from nmt.text.names import COLLOCATION, MARGIN, KnownWords
+from nmt.text.names import COLLOCATION, KnownWords
+from nmt.text.usual_case import MARGIN, rarely_capitalized
 from nmt.text.words import split_words
 from nmt.translation import Translation
 
@@ -47,12 +48,12 @@ def test_what_is_read_as_it_is_typed(shipped, text):
 @given(st.text("ab", min_size=1, max_size=3), st.floats(-50, 0), st.floats(-50, 0))
 def test_the_likelier_form_is_read(word, lower, capital):
     name, scores = word.capitalize(), {word: lower, word.capitalize(): capital}
-    known = KnownWords([word, name])
-    found = known.rarely_capitalized(f"x {name} y", [], scores.__getitem__)
+    text, score = f"x {name} y", scores.__getitem__
+    found = rarely_capitalized(text, {word, name}, [], score)
     assert found == ([(2, 2 + len(word))] if len(word) > 1 and lower > capital + MARGIN else [])
-    assert known.rarely_capitalized(f"x {name} y", [(0, 3)], scores.__getitem__) == []
-    assert KnownWords([name]).rarely_capitalized(f"x {name} y", [], scores.__getitem__) == []
-    assert KnownWords([word, f"{name} {name}"]).rarely_capitalized(f"x {name} {name}", [], scores.__getitem__) == []
+    assert rarely_capitalized(text, {word, name}, [(0, 3)], score) == []
+    assert rarely_capitalized(text, {name}, [], score) == []
+    assert rarely_capitalized(f"x {name} {name}", {word, f"{name} {name}"}, [], score) == []
 
 
 def test_two_words_are_known_together_once_they_were_seen_often():

@@ -22,6 +22,7 @@ from nmt.text.slots import NAMES, NUMBERS, Slot, fill, find_slots, shared_slots
 from nmt.text.subwords import Subwords
 from nmt.text.symbols import READINGS, symbol_slots
 from nmt.text.typography import plain_text
+from nmt.text.usual_case import sentence_case, usual_case
 from nmt.translator import Translator
 
 WORDS_SEEN = "my name is Tom lives in Boston charlar hablar hablemos he said mark joy will"
@@ -161,7 +162,7 @@ def test_a_text_in_another_alphabet_is_not_all_names():
     ],
 )
 def test_words_are_read_in_their_usual_case(text, usual):
-    assert KNOWN.usual_case(text) == usual
+    assert usual_case(text, KNOWN.words) == usual
 
 
 def test_a_capitalised_word_becomes_known_by_pairs_that_translate_it():
@@ -187,7 +188,7 @@ def test_first_words_are_known_in_lower_case_and_links_not_at_all():
 
 
 def test_a_common_name_in_lower_case_gets_its_capital():
-    slots = find_slots(KNOWN.usual_case("my name is sarah"), KNOWN)
+    slots = find_slots(usual_case("my name is sarah", KNOWN.words), KNOWN)
     assert [(slot.start, slot.end) for slot in slots] == [(11, 16)]
     assert [KNOWN.translated(name) for name in ("sarah", "SARAH", "youtube", "mark", "zork")] == [
         "Sarah",
@@ -302,7 +303,7 @@ def test_titles_are_read_as_sentences(text, expected):
         "mr",
         "James",
     ]
-    assert KnownWords(known).sentence_case(text) == expected
+    assert sentence_case(text, set(known)) == expected
 
 
 def test_brands_are_names_within_a_sentence():

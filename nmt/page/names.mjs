@@ -1,7 +1,6 @@
 /** Which words are names: those that the training corpus does not know, and what goes with them, as nmt/text/names.py. */
 
 import { SYMBOL_NAME } from "./copied.mjs";
-import { MARKS } from "./typography.mjs";
 import { WORD, spansOf } from "./words.mjs";
 
 /** Fewest letters that two forms of a word share at their beginning, and most letters of an ending. */
@@ -9,8 +8,6 @@ const STEM = 4;
 const ENDING = 6;
 /** Share of the known lower-case words that must alternate between two endings for these to make forms of one word. */
 const ALIKE = 1 / 1500;
-/** How much likelier a word must be in lower case to be read so, in nats. */
-const MARGIN = 2;
 
 const LETTERS = String.raw`[\p{L}\p{M}]+`;
 const NAME = new RegExp(
@@ -21,23 +18,12 @@ const ANY_NAME = new RegExp(`${SYMBOL_NAME}|${NAME.source}`, "gu");
 const FIRST_NAME = new RegExp(String.raw`(?<![${WORD}'\-])(\p{Lu}${LETTERS}) $`, "u");
 /** Characters before initials in which a first name is looked for. */
 const LONGEST_NAME = 40;
-const WHOLE_WORD = new RegExp(
+export const WHOLE_WORD = new RegExp(
   String.raw`(?<![${WORD}'\-])${LETTERS}(?:['\-]${LETTERS})*(?![${WORD}]|-\p{Nd})`,
   "gu",
 );
-const CAPITALIZED = new RegExp(String.raw`(?<![${WORD}'\-])\p{Lu}[\p{Ll}\p{M}]+(?![${WORD}\-]|'\p{L}{2})`, "gu");
-const TITLE = /^\p{Lu}[\p{Ll}\p{M}]*(?:['-]\p{L}[\p{Ll}\p{M}]*)*$/u;
-const ONE_CASE = new RegExp(
-  String.raw`(?<![${WORD}'\-])(?:(?<!\.)\p{Lu}{3,}(?![${WORD}'\-])|\p{Ll}{2,}(?![${WORD}\-]|'(?!s(?![${WORD}'\-]))))`,
-  "gu",
-);
-/** After which a word in lower case may be a name. */
-const CALLED = new RegExp(String.raw`(?<![${WORD}])(?:my name is|i'm called|me llamo|se llama) `, "giu");
-/** The first word of a place's name, as people type it: `new york`. */
-const FIRST_PART = new RegExp(String.raw`(?<![${WORD}'\-])(?:new|nueva|san|santa|los|las) (?=\p{Lu})`, "gu");
 const LOWER_WORD = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}+`, "gu");
 const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "gu");
-const BEGINNING = /^[^\p{L}\p{N}]*$/u;
 const STARTS = '.!?…:"¿¡';
 /** What days, months and places stand after: `on Monday Zork came`. */
 const PLACE = new RegExp(String.raw`(?<![${WORD}])(?:in|on|at|en) $`, "iu");
@@ -277,68 +263,6 @@ export class KnownWords {
     const foreign = words.filter(([start, end]) => !known(text.slice(start, end)));
     return 2 * foreign.length < words.length ? foreign : [];
   }
-
-  /**
-   * A title or heading whose words are all capitalized, small ones aside, in lower case after the first word but for what
-   * is known capitalized and a person's surname.
-   */
-  sentenceCase(text) {
-    const spans = spansOf(WHOLE_WORD, text);
-    const words = spans.map((span) => text.slice(...span));
-    const great = words.filter((word) => !this.small.has(word));
-    if (great.length < 2 || MARKS.includes(text.trimEnd().at(-1) ?? "") || !great.every((word) => TITLE.test(word))) return text;
-    let result = text;
-    words.slice(1).forEach((word, number) => {
-      const [before, lower] = [words[number], word.toLowerCase()];
-      const listed = this.people.get(before.toLowerCase()) === before;
-      const person = listed || (words.length === 2 && !this.isCommon(before));
-      if (person || this.words.has(word) || !this.words.has(lower) || this.common.get(lower) === word) return;
-      const [start, end] = spans[number + 1];
-      result = result.slice(0, start) + lower + result.slice(end);
-    });
-    return result;
-  }
-
-  /** The capitalized words within a sentence that are read in lower case: see `rarely_capitalized` in Python. */
-  rarelyCapitalized(text, kept, score) {
-    const spans = spansOf(CAPITALIZED, text);
-    const together = new Set(spans.slice(1).flatMap((other, place) =>
-      (this.words.has(text.slice(spans[place][0], other[1])) ? [spans[place], other] : [])));
-    return spans.filter((span) => {
-      const word = text.slice(...span);
-      const lower = word.toLowerCase();
-      const free = !together.has(span) && !kept.some(([start, end]) => start <= span[0] && span[0] < end);
-      return free && this.words.has(lower) && lower.length === word.length && !begins(text, span[0]) && score(lower) > score(word) + MARGIN;
-    });
-  }
-
-  isCommon(word) {
-    return this.words.has(word.toLowerCase()) && !this.given.has(word) && !this.titleNames.has(word);
-  }
-
-  /**
-   * The text with words in capitals that are known in lower case alone, and words in lower case that are known with a
-   * capital alone, common names, or given names after `my name is`, in their usual case.
-   */
-  usualCase(text) {
-    const called = new Set([...text.matchAll(CALLED)].map((match) => match.index + match[0].length));
-    const usual = text.replace(ONE_CASE, (word, ...match) => {
-      const [place] = match.slice(-2);
-      const lower = word.toLowerCase();
-      const [first, ...rest] = lower;
-      const capital = first.toUpperCase() + rest.join("");
-      const size = [...word].length;
-      if (word === lower && this.given.has(capital) && called.has(place)) return capital;
-      if (this.words.has(word) || [...lower].length !== size || [...capital].length !== size) return word;
-      if (word === lower) return this.words.has(capital) ? capital : (this.common.get(word) ?? word);
-      if (!this.words.has(lower)) return this.words.has(capital) || this.people.get(lower) === capital ? capital : word;
-      return BEGINNING.test(text.slice(0, place)) ? capital : lower;
-    });
-    return usual.replace(FIRST_PART, (part, place) => {
-      const next = place + part.length;
-      return text[next] === usual[next] ? part : part[0].toUpperCase() + part.slice(1);
-    });
-  }
 }
 
 /** Names between bars, by their lower case. */
@@ -390,7 +314,7 @@ export function withoutParts(spans, wholes) {
 }
 
 /** Whether the word at `place` begins the text, a sentence or a quotation. */
-function begins(text, place) {
+export function begins(text, place) {
   for (let end = place; end > 0; ) {
     const character = String.fromCodePoint(text.codePointAt(end - 2) > 0xffff ? text.codePointAt(end - 2) : text.codePointAt(end - 1));
     if (STARTS.includes(character)) return true;

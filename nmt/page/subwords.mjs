@@ -16,6 +16,7 @@ import { doubled, isQuoted, quotedSpans, withMarks } from "./quotations.mjs";
 import { DAYS, ORDINAL, ordinalEnding, ordinalWord } from "./numerals.mjs";
 import { NUMBERS, SLOTS, fill, findSlots, symbolSlots } from "./slots.mjs";
 import { without } from "./typography.mjs";
+import { rarelyCapitalized, sentenceCase, usualCase } from "./usual_case.mjs";
 import { normalize, overlapping, spansOf, splitWords } from "./words.mjs";
 
 export const PADDING = 0;
@@ -141,14 +142,15 @@ export class Subwords {
     const shouted = isCapitals(plain);
     const score = (form) => this.score(form);
     const names = shouted && known ? spansOf(new RegExp(SYMBOL_NAME, "gu"), plain) : [];
-    const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name), names) : (known?.usualCase(known.sentenceCase(plain)) ?? plain);
+    const usualWords = () => (known ? usualCase(sentenceCase(plain, known), known) : plain);
+    const cased = shouted ? fromCapitals(plain, score, (name) => known?.isUnknown(name), names) : usualWords();
     const reread = symbolSlots(cased, readings);
     const { filled: unmarked, spans: origins } = fill(cased, reread);
     const unshouted = known && apart ? doubled(unmarked) : unmarked;
     const quoted = known && apart ? quotedSpans(unshouted, known) : [];
     const found = known ? findSlots(unshouted, known, quoted) : [];
     const kept = found.map(({ start, end }) => [start, end]);
-    const lowered = known && this.truecased && !shouted ? known.rarelyCapitalized(unshouted, kept, score) : [];
+    const lowered = known && this.truecased && !shouted ? rarelyCapitalized(unshouted, known, kept, score) : [];
     let within = unshouted;
     for (const [start, end] of lowered) within = within.slice(0, start) + within.slice(start, end).toLowerCase() + within.slice(end);
     const usual = this.truecased ? truecasedBeginning(within, kept, score) : within;

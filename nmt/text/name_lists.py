@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -92,6 +93,8 @@ OPENERS = (
 ARTICLES = "The|El|La|Los|Las"
 WITHIN = "of|the|and|with|in|on|to|for|a|an|at|from|by|de|del|el|la|los|las|y|en|con|al|un|una"
 """Between the words of the title of a work."""
+SMALL = frozenset(f"{WITHIN}|que|a|por|is|are|es|son".split("|"))
+"""What a title has in lower case."""
 LISTS = {
     **{"people": "|".join(PEOPLE.values()), "common": "|".join(COMMON.values()), "titles": TITLES, "roles": ROLES},
     **{"given": _GIVEN, "uncounted": UNCOUNTED, "surnames": SURNAMES, "acts": ACTS, "is": IS},
@@ -99,3 +102,8 @@ LISTS = {
     **{"roads": ROADS, "ways": WAYS},
 }
 """Words between bars, for nmt/page/names.mjs."""
+
+
+def is_listed(names: Mapping[str, str], word: str) -> bool:
+    """Whether the word is one of the names, and spelled as these are."""
+    return names.get(word.lower()) == word

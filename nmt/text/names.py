@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -25,14 +25,15 @@ from nmt.text.name_lists import (
     PHRASES,
     ROADS,
     ROLES,
+    SMALL,
     SURNAMES,
     TITLES,
     UNCOUNTED,
     WAYS,
     WITHIN,
+    is_listed,
 )
 from nmt.text.numerals import number_spans
-from nmt.text.typography import MARKS
 from nmt.text.words import Span
 
 RARE = 20
@@ -45,8 +46,6 @@ STEM, ENDING = 4, 6
 ALIKE = 1 / 1500
 """Share of the known lower-case words that must alternate between two endings for these to make forms of one word."""
 
-MARGIN = 2
-"""How much likelier a word must be in lower case to be read so, in nats."""
 
 _NAME = regex.compile(
     r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)"
@@ -72,18 +71,9 @@ _FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) \Z")
 LONGEST_NAME = 40
 """Characters before initials in which a first name is looked for."""
 _WORD = regex.compile(r"(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}]+(?:'[\p{L}\p{M}]+)*")
-_WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
-_ONE_CASE = regex.compile(r"(?<![\w'-])(?:(?<!\.)\p{Lu}{3,}(?![\w'-])|\p{Ll}{2,}(?![\w-]|'(?!s(?![\w'-]))))")
-_CALLED = regex.compile(r"(?i)(?<!\w)(?:my name is|i'm called|me llamo|se llama) ")
-_FIRST_PART = regex.compile(r"(?<![\w'-])(?:new|nueva|san|santa|los|las) (?=\p{Lu})")
-"""The first word of a place's name, as people type it: `new york`."""
+WHOLE_WORD = regex.compile(r"(?<![\w'-])[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*(?!\w|-\d)")
 _LOWER_WORD = regex.compile(r"(?<![\w'-])\p{Ll}+")
-_CAPITALIZED = regex.compile(r"(?<![\w'-])\p{Lu}[\p{Ll}\p{M}]+(?![\w-]|'\p{L}{2})")
-_TITLE = regex.compile(r"\p{Lu}[\p{Ll}\p{M}]*(?:['-]\p{L}[\p{Ll}\p{M}]*)*")
-_SMALL = frozenset(f"{WITHIN}|que|a|por|is|are|es|son".split("|"))
-"""What a title has in lower case."""
 _LOWER = regex.compile(r"(?<![\w'-])\p{Ll}")
-_BEGINNING = regex.compile(r"^[^\p{L}\p{N}]*$")
 _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
 _BRAND = regex.compile(
@@ -138,7 +128,7 @@ class KnownWords:
             copied.update(own & {target[start:end] for start, end in name_spans(target) + number_spans(target)})
             numbers.update(source[start:end] for start, end in counted)
             words.update(match.group() for match in _WORD.finditer(source))
-            inner = [span for span in names if not _begins(source, span[0])]
+            inner = [span for span in names if not begins(source, span[0])]
             within.update(part for start, end in inner for part in source[start:end].split("-"))
             rows = (one + other for one, other in pairwise(inner) if _adjacent(source, one, other))
             together.update({source[start:end] for start, _, _, end in rows})
@@ -146,7 +136,7 @@ class KnownWords:
             text
             for text, count in seen.items()
             if count < RARE
-            and (count == 1 or 2 * copied[text] >= count or text in TITLES.split("|") or _is_listed(PEOPLE, text))
+            and (count == 1 or 2 * copied[text] >= count or text in TITLES.split("|") or is_listed(PEOPLE, text))
         }
         common = (name for name in seen.keys() - rare - numbers if "." not in name)
         known = (words - rare) | {part for name in common for part in name.split("-")}
@@ -166,7 +156,7 @@ class KnownWords:
         name = text[start:end]
         if all(part in self.words or part.lower() in self.words for part in name.split("-")):
             return False
-        if not _begins(text, start) or _is_listed(COMMON, name):
+        if not begins(text, start) or is_listed(COMMON, name):
             return True
         if name in GIVEN and _is_subject(text, start, end):
             return True
@@ -178,7 +168,7 @@ class KnownWords:
 
     def know_any(self, text: str) -> bool:
         """Whether one of the words of a text is known."""
-        return any(word in self.words or word.lower() in self.words for word in _WHOLE_WORD.findall(text))
+        return any(word in self.words or word.lower() in self.words for word in WHOLE_WORD.findall(text))
 
     def is_unknown(self, name: str) -> bool:
         """Whether a capitalized word is a name wherever it stands."""
@@ -199,11 +189,11 @@ class KnownWords:
         """
         spans = name_spans(text)
         names = {span for span in spans if self.is_name(text, *span)}
-        first = spans[0] if spans and _begins(text, spans[0][0]) else None
+        first = spans[0] if spans and begins(text, spans[0][0]) else None
         if first and text[slice(*first)] in GIVEN and _is_subject(text, *first):
             names.add(first)
         titled = self._titled(text)
-        within = [span for span in spans if not _begins(text, span[0])]
+        within = [span for span in spans if not begins(text, span[0])]
         if not within:
             return without_parts(names, titled)
         common = len(_LOWER.findall(text))
@@ -224,7 +214,7 @@ class KnownWords:
             for one, other in pairwise(unusual):
                 if _adjacent(text, one, other) and not _follows(_ARTICLE, text, _first(text, within, one)[0]):
                     names.update((one, other))
-            sentence = any(word not in _SMALL for word in _LOWER_WORD.findall(text))
+            sentence = any(word not in SMALL for word in _LOWER_WORD.findall(text))
             for one, other in pairwise(spans if sentence else ()):
                 if self._are_person(text, one, other):
                     names.update((one, other))
@@ -233,17 +223,17 @@ class KnownWords:
     def _are_person(self, text: str, first: Span, last: Span) -> bool:
         """Whether the words are a given name and, beside it, a surname that is a word too."""
         given, word = text[slice(*first)], text[slice(*last)]
-        person = _is_listed(PEOPLE, given)
-        common = word.lower() in self.words and not _is_listed(COMMON, word)
+        person = is_listed(PEOPLE, given)
+        common = word.lower() in self.words and not is_listed(COMMON, word)
         surname = person and common or (person or given in GIVEN) and word in _SURNAMES
         return surname and _adjacent(text, first, last)
 
     def _joins(self, text: str, span: Span, before: bool) -> bool:
         """Whether the word beside a name, or before it, belongs to it."""
         start, word = span[0], text[slice(*span)]
-        if before and _is_listed(PEOPLE, word):
+        if before and is_listed(PEOPLE, word):
             return True
-        if _begins(text, start):
+        if begins(text, start):
             return before and word in GIVEN and not text.endswith("?")  # Will Zork come?
         if before and _follows(_ARTICLE, text, start):
             return False
@@ -293,73 +283,9 @@ class KnownWords:
         """Words with a letter that no known word has; none if they are half of all words or more."""
         if not any(unicodedata.category(letter)[0] in "LM" for letter in set(text.lower()) - self._letters):
             return []
-        words = [match.span() for match in _WHOLE_WORD.finditer(text)]
+        words = [match.span() for match in WHOLE_WORD.finditer(text)]
         foreign = [(start, end) for start, end in words if not self._letters.issuperset(text[start:end].lower())]
         return foreign if 2 * len(foreign) < len(words) else []
-
-    def sentence_case(self, text: str) -> str:
-        """Rewrite a title or heading whose words are all capitalized, small ones aside: in lower case after the first
-        what is known in lower case alone and no person's surname, `Terms Of Service` as `Terms of service`."""
-        if text.rstrip()[-1:] in tuple(MARKS):
-            return text
-        words = list(_WHOLE_WORD.finditer(text))
-        great = [match.group() for match in words if match.group() not in _SMALL]
-        if len(great) < 2 or not all(map(_TITLE.fullmatch, great)):
-            return text
-        before = ""
-        for match in words:
-            word, lower = match.group(), match.group().lower()
-            person = _is_listed(PEOPLE, before) or len(words) == 2 and not self._is_common(before)
-            own = person or word in self.words or _is_listed(COMMON, word)
-            if before and not own and lower in self.words:
-                text = text[: match.start()] + lower + text[match.end() :]
-            before = word
-        return text
-
-    def rarely_capitalized(self, text: str, kept: Collection[Span], score: Callable[[str], float]) -> list[Span]:
-        """The capitalized words within a sentence, outside the spans `kept`, that are known in lower case and far
-        likelier so (`MARGIN`): the network reads `White House` letter by letter, and `white house` as words. Two that
-        are known together stay."""
-        spans = [match.span() for match in _CAPITALIZED.finditer(text)]
-        taken = {place for span in kept for place in range(*span)}
-        pairs = [(one, other) for one, other in pairwise(spans) if text[one[0] : other[1]] in self.words]
-        taken.update(span[0] for pair in pairs for span in pair)
-
-        def is_rare(start: int, end: int) -> bool:
-            word, lower = text[start:end], text[start:end].lower()
-            free = start not in taken and lower in self.words and len(lower) == len(word)
-            return free and not _begins(text, start) and score(lower) > score(word) + MARGIN
-
-        return [span for span in spans if is_rare(*span)]
-
-    def _is_common(self, word: str) -> bool:
-        return word.lower() in self.words and word not in GIVEN and word not in TITLES.split("|")
-
-    def usual_case(self, text: str) -> str:
-        """Rewrite words in capitals (three letters or more) that are known in lower case alone, and words in lower case
-        that are known with a capital alone, are `COMMON` names, or one of `GIVEN` after `my name is`."""
-        called = {match.end() for match in _CALLED.finditer(text)}
-        if not called and self.words.issuperset(_ONE_CASE.findall(text)):
-            return text
-
-        def usual(match: regex.Match) -> str:
-            word = match.group()
-            lower, capital = word.lower(), word.capitalize()
-            if word == lower and capital in GIVEN and match.start() in called:
-                return capital
-            if word in self.words or len(lower) != len(word) or len(capital) != len(word):
-                return word
-            if word == lower:
-                return capital if capital in self.words else COMMON.get(word, word)
-            if lower not in self.words:
-                return capital if capital in self.words or _is_listed(PEOPLE, capital) else word
-            return capital if _BEGINNING.search(text[: match.start()]) else lower
-
-        result = _ONE_CASE.sub(usual, text)
-        for match in _FIRST_PART.finditer(result):  # new york
-            if text[match.end()] != result[match.end()]:
-                result = result[: match.start()] + match.group().capitalize() + result[match.end() :]
-        return result
 
     @cached_property
     def _courtesy(self) -> regex.Pattern:
@@ -409,16 +335,12 @@ class KnownWords:
         return False
 
 
-def _is_listed(names: Mapping[str, str], word: str) -> bool:
-    return names.get(word.lower()) == word
-
-
 def courtesy_titles(source: str, target: str) -> dict[str, str]:
     """The titles before names in the language `source`, and those of `target`, where they are known here."""
     return COURTESY.get((source, target), {})
 
 
-def _begins(text: str, place: int) -> bool:
+def begins(text: str, place: int) -> bool:
     """Whether the word at `place` begins the text, a sentence or a quotation."""
     before = (text[number] for number in range(place - 1, -1, -1))
     return next((one in _STARTS for one in before if one in _STARTS or one.isalnum()), True)

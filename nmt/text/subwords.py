@@ -35,6 +35,7 @@ from nmt.text.quotations import doubled, is_quoted, quoted_spans, with_marks
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
 from nmt.text.symbols import symbol_slots
 from nmt.text.typography import plain_text, without
+from nmt.text.usual_case import rarely_capitalized, sentence_case, usual_case
 from nmt.text.words import Span, normalize
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
@@ -263,7 +264,7 @@ class Subwords:
         kept_names = [match.span() for match in regex.finditer(SYMBOL_NAME, plain)] if shouted and known else []
         usual = from_capitals(plain, self.score, is_name, kept_names) if shouted else plain
         if known and not shouted:
-            usual = known.usual_case(known.sentence_case(usual))
+            usual = usual_case(sentence_case(usual, known.words), known.words)
         if usual != typed:  # saves time
             read = symbol_slots(usual, readings)
         usual, origins = fill(usual, read) if read else (usual, None)
@@ -271,7 +272,9 @@ class Subwords:
         quoted = quoted_spans(usual, known) if apart and known else set()
         slots = find_slots(usual, known, quoted) if known else slots or []
         kept = [(slot.start, slot.end) for slot in slots]
-        lowered = known.rarely_capitalized(usual, kept, self.score) if known and self.truecased and not shouted else []
+        lowered: Sequence[Span] = []
+        if known and self.truecased and not shouted:
+            lowered = rarely_capitalized(usual, known.words, kept, self.score)
         for start, end in lowered:
             usual = usual[:start] + usual[start:end].lower() + usual[end:]
         if self.truecased:
