@@ -74,9 +74,10 @@ def test_with_nothing_moved_it_translates_as_ever(trained):
     assert moves.translate_moved(model, sources, {}, options) == expected
 
 
-def test_a_word_is_written_again_when_nothing_is_moved(trained):
+@pytest.mark.parametrize("text", ENGLISH[:6])
+def test_a_word_is_written_again_when_nothing_is_moved(trained, text):
     model, subwords = trained
-    source = subwords.encode(ENGLISH[1])
+    source = subwords.encode(text)
     (found,) = TorchEngine(model).translate([source.ids], SearchOptions(beam=1))
     target = subwords.decode_with_spans(found[0].pieces, source)
     attention = TorchEngine(model).attention([source.ids], [target.ids])[0].cross

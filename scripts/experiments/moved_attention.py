@@ -28,6 +28,7 @@ from nmt.inspection.drawing import FAINT
 from nmt.models import Transformer
 from nmt.text.encoding import Encoding
 from nmt.text.subwords import END, START, Subwords
+from nmt.text.typography import AFTER_WORDS
 from nmt.translator import Translator
 from scripts.experiments.common.effects import coverage
 from scripts.experiments.common.experiment import Experiment
@@ -275,9 +276,12 @@ def write_on(
 
 
 def _words(subwords: Subwords, ids: list[int], source: Encoding) -> list[str]:
-    # The words of a translation's pieces up to `</s>`.
-    ids = ids[: ids.index(END)] if END in ids else ids
-    return [word.text for word in subwords.decode_with_spans(ids, source).words]
+    # The words of a translation's pieces up to `</s>`; before it, without the final marks that decoding takes over.
+    ended = END in ids
+    words = [word.text for word in subwords.decode_with_spans(ids[: ids.index(END)] if ended else ids, source).words]
+    while not ended and words and words[-1] in AFTER_WORDS:
+        words.pop()
+    return words
 
 
 def table(found: dict[Case, list[Written]]) -> Table:
