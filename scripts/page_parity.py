@@ -49,7 +49,8 @@ Tom,25,Boston .5 notes-2.pdf C:\\Users\\tom /home/tom/file.txt ~/main.py example
 EE.UU. Ud. n.º 1½ ½ US$50 30º 25 ºC 1,000th 4to JOHN: LONDON w/o s/he s/n C/ red/green/blue m/s² a = b + c
 Amazon Zoom Los Ángeles Real Coca-Cola (or more) (M) (que vive) | ... !!! Terms Of
 u r ur thx q x xq tb lbs 5 tbsp
-White House Supreme Court of Cold War Black Sea Red Cross Great Casa Blanca Banco Central del Mundo Civil `pip` `a.b(c)` `x
+White House Supreme Court of Cold War Black Sea Red Cross Great Casa Blanca Banco Central del Mundo Civil
+`pip` `a.b(c)` `x Baker Street calle Mayor
 E=mc² <a href="x"> bbc.co.uk "good morning" "Zork "Tom and"
 """
 """Words of `named_lines`."""
