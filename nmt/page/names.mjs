@@ -187,9 +187,10 @@ export class KnownWords {
       }
     }
     if (few) {
+      const rows = rowsOf(text, within);
       for (let place = 1; place < unusual.length; place += 1) {
         const [one, other] = [unusual[place - 1], unusual[place]];
-        if (adjacent(text, one, other) && !follows(ARTICLE, text, firstOf(text, within, one)[0])) names.add(one).add(other);
+        if (adjacent(text, one, other) && !follows(ARTICLE, text, rows.get(one))) names.add(one).add(other);
       }
       const sentence = (text.match(LOWER_WORD) ?? []).some((word) => !this.small.has(word));
       for (let place = 1; place < spans.length; place += 1) {
@@ -286,14 +287,15 @@ function adjacent(text, one, other) {
   return text.slice(Math.min(one[1], other[1]), Math.max(one[0], other[0])) === " ";
 }
 
-/** The first of the spans in a row that end with `span`: the `Museum` of `Museum of Modern Art`. */
-function firstOf(text, spans, span) {
-  let first = span;
-  for (const before of spans.slice(0, spans.indexOf(span)).toReversed()) {
-    if (![" ", " of ", " de "].includes(text.slice(before[1], first[0]))) break;
-    first = before;
-  }
-  return first;
+/** For each span the beginning of the row that it stands in, such as `Museum of Modern Art`. */
+function rowsOf(text, spans) {
+  const rows = new Map();
+  spans.forEach((span, place) => {
+    const before = spans[place - 1];
+    const joined = before && [" ", " of ", " de "].includes(text.slice(before[1], span[0]));
+    rows.set(span, joined ? rows.get(before) : span[0]);
+  });
+  return rows;
 }
 
 /** Whether the few letters before `place` match. */

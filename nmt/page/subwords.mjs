@@ -151,9 +151,9 @@ export class Subwords {
     const found = known ? findSlots(unshouted, known, quoted) : [];
     const kept = found.map(({ start, end }) => [start, end]);
     const lowered = known && this.truecased && !shouted ? rarelyCapitalized(unshouted, known, kept, score) : [];
-    let within = unshouted;
-    for (const [start, end] of lowered) within = within.slice(0, start) + within.slice(start, end).toLowerCase() + within.slice(end);
-    const usual = this.truecased ? truecasedBeginning(within, kept, score) : within;
+    const letters = unshouted.split("");
+    for (const [start, end] of lowered) letters.splice(start, end - start, ...unshouted.slice(start, end).toLowerCase());
+    const usual = this.truecased ? truecasedBeginning(letters.join(""), kept, score) : unshouted;
     const spaces = this.truecased ? [...usual.matchAll(AFTER_OPENING)].map(({ index }) => ({ start: index, end: index, character: " " })) : [];
     const { filled, spans } = fill(usual, [...found, ...spaces].toSorted((a, b) => a.start - b.start || a.end - b.end));
     const ends = [...origins, [cased.length, cased.length]];

@@ -211,8 +211,9 @@ class KnownWords:
                 if one in names and _adjacent(text, one, other) and self._joins(text, other, before=other < one):
                     names.add(other)
         if few:
+            rows = _rows(text, within)
             for one, other in pairwise(unusual):
-                if _adjacent(text, one, other) and not _follows(_ARTICLE, text, _first(text, within, one)[0]):
+                if _adjacent(text, one, other) and not _follows(_ARTICLE, text, rows[one]):
                     names.update((one, other))
             sentence = any(word not in SMALL for word in _LOWER_WORD.findall(text))
             for one, other in pairwise(spans if sentence else ()):
@@ -368,13 +369,14 @@ def _adjacent(text: str, one: Span, other: Span) -> bool:
     return text[min(one, other)[1] : max(one, other)[0]] == " "
 
 
-def _first(text: str, spans: Sequence[Span], span: Span) -> Span:
-    """The first of the spans in a row that end with `span`: the `Museum` of `Museum of Modern Art`."""
-    for before in reversed(spans[: spans.index(span)]):
-        if text[before[1] : span[0]] not in (" ", " of ", " de "):
-            break
-        span = before
-    return span
+def _rows(text: str, spans: Sequence[Span]) -> dict[Span, int]:
+    """For each span the beginning of the row that it stands in, such as `Museum of Modern Art`."""
+    rows: dict[Span, int] = {}
+    end, first = -1, 0
+    for span in spans:
+        rows[span] = first = first if text[end : span[0]] in (" ", " of ", " de ") else span[0]
+        end = span[1]
+    return rows
 
 
 def _follows(pattern: regex.Pattern, text: str, place: int) -> bool:

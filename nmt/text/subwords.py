@@ -275,8 +275,10 @@ class Subwords:
         lowered: Sequence[Span] = []
         if known and self.truecased and not shouted:
             lowered = rarely_capitalized(usual, known.words, kept, self.score)
-        for start, end in lowered:
-            usual = usual[:start] + usual[start:end].lower() + usual[end:]
+            letters = list(usual)
+            for start, end in lowered:
+                letters[start:end] = usual[start:end].lower()
+            usual = "".join(letters)
         if self.truecased:
             usual = truecased_beginning(usual, kept, self.score)
         spaces = [Slot(mark.end(), mark.end(), " ") for mark in _OPENING.finditer(usual)] if self.truecased else []

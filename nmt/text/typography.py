@@ -40,10 +40,10 @@ def plain_text(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    plain = text.translate(PLAIN)
-    for match in regex.finditer(CODE, text) if "`" in text else ():
-        plain = plain[: match.start()] + match.group() + plain[match.end() :]
-    return plain
+    if "`" not in text:
+        return text.translate(PLAIN)
+    parts = regex.split(f"({CODE})", text)
+    return "".join(part if number % 2 else part.translate(PLAIN) for number, part in enumerate(parts))
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
