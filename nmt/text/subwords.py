@@ -8,6 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, islice
 from pathlib import Path
@@ -35,7 +36,7 @@ from nmt.text.quotations import doubled, is_quoted, quoted_spans, with_marks
 from nmt.text.slots import NAMES, NUMBERS, SLOTS, Slot, fill, find_slots
 from nmt.text.symbols import symbol_slots
 from nmt.text.typography import plain_text, without
-from nmt.text.usual_case import rarely_capitalized, sentence_case, usual_case
+from nmt.text.usual_case import in_lower_case, rarely_capitalized, sentence_case, usual_case
 from nmt.text.words import Span, normalize
 from nmt.untrusted import LARGEST_SUBWORDS, LARGEST_VOCABULARY, read_small
 
@@ -275,10 +276,7 @@ class Subwords:
         lowered: Sequence[Span] = []
         if known and self.truecased and not shouted:
             lowered = rarely_capitalized(usual, known.words, kept, self.score)
-            letters = list(usual)
-            for start, end in lowered:
-                letters[start:end] = usual[start:end].lower()
-            usual = "".join(letters)
+            usual = in_lower_case(usual, lowered)
         if self.truecased:
             usual = truecased_beginning(usual, kept, self.score)
         spaces = [Slot(mark.end(), mark.end(), " ") for mark in _OPENING.finditer(usual)] if self.truecased else []
@@ -303,12 +301,15 @@ class Subwords:
         return Encoding(text, result["ids"], spans, shouted, copied, held, read, lowered, quotations)
 
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
-        """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here."""
-        plain = plain_text(_storable(normalize(text)))
+        """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here, and if
+        words of `source` are read in lower case, so are those here that are likelier so."""
+        text = _storable(normalize(text))
         held = {plain_text(text): slot for slot, text in self._held(source).items()}
         whole = "|".join(map(regex.escape, sorted(held, key=len, reverse=True)))
-        found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
-        return self.target.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
+        found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain_text(text))) if held else []
+        lowered = rarely_capitalized(text, None, (), self.target.score) if source.lowered else ()
+        slots = [Slot(match.start(), match.end(), held[match.group()]) for match in found]
+        return replace(self.target.encode(in_lower_case(text, lowered), slots), text=text)
 
     def _held(self, source: Encoding) -> dict[str, str]:
         """What each placeholder of `source` becomes in its translation."""

@@ -75,21 +75,29 @@ def sentence_case(text: str, known: AbstractSet[str]) -> str:
     return text
 
 
-def rarely_capitalized(text: str, known: AbstractSet[str], kept: Iterable[Span], score: Score) -> list[Span]:
-    """The capitalized words within a sentence, outside the spans `kept`, that are known in lower case and far
-    likelier so (`MARGIN`): the network reads `White House` letter by letter, and `white house` as words. Two that
-    are known together stay."""
+def rarely_capitalized(text: str, known: AbstractSet[str] | None, kept: Iterable[Span], score: Score) -> list[Span]:
+    """The capitalized words within a sentence, outside the spans `kept`, that are likelier in lower case (`MARGIN`): as
+    `White House` the network reads letters, as `white house` words. Of the `known` words, if given, those that are
+    known in lower case; two that are known together stay."""
     spans = [match.span() for match in _CAPITALIZED.finditer(text)]
     taken = {place for span in kept for place in range(*span)}
-    pairs = [(one, other) for one, other in pairwise(spans) if text[one[0] : other[1]] in known]
+    pairs = [(one, other) for one, other in pairwise(spans) if known and text[one[0] : other[1]] in known]
     taken.update(span[0] for pair in pairs for span in pair)
 
     def is_rare(start: int, end: int) -> bool:
         word, lower = text[start:end], text[start:end].lower()
-        free = start not in taken and lower in known and len(lower) == len(word)
+        free = start not in taken and (known is None or lower in known) and len(lower) == len(word)
         return free and not begins(text, start) and score(lower) > score(word) + MARGIN
 
     return [span for span in spans if is_rare(*span)]
+
+
+def in_lower_case(text: str, spans: Iterable[Span]) -> str:
+    """Rewrite the text in `spans` in lower case."""
+    letters = list(text)
+    for start, end in spans:
+        letters[start:end] = text[start:end].lower()
+    return "".join(letters)
 
 
 def _is_common(word: str, known: AbstractSet[str]) -> bool:
