@@ -264,6 +264,8 @@ def test_brackets_stay_around_what_they_are_around():
         ("tatoeba-en-es", "The answer is on p. 12.", "La respuesta está en la página 12."),
         ("tatoeba-en-es", "Red/green/blue", "Rojo/verde/azul"),
         ("tatoeba-en-es", "Run `pip install nmt` again.", "Vuelve a correr `pip install nmt`."),
+        ("tatoeba-en-es", 'Run `git commit -m "fix"` again.', 'Vuelve a correr `git commit -m "fix"`.'),
+        ("tatoeba-en-es", "Ask Professor Green about it.", "Pregúntale al profesor Green al respecto."),
         ("tatoeba-en-es", "She lives on Baker Street.", "Ella vive en la calle Baker."),
         ("tatoeba-en-es", "This is _very_ important.", "Esto es _muy_ importante."),
         ("tatoeba-en-es", "Size: XL | Color: red | Quantity: 3", "Talla: XL | Color: rojo | Cantidad: 3"),

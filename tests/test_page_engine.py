@@ -54,6 +54,7 @@ SYMBOLS = [
     *("r u ok? ur the best, thx u.s.", "5 lbs of u-turns", "gracias x todo, xq tb q", "2 tbsp of U2 ppl"),
     *("Terms Of Service", "The Sound of Silence", "Mary Green", "Te Quiero Mucho", "I Bought It On Amazon"),
     *("At the White House, by the Museum of Modern Art", "the Black Sea", "Usa `git  push`, don`t `x`y `z`"),
+    *("Run `git commit -m \"fix\"` and 'push it'.", "Ask Professor Green or Uncle Zork", "Hablé con el Tío Young."),
     *("FYI, omw asap", "tqm, salu2", "k tal"),
     *("I bought it on Amazon.", "Vivo en Los Ángeles.", "_very_ __x__ a_b", "Im hungry", '¿Qué es "awkward"?'),
     *("I want tea/coffee.", "Salt & pepper", "Hola a tod@s", "tea/coffee/milk", '<b>AT&T</b> (big) sells "tea".'),

@@ -59,6 +59,7 @@ export class KnownWords {
     this.people = spelled(lists.people);
     this.common = spelled(lists.common);
     this.surnames = new Set(lists.surnames.split("|"));
+    this.ranks = new Set(lists.ranks.split("|"));
     this.uncounted = new Set(lists.uncounted.split("|"));
     this.within = new Set(lists.within.split("|"));
     this.small = new Set(`${lists.within}|que|a|por|is|are|es|son`.split("|"));
@@ -185,6 +186,11 @@ export class KnownWords {
         const [one, other] = [row[place - 1], row[place]];
         if (names.has(one) && adjacent(text, one, other) && this.joins(text, other, other[0] < one[0])) names.add(other);
       }
+    }
+    for (let place = 1; place < spans.length; place += 1) {
+      const [one, other] = [spans[place - 1], spans[place]]; // Professor Green
+      const ranked = this.ranks.has(text.slice(...one)) && this.surnames.has(text.slice(...other));
+      if (ranked && adjacent(text, one, other)) names.add(other);
     }
     if (few) {
       const rows = rowsOf(text, within);

@@ -1,15 +1,17 @@
 /** Quoted words, which get a placeholder and are translated by themselves, as nmt/text/quotations.py. */
 
-import { PLAIN } from "./typography.mjs";
+import { CODE, PLAIN } from "./typography.mjs";
 import { spansOf } from "./words.mjs";
 
 const QUOTED = /(?<![\p{L}\p{M}\p{N}"])"(?=\p{L})[^".!?;:]{2,80}(?<=[\p{L}\p{M}\p{N}])(?=[.,]?"(?![\p{L}\p{M}\p{N}]))/gu;
 const SINGLE = /(?<![^\s(])'(?=[\p{L}¿¡])((?:[^']|(?<=\p{L})'(?=\p{L})){2,200})(?<=[\p{L}\p{M}\p{N}.,!?])'(?![\p{L}\p{M}\p{N}])/gu;
 const CLOSED = /^[.,]?(["'])/;
 
-/** Words between two quotation marks that are no name and at most a statement. */
+/** Words between two quotation marks, outside code, that are no name and at most a statement. */
 export function quotedSpans(text, known) {
-  const found = spansOf(QUOTED, text).map(([start, end]) => [start + 1, end]);
+  const code = spansOf(CODE, text);
+  const found = spansOf(QUOTED, text).map(([start, end]) => [start + 1, end])
+    .filter(([place]) => !code.some(([start, end]) => start <= place && place < end));
   if (found.length === 0) return found;
   const names = new Set([...known.names(text)].map(String));
   return found.filter((span) => !names.has(String(span)));

@@ -59,6 +59,11 @@ SURNAMES = (
     "Wood|Woods|Young"
 )
 """Surnames that are common words too."""
+RANKS = (
+    "Professor|Doctor|President|Captain|General|Judge|Officer|Detective|Inspector|Coach|Uncle|Aunt|Miss|Sir|Lady|Lord|"
+    "Profesor|Profesora|Capitán|Tío|Tía"
+)
+"""What a surname stands after, and the network translates."""
 BRANDS = (
     "Amazon|Apple|Canon|Chrome|Claro|Correos|Delta|Discord|Dove|Excel|Galaxy|Iberia|Intel|Mango|Mastercard|Meta|Oracle|"
     "Outlook|Pandora|Safari|Shell|Signal|Slack|Subway|Target|Teams|Telefónica|Visa|Windows|Word|Zara|Zoom"
@@ -99,7 +104,7 @@ LISTS = {
     **{"people": "|".join(PEOPLE.values()), "common": "|".join(COMMON.values()), "titles": TITLES, "roles": ROLES},
     **{"given": _GIVEN, "uncounted": UNCOUNTED, "surnames": SURNAMES, "acts": ACTS, "is": IS},
     **{"openers": OPENERS, "articles": ARTICLES, "within": WITHIN, "brands": BRANDS, "phrases": PHRASES},
-    **{"roads": ROADS, "ways": WAYS},
+    **{"roads": ROADS, "ways": WAYS, "ranks": RANKS},
 }
 """Words between bars, for nmt/page/names.mjs."""
 

@@ -23,6 +23,7 @@ from nmt.text.name_lists import (
     OPENERS,
     PEOPLE,
     PHRASES,
+    RANKS,
     ROADS,
     ROLES,
     SMALL,
@@ -66,7 +67,7 @@ _WORK = rf"(?<=\"){_NAME.pattern}{_REST}(?=[.,!?]?\")|(?<=(?<!\w)\p{{Ll}}+ )(?:{
 _ACTS = rf" (?:{ACTS})(?![\w-])"
 _LIST = r" (?:please|por favor)\W*$| \p{Ll}+(?:,| (?:and|or|y|o|e|u)(?!\w))"
 _ACTS_OR_IS = rf" (?:{ACTS}|{IS})(?![\w-])|'s \p{{Ll}}|,(?!{_LIST})| (?:and|y) \p{{Lu}}"
-_SURNAMES = frozenset(SURNAMES.split("|"))
+_SURNAMES, _RANKS = frozenset(SURNAMES.split("|")), frozenset(RANKS.split("|"))
 _FIRST_NAME = regex.compile(r"(?<![\w'-])(\p{Lu}[\p{L}\p{M}]+) \Z")
 LONGEST_NAME = 40
 """Characters before initials in which a first name is looked for."""
@@ -210,6 +211,9 @@ class KnownWords:
             for one, other in pairwise(row):
                 if one in names and _adjacent(text, one, other) and self._joins(text, other, before=other < one):
                     names.add(other)
+        for one, other in pairwise(spans):  # Professor Green
+            if text[slice(*one)] in _RANKS and text[slice(*other)] in _SURNAMES and _adjacent(text, one, other):
+                names.add(other)
         if few:
             rows = _rows(text, within)
             for one, other in pairwise(unusual):

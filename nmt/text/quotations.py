@@ -9,7 +9,7 @@ from __future__ import annotations
 import regex
 
 from nmt.text.names import KnownWords
-from nmt.text.typography import PLAIN
+from nmt.text.typography import CODE, PLAIN
 from nmt.text.words import Span
 
 _QUOTED = regex.compile(
@@ -22,8 +22,11 @@ _CLOSED = regex.compile(r"""[.,]?["']""")
 
 
 def quoted_spans(text: str, known: KnownWords) -> set[Span]:
-    """Words between two quotation marks of `plain_text` that are no name and at most a statement."""
+    """Words between two quotation marks of `plain_text`, outside code, that are no name and at most a statement."""
     found = {match.span(1) for match in _QUOTED.finditer(text)} if '"' in text else set()
+    if found and "`" in text:
+        code = {place for match in regex.finditer(CODE, text) for place in range(*match.span())}
+        found = {span for span in found if span[0] not in code}
     return found - known.names(text) if found else found
 
 
