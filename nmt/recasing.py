@@ -12,6 +12,8 @@ from nmt.translation import Translation
 
 JOINING = frozenset(("", "of", "of the", "de", "del", "de la", "de los", "de las"))
 """What stands between the capitalized words of one name."""
+PRONOUNS = frozenset(("I", "You", "Me", "He", "She", "It", "We", "They", "Te", "Se", "Nos", "Lo", "La", "Yo"))
+"""What no name has: `I Love You` is none."""
 SMALL = frozenset(WITHIN.split("|"))
 """What a name has in lower case."""
 LEAST = {"en": 1}
@@ -48,4 +50,4 @@ def _names(source: Encoding) -> list[list[int]]:
             names[-1].append(number)
         else:
             names.append([number])
-    return [name for name in names if len(name) > 1]
+    return [name for name in names if len(name) > 1 and PRONOUNS.isdisjoint(texts[number] for number in name)]

@@ -149,7 +149,8 @@ def test_a_line_without_letters_is_copied_whole(shipped):
         ("-5 grados -dijo-, o más -repitió.", "es", "-5 grados -dijo-, o más -repitió."),
         ("gracias x todo, xq tb q no", "es", "gracias por todo, porque también que no"),
         ("5 x 3 = x, TM", "es", "5 x 3 = x, TM"),
-        ("FYI: call asap, np.", "en", "for your information: call as soon as possible, no problem."),
+        ("FYI: call asap, see ya.", "en", "for your information: call as soon as possible, see you."),
+        ("Ya, I know Ty, import numpy as np", "en", "Ya, I know Ty, import numpy as np"),
         ("Salu2, tqm. Run `a/b & thx`.", "es", "saludos, te quiero mucho. Run `a/b & thx`."),
     ],
 )

@@ -36,7 +36,7 @@ def test_a_name_of_known_words_has_the_pieces_of_these_in_lower_case(shipped, na
         "I saw the Black Sea and the Pacific Ocean.",  # known together
         "WE SAW THE WHITE HOUSE",
         'He said: "House!"',
-        "We read it on Zork's blog.",
+        "My dog is called Lucky.",
         "She works on Wall Street.",  # copied
     ],
 )
@@ -95,16 +95,3 @@ def test_the_translation_differs_in_capitals_alone(name):
             assert typed.text.lower() == lower.text.lower() and typed.alignment == lower.alignment
             capitals = [word for word in typed.target_words[1:] if word[0].isupper()]
             assert len(capitals) == 2 and not [word for word in lower.target_words[1:] if word[0].isupper()]
-
-
-def test_a_translation_scores_what_it_does_in_lower_case():
-    translator = Translator.load("tatoeba-en-es", "torch", threads=1)
-    for frame in ("I saw {} there.", "It is near {}."):
-        typed, lower = (frame.format(name) for name in ("the Botanical Garden", "the botanical garden"))
-        found = translator.translate(typed)
-        assert "Jardín Botánico" in found.text
-        one, other = (
-            translator.score(typed, found.text),
-            translator.score(lower, found.text.replace("J", "j").replace("B", "b")),
-        )
-        assert one.words == found.target_words and one.log_probability == pytest.approx(other.log_probability, abs=1e-4)

@@ -230,7 +230,7 @@ def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]
     for number, text in enumerate(texts, 1):
         if os.path.isfile(text):
             raise UserError(f"{text} is a file: did you mean {for_files.format(text)}?")
-        if text in SHIPPED or os.path.isfile(os.path.join(text, METADATA)):
+        if text in SHIPPED or text and os.path.isfile(os.path.join(text, METADATA)):
             raise UserError(f"{text} is a checkpoint: did you mean --checkpoint {text}?")
         try:
             typed.append(os.fsencode(text).decode("utf-8"))  # whatever the locale

@@ -10,6 +10,8 @@ import { overlapping, splitWords } from "./words.mjs";
 const FIRST_WORD = /^[^\p{L}\p{N}]*(\p{L}[\p{Ll}\p{M}]*(?:'\p{Ll}+)*)(?![\p{L}\p{M}\p{N}]|'\p{Ll})/u;
 /** What stands between the capitalized words of one name. */
 const JOINING = new Set(["", "of", "of the", "de", "del", "de la", "de los", "de las"]);
+/** What no name has: `I Love You` is none. */
+const PRONOUNS = new Set(["I", "You", "Me", "He", "She", "It", "We", "They", "Te", "Se", "Nos", "Lo", "La", "Yo"]);
 const WORDLESS = /^[^\p{L}\p{N}]*$/u;
 
 /** Whether a text of four letters or more is typed in capitals throughout. */
@@ -100,7 +102,7 @@ function namesOf({ words }) {
     if (names.length > 0 && JOINING.has(between)) names.at(-1).push(number);
     else names.push([number]);
   });
-  return names.filter((name) => name.length > 1);
+  return names.filter((name) => name.length > 1 && !name.some((number) => PRONOUNS.has(words[number].text)));
 }
 
 /** The first word of a text and its place, or null. */

@@ -26,7 +26,7 @@ export const SYMBOL_NAME = [
   String.raw`(?<![${WORD}.,+*×÷\/^=\-])(?<![\-+*×÷\/^=] )(?:${TERM} ?[\-+*×÷\/^] ?)*${TERM} ?= ?${TERM}(?: ?[\-+*×÷\/^=] ?${TERM})*(?![${WORD}.,]*[${WORD}])`,
   String.raw`(?<![${WORD}.,\/])(?:\p{L}{1,3}[${RAISED}]+(?![${WORD}])|[\p{L}\p{Nd}]*[${LOWERED}][\p{L}\p{Nd}${LOWERED}]*)`,
   String.raw`\{\{?[${WORD}.]*\}\}?|\$\{[${WORD}.]*\}|%(?:\p{Nd}\$)?s(?![${WORD}])`,
-  `\`[^\`\\n]+\`(?![${WORD}])`,
+  `(?<![${WORD}\`])\`[^\`\\n]+\`(?![${WORD}\`])`,
 ].join("|");
 /** A unit with a stroke, such as `km/h`; it belongs to the number before it. */
 export const UNIT = String.raw`\p{L}{1,2}/[hls][²³]?(?![${WORD}])`;

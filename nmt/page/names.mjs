@@ -32,6 +32,8 @@ const DETERMINER = new RegExp(
   String.raw`(?:'s|(?<![${WORD}])(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) $`,
   "iu",
 );
+/** After which even a common word is a name: `is called Lucky`. */
+const NAMED = new RegExp(String.raw`(?<![${WORD}])(?:(?:is|are|was|were|'s) (?:called|named)|(?:se|me) llam(?:an?|o|aba)) (?=\p{Lu})`, "gu");
 const ARTICLE = new RegExp(String.raw`(?<![${WORD}])(?:an?|the|el|la|los|las|al|del|un|una) $`, "iu");
 
 /** The words of the source language that a translator has been trained on, but for rare names. */
@@ -59,6 +61,8 @@ export class KnownWords {
     this.people = spelled(lists.people);
     this.common = spelled(lists.common);
     this.surnames = new Set(lists.surnames.split("|"));
+    this.together = new Set(lists.together.split("|"));
+    this.firstParts = new RegExp(`^(?:${lists.first_parts}) [${WORD}]+$`, "u");
     this.ranks = new Set(lists.ranks.split("|"));
     this.uncounted = new Set(lists.uncounted.split("|"));
     this.within = new Set(lists.within.split("|"));
@@ -84,7 +88,7 @@ export class KnownWords {
     );
     this.brand = new RegExp(
       String.raw`(?<![${WORD}'\-])(?:(?<=\p{Ll}[,;:]? )(?<!(?<![${WORD}])(?:the|el|la|los|las) )(?:${lists.brands})|${lists.phrases})(?![${WORD}\-])` +
-        String.raw`|(?<!(?<![${WORD}])(?:[Tt]he|[Aa]n?) )${NAME.source}(?= (?:${lists.roads})(?![${WORD}]))|(?<=(?<![${WORD}])(?:${lists.ways}) )${NAME.source}`,
+        String.raw`|(?<!(?<![${WORD}])(?:[Tt]he|[Aa]n?) )(?!(?:${lists.no_roads})(?![${WORD}]))${NAME.source}(?= (?:${lists.roads})(?![${WORD}]))|(?<=(?<![${WORD}])(?:${lists.ways}) )${NAME.source}`,
       "gu",
     );
     this.articles = new Set(lists.articles.split("|"));
@@ -151,6 +155,11 @@ export class KnownWords {
     return false;
   }
 
+  /** Whether two capitalized words are read as they are typed. */
+  areTogether(both) {
+    return this.words.has(both) || this.together.has(both) || this.firstParts.test(both);
+  }
+
   /** Whether one of the words of a text is known. */
   knowAny(text) {
     return (text.match(WHOLE_WORD) ?? []).some((word) => this.words.has(word) || this.words.has(word.toLowerCase()));
@@ -187,6 +196,8 @@ export class KnownWords {
         if (names.has(one) && adjacent(text, one, other) && this.joins(text, other, other[0] < one[0])) names.add(other);
       }
     }
+    const named = new Set([...text.matchAll(NAMED)].map((match) => match.index + match[0].length));
+    for (const span of within) if (named.has(span[0]) && this.words.has(text.slice(...span).toLowerCase())) names.add(span);
     for (let place = 1; place < spans.length; place += 1) {
       const [one, other] = [spans[place - 1], spans[place]]; // Professor Green
       const ranked = this.ranks.has(text.slice(...one)) && this.surnames.has(text.slice(...other));

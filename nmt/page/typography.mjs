@@ -4,8 +4,8 @@ const VARIANTS = { "'": "‘’‚‛′ʼ`´", '"': "“”„‟″«»", "-":
 /** Variants and the character that stands for them, one for one. */
 export const PLAIN = new Map(Object.entries(VARIANTS).flatMap(([plain, all]) => [...all].map((variant) => [variant, plain])));
 for (let code = 0; code < 160; code += 1) if (/[^\P{Cc}\t\n\r]/u.test(String.fromCharCode(code))) PLAIN.set(String.fromCharCode(code), " ");
-/** Code between grave accents, which stays as it is; the word after it is none of its own. */
-export const CODE = /`[^`\n]+`(?![\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}])/gu;
+/** Code between grave accents, which stays as it is. */
+export const CODE = /(?<![\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`])`[^`\n]+`(?![\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`])/gu;
 /** What ends a sentence. */
 export const MARKS = ".!?…";
 /** Marks without a space before them. */

@@ -46,7 +46,7 @@ export function sentenceCase(text, known) {
 export function rarelyCapitalized(text, known, kept, score) {
   const spans = spansOf(CAPITALIZED, text);
   const together = new Set(spans.slice(1).flatMap((other, place) =>
-    (known.words.has(text.slice(spans[place][0], other[1])) ? [spans[place], other] : [])));
+    (known.areTogether(text.slice(spans[place][0], other[1])) ? [spans[place], other] : [])));
   return spans.filter((span) => {
     const word = text.slice(...span);
     const lower = word.toLowerCase();

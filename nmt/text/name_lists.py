@@ -59,8 +59,12 @@ SURNAMES = (
     "Wood|Woods|Young"
 )
 """Surnames that are common words too."""
+FIRST_PARTS = "New|Nueva|Nuevo|San|Santa|Saint|Great|Gran"
+"""First words of places' names: `New Jersey`, `Gran Muralla`."""
+TOGETHER = "Ivory Coast|Red Sea|Dead Sea|Mar Negro|Mar Rojo|Mar Muerto"
+"""Names that are read as they are typed."""
 RANKS = (
-    "Professor|Doctor|President|Captain|General|Judge|Officer|Detective|Inspector|Coach|Uncle|Aunt|Miss|Sir|Lady|Lord|"
+    "Professor|Doctor|President|Captain|General|Judge|Officer|Detective|Inspector|Coach|Uncle|Aunt|Miss|Sir|Lady|"
     "Profesor|Profesora|Capitán|Tío|Tía"
 )
 """What a surname stands after, and the network translates."""
@@ -76,9 +80,11 @@ PHRASES = (
     "Central Park|Hyde Park|Golden Gate|Silicon Valley|Big Ben|Sagrada Familia|Gran Vía|Plaza Mayor"
 )
 """Names of common words."""
-ROADS = "Street|Road|Avenue|Lane|Drive|Boulevard"
+ROADS = "Street|Road|Avenue|Lane|Boulevard"
 WAYS = "[Cc]alle|[Aa]venida"
-"""What stands behind a street's name, and before one."""
+"""What stands after the name of a street, and before one."""
+NO_ROADS = "Which|What|Every|Each|This|That|Another|Some|Any|No|One|My|Your|His|Her|Our|Their|Who|To|Please|Street|Road"
+"""What is no name before `ROADS`."""
 ACTS = (
     "said|says|told|tells|asked|asks|called|calls|wants|wanted|likes|liked|knows|knew|loves|loved|hates|lives|lived|"
     "works|worked|left|plays|speaks|studies|thinks|thought|wrote|bought|"
@@ -104,7 +110,14 @@ LISTS = {
     **{"people": "|".join(PEOPLE.values()), "common": "|".join(COMMON.values()), "titles": TITLES, "roles": ROLES},
     **{"given": _GIVEN, "uncounted": UNCOUNTED, "surnames": SURNAMES, "acts": ACTS, "is": IS},
     **{"openers": OPENERS, "articles": ARTICLES, "within": WITHIN, "brands": BRANDS, "phrases": PHRASES},
-    **{"roads": ROADS, "ways": WAYS, "ranks": RANKS},
+    **{
+        "roads": ROADS,
+        "ways": WAYS,
+        "first_parts": FIRST_PARTS,
+        "together": TOGETHER,
+        "ranks": RANKS,
+        "no_roads": NO_ROADS,
+    },
 }
 """Words between bars, for nmt/page/names.mjs."""
 

@@ -20,6 +20,7 @@ from nmt.text.name_lists import (
     COURTESY,
     GIVEN,
     IS,
+    NO_ROADS,
     OPENERS,
     PEOPLE,
     PHRASES,
@@ -79,9 +80,12 @@ _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
 _BRAND = regex.compile(
     rf"(?<![\w'-])(?:(?<=\p{{Ll}}[,;:]? )(?<!(?<!\w)(?:the|el|la|los|las) )(?:{BRANDS})|{PHRASES})(?![\w-])"
-    rf"|(?<!(?<!\w)(?:[Tt]he|[Aa]n?) ){_NAME.pattern}(?= (?:{ROADS})(?!\w))|(?<=(?<!\w)(?:{WAYS}) ){_NAME.pattern}"
+    rf"|(?<!(?<!\w)(?:[Tt]he|[Aa]n?) )(?!(?:{NO_ROADS})(?!\w)){_NAME.pattern}(?= (?:{ROADS})(?!\w))"
+    rf"|(?<=(?<!\w)(?:{WAYS}) ){_NAME.pattern}"
 )
 """A company or product, a phrase, or the name of a street."""
+_NAMED = regex.compile(r"(?<!\w)(?:(?:is|are|was|were|'s) (?:called|named)|(?:se|me) llam(?:an?|o|aba)) (?=\p{Lu})")
+"""After which even a common word is a name: `is called Lucky`."""
 _ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|al|del|un|una) \Z")
 _DETERMINER = regex.compile(
     r"(?i)(?:'s|(?<!\w)(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) \Z"
@@ -211,6 +215,8 @@ class KnownWords:
             for one, other in pairwise(row):
                 if one in names and _adjacent(text, one, other) and self._joins(text, other, before=other < one):
                     names.add(other)
+        named = {match.end() for match in _NAMED.finditer(text)}
+        names.update(span for span in within if span[0] in named and text[slice(*span)].lower() in self.words)
         for one, other in pairwise(spans):  # Professor Green
             if text[slice(*one)] in _RANKS and text[slice(*other)] in _SURNAMES and _adjacent(text, one, other):
                 names.add(other)

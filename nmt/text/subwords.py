@@ -8,7 +8,6 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, islice
 from pathlib import Path
@@ -301,15 +300,12 @@ class Subwords:
         return Encoding(text, result["ids"], spans, shouted, copied, held, read, lowered, quotations)
 
     def encode_translation(self, text: str, source: Encoding) -> Encoding:
-        """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here, and if
-        words of `source` are read in lower case, so are those here that are likelier so."""
-        text = _storable(normalize(text))
+        """Encode a translation of `source`; text that has a placeholder there gets the same placeholder here."""
+        plain = plain_text(_storable(normalize(text)))
         held = {plain_text(text): slot for slot, text in self._held(source).items()}
         whole = "|".join(map(regex.escape, sorted(held, key=len, reverse=True)))
-        found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain_text(text))) if held else []
-        lowered = rarely_capitalized(text, None, (), self.target.score) if source.lowered else ()
-        slots = [Slot(match.start(), match.end(), held[match.group()]) for match in found]
-        return replace(self.target.encode(in_lower_case(text, lowered), slots), text=text)
+        found = list(regex.finditer(rf"(?<!\w)(?:{whole})(?!\w)", plain)) if held else []
+        return self.target.encode(text, [Slot(match.start(), match.end(), held[match.group()]) for match in found])
 
     def _held(self, source: Encoding) -> dict[str, str]:
         """What each placeholder of `source` becomes in its translation."""

@@ -27,14 +27,19 @@ _MESSAGES = {
         **{"u": "you", "ur": "your", "thx": "thanks", "pl[sz]": "please", "ppl": "people", "btw": "by the way"},
         **{"r(?= (?:u|you)(?!\\p{L}))": "are", "(?<=(?:u|you|we|they) )r": "are", "tmrw?": "tomorrow"},
         **{"fyi": "for your information", "asap": "as soon as possible", "imh?o": "in my opinion", "omg": "oh my God"},
-        **{"brb": "I'll be right back", "omw": "on my way", "nvm": "never mind", "np": "no problem", "ty": "thank you"},
-        **{"ttyl": "see you later", "idk": "I don't know", "idc": "I don't care", "ya": "you"},
+        **{"brb": "I'll be right back", "omw": "on my way", "nvm": "never mind"},
+        **{
+            "ttyl": "see you later",
+            "idk": "I don't know",
+            "idc": "I don't care",
+            "(?<=(?:see|love|miss|thank) )ya": "you",
+        },
     },
     "es": {
         **{"[xp]q|porq": "porque", "q": "que", "tm?b|tbn": "también", "bn": "bien", "xfa": "por favor"},
         **{"(?<=\\p{L} )x(?= \\p{L})": "por", "dnd": "donde"},
         **{"tq[mi]|tkm": "te quiero mucho", "ntp": "no te preocupes", "k(?= (?:tal|haces|hora|pas[aó]))": "qué"},
-        **{"salu2": "saludos", "bs[ss]?": "besos", "finde": "fin de semana"},
+        **{"salu2": "saludos", "bss": "besos", "finde": "fin de semana"},
     },
 }
 """What people write for words in messages."""

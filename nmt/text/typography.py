@@ -30,7 +30,7 @@ AFTER_WORDS = f"{MARKS},;:"
 INVISIBLE = regex.compile("[\ue000-\ue007\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe0e\ufeff]")
 
 
-CODE = r"`[^`\n]+`(?!\w)"
+CODE = r"(?<![\w`])`[^`\n]+`(?![\w`])"
 """Code between grave accents, which stays as it is."""
 
 

@@ -12,11 +12,13 @@ from itertools import pairwise
 import regex
 
 from nmt.text.casing import Score
-from nmt.text.name_lists import COMMON, GIVEN, PEOPLE, SMALL, TITLES, is_listed
+from nmt.text.name_lists import COMMON, FIRST_PARTS, GIVEN, PEOPLE, SMALL, TITLES, TOGETHER, is_listed
 from nmt.text.names import WHOLE_WORD, begins
 from nmt.text.typography import MARKS
 from nmt.text.words import Span
 
+_TOGETHER = frozenset(TOGETHER.split("|"))
+_FIRST_PARTS = regex.compile(rf"(?:{FIRST_PARTS}) \w+")
 MARGIN = 2
 """How much likelier a word must be in lower case to be read so, in nats."""
 _CAPITALIZED = regex.compile(r"(?<![\w'-])\p{Lu}[\p{Ll}\p{M}]+(?![\w-]|'\p{L}{2})")
@@ -75,18 +77,20 @@ def sentence_case(text: str, known: AbstractSet[str]) -> str:
     return text
 
 
-def rarely_capitalized(text: str, known: AbstractSet[str] | None, kept: Iterable[Span], score: Score) -> list[Span]:
-    """The capitalized words within a sentence, outside the spans `kept`, that are likelier in lower case (`MARGIN`): as
-    `White House` the network reads letters, as `white house` words. Of the `known` words, if given, those that are
-    known in lower case; two that are known together stay."""
+def rarely_capitalized(text: str, known: AbstractSet[str], kept: Iterable[Span], score: Score) -> list[Span]:
+    """The capitalized words within a sentence, outside the spans `kept`, that are known in lower case and far likelier
+    so (`MARGIN`): as `White House` the network reads letters, as `white house` words. Two that are known together
+    stay."""
     spans = [match.span() for match in _CAPITALIZED.finditer(text)]
     taken = {place for span in kept for place in range(*span)}
-    pairs = [(one, other) for one, other in pairwise(spans) if known and text[one[0] : other[1]] in known]
-    taken.update(span[0] for pair in pairs for span in pair)
+    for one, other in pairwise(spans):
+        both = text[one[0] : other[1]]
+        if both in known or both in _TOGETHER or _FIRST_PARTS.fullmatch(both):
+            taken.update((one[0], other[0]))
 
     def is_rare(start: int, end: int) -> bool:
         word, lower = text[start:end], text[start:end].lower()
-        free = start not in taken and (known is None or lower in known) and len(lower) == len(word)
+        free = start not in taken and lower in known and len(lower) == len(word)
         return free and not begins(text, start) and score(lower) > score(word) + MARGIN
 
     return [span for span in spans if is_rare(*span)]
