@@ -271,7 +271,7 @@ def test_brackets_stay_around_what_they_are_around():
         ("tatoeba-en-es", "This is _very_ important.", "Esto es _muy_ importante."),
         ("tatoeba-en-es", "Size: XL | Color: red | Quantity: 3", "Talla: XL | Color: rojo | Cantidad: 3"),
         ("tatoeba-en-es", "I have a red car 🚗 and a house 🏠.", "Tengo un coche rojo 🚗 y una casa 🏠."),
-        ("tatoeba-es-en", "Estoy bien. ¿Y tú?", "I'm fine. What about you?"),
+        ("tatoeba-es-en", "Estoy bien. ¿Y tú?", "I'm fine. And you?"),
         ("tatoeba-es-en", "Creo que no. Vamos.", "I don't think so. Let's go."),
         ("tatoeba-es-en", "Ud. es muy amable.", "You're very kind."),
         ("tatoeba-es-en", "El n.º 5 es mío.", "Number 5 is mine."),

@@ -27,9 +27,9 @@ const LOWER = new RegExp(String.raw`(?<![${WORD}'\-])\p{Ll}`, "gu");
 const STARTS = '.!?…:"¿¡';
 /** What days, months and places stand after: `on Monday Zork came`. */
 const PLACE = new RegExp(String.raw`(?<![${WORD}])(?:in|on|at|en) $`, "iu");
-/** `a` is none in Spanish: `Vi a Rosa`. */
+/** After which a given name is a word: `Casa Blanca`. `a` is none in Spanish: `Vi a Rosa`. */
 const DETERMINER = new RegExp(
-  String.raw`(?:'s|(?<![${WORD}])(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) $`,
+  String.raw`(?:'s|(?<![${WORD}])(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su|casa)) $`,
   "iu",
 );
 /** After which even a common word is a name: `is called Lucky`. */

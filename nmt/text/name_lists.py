@@ -69,7 +69,7 @@ RANKS = (
 )
 """What a surname stands after, and the network translates."""
 BRANDS = (
-    "Amazon|Apple|Canon|Chrome|Claro|Correos|Delta|Discord|Dove|Excel|Galaxy|Iberia|Intel|Mango|Mastercard|Meta|Oracle|"
+    "Amazon|Apple|Canon|Chrome|Claro|Correos|Delta|Discord|Dove|Excel|Galaxy|Granada|Iberia|Intel|Mango|Mastercard|Meta|Oracle|"
     "Outlook|Pandora|Safari|Shell|Signal|Slack|Subway|Target|Teams|Telefónica|Visa|Windows|Word|Zara|Zoom"
 )
 """Names of companies and products that are common words too; names within a sentence, unless an article stands before

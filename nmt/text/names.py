@@ -88,9 +88,9 @@ _NAMED = regex.compile(r"(?<!\w)(?:(?:is|are|was|were|'s) (?:called|named)|(?:se
 """After which even a common word is a name: `is called Lucky`."""
 _ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|al|del|un|una) \Z")
 _DETERMINER = regex.compile(
-    r"(?i)(?:'s|(?<!\w)(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su)) \Z"
+    r"(?i)(?:'s|(?<!\w)(?:the|my|your|his|her|our|their|el|la|los|las|al|del|un|una|mi|tu|su|casa)) \Z"
 )
-"""`a` is none in Spanish: `Vi a Rosa`."""
+"""After which a given name is a word: `Casa Blanca`. `a` is none in Spanish: `Vi a Rosa`."""
 _PLACE = regex.compile(r"(?i)(?<!\w)(?:in|on|at|en) \Z")
 """What days, months and places stand after: `on Monday Zork came`."""
 
