@@ -41,7 +41,7 @@ def test_the_wheel_translates_with_the_shipped_checkpoint_from_any_directory(unp
     result = run(unpacked_wheel, tmp_path, "Where is the station?")
     assert (result.returncode, result.stdout) == (0, "¿Dónde está la estación?\n"), result.stderr
     result = run(unpacked_wheel, tmp_path, "¿Dónde está la estación?", "--checkpoint", "tatoeba-es-en")
-    assert (result.returncode, result.stdout) == (0, "Where is the station?\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, "Where's the station?\n"), result.stderr
     page = tmp_path / "page.html"
     result = run(unpacked_wheel, tmp_path, "Where is the station?", "--plot", str(page))
     assert result.returncode == 0, result.stderr

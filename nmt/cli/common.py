@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import nmt
-from nmt.checkpoint import METADATA, SHIPPED
 from nmt.errors import USER_ERROR, UserError
 from nmt.files import check_output
 from nmt.inspection.formats import PAGE, picture_format
@@ -226,6 +225,8 @@ def check_arguments(texts: list[str], invalid: str, for_files: str) -> list[str]
 
     Raises UserError for invalid UTF-8, and for the name of a file or a checkpoint.
     """
+    from nmt.checkpoint import METADATA, SHIPPED
+
     typed = []
     for number, text in enumerate(texts, 1):
         if os.path.isfile(text):
