@@ -80,10 +80,13 @@ _STARTS = frozenset('.!?…:"¿¡')
 """After one of these a sentence or a quotation begins."""
 _BRAND = regex.compile(
     rf"(?<![\w'-])(?:(?<=\p{{Ll}}[,;:]? )(?<!(?<!\w)(?:the|el|la|los|las) )(?:{BRANDS})|{PHRASES})(?![\w-])"
-    rf"|(?<!(?<!\w)(?:[Tt]he|[Aa]n?) )(?!(?:{NO_ROADS})(?!\w)){_NAME.pattern}(?= (?:{ROADS})(?!\w))"
+)
+_STREET = (
+    rf"(?<!(?<!\w)(?:[Tt]he|[Aa]n?) )(?!(?:{NO_ROADS})(?!\w)){_NAME.pattern}(?= (?:{ROADS})(?!\w))"
     rf"|(?<=(?<!\w)(?:{WAYS}) ){_NAME.pattern}"
 )
-"""A company or product, a phrase, or the name of a street."""
+"""The name of a street."""
+_ROAD = regex.compile(rf" (?:{ROADS})|(?:{WAYS}) ")
 _NAMED = regex.compile(r"(?<!\w)(?:(?:is|are|was|were|'s) (?:called|named)|(?:se|me) llam(?:an?|o|aba)) (?=\p{Lu})")
 """After which even a common word is a name: `is called Lucky`."""
 _ARTICLE = regex.compile(r"(?i)(?<!\w)(?:an?|the|el|la|los|las|al|del|un|una) \Z")
@@ -257,6 +260,8 @@ class KnownWords:
 
         found = [match.span() for match in self._courtesy.finditer(text)] if self.titles else []
         found += [match.span() for match in _BRAND.finditer(text)]
+        if _ROAD.search(text):
+            found += [match.span() for match in regex.finditer(_STREET, text)]
         if '"' in text or any(f" {article} " in text for article in ARTICLES.split("|")):
             for match in regex.finditer(_WORK, text):
                 article, *rest = match.group().split(" ")
