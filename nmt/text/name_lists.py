@@ -69,11 +69,11 @@ RANKS = (
 )
 """What a surname stands after, and the network translates."""
 BRANDS = (
-    "Amazon|Apple|Canon|Chrome|Claro|Correos|Delta|Discord|Dove|Excel|Galaxy|Granada|Iberia|Intel|Mango|Mastercard|Meta|Oracle|"
-    "Outlook|Pandora|Safari|Shell|Signal|Slack|Subway|Target|Teams|Telefónica|Visa|Windows|Word|Zara|Zoom"
+    "Amazon|Apple|Canon|Chrome|Claro|Correos|Delta|Discord|Dove|Excel|Galaxy|Granada|Iberia|Intel|Mango|Mastercard|Meta|"
+    "Oracle|Outlook|Pandora|Safari|Shell|Signal|Slack|Subway|Target|Teams|Telefónica|Visa|Windows|Word|Zara|Zoom"
 )
-"""Names of companies and products that are common words too; names within a sentence, unless an article stands before
-them (`the Amazon`)."""
+"""Names of companies, products and a city that are common words too; names within a sentence, unless an article stands
+before them (`the Amazon`)."""
 PHRASES = (
     "Coca-Cola|La Paz|Los Ángeles|Buenos Aires|Costa Rica|Puerto Rico|Real Madrid|Real Sociedad|Manchester United|"
     "Champions League|Premier League|Super Bowl|Star Wars|Game of Thrones|Black Friday|Wall Street|Times Square|"

@@ -48,7 +48,6 @@ STEM, ENDING = 4, 6
 ALIKE = 1 / 1500
 """Share of the known lower-case words that must alternate between two endings for these to make forms of one word."""
 
-
 _NAME = regex.compile(
     r"(?<![\w'-])(?:\p{Lu}'\p{Lu}|\p{Ll}{,2}\p{Lu})[\p{L}\p{M}]+(?:['-]\p{Lu}[\p{L}\p{M}]+)*(?!\w|-\d)"
 )

@@ -17,10 +17,10 @@ from nmt.text.names import WHOLE_WORD, begins
 from nmt.text.typography import MARKS
 from nmt.text.words import Span
 
-_TOGETHER = frozenset(TOGETHER.split("|"))
-_FIRST_PARTS = regex.compile(rf"(?:{FIRST_PARTS}) \w+")
 MARGIN = 2
 """How much likelier a word must be in lower case to be read so, in nats."""
+_TOGETHER = frozenset(TOGETHER.split("|"))
+_PLACE = regex.compile(rf"(?:{FIRST_PARTS}) \w+")
 _CAPITALIZED = regex.compile(r"(?<![\w'-])\p{Lu}[\p{Ll}\p{M}]+(?![\w-]|'\p{L}{2})")
 _ONE_CASE = regex.compile(r"(?<![\w'-])(?:(?<!\.)\p{Lu}{3,}(?![\w'-])|\p{Ll}{2,}(?![\w-]|'(?!s(?![\w'-]))))")
 _CALLED = regex.compile(r"(?i)(?<!\w)(?:my name is|i'm called|me llamo|se llama) ")
@@ -85,7 +85,7 @@ def rarely_capitalized(text: str, known: AbstractSet[str], kept: Iterable[Span],
     taken = {place for span in kept for place in range(*span)}
     for one, other in pairwise(spans):
         both = text[one[0] : other[1]]
-        if both in known or both in _TOGETHER or _FIRST_PARTS.fullmatch(both):
+        if both in known or both in _TOGETHER or _PLACE.fullmatch(both):
             taken.update((one[0], other[0]))
 
     def is_rare(start: int, end: int) -> bool:
