@@ -110,7 +110,7 @@ def quality(experiment: Experiment, name: str, overrides: list[str]) -> Quality:
     translator = experiment.translator("cost", *joined_tatoeba(experiment), *overrides, run=run_name)
     dev = load_corpus(experiment.config("cost", *joined_tatoeba(experiment)).data).dev
     sources, targets = dev["source"][:], dev["target"][:]
-    texts = [found.text for found in translator.stream(sources, beam=1)]
+    texts = [found.text for found in translator.stream(sources, one_sentence=True, beam=1)]
     words = [len(source.split()) for source in sources]
     short, long = (6, 10) if experiment.quick else (SHORT, LONG)
 

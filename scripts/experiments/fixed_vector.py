@@ -120,8 +120,9 @@ def natural_test(experiment: Experiment) -> Test:
 
 
 def translate(test: Test, model: str, translator: Translator) -> None:
-    """Add the model's greedy translations to the test."""
-    test.translations[model] = [found.text for found in translator.stream(test.sources, beam=1)]
+    """Add the model's greedy translations to the test, each of all its sentences at once."""
+    found = translator.stream(test.sources, one_sentence=True, beam=1)
+    test.translations[model] = [one.text for one in found]
 
 
 def buckets_of(test: Test, bounds: Sequence[int], fewest: int) -> list[Bucket]:

@@ -53,7 +53,7 @@ def multi30k(checkpoint: str, target: str, engine: str) -> tuple[str, dict]:
             sets[f"test {year}"] = {"left_out": found}
             continue
         sources, references = found
-        texts = [one.text for one in translator.stream(sources)]
+        texts = [one.text for one in translator.stream(sources, one_sentence=True)]
         cased = scores(texts, [[line] for line in references])
         sets[f"test {year}"] = {**tokenised_bleu(texts, references, target), **cased}
     name = f"multi30k-{target}-{translator.checkpoint.directory.resolve().name}"

@@ -79,7 +79,7 @@ def measure(
     sides = []
     for asked, config in configs.items():
         translator = Translator.load(config.checkpoint, "torch", THREADS)
-        found = scores([one.text for one in translator.stream(sources, beam=BEAM)], targets)
+        found = scores([one.text for one in translator.stream(sources, one_sentence=True, beam=BEAM)], targets)
         curve = nmt_curve(Path(config.checkpoint))
         sides.append({"side": "nmt", "asked": asked, **found, "training": provenance(translator), "dev": curve})
     joeynmt, dev_targets = place / "joeynmt", dev_set(config, data)[1]
