@@ -17,7 +17,7 @@ from nmt.models.attention import MultiHeadAttention
 from nmt.text.subwords import END, START
 from nmt.translation import AttentionMaps
 from nmt.translator import Translator
-from scripts.experiments import heads
+from scripts.experiments import fixed_vector, heads
 from scripts.experiments.common import effects, habits, softness, timing
 
 
@@ -219,6 +219,15 @@ def test_without_the_scale_dot_products_are_bare():
         for head in range(2):
             of = slice(9 * head, 9 * head + 9)
             torch.testing.assert_close(weights[:, head], (query[..., of] @ key[..., of].mT).softmax(-1))
+
+
+def test_the_fixed_vector_is_given_a_joined_text_whole():
+    text = f"{ENGLISH[4]} {ENGLISH[2]}"
+    translator = Translator.load(engine="torch", threads=1)
+    test = fixed_vector.Test([text], [""], {})
+    fixed_vector.translate(test, "shipped", translator)
+    assert test.translations["shipped"] == [translator.translate(text, one_sentence=True, beam=1).text]
+    assert test.translations["shipped"] != [translator.translate(text, beam=1).text]
 
 
 def _word_scores(model, ids, target, encoded=None):

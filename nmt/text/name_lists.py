@@ -107,17 +107,26 @@ WITHIN = "of|the|and|with|in|on|to|for|a|an|at|from|by|de|del|el|la|los|las|y|en
 SMALL = frozenset(f"{WITHIN}|que|a|por|is|are|es|son".split("|"))
 """What a title has in lower case."""
 LISTS = {
-    **{"people": "|".join(PEOPLE.values()), "common": "|".join(COMMON.values()), "titles": TITLES, "roles": ROLES},
-    **{"given": _GIVEN, "uncounted": UNCOUNTED, "surnames": SURNAMES, "acts": ACTS, "is": IS},
-    **{"openers": OPENERS, "articles": ARTICLES, "within": WITHIN, "brands": BRANDS, "phrases": PHRASES},
-    **{
-        "roads": ROADS,
-        "ways": WAYS,
-        "first_parts": FIRST_PARTS,
-        "together": TOGETHER,
-        "ranks": RANKS,
-        "no_roads": NO_ROADS,
-    },
+    "people": "|".join(PEOPLE.values()),
+    "common": "|".join(COMMON.values()),
+    "titles": TITLES,
+    "roles": ROLES,
+    "given": _GIVEN,
+    "uncounted": UNCOUNTED,
+    "surnames": SURNAMES,
+    "first_parts": FIRST_PARTS,
+    "together": TOGETHER,
+    "ranks": RANKS,
+    "brands": BRANDS,
+    "phrases": PHRASES,
+    "roads": ROADS,
+    "ways": WAYS,
+    "no_roads": NO_ROADS,
+    "acts": ACTS,
+    "is": IS,
+    "openers": OPENERS,
+    "articles": ARTICLES,
+    "within": WITHIN,
 }
 """Words between bars, for nmt/page/names.mjs."""
 
