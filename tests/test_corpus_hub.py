@@ -74,7 +74,7 @@ def test_hub_errors_name_the_mend(tmp_path, hub, monkeypatch):
     def offline(*arguments, **options):
         raise ConnectionError("Couldn't reach 'a/b' on the Hub\n(timed out)")
 
-    monkeypatch.setattr("datasets.load_dataset", offline)
+    monkeypatch.setattr("datasets.load_dataset_builder", offline)
     with pytest.raises(UserError, match="the Hub cannot be reached for a/b en-fr .*check the network") as caught:
         load(tmp_path, name="a/b", configuration="en-fr", train="train", **keys)
     assert "\n" not in str(caught.value)

@@ -22,7 +22,7 @@ def configured(place: Path, lines: list[str]) -> Path:
     path = toy_config(place, training={"max_steps": 1})
     (place / "links.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     tree = yaml.safe_load(path.read_text())
-    tree["alignment"] = {"head": True, "minutes": 0.5, "links": str(place / "links.txt")}
+    tree["alignment"] = {"head": True, "minutes": 0.2, "links": str(place / "links.txt")}
     path.write_text(yaml.safe_dump(tree))
     return path
 

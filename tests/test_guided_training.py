@@ -28,7 +28,7 @@ def place(tmp_path_factory):
         training=training,
         data={"augment": augment},
         subwords={"slots": True},
-        alignment={"head": True, "minutes": 1.0, "links": str(place / "links.txt"), "guide_weight": 1.0},
+        alignment={"head": True, "minutes": 0.2, "links": str(place / "links.txt"), "guide_weight": 1.0},
     )
     pairs = [len(source.split()) for source, _ in toy_pairs(340)[60:]]
     links = (format_links([(words - 1 - target, target) for target in range(words)]) for words in pairs)
