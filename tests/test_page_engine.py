@@ -17,7 +17,9 @@ from nmt.checkpoint import (
     WEIGHTS,
     Checkpoint,
     load_arrays,
+    save_arrays,
     shipped_checkpoint,
+    write_checkpoint_metadata,
 )
 from nmt.confidence import INTERCEPT, SIGNS, WORD_INTERCEPT, WORD_SIGNS, doubtful
 from nmt.errors import UserError
@@ -281,6 +283,12 @@ def test_other_networks_are_refused(tmp_path):
     directory = write_tiny_checkpoint(tmp_path / "tiny", steps=1, attention="local")
     with pytest.raises(UserError, match="no engine for transformer with local attention"):
         model_data(directory)
+    directory = write_tiny_checkpoint(tmp_path / "short", steps=1)
+    arrays = load_arrays(directory / WEIGHTS)
+    save_arrays(directory / WEIGHTS, {**arrays, "output_bias": arrays["output_bias"][:-1]})
+    write_checkpoint_metadata(directory, Checkpoint(directory).metadata.record)
+    with pytest.raises(UserError, match="of another network or vocabulary"):
+        model_data(directory)
     proto = tiny_subwords().proto
     proto.normalizer_spec.remove_extra_whitespaces = False
     with pytest.raises(UserError, match="single spaces; not this"):
@@ -289,7 +297,7 @@ def test_other_networks_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name, column", [(SHIPPED[0], "english"), (SHIPPED[1], "spanish")])
 def test_links_and_confidence_are_pythons(tmp_path, name, column):
-    lines = [*everyday(column)[::20], "see https://nmt.example 😀 and Zblorg, 12", *SYMBOLS]
+    lines = [*everyday(column)[::12], "see https://nmt.example 😀 and Zblorg, 12", *SYMBOLS]
     checkpoint = calibrated(shipped_checkpoint(name), tmp_path / name, WEIGHTS_OF_EVIDENCE)
     expected = Translator.load(checkpoint, "torch", threads=1).translate(lines, beam=5, one_sentence=True)
     model = {**exact(name), "confidence": Checkpoint(checkpoint).metadata.confidence}

@@ -134,6 +134,8 @@ def test_a_configuration_cannot_outgrow_its_weights(checkpoint, monkeypatch):
         monkeypatch.setattr("nmt.engines.torch_engine.build_model", None)  # it is never come to
         assert mention in refused(checkpoint)
         assert refused(checkpoint, "ctranslate2")
+        with pytest.raises(UserError, match=mention):
+            translator_page([checkpoint])
 
 
 def test_metadata_and_subwords_are_bounded(checkpoint):

@@ -39,7 +39,7 @@ def test_it_learns_a_toy_language(place):
     translator = Translator.load(directory)
     unseen = toy_pairs(340)[:60]
     found = translator.translate([source for source, _ in unseen])
-    assert sum(one.text == target for one, (_, target) in zip(found, unseen, strict=True)) >= 50
+    assert sum(one.text == target for one, (_, target) in zip(found, unseen, strict=True)) >= 55
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(place, whole):

@@ -12,9 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from nmt.alignment.head import Aligner
-from nmt.checkpoint import ALIGNER, KNOWN_WORDS, SUBWORDS, WEIGHTS, Checkpoint, find_checkpoint, load_arrays
+from nmt.checkpoint import ALIGNER, KNOWN_WORDS, SUBWORDS, Checkpoint, find_checkpoint
 from nmt.confidence import Calibration
-from nmt.config.model import ModelConfig
 from nmt.errors import UserError
 from nmt.inspection.explorer import EXPLORER, STYLES, bundle, colour_tables, document, filled
 from nmt.text.name_lists import LISTS
@@ -70,7 +69,13 @@ def _number_among(all_of_a_kind: list, one: dict | str) -> int:
 
 
 def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
-    """One checkpoint for `Translator` in translator.mjs."""
+    """One checkpoint for `Translator` in translator.mjs.
+
+    Raises UserError for a network that the engine does not know, and for weights that do not fit the configuration.
+    """
+    from nmt.engines.torch_engine import TorchEngine
+    from nmt.models import own_weights
+
     opened = Checkpoint(find_checkpoint(checkpoint))
     config = opened.model_config
     if config.attention in ("local", "linear"):
@@ -78,9 +83,8 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
             f"{opened.directory}: the page has no engine for {config.type} with {config.attention} attention; give a "
             "transformer with full attention, or a recurrent network"
         )
-    arrays = load_arrays(opened.path(WEIGHTS))
-    _check(arrays, config, opened.directory)
     subwords = Subwords.load(opened.path(SUBWORDS), opened.path(KNOWN_WORDS) if KNOWN_WORDS in opened.files else None)
+    weights = own_weights(TorchEngine.load(opened, subwords).model)
     return {
         "name": opened.directory.resolve().name,
         "source": opened.metadata.source,
@@ -98,7 +102,7 @@ def model_data(checkpoint: str | Path, precision: Precision = "int8") -> dict:
         "decoding": opened.metadata.decoding,
         "config": config.model_dump(),
         "subwords": subwords_data(subwords.proto),
-        "weights": packed_arrays(arrays, precision),
+        "weights": packed_arrays({name: weight.numpy() for name, weight in weights.items()}, precision),
     }
 
 
@@ -146,16 +150,6 @@ def front_coded(words: Iterable[str]) -> str:
         coded.append(f"{shared}{word[shared:]}")
         before = word
     return "|".join(coded)
-
-
-def _check(arrays: Mapping[str, np.ndarray], config: ModelConfig, directory: Path) -> None:
-    from nmt.models import build_model
-
-    embedding = arrays.get("target_embedding.weight", arrays["output_weight"])
-    model = build_model(config, len(embedding), len(arrays["output_bias"]))
-    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    if expected != {name: array.shape for name, array in arrays.items()}:
-        raise UserError(f"the weights in {directory} are of another network or vocabulary; use another copy of it")
 
 
 def packed_arrays(arrays: Mapping[str, np.ndarray], precision: Precision) -> dict:

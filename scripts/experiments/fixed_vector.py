@@ -94,11 +94,16 @@ def main(arguments: Sequence[str]) -> None:
     )
     draw(experiment.output / "figure.png", tests, buckets)
     long, resamples = (8, 20) if experiment.quick else (LONG, 500)
-    numbers = tests[JOINED_TATOEBA].between(long + 1, 10**6)
-    value, low, high = difference(tests[JOINED_TATOEBA], numbers, resamples, experiment.seed)
+    joined = tests[JOINED_TATOEBA]
+    numbers = joined.between(long + 1, 10**6)
+    value, low, high = difference(joined, numbers, resamples, experiment.seed)
     more = f"{len(numbers)} joined sentences of more than {long} words"
-    fact = f"rnnsearch less rnnencdec, {more}: {value:+.1f} BLEU (95% interval {low:+.1f} to {high:+.1f})."
-    experiment.write([table, trained], facts=[fact])
+    facts = [f"rnnsearch less rnnencdec, {more}: {value:+.1f} BLEU (95% interval {low:+.1f} to {high:+.1f})."]
+    if SHIPPED in joined.translations:
+        ends = (buckets[JOINED_TATOEBA][0], buckets[JOINED_TATOEBA][-1])
+        told = (f"{joined.bleu(SHIPPED, group):.1f} BLEU on {least} to {most} words" for least, most, group in ends)
+        facts.append(f"The {SHIPPED}: {', '.join(told)}.")
+    experiment.write([table, trained], facts=facts)
 
 
 def joined_test(experiment: Experiment) -> Test:
