@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
     if SHIPPED in joined.translations:
         ends = (buckets[JOINED_TATOEBA][0], buckets[JOINED_TATOEBA][-1])
         told = (f"{joined.bleu(SHIPPED, group):.1f} BLEU on {least} to {most} words" for least, most, group in ends)
-        facts.append(f"The {SHIPPED}: {', '.join(told)}.")
+        facts.append(f"The shipped model: {', '.join(told)}.")
     experiment.write([table, trained], facts=facts)
 
 
